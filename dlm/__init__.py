@@ -1,0 +1,49 @@
+"""How does a model get better with more data, and how much data do I need? Data-scaling studies in JAX."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from dlm.errors import Interrupted, UsageError
+from dlm.study import Axes, Budget, Hyper, Learner, Optimizer, Study, grid, zipped
+
+if TYPE_CHECKING:
+    from dlm import records
+    from dlm.curves.forecast import forecast, forecast_many
+    from dlm.execute import run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Axes",
+    "Budget",
+    "Hyper",
+    "Interrupted",
+    "Learner",
+    "Optimizer",
+    "Study",
+    "UsageError",
+    "forecast",
+    "forecast_many",
+    "grid",
+    "records",
+    "run",
+    "zipped",
+]
+
+# Imported at first use: declaring a study needs no NumPy, and forecasting no JAX.
+_LAZY = {
+    "forecast": ("dlm.curves.forecast", "forecast"),
+    "forecast_many": ("dlm.curves.forecast", "forecast_many"),
+    "records": ("dlm.records", ""),
+    "run": ("dlm.execute", "run"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'dlm' has no attribute {name!r}")
+    module_name, attribute = _LAZY[name]
+    module = importlib.import_module(module_name)
+    return getattr(module, attribute) if attribute else module

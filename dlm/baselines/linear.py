@@ -1,0 +1,38 @@
+"""Linear classifiers of scikit-learn."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import numpy as np
+
+from dlm.baselines.fitted import Fitted, log_probabilities
+
+
+@dataclasses.dataclass(frozen=True)
+class LogisticRegression:
+    """Multinomial logistic regression with an L2 penalty, by L-BFGS (scikit-learn's LogisticRegression).
+
+    `c` is the inverse strength of the penalty; `max_iter` bounds the iterations.
+    """
+
+    c: float = 1.0
+    max_iter: int = 1000
+
+    def fit(self, x: np.ndarray, y: np.ndarray, num_classes: int, seed: int) -> Fitted:
+        """Fit to x float32 [N, ...], y int [N]. The optimum is unique, so `seed` changes nothing."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression as Model
+
+        model = Model(C=self.c, max_iter=self.max_iter)
+        with warnings.catch_warnings():
+            # The iterations are recorded, so a fit that stopped at their bound shows.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(x.reshape(len(x), -1), y)
+        return Fitted(
+            iterations=int(np.max(model.n_iter_)),
+            outputs=lambda inputs: log_probabilities(
+                model.predict_proba(inputs.reshape(len(inputs), -1)), model.classes_, num_classes
+            ),
+        )

@@ -1,0 +1,24 @@
+"""Learning curves: laws, forecasts with calibrated intervals, and which learner overtakes which.
+
+Works on any table of (size, error); knows nothing of how the errors came about. Needs numpy, and scipy for the
+last step of a fit.
+"""
+
+from dlm.curves.answer import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction, answer
+from dlm.curves.compare import overtake
+from dlm.curves.forecast import Forecast, SizeAnswer, forecast, forecast_many
+
+__all__ = [
+    "Answer",
+    "Curve",
+    "Forecast",
+    "LearnerAnswer",
+    "Need",
+    "Overtake",
+    "Prediction",
+    "SizeAnswer",
+    "answer",
+    "forecast",
+    "forecast_many",
+    "overtake",
+]

@@ -1,0 +1,127 @@
+"""The answer of a study: what was measured, what more data would buy, and which learner overtakes which."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlm.curves.compare import overtake_with
+from dlm.curves.forecast import Forecast, carried_reach, check_level
+from dlm.curves.measured import curve_forecast, only_finite
+from dlm.curves.points import MIN_SIZES
+from dlm.curves.results import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction
+
+__all__ = ["Answer", "Curve", "LearnerAnswer", "Need", "Overtake", "Prediction", "answer"]
+
+Array = NDArray[np.float64]
+
+FIGURE_REACH = 10.0
+_FIGURE_SIZES = 60
+
+
+def answer(
+    curves: Sequence[Curve],
+    *,
+    targets: Sequence[float] = (),
+    multiples: Sequence[float] = (2.0, 10.0),
+    level: float = 0.95,
+    seed: int = 0,
+) -> Answer:
+    """The answer for some curves: forecasts at `multiples` of each learner's largest size, needs, overtakes.
+
+    A curve that cannot be forecast gets a `note` that says why, never an exception, so that a long study still has
+    its answer for the others. Raises ValueError only on a level, target or multiple that makes no sense.
+    """
+    check_level(level)
+    for name, values, rule in (("target", targets, 0.0), ("multiple", multiples, 1e-9)):
+        for value in values:
+            if not (math.isfinite(value) and value >= rule):
+                raise ValueError(f"{name}={value} is not a {'non-negative' if rule == 0 else 'positive'} number")
+    clean = [only_finite(curve) for curve in curves]
+    told = [_try_forecast(curve, multiples, level, seed) for curve in clean]
+    learners = tuple(
+        _learner_answer(curve, forecast, note, targets, multiples, level) for curve, (forecast, note) in zip(clean, told)
+    )
+    pairs = itertools.combinations([(curve, forecast) for curve, (forecast, _) in zip(clean, told)], 2)
+    overtakes = tuple(
+        overtake_with(a, b, forecast_a, forecast_b, level, seed)
+        for (a, forecast_a), (b, forecast_b) in pairs
+        if a.sizes and b.sizes
+    )
+    return Answer(learners, overtakes, tuple(map(float, multiples)), level)
+
+
+def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int) -> tuple[Forecast | None, str]:
+    """The forecast at `multiples`, or None, and a note when there is none or it is not carried."""
+    num = len(set(curve.sizes))
+    if num < MIN_SIZES:
+        return None, f"{num} sizes cannot carry a law: measure at least {MIN_SIZES}"
+    places = np.array([*multiples, 1.0]) * max(curve.sizes)
+    try:
+        forecast = curve_forecast(curve, places, level, seed)
+    except ValueError as error:
+        return None, str(error)
+    return forecast, forecast.diagnostics["reason"]
+
+
+def _learner_answer(
+    curve: Curve,
+    forecast: Forecast | None,
+    note: str,
+    targets: Sequence[float],
+    multiples: Sequence[float],
+    level: float,
+) -> LearnerAnswer:
+    carries = forecast is not None and not note
+    needs = tuple(_need(curve, forecast if carries else None, target, level) for target in targets)
+    if forecast is None or not curve.sizes:
+        return LearnerAnswer(curve, "", (), (), needs, note)
+    largest = float(curve.sizes[-1])
+    reach = FIGURE_REACH if carries else 1.0
+    grid = np.unique(np.rint(np.geomspace(curve.sizes[0], largest * reach, _FIGURE_SIZES)))
+    predictions = _predictions(forecast, np.array(multiples) * largest, level) if carries and len(multiples) else ()
+    return LearnerAnswer(curve, forecast.law, _predictions(forecast, grid, level), predictions, needs, note)
+
+
+def _predictions(forecast: Forecast, sizes: Array, level: float) -> tuple[Prediction, ...]:
+    errors = forecast.curves.at(sizes)
+    low, median, high = np.quantile(errors, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
+    return tuple(
+        Prediction(round(size), float(m), float(lo), float(hi)) for size, m, lo, hi in zip(sizes, median, low, high)
+    )
+
+
+def _need(curve: Curve, forecast: Forecast | None, target: float, level: float) -> Need:
+    """What `target` takes. Nothing is named beyond the reach that the points carry."""
+    met = _met_at(curve, target)
+    if met is not None:
+        return Need(target, "met", None, met, None, 1.0)
+    if forecast is None:
+        return Need(target, "cannot tell", None, None, None, 0.0)
+    sizes = forecast.sizes_for(target, level)
+    if sizes.p_reachable <= 1 - level:
+        return Need(target, "not reachable", None, None, None, sizes.p_reachable)
+    farthest = curve.sizes[-1] * carried_reach(np.unique(np.array(curve.sizes, dtype=float)))
+    low, median, high = (None if math.isinf(size) else float(round(size)) for size in (sizes.low, sizes.median, sizes.high))
+    if low is None or median is None or median > farthest:
+        least = farthest if low is None else min(low, farthest)
+        return Need(target, "more than", float(round(least)), None, None, sizes.p_reachable)
+    return Need(target, "interval", low, median, high if high and high <= farthest else None, sizes.p_reachable)
+
+
+def _met_at(curve: Curve, target: float) -> float | None:
+    """The measured size at which the median over seeds first reaches `target`, interpolated in log-log."""
+    medians = [float(np.median(errors)) for errors in curve.errors]
+    for index, (size, median) in enumerate(zip(curve.sizes, medians)):
+        if median > target:
+            continue
+        if index == 0 or target <= 0 or median <= 0:
+            return float(size)
+        before, above = curve.sizes[index - 1], medians[index - 1]
+        share = math.log(above / target) / math.log(above / median)
+        return float(round(before * (size / before) ** share))
+    return None

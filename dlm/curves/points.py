@@ -1,0 +1,171 @@
+"""Measured points of one curve: checked, pooled, in log error, with their noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+Bound = tuple[float | None, float | None]
+
+MIN_SIZES = 3
+MAX_SIZES = 48  # more are fused to neighbours: the laws cannot tell, and memory stays small
+ZERO_SPREAD = 0.7  # log-scale standard deviation of an error that was measured as exactly zero
+_PRIOR_REPEATS = 4.0  # repeats' worth of belief in the curve's pooled relative noise
+
+
+class Points(NamedTuple):
+    """One curve, K distinct ascending sizes: log mean error relative to exp(base), s.e. on that scale (0: unknown)."""
+
+    sizes: Array
+    log_error: Array
+    noise: Array
+    repeats: Array
+    num_zero: int
+    base: float
+
+    @property
+    def x(self) -> Array:
+        """Sizes relative to the largest."""
+        return self.sizes / self.sizes[-1]
+
+    def first(self, count: int) -> Points:
+        """The `count` smallest sizes."""
+        return Points(*(column[:count] for column in self[:4]), self.num_zero, self.base)
+
+
+def read_points(
+    sizes: ArrayLike,
+    errors: ArrayLike | Sequence[Sequence[float]],
+    stderr: ArrayLike | None = None,
+    repeats: ArrayLike | None = None,
+    bound: Bound = (0.0, None),
+    least: int = MIN_SIZES,
+) -> Points:
+    """Checked and pooled points. Raises ValueError on what cannot be a curve of `least` distinct sizes."""
+    size, mean, spread, count = _columns(sizes, errors, stderr, repeats)
+    _check(size, mean, bound)
+    keep = np.isfinite(mean)
+    distinct = len(np.unique(size[keep]))
+    if distinct < least:
+        raise ValueError(f"{distinct} distinct sizes cannot carry a law; give at least {least}")
+    return _fuse(_pool(size[keep], mean[keep], spread[keep], count[keep]))
+
+
+def check_places(at: ArrayLike) -> Array:
+    """Sizes [A] to forecast at. Raises ValueError unless there is at least one and all are positive numbers."""
+    places = np.atleast_1d(np.asarray(at, dtype=float))
+    if places.size == 0:
+        raise ValueError("at is empty; give at least one size to forecast at")
+    if places.ndim != 1:
+        raise ValueError(f"at has shape {places.shape}; give a list of sizes")
+    wrong = ~(np.isfinite(places) & (places > 0))
+    if wrong.any():
+        raise ValueError(f"at={places[wrong][0]:g} is not a positive number; give sizes in examples")
+    return places
+
+
+def _columns(
+    sizes: ArrayLike, errors: ArrayLike | Sequence[Sequence[float]], stderr: ArrayLike | None, repeats: ArrayLike | None
+) -> tuple[Array, Array, Array, Array]:
+    """Size, mean, s.e. of the mean (NaN if unknown) and number of repeats of every row."""
+    size = np.atleast_1d(np.asarray(sizes, dtype=float))
+    table = np.atleast_1d(np.asarray(errors, dtype=float))
+    if size.ndim != 1 or table.ndim > 2:
+        raise ValueError(f"sizes have shape {size.shape} and errors {table.shape}; give [K] and [K] or [K, repeats]")
+    if len(table) != len(size):
+        raise ValueError(f"{len(size)} sizes but {len(table)} errors; give one row of errors for each size")
+    if table.ndim == 2:
+        mean, spread, count = _summarise(table)
+    else:
+        mean, spread, count = table, np.full(len(size), np.nan), np.ones(len(size))
+    for name, given in (("stderr", stderr), ("repeats", repeats)):
+        if given is not None and np.ndim(given) > 0 and np.shape(given) != size.shape:
+            raise ValueError(f"{name} has shape {np.shape(given)} but there are {len(size)} sizes; give one for each")
+    if stderr is not None:
+        spread = np.broadcast_to(np.asarray(stderr, dtype=float), size.shape).copy()
+        if (spread < 0).any():
+            raise ValueError(f"stderr={spread.min():g} is negative; give standard errors of the means")
+    if repeats is not None:
+        count = np.broadcast_to(np.asarray(repeats, dtype=float), size.shape).copy()
+        if not (count >= 1).all():
+            raise ValueError(f"repeats={count.min():g} must be at least 1; leave out sizes without a repeat")
+    return size, mean, spread, count
+
+
+def _summarise(table: Array) -> tuple[Array, Array, Array]:
+    """Mean, s.e. and number of the repeats that are there, per row of [K, S].
+
+    The relative spread is pooled over rows: with three repeats a row's own spread says little.
+    """
+    there = np.isfinite(table)
+    count = there.sum(axis=1).astype(float)
+    total = np.where(there, table, 0.0).sum(axis=1)
+    mean = np.divide(total, count, out=np.full(len(table), np.nan), where=count > 0)
+    squares = np.where(there, table - mean[:, None], 0.0) ** 2
+    scale = np.maximum(np.abs(mean), np.finfo(float).tiny)
+    own = squares.sum(axis=1) / scale**2
+    freedom = np.maximum(count - 1, 0)
+    if freedom.sum() == 0:
+        return mean, np.full(len(table), np.nan), np.maximum(count, 1)
+    usable = (freedom > 0) & (mean > 0)
+    pooled = np.median(own[usable] / freedom[usable]) if usable.any() else 0.0
+    variance = (own + _PRIOR_REPEATS * pooled) / (freedom + _PRIOR_REPEATS)
+    return mean, np.sqrt(variance / np.maximum(count, 1)) * scale, np.maximum(count, 1)
+
+
+def _check(size: Array, mean: Array, bound: Bound) -> None:
+    if len(size) == 0:
+        raise ValueError(f"no sizes; give at least {MIN_SIZES}")
+    if not (np.isfinite(size) & (size > 0)).all():
+        raise ValueError(f"size {size[~(np.isfinite(size) & (size > 0))][0]:g} is not a positive number; leave it out")
+    if np.isinf(mean).any():
+        raise ValueError(f"error {mean[np.isinf(mean)][0]:g} is not finite; use NaN for a missing repeat")
+    if not np.isfinite(mean).any():
+        raise ValueError("every error is NaN; give at least one finished repeat at 3 sizes")
+    low, high = bound
+    least, most = np.nanmin(mean), np.nanmax(mean)
+    if least < 0:
+        raise ValueError(f"error {least:g} is negative; give a non-negative number that falls as learning improves")
+    if low is not None and least < low - 1e-12:
+        raise ValueError(f"error {least:g} is below bound {low:g}; widen bound or mend the unit")
+    if high is not None and most > high + 1e-12:
+        raise ValueError(f"error {most:g} is above bound {high:g}; widen bound or mend the unit")
+
+
+def _pool(size: Array, mean: Array, spread: Array, count: Array) -> Points:
+    """One row per distinct size; a mean of zero becomes half the smallest positive one, with a wide noise."""
+    distinct, index = np.unique(size, return_inverse=True)
+    num = np.bincount(index, count)
+    pooled = np.bincount(index, count * mean) / num
+    variance = np.bincount(index, (count * np.nan_to_num(spread)) ** 2) / num**2
+    zero = pooled <= 0
+    if zero.all():
+        return Points(distinct, np.zeros(len(zero)), np.full(len(zero), ZERO_SPREAD), num, len(zero), -np.inf)
+    pooled = np.where(zero, 0.5 * pooled[~zero].min(), pooled)
+    noise = np.where(zero, ZERO_SPREAD, np.minimum(np.sqrt(variance) / pooled, ZERO_SPREAD))
+    # Rounded, so that a change of unit gives the same numbers to the last bit and so the same draws.
+    log_error = np.round(np.log(pooled / pooled[-1]), 10)
+    return Points(distinct, log_error, np.round(noise, 10), num, int(zero.sum()), float(np.log(pooled[-1])))
+
+
+def _fuse(points: Points) -> Points:
+    """At most MAX_SIZES points: neighbours on the log axis become one."""
+    if len(points.sizes) <= MAX_SIZES:
+        return points
+    edges = np.linspace(np.log(points.sizes[0]), np.log(points.sizes[-1]), MAX_SIZES + 1)
+    index = np.minimum(np.searchsorted(edges, np.log(points.sizes), side="right") - 1, MAX_SIZES - 1)
+    _, index, num = np.unique(index, return_inverse=True, return_counts=True)
+
+    def average(column: Array) -> Array:
+        return np.bincount(index, column) / num
+
+    # The largest size keeps its place: everything is said relative to it.
+    size = np.exp(average(np.log(points.sizes)))
+    size[-1] = points.sizes[-1]
+    noise = np.sqrt(average(points.noise**2) / num)
+    repeats = np.bincount(index, points.repeats)
+    return Points(size, average(points.log_error), noise, repeats, points.num_zero, points.base)

@@ -1,0 +1,90 @@
+"""What is measured and what is answered, as plain dataclasses: no computation here."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """Measured errors of one learner.
+
+    `errors[k]` holds one number for each finished seed at `sizes[k]` (ascending sizes, at least one seed each).
+    `unit` says what the numbers are ("error rate", "nats per byte"); `bound` is their possible range;
+    `num_test` is the number of examples behind each number, 0 when unknown (gives the binomial noise floor).
+    `failed` counts diverged or failed cells, which are absent from `errors`.
+    """
+
+    learner: str
+    sizes: tuple[int, ...]
+    errors: tuple[tuple[float, ...], ...]
+    unit: str = "error rate"
+    bound: tuple[float, float | None] = (0.0, 1.0)
+    num_test: int = 0
+    failed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """Forecast error at one size: median and central interval."""
+
+    size: int
+    median: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """How many examples a target error takes.
+
+    `kind`: "met" (already at `median`, within the measured sizes), "interval" (low..high, `high` may be None = more
+    than can be said), "more than" (only `low` can be said), "not reachable", or "cannot tell".
+    """
+
+    target: float
+    kind: str
+    low: float | None
+    median: float | None
+    high: float | None
+    p_reachable: float
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerAnswer:
+    """Everything said about one learner. `law` is readable; `note` says why an extrapolation is refused or wide."""
+
+    curve: Curve
+    law: str
+    fitted: tuple[Prediction, ...]  # a dense grid over the measured and forecast sizes, for the figure; may be empty
+    predictions: tuple[Prediction, ...]  # at each multiple of the largest size; empty when not carried
+    needs: tuple[Need, ...]
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Overtake:
+    """Where `challenger` becomes better for good than `incumbent`, the one better at the smallest common size.
+
+    `kind`: "at" (inside the measured sizes), "forecast" (beyond them), "never" (the incumbent stays ahead as far as
+    the forecast is stood by: at most 16 times the largest common size), or "cannot tell" (the noise, or the forecast,
+    leaves both open). `low`, `median`, `high` are sizes; `high` is None when it lies beyond that range, and all three
+    are None for "never" and "cannot tell".
+    """
+
+    incumbent: str
+    challenger: str
+    kind: str
+    low: float | None
+    median: float | None
+    high: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """The whole answer; `dataclasses.asdict` of it is JSON-ready up to NaN and infinity, which never occur."""
+
+    learners: tuple[LearnerAnswer, ...]
+    overtakes: tuple[Overtake, ...]
+    multiples: tuple[float, ...]
+    level: float

@@ -1,0 +1,90 @@
+"""Nested, stratified, hashed subsets: which examples a trial with (subset_seed, train_size) trains on.
+
+A subset is the first n rows of one order of the pool. The order depends on what the rows hold, not on where they
+stand, so the same seed gives the same subset whichever source, host or file order the rows came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+
+def row_digests(*columns: np.ndarray) -> np.ndarray:
+    """A 64-bit content hash of each row. columns: arrays [N, ...]; returns uint64 [N].
+
+    Numbers are hashed as little-endian float32, so that a pixel is the same pixel as uint8 and as float64.
+    """
+    rows = [np.ascontiguousarray(column, dtype="<f4").reshape(len(column), -1) for column in columns]
+    joined = rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+    hashes = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in joined)
+    return np.frombuffer(hashes, dtype="<u8")
+
+
+def stratified_order(digests: np.ndarray, strata: np.ndarray, seed: int) -> np.ndarray:
+    """One order of all rows in which every prefix holds each stratum's share within one example.
+
+    digests uint64 [N]; strata int [N] (classes; all zero where there are none); returns int32 [N], indices of rows.
+    Within a stratum rows are sorted by a hash of (seed, content); `interleave` deals the strata out.
+    """
+    keys = _splitmix(digests ^ _splitmix(np.full(1, seed, np.uint64)))
+    names, inverse, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    by_stratum = np.lexsort((digests, keys, inverse))
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    turns = interleave(tuple(int(count) for count in counts))
+    order = np.empty(len(digests), np.int32)
+    for stratum in range(len(names)):
+        order[turns == stratum] = by_stratum[starts[stratum] : starts[stratum] + counts[stratum]]
+    return order
+
+
+def interleave(counts: Sequence[int]) -> np.ndarray:
+    """The stratum of each position such that every prefix of length n holds n·count/N of each, within one.
+
+    Tijdeman (1980), "The chairman assignment problem": among the strata that may take their next turn at n, that with
+    the earliest deadline takes it. counts: positive ints [C]; returns int32 [sum of counts].
+    """
+    total, number = sum(counts), len(counts)
+    turns = np.zeros(total, np.int32)
+    if number == 1:
+        return turns
+    slack = Fraction(1, 2 * number - 2)
+    waiting = [(_first_turn(1, count, total, slack), stratum, 1) for stratum, count in enumerate(counts)]
+    heapq.heapify(waiting)
+    ready: list[tuple[int, int, int]] = []
+    for turn in range(1, total + 1):
+        while waiting and waiting[0][0] <= turn:
+            _, stratum, item = heapq.heappop(waiting)
+            heapq.heappush(ready, (_last_turn(item, counts[stratum], total, slack), stratum, item))
+        _, stratum, item = heapq.heappop(ready)
+        turns[turn - 1] = stratum
+        if item < counts[stratum]:
+            heapq.heappush(waiting, (_first_turn(item + 1, counts[stratum], total, slack), stratum, item + 1))
+    return turns
+
+
+def subset_hash(digests_in_order: np.ndarray, size: int) -> str:
+    """16 hexadecimal digits that name the content of the first `size` rows. digests_in_order: uint64 [>= size]."""
+    return hashlib.sha256(digests_in_order[:size].astype("<u8").tobytes()).hexdigest()[:16]
+
+
+def _first_turn(item: int, count: int, total: int, slack: Fraction) -> int:
+    """Smallest n with n·count/total >= item - 1 + slack: earlier, the stratum would run a whole example ahead."""
+    return -((-(item - 1) * slack.denominator - slack.numerator) * total // (slack.denominator * count))
+
+
+def _last_turn(item: int, count: int, total: int, slack: Fraction) -> int:
+    """Last n by which the item must have been dealt, lest its stratum fall a whole example behind."""
+    return (item * slack.denominator - slack.numerator) * total // (slack.denominator * count) + 1
+
+
+def _splitmix(words: np.ndarray) -> np.ndarray:
+    """Steele et al. (2014), "Fast splittable pseudorandom number generators": a bijective 64-bit mix."""
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))

@@ -1,0 +1,33 @@
+"""Errors that are the user's to mend; `launch.py` prints them without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class UsageError(ValueError):
+    """Wrong usage, found before anything is trained: exit code 2. The text holds value, rule and remedy."""
+
+
+class Interrupted(RuntimeError):
+    """A signal asked to stop and the state is saved; `exit_code` is what the process should return."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """A remedy for an unknown name: the nearest choices first, else all of them."""
+    known = sorted(choices)
+    close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(repr(name) for name in close) + "?"
+    return "choose one of " + ", ".join(known) if known else "there are none"
+
+
+def choose(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise a UsageError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise UsageError(f"{name}={value!r} is unknown; choose one of {', '.join(choices)}")

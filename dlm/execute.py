@@ -1,0 +1,203 @@
+"""Run a study: read the data, train what is not finished, write every number down."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlm import records, workdir
+from dlm.baselines.runner import fit_and_measure
+from dlm.data.arrays import Arrays, check_sizes
+from dlm.data.subsets import subset_hash
+from dlm.errors import Interrupted, UsageError
+from dlm.preemption import Watch
+from dlm.records import Record
+from dlm.report.progress import Progress
+from dlm.study import Cohort, Learner, Study, Trial, canonical, cohorts, trials
+from dlm.train import devices
+from dlm.train.checkpoint import Checkpoints
+from dlm.train.runner import CohortRun, Measured, Tick, device_data, train
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """The cells of a study that are not finished: gradient-trained ones as cohorts, and classical ones."""
+
+    cohorts: tuple[Cohort, ...]
+    classical: tuple[Trial, ...]
+
+    @property
+    def num_trials(self) -> int:
+        """Cells left to do."""
+        return sum(len(cohort.trials) for cohort in self.cohorts) + len(self.classical)
+
+    @property
+    def num_updates(self) -> int:
+        """Updates left to do, those of members half-way counted whole."""
+        return sum(trial.num_steps for cohort in self.cohorts for trial in cohort.trials)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a run did: cells finished now and before it, and how many of the study's failed or diverged."""
+
+    trained: int
+    before: int
+    failed: int
+    diverged: int
+
+
+def load(study: Study, data_dir: Path | None = None) -> Arrays:
+    """Read a study's data and check the study against it. UsageError for whatever is wrong with either."""
+    for name, learner in study.learners.items():
+        if not isinstance(learner, Learner) and not hasattr(learner, "fit"):
+            raise UsageError(
+                f"learners.{name}={learner!r} is no learner; use dlm.Learner(model) or a config of dlm.baselines"
+            )
+    trials(study)
+    arrays = study.data.load(data_dir)
+    check_sizes(arrays, study.sizes)
+    return arrays
+
+
+def remaining(study: Study, done: Sequence[Record]) -> Work:
+    """What the records do not hold yet. A failed cell is tried again; a diverged one would only diverge again."""
+    finished = records.finished(done)
+    left = [trial for trial in trials(study) if finished.get(trial.trial_id, "failed") == "failed"]
+    deep = [trial for trial in left if isinstance(trial.learner, Learner)]
+    return Work(cohorts(deep), tuple(trial for trial in left if not isinstance(trial.learner, Learner)))
+
+
+def run(
+    study: Study,
+    folder: str | Path,
+    *,
+    data_dir: Path | None = None,
+    packing: str = "auto",
+    question: str = "",
+    save_seconds: float = 30.0,
+) -> Outcome:
+    """Train every cell of a study that the workdir `folder` does not hold yet, and export its records.
+
+    UsageError for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved.
+    """
+    folder = Path(folder)
+    # Before the workdir is made: a mistake in the study leaves nothing behind.
+    arrays = load(study, data_dir)
+    with workdir.occupied(folder), Watch() as watch:
+        workdir.claim(folder, study, {"name": arrays.name, "fingerprint": arrays.fingerprint}, question)
+        before = records.rows(folder)
+        work = remaining(study, before)
+        with Progress(work.num_updates) as progress:
+            session = Session(study, arrays, folder, devices.packing(packing), watch, progress, save_seconds)
+            for cohort in work.cohorts:
+                session.train(cohort)
+            for trial in work.classical:
+                session.fit(trial)
+        records.export(folder)
+        return _outcome(study, work, records.rows(folder))
+
+
+class Session:
+    """One run's way from cells to rows: it names each number's origin and appends it to the workdir."""
+
+    def __init__(
+        self,
+        study: Study,
+        arrays: Arrays,
+        folder: Path,
+        packing: Any,
+        watch: Watch,
+        progress: Progress,
+        save_seconds: float,
+    ):
+        self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
+        self.watch, self.progress, self.save_seconds = watch, progress, save_seconds
+        self.seeds = sorted({trial.subset_seed for trial in trials(study)})
+        self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
+        self.orders = {seed: arrays.order(seed) for seed in self.seeds}
+        self.updates = 0
+        self._data: Any = None
+
+    def train(self, cohort: Cohort) -> None:
+        """Train a cohort to its end; finished members are on disk as soon as they are measured."""
+        name = f"{cohort.first.name}, {len(cohort.trials)} members"
+        self.progress.update(self.updates, phase="compile", detail=name)
+        if self._data is None:
+            self._data = device_data(self.arrays, [self.orders[seed] for seed in self.seeds])
+        members = CohortRun(cohort, self.arrays, self._data, self.seeds, self.packing)
+        checkpoints = Checkpoints(self.folder / "cohorts" / cohort.cohort_id / "checkpoints")
+        try:
+            for event in train(members, checkpoints, save_seconds=self.save_seconds, stop=self.watch):
+                if isinstance(event, Tick):
+                    self.updates += event.updates
+                    examples = self.updates * cohort.first.budget.batch_size
+                    self.progress.update(self.updates, phase=event.phase, detail=name, examples_done=examples)
+                else:
+                    records.append(self.folder, self.rows(event))
+        finally:
+            checkpoints.close()
+
+    def fit(self, trial: Trial) -> None:
+        """Fit a classical cell; one that raises is recorded as failed, and the others go on."""
+        if self.watch():
+            raise Interrupted("stopped by a signal; run the same command again to go on", self.watch())
+        detail = f"{trial.name}, {trial.train_size:,} examples"
+        self.progress.update(self.updates, phase="fit", detail=detail)
+        try:
+            steps, values, seconds = fit_and_measure(trial, self.arrays, self.orders[trial.subset_seed])
+            measured, note = Measured(trial, steps, "done", values, seconds), ""
+        except Exception as error:  # whatever a library raises is this cell's failure, not the study's
+            measured, note = Measured(trial, 0, "failed", {}, 0.0), f"{type(error).__name__}: {error}"
+        records.append(self.folder, self.rows(measured, note))
+
+    def rows(self, measured: Measured, note: str = "") -> list[Record]:
+        """The numbers as records. The final block ends with the test error, absent where there is none."""
+        values: dict[tuple[str, str], float | None] = dict(measured.values)
+        last = ("test", "error")
+        if measured.status != "running":
+            values[last] = values.pop(last, None)
+        return [self._record(measured, split, metric, value, note) for (split, metric), value in values.items()]
+
+    def _record(self, measured: Measured, split: str, metric: str, value: float | None, note: str) -> Record:
+        trial = measured.trial
+        deep = isinstance(trial.learner, Learner)
+        counts = {"train": trial.budget.batch_size if deep else trial.train_size}
+        digests = self.arrays.digests[self.orders[trial.subset_seed]]
+        return Record(
+            study=self.study.name,
+            trial_id=trial.trial_id,
+            learner=trial.name,
+            train_size=trial.train_size,
+            subset_seed=trial.subset_seed,
+            init_seed=trial.init_seed,
+            hyper=json.dumps(canonical(trial.learner), sort_keys=True),
+            step=measured.step,
+            split=split,
+            metric=metric,
+            value=value,
+            unit=trial.task.unit if metric == "error" else trial.task.loss_unit,
+            num_examples=counts[split] if split in counts else len(getattr(self.arrays, split)),
+            status=measured.status,
+            subset_hash=subset_hash(digests, trial.train_size),
+            data=f"{self.arrays.name}@{self.arrays.fingerprint}",
+            packing=self.packing if deep else "none",
+            seconds=round(measured.seconds, 6),
+            device=devices.describe() if deep else "host",
+            versions=self.versions,
+            note=note,
+        )
+
+
+def _outcome(study: Study, work: Work, now: Sequence[Record]) -> Outcome:
+    finished = records.finished(now)
+    statuses = [finished.get(trial.trial_id) for trial in trials(study)]
+    return Outcome(
+        trained=work.num_trials,
+        before=len(statuses) - work.num_trials,
+        failed=statuses.count("failed"),
+        diverged=statuses.count("diverged"),
+    )

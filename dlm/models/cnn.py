@@ -1,0 +1,70 @@
+"""Residual convolutional network."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+
+from dlm.errors import UsageError
+from dlm.models.layers import Conv, drop, normalization
+
+
+@dataclasses.dataclass(frozen=True)
+class CNN:
+    """Config of a residual CNN: the channels of each stage and the number of residual blocks in it.
+
+    Every stage after the first halves height and width; `stem_stride` does so before the first. A first stage without
+    blocks is the stem alone.
+    """
+
+    channels: tuple[int, ...] = (32, 64)
+    blocks: tuple[int, ...] = (1, 1)
+    stem_stride: int = 1
+    norm: Literal["group", "layer"] = "group"
+
+    def __post_init__(self) -> None:
+        if len(self.channels) != len(self.blocks) or not self.channels:
+            raise UsageError(
+                f"model.channels={self.channels} and model.blocks={self.blocks} must have one entry for each stage"
+            )
+        if self.norm == "group" and any(count % 8 for count in self.channels):
+            raise UsageError(f"model.channels={self.channels} must be multiples of 8 for groups of 8; or use norm='layer'")
+
+    def net(self, num_outputs: int) -> CNNNet:
+        """The module of this config."""
+        return CNNNet(self, num_outputs)
+
+
+class CNNNet(nn.Module):
+    """Stem, stages of pre-activation residual blocks, mean over pixels, linear output.
+
+    [B, H, W, C] -> [B, num_outputs]; inputs without a channel axis get one. He et al. (2016), "Identity mappings in
+    deep residual networks", with normalization that keeps no running statistics.
+    """
+
+    config: CNN
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
+        """See the class."""
+        config = self.config
+        if x.ndim == 3:
+            x = x[..., None]
+        x = Conv(config.channels[0], stride=config.stem_stride)(x)
+        for stage, (channels, blocks) in enumerate(zip(config.channels, config.blocks)):
+            for block in range(blocks):
+                x = self._block(x, channels, stride=2 if stage > 0 and block == 0 else 1)
+        x = nn.relu(normalization(config.norm)(x)).mean(axis=(1, 2))
+        return nn.Dense(self.num_outputs)(drop(self, x, dropout))
+
+    def _block(self, x: jax.Array, channels: int, stride: int) -> jax.Array:
+        y = nn.relu(normalization(self.config.norm)(x))
+        if stride > 1 or x.shape[-1] != channels:
+            x = Conv(channels, kernel=1, stride=stride, use_bias=False)(y)
+        y = Conv(channels, stride=stride)(y)
+        y = Conv(channels)(nn.relu(normalization(self.config.norm)(y)))
+        return x + y

@@ -1,0 +1,40 @@
+"""Multilayer perceptron."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from dlm.models.layers import drop
+
+
+@dataclasses.dataclass(frozen=True)
+class MLP:
+    """Config of a multilayer perceptron: the width of each hidden layer."""
+
+    widths: tuple[int, ...] = (128, 128)
+
+    def net(self, num_outputs: int) -> MLPNet:
+        """The module of this config."""
+        return MLPNet(self, num_outputs)
+
+
+class MLPNet(nn.Module):
+    """Flattened input, hidden layers with ReLU and dropout, linear output: [B, ...] -> [B, num_outputs].
+
+    Rumelhart, Hinton & Williams (1986), "Learning representations by back-propagating errors".
+    """
+
+    config: MLP
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
+        """See the class."""
+        x = x.reshape(x.shape[0], -1)
+        for width in self.config.widths:
+            x = drop(self, nn.relu(nn.Dense(width)(x)), dropout)
+        return nn.Dense(self.num_outputs)(x)

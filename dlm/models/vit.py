@@ -1,0 +1,75 @@
+"""Vision transformer."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from dlm.errors import UsageError
+from dlm.models.layers import drop
+
+
+@dataclasses.dataclass(frozen=True)
+class ViT:
+    """Config of a vision transformer: square patches of `patch` pixels, `depth` blocks of width `dim`."""
+
+    patch: int = 4
+    dim: int = 64
+    depth: int = 4
+    heads: int = 4
+    mlp_ratio: int = 2
+
+    def __post_init__(self) -> None:
+        if self.dim % self.heads:
+            raise UsageError(f"model.dim={self.dim} must be a multiple of model.heads={self.heads}")
+
+    def net(self, num_outputs: int) -> ViTNet:
+        """The module of this config."""
+        return ViTNet(self, num_outputs)
+
+
+class ViTNet(nn.Module):
+    """Patches, learned positions, pre-norm transformer blocks, mean over tokens, linear output.
+
+    [B, H, W, C] -> [B, num_outputs]; H and W are multiples of the patch. Dosovitskiy et al. (2021), "An image is worth
+    16x16 words", with the mean over tokens of Beyer et al. (2022), "Better plain ViT baselines for ImageNet-1k".
+    """
+
+    config: ViT
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
+        """See the class."""
+        x = nn.Dense(self.config.dim)(_tokens(x, self.config.patch))
+        x = x + self.param("positions", nn.initializers.normal(0.02), x.shape[1:])
+        for _ in range(self.config.depth):
+            x = x + self._attention(nn.LayerNorm()(x))
+            x = x + self._mlp(nn.LayerNorm()(x), dropout)
+        return nn.Dense(self.num_outputs)(nn.LayerNorm()(x).mean(axis=1))
+
+    def _attention(self, x_BxTxD: jax.Array) -> jax.Array:
+        batch, tokens, dim = x_BxTxD.shape
+        heads = self.config.heads
+        qkv = nn.Dense(3 * dim)(x_BxTxD).reshape(batch, tokens, 3, heads, dim // heads)
+        q, k, v = (qkv[:, :, part].transpose(0, 2, 1, 3) for part in range(3))
+        weights_BxHxTxT = nn.softmax(q @ k.swapaxes(2, 3) / jnp.sqrt(jnp.float32(dim // heads)))
+        mixed = (weights_BxHxTxT @ v).transpose(0, 2, 1, 3).reshape(batch, tokens, dim)
+        return nn.Dense(dim)(mixed)
+
+    def _mlp(self, x: jax.Array, dropout: Any) -> jax.Array:
+        y = drop(self, nn.gelu(nn.Dense(self.config.mlp_ratio * self.config.dim)(x)), dropout)
+        return nn.Dense(self.config.dim)(y)
+
+
+def _tokens(x: jax.Array, patch: int) -> jax.Array:
+    """Non-overlapping patches as vectors. [B, H, W, C] -> [B, H/patch · W/patch, patch²·C]."""
+    batch, height, width, channels = x.shape
+    if height % patch or width % patch:
+        raise UsageError(f"model.patch={patch} does not divide images of {height}×{width} pixels")
+    x = x.reshape(batch, height // patch, patch, width // patch, patch, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, -1, patch * patch * channels)

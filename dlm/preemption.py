@@ -1,0 +1,40 @@
+"""Signals that ask a run to stop: noted at once, acted on where the state can be saved."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+
+EXIT_PREEMPTED = 75  # EX_TEMPFAIL: run the same command again
+EXIT_INTERRUPTED = 130
+
+
+class Watch:
+    """Context in which SIGTERM, SIGUSR1 and the first Ctrl-C are only noted; a second Ctrl-C ends the process at once.
+
+    Call it to poll: 0, or the exit code that the signal asks for. Outside the main thread it never sees one.
+    """
+
+    def __init__(self) -> None:
+        self._code = 0
+        self._before: dict[int, object] = {}
+
+    def __call__(self) -> int:
+        return self._code
+
+    def __enter__(self) -> Watch:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT and self._code == EXIT_INTERRUPTED:
+            os._exit(EXIT_INTERRUPTED)
+        self._code = EXIT_INTERRUPTED if number == signal.SIGINT else EXIT_PREEMPTED

@@ -1,0 +1,249 @@
+"""The learning curve as a picture: measured seeds, medians, forecasts; PNG and SVG."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+import pathlib
+import typing
+from collections.abc import Iterator
+
+from dlm.curves.answer import Answer, Curve, LearnerAnswer, Prediction
+from dlm.report.labels import CurveEnd, label_curves
+from dlm.report.phrases import is_rate, percent
+from dlm.report.summary import spread, spread_words
+from dlm.report.ticks import error_label, log_ticks, size_label
+
+if typing.TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours without yellow, which is lost on white paper; markers tell learners apart in grey.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_GREY = "#6b6b6b"
+_STYLE: typing.Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.edgecolor": "#444444",
+    "axes.linewidth": 0.8,
+    "svg.fonttype": "none",  # text stays text: searchable, editable, restyled by the page
+    "svg.hashsalt": "dlm",  # the same picture gives the same bytes
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Line:
+    """What is drawn of one learner. Errors are above zero, as a logarithmic axis needs."""
+
+    learner: str
+    colour: str
+    marker: str
+    sizes: list[int]
+    points: list[tuple[int, float]]
+    medians: list[float]
+    lows: list[float]
+    highs: list[float]
+    forecast: list[Prediction]
+
+
+def learning_curve(answer: Answer, stem: pathlib.Path, *, title: str = "") -> list[pathlib.Path]:
+    """Draws every learner's curve with its forecast and writes `stem`.png and `stem`.svg; returns the paths.
+
+    Dots are seeds, solid lines medians with their spread, dashed lines forecasts with their interval. An
+    error of zero stands at half of one test example, or is left out where their number is unknown; the
+    caption says which. Nothing is written for an answer without learners.
+    """
+    if not answer.learners:
+        return []
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        FigureCanvasAgg(figure)
+        _draw(figure, answer, title)
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        return [_write(figure, stem, "png", dpi=150), _write(figure, stem, "svg", metadata={"Date": None})]
+
+
+def _write(figure: Figure, stem: pathlib.Path, kind: str, **options: typing.Any) -> pathlib.Path:
+    # Through memory, so that a path of an object store works too. Not `with_suffix`: a stem may hold a dot.
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, **options)
+    path = stem.parent / f"{stem.name}.{kind}"
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+def _draw(figure: Figure, answer: Answer, title: str) -> None:
+    axes = figure.add_subplot()
+    lines = [_line(learner, k) for k, learner in enumerate(answer.learners)]
+    for line in lines:
+        _draw_line(axes, line)
+    _set_axes(axes, lines, answer.learners[0].curve)
+    _mark_ends(axes, lines)
+    label_curves(axes, [end for line in lines if (end := _end_of(line))])
+    if title:
+        # Higher where "measured" and "forecast" stand below it.
+        pad = 16 if any(line.forecast for line in lines) else 8
+        axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", pad=pad)
+    # Below the axes, in the constrained layout's own place for it, so that it covers nothing.
+    figure.supxlabel(" · ".join(_caption(answer)), fontsize=6.8, color=_GREY)
+
+
+def _line(learner: LearnerAnswer, index: int) -> _Line:
+    curve = learner.curve
+    kept = [
+        (size, [shown for e in errors if (shown := _positive(e, curve))])
+        for size, errors in zip(curve.sizes, curve.errors, strict=True)
+    ]
+    cells = [(size, spread(errors)) for size, errors in kept if errors]
+    return _Line(
+        learner=curve.learner,
+        colour=COLOURS[index % len(COLOURS)],
+        marker=MARKERS[index % len(MARKERS)],
+        sizes=[size for size, _ in cells],
+        points=[(size, error) for size, errors in kept for error in errors],
+        medians=[cell.median for _, cell in cells],
+        lows=[cell.low for _, cell in cells],
+        highs=[cell.high for _, cell in cells],
+        forecast=_beyond(learner),
+    )
+
+
+def _positive(error: float, curve: Curve) -> float:
+    """The error, or half of one test example instead of zero, or zero when that is unknown."""
+    return error if error > 0 or not curve.num_test else 0.5 / curve.num_test
+
+
+def _beyond(learner: LearnerAnswer) -> list[Prediction]:
+    """The fitted curve from the largest measured size on; where it is interpolated in the grid."""
+    fitted = [item for item in learner.fitted if item.median > 0 and learner.curve.sizes]
+    if not fitted:
+        return []
+    end = learner.curve.sizes[-1]
+    after = [item for item in fitted if item.size > end]
+    before = [item for item in fitted if item.size <= end]
+    if not after or not before:
+        return after
+    left, right = before[-1], after[0]
+    share = math.log(end / left.size) / math.log(right.size / left.size)
+    median, low, high = (
+        (1 - share) * a + share * b
+        for a, b in ((left.median, right.median), (left.low, right.low), (left.high, right.high))
+    )
+    return [Prediction(end, median, low, high), *after]
+
+
+def _draw_line(axes: Axes, line: _Line) -> None:
+    axes.fill_between(line.sizes, line.lows, line.highs, alpha=0.16, zorder=2, color=line.colour, linewidth=0)
+    sizes, errors = [size for size, _ in line.points], [error for _, error in line.points]
+    axes.plot(
+        sizes, errors, line.marker, color=line.colour, markersize=3, alpha=0.35, markeredgewidth=0, zorder=3
+    )
+    axes.plot(
+        line.sizes,
+        line.medians,
+        color=line.colour,
+        linewidth=1.5,
+        marker=line.marker,
+        markersize=4.5,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        zorder=5,
+    )
+    ahead = [item.size for item in line.forecast]
+    # A lower end at zero cannot be drawn; far below the picture is where it would be.
+    lows = [max(item.low, 1e-12) for item in line.forecast]
+    highs = [item.high for item in line.forecast]
+    axes.fill_between(ahead, lows, highs, alpha=0.11, zorder=1, color=line.colour, linewidth=0)
+    for edge in (lows, highs):  # where bands overlap, their edges tell whose they are
+        axes.plot(ahead, edge, color=line.colour, linewidth=0.6, alpha=0.45, zorder=1.5)
+    axes.plot(
+        ahead,
+        [item.median for item in line.forecast],
+        color=line.colour,
+        linewidth=1.5,
+        linestyle=(0, (4, 2)),
+        zorder=4,
+    )
+
+
+def _set_axes(axes: Axes, lines: list[_Line], curve: Curve) -> None:
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    sizes = [size for line in lines for size in line.sizes] + [
+        p.size for line in lines for p in line.forecast
+    ]
+    low, high = _error_limits(lines)
+    axes.set_xlim(min(sizes, default=1) / 1.12, max(sizes, default=10) * 1.12)
+    axes.set_ylim(low, high)
+    errors = log_ticks(low, high)
+    axes.set_yticks(errors, [error_label(tick, curve.unit) for tick in errors])
+    counts = log_ticks(*axes.get_xlim())
+    axes.set_xticks(counts, [size_label(tick) for tick in counts])
+    axes.minorticks_off()
+    axes.grid(True, color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel("training examples")
+    axes.set_ylabel("test error rate" if is_rate(curve.unit) else f"test error ({curve.unit})")
+
+
+def _error_limits(lines: list[_Line]) -> tuple[float, float]:
+    """All measured points and forecast medians; of the intervals no more than leaves these readable."""
+    core = [error for line in lines for _, error in line.points]
+    core += [item.median for line in lines for item in line.forecast]
+    if not core:
+        return 0.01, 1.0
+    lows = [item.low for line in lines for item in line.forecast if item.low > 0]
+    highs = [item.high for line in lines for item in line.forecast]
+    low = max(min(core + lows), min(core) / 4)
+    high = min(max(core + highs), max(core) * 4)
+    # The same margin on paper whether the errors span two decades or a tenth of one.
+    margin = max((high / low) ** 0.04, 1.01)
+    return low / margin, high * margin
+
+
+def _mark_ends(axes: Axes, lines: list[_Line]) -> None:
+    """A thin line where the measurements end, when something is forecast beyond it."""
+    ends = sorted({line.sizes[-1] for line in lines if line.sizes and line.forecast})
+    for end in ends:
+        axes.axvline(end, color=_GREY, linewidth=0.7, zorder=0.5)
+    if ends:
+        for name, side, offset in (("measured", "right", -4), ("forecast", "left", 4)):
+            axes.annotate(
+                name,
+                xy=(ends[-1], 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(offset, 2),
+                textcoords="offset points",
+                ha=side,
+                va="bottom",
+                fontsize=7.5,
+                color=_GREY,
+            )
+
+
+def _end_of(line: _Line) -> CurveEnd | None:
+    if line.forecast:
+        return CurveEnd(line.learner, line.colour, line.forecast[-1].size, line.forecast[-1].median)
+    return CurveEnd(line.learner, line.colour, line.sizes[-1], line.medians[-1]) if line.sizes else None
+
+
+def _caption(answer: Answer) -> Iterator[str]:
+    curves = [learner.curve for learner in answer.learners]
+    counts = [len(errors) for curve in curves for errors in curve.errors]
+    if counts:
+        number = str(min(counts)) if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
+        yield f"dots: seeds ({number} a size)"
+    words = spread_words(curves)
+    yield "solid: median" + (f", {words}" if words else "")
+    if any(_beyond(learner) for learner in answer.learners):
+        yield f"dashed: forecast, {percent(answer.level)} interval"
+    if any(error == 0 for curve in curves for errors in curve.errors for error in errors):
+        known = all(curve.num_test for curve in curves)
+        yield "zero drawn at half a test example" if known else "zeros left out"

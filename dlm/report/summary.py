@@ -1,0 +1,45 @@
+"""The numbers that stand for one cell of a curve: median, spread and number of seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Iterable, Sequence
+
+from dlm.curves.answer import Curve
+
+# With more seeds than this, the extremes say more about the number of seeds than about the learner.
+MOST_SEEDS_FOR_RANGE = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """Median and spread of one cell. `low`..`high` is min–max, or the central 80 % when `central`."""
+
+    median: float
+    low: float
+    high: float
+    num_seeds: int
+    central: bool
+
+
+def spread(errors: Sequence[float]) -> Spread:
+    """The summary of the errors of one size (at least one)."""
+    num_seeds = len(errors)
+    central = num_seeds > MOST_SEEDS_FOR_RANGE
+    low, high = min(errors), max(errors)
+    if central:
+        tenths = statistics.quantiles(errors, n=10, method="inclusive")
+        low, high = tenths[0], tenths[-1]
+    return Spread(statistics.median(errors), low, high, num_seeds, central)
+
+
+def spread_words(curves: Iterable[Curve]) -> str:
+    """What the spreads of these curves are: "min–max", "central 80 %", or both; empty without any."""
+    counts = [len(errors) for curve in curves for errors in curve.errors]
+    words = []
+    if any(1 < count <= MOST_SEEDS_FOR_RANGE for count in counts):
+        words.append("min–max")
+    if any(count > MOST_SEEDS_FOR_RANGE for count in counts):
+        words.append("central 80 %" + (f" above {MOST_SEEDS_FOR_RANGE} seeds" if words else ""))
+    return ", ".join(words)

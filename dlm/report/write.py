@@ -1,0 +1,65 @@
+"""The report of a workdir: the answer on the terminal, its figure, and forecast.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from dlm import records
+from dlm.curves.answer import Answer, Curve, answer
+from dlm.curves.from_records import curves
+from dlm.errors import UsageError
+from dlm.report.figures import learning_curve
+from dlm.report.tables import to_json
+from dlm.report.terminal import print_answer
+
+FORECAST = "forecast.json"
+
+
+def report(
+    workdir: Path,
+    console: Console,
+    *,
+    targets: Sequence[float] = (),
+    level: float = 0.95,
+    title: str = "",
+    question: str = "",
+    trial_ids: Collection[str] | None = None,
+) -> Answer:
+    """Answer from the workdir's records (only of the trials named, if any), print it, draw it, write it.
+
+    UsageError if there are no finished trials to report.
+    """
+    measured = curves(records.rows(workdir), trial_ids)
+    if not measured:
+        raise UsageError(f"--workdir={workdir} holds no finished trial; run the study first, with --mode=run")
+    told = answer(measured, targets=tuple(targets) or default_targets(measured), level=level)
+    folder = workdir / "figures"
+    folder.mkdir(exist_ok=True)
+    figures = learning_curve(told, folder / "learning_curve", title=title)
+    (workdir / FORECAST).write_text(to_json(told), encoding="utf-8")
+    print_answer(told, console, title=title, question=question)
+    written = [*figures, workdir / FORECAST]
+    console.print("\nWritten: " + ", ".join(str(path) for path in written), soft_wrap=True, highlight=False)
+    return told
+
+
+def described(workdir: Path) -> dict[str, object]:
+    """What study.json says of a workdir. UsageError if there is none."""
+    path = workdir / "study.json"
+    if not path.is_file():
+        raise UsageError(f"--workdir={workdir} holds no study; run one there first, with --mode=run")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def default_targets(measured: Sequence[Curve]) -> tuple[float, ...]:
+    """Half the best median error reached, to one digit: what a doubled effort would be asked for."""
+    best = min((sorted(errors)[len(errors) // 2] for curve in measured for errors in curve.errors), default=0.0)
+    if best <= 0:
+        return ()
+    scale = 10.0 ** math.floor(math.log10(best / 2))
+    return (round(best / 2 / scale) * scale,)

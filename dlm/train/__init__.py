@@ -1,0 +1,1 @@
+"""Training: one member's pure step, a population of members as one XLA program, and the loop around them."""

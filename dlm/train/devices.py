@@ -1,0 +1,46 @@
+"""Set JAX up before it looks for devices: one virtual CPU device a core, and a compilation cache that is on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jax
+import platformdirs
+
+from dlm.train.population import Packing
+
+
+def configure(num_cpu_devices: int = 0) -> None:
+    """Virtual CPU devices (0: one a usable core) and the persistent compilation cache. Call before any computation.
+
+    The cache lives in the user's cache folder unless JAX_COMPILATION_CACHE_DIR names another; empty turns it off.
+    """
+    jax.config.update("jax_num_cpu_devices", num_cpu_devices or num_usable_cores())
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def num_usable_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept between runs."""
+    return Path(platformdirs.user_cache_dir("dlm")) / "xla"
+
+
+def packing(choice: str) -> Packing:
+    """`auto` resolved for this machine: exact on CPU, fast on accelerators."""
+    if choice in ("exact", "fast"):
+        return choice  # type: ignore[return-value]
+    return "exact" if jax.default_backend() == "cpu" else "fast"
+
+
+def describe() -> str:
+    """The devices, for records: kind and number."""
+    devices = jax.local_devices()
+    return f"{devices[0].platform}:{devices[0].device_kind} x{len(devices)}"

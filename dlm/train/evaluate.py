@@ -1,0 +1,75 @@
+"""Measuring a member on validation and test, and early stopping by what validation says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dlm.data.arrays import Split
+from dlm.train.member import Batches, Best, Data, Spec, State
+
+BATCH_SIZE = 256
+
+
+def batches(split: Split) -> Batches:
+    """A split cut into equal batches, the last one padded with copies of weight 0 (NumPy arrays)."""
+    size = min(BATCH_SIZE, len(split))
+    count = -(-len(split) // size)
+    rows = np.arange(count * size)
+    inside = rows < len(split)
+    rows = np.where(inside, rows, 0)
+    shape = (count, size)
+    return Batches(
+        split.x[rows].reshape(*shape, *split.x.shape[1:]),
+        split.y[rows].reshape(shape),
+        inside.astype(np.float32).reshape(shape),
+    )
+
+
+def measure(spec: Spec, params: Any, split: Batches) -> dict[str, jax.Array]:
+    """Mean of each of the task's measures over a split. Returns scalars."""
+
+    def one(batch: Batches) -> dict[str, jax.Array]:
+        outputs = spec.model.apply(params, spec.inputs(batch.x))
+        return {name: (value * batch.weight).sum() for name, value in spec.task.measures(outputs, batch.y).items()}
+
+    sums = jax.lax.map(one, split)
+    return {name: value.sum() / split.weight.sum() for name, value in sums.items()}
+
+
+def evaluate(
+    spec: Spec, state: State, data: Data, on_validation: jax.Array, on_test: jax.Array
+) -> tuple[State, dict[str, dict[str, jax.Array]]]:
+    """Measure the splits asked for (bools []); NaN stands for a split that was not.
+
+    With early stopping, validation first updates the best snapshot, and test measures that snapshot.
+    """
+    validation = _if(on_validation, lambda: measure(spec, state.params, data.validation))
+    if state.best is not None:
+        state = _note(spec, state, on_validation, validation["error"])
+    params = state.params if state.best is None else state.best.params
+    test = _if(on_test, lambda: measure(spec, params, data.test))
+    return state, {"validation": validation, "test": test}
+
+
+def _note(spec: Spec, state: State, measured: jax.Array, error: jax.Array) -> State:
+    """Keep the better of snapshot and state; stop after `patience` measurements without a better one."""
+    best = state.best
+    assert best is not None
+    better = measured & (error < best.error)
+    worse = measured & ~better
+    new = Best(state.params, error, state.step, jnp.int32(0))
+    old = best._replace(waited=best.waited + worse.astype(jnp.int32))
+    kept = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, old)
+    return state._replace(best=kept, stopped=state.stopped | (kept.waited >= spec.patience))
+
+
+def _if(wanted: jax.Array, measured: Any) -> dict[str, jax.Array]:
+    """The measures, or NaN for each: a branch where a member runs alone, a selection where members are vectorized."""
+    shapes = jax.eval_shape(measured)
+    return jax.lax.cond(
+        wanted, measured, lambda: jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
+    )

@@ -1,0 +1,140 @@
+"""A cohort's members as XLA programs: members × devices, exact or fast.
+
+`exact` runs a device's members one after another inside the program (`lax.map`): each gets bit for bit what it would
+get alone, and a member that is done costs nothing. `fast` runs them side by side (`vmap`), which fills an accelerator
+and may differ by rounding. Devices share the members out among them and never talk.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from dlm.train import evaluate, member
+from dlm.train.member import Data, Member, Spec, State
+
+Packing = Literal["exact", "fast"]
+AXIS = "member"
+
+
+class Population:
+    """The programs of one cohort on one set of devices.
+
+    Each is compiled at its first use for a number of members, and counted in `num_compiled`.
+    """
+
+    def __init__(self, spec: Spec, packing: Packing, devices: Sequence[jax.Device]):
+        self.spec = spec
+        self.packing = packing
+        self.mesh = _mesh(devices)
+        self.num_compiled = 0
+        self._compiled: dict[tuple[str, int], Any] = {}
+        over = _one_by_one if packing == "exact" else _side_by_side
+        self._functions = {
+            "init": self._sharded(over(functools.partial(member.init, spec)), "m"),
+            "advance": self._sharded(
+                lambda states, members, data, steps: over(
+                    lambda state, one: member.advance(spec, one, state, data, steps)
+                )(states, members),
+                "mm..",
+            ),
+            "evaluate": self._sharded(
+                lambda states, on_validation, on_test, data: over(
+                    lambda state, *wanted: evaluate.evaluate(spec, state, data, *wanted)
+                )(states, on_validation, on_test),
+                "mmm.",
+            ),
+        }
+
+    @property
+    def num_devices(self) -> int:
+        """Devices that members are shared among."""
+        return self.mesh.size
+
+    def init(self, members: Member) -> State:
+        """States [M] before the first update."""
+        return self._run("init", members)
+
+    def advance(self, members: Member, states: State, data: Data, steps: int) -> State:
+        """Up to `steps` updates for every member. Consumes `states`."""
+        return self._run("advance", states, members, data, self._steps(steps))
+
+    def evaluate(
+        self, states: State, validation: np.ndarray, test: np.ndarray, data: Data
+    ) -> tuple[State, dict[str, dict[str, np.ndarray]]]:
+        """Measures of the members marked in `validation` and `test` (bool [M]), NaN for others. Consumes `states`."""
+        states, measures = self._run("evaluate", states, self.shard(validation), self.shard(test), data)
+        return states, jax.device_get(measures)
+
+    def shard(self, tree: Any) -> Any:
+        """Arrays [M, ...] onto the devices, members dealt out in order."""
+        return jax.device_put(tree, NamedSharding(self.mesh, P(AXIS)))
+
+    def compile(self, name: str, *arguments: Any) -> Any:
+        """The compiled program `name` for these arguments (arrays or their shapes), compiled once a width."""
+        width = jax.tree.leaves(arguments[0])[0].shape[0]
+        if (name, width) not in self._compiled:
+            self._compiled[name, width] = self._functions[name].lower(*arguments).compile()
+            self.num_compiled += 1
+        return self._compiled[name, width]
+
+    def _steps(self, steps: int) -> jax.Array:
+        return jax.device_put(np.int32(steps), NamedSharding(self.mesh, P()))
+
+    def _run(self, name: str, *arguments: Any) -> Any:
+        return self.compile(name, *arguments)(*arguments)
+
+    def _sharded(self, function: Any, arguments: str) -> Any:
+        """`function` on every device's own members: of its arguments those marked `m` are [M, …], the others shared.
+
+        States come first and are replaced, so their buffers are donated.
+        """
+        specs = tuple(P(AXIS) if mark == "m" else P() for mark in arguments)
+        mapped = jax.shard_map(function, mesh=self.mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False)
+        return jax.jit(mapped, donate_argnums=(0,) if len(specs) > 1 else ())
+
+
+def replicated(tree: Any, devices: Sequence[jax.Device]) -> Any:
+    """Arrays onto every device."""
+    return jax.device_put(tree, NamedSharding(_mesh(devices), P()))
+
+
+def deal(limits: Sequence[int], num_devices: int) -> list[int | None]:
+    """Places of members on devices so that each device gets its share of the updates.
+
+    limits: updates of each member. Returns member indices, one device's after another's, all devices the same number,
+    None for padding: the longest are dealt out first, back and forth.
+    """
+    longest_first: list[int | None] = sorted(range(len(limits)), key=lambda index: (-limits[index], index))
+    longest_first += [None] * (-len(limits) % num_devices)
+    hands: list[list[int | None]] = [[] for _ in range(num_devices)]
+    for start in range(0, len(longest_first), num_devices):
+        row = longest_first[start : start + num_devices]
+        for hand, place in zip(hands, row if (start // num_devices) % 2 == 0 else row[::-1]):
+            hand.append(place)
+    return [place for hand in hands for place in hand]
+
+
+def take(tree: Any, rows: Sequence[int]) -> Any:
+    """Rows of every array of a tree."""
+    index = jnp.asarray(rows, jnp.int32)
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def _mesh(devices: Sequence[jax.Device]) -> jax.sharding.Mesh:
+    return jax.sharding.Mesh(np.array(devices), (AXIS,))
+
+
+def _one_by_one(function: Any) -> Any:
+    return lambda *arguments: jax.lax.map(lambda each: function(*each), arguments)
+
+
+def _side_by_side(function: Any) -> Any:
+    return jax.vmap(function)

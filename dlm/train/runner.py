@@ -1,0 +1,243 @@
+"""The loop around a cohort: advance, measure, tell, save; what it tells is for others to write down."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from dlm.data.arrays import Arrays
+from dlm.errors import Interrupted
+from dlm.models import build
+from dlm.study import Cohort, Trial
+from dlm.train.checkpoint import Checkpoints
+from dlm.train.evaluate import batches
+from dlm.train.member import Data, Member, Spec, State
+from dlm.train.population import Packing, Population, deal, replicated, take
+
+FIRST_STEPS = 4  # updates of the first chunk, which only tells how long a chunk should be
+CHUNK_SECONDS = 1.0  # between two looks at signals, progress and finished members
+
+
+@dataclasses.dataclass(frozen=True)
+class Tick:
+    """Progress: what is going on, and how many updates were just applied."""
+
+    phase: str
+    updates: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """Numbers of one trial after `step` updates.
+
+    `values[split, measure]`; `status` is "running", "done" or "diverged" (then there are no values but the last finite
+    training loss). `seconds` are training seconds so far, the trial's share of its cohort's.
+    """
+
+    trial: Trial
+    step: int
+    status: str
+    values: dict[tuple[str, str], float]
+    seconds: float
+
+
+def spec_of(trial: Trial, arrays: Arrays) -> Spec:
+    """What a trial's cohort compiles."""
+    return Spec(
+        model=build(trial.learner.model, trial.task.num_outputs(arrays)),
+        task=trial.task,
+        optimizer=trial.learner.optimizer,
+        input_shape=arrays.train.x.shape[1:],
+        scale=arrays.scale,
+        shift=arrays.shift,
+        batch_size=trial.budget.batch_size,
+        dropout=trial.learner.hyper.dropout > 0,
+        eval_every=trial.budget.eval_every,
+        patience=trial.budget.patience,
+    )
+
+
+def device_data(arrays: Arrays, orders: Sequence[np.ndarray]) -> Data:
+    """The data on every device. orders: the pool's order for each subset seed, int [N] each."""
+    data = Data(arrays.train.x, arrays.train.y, np.stack(orders), batches(arrays.validation), batches(arrays.test))
+    return replicated(data, jax.local_devices())
+
+
+class CohortRun:
+    """One cohort on its way: which member stands in which row, their states, and the programs."""
+
+    def __init__(
+        self, cohort: Cohort, arrays: Arrays, data: Data, subset_seeds: Sequence[int], packing: Packing
+    ) -> None:
+        self.cohort = cohort
+        self.population = Population(spec_of(cohort.first, arrays), packing, jax.local_devices())
+        self.data = data
+        self.subset_seeds = list(subset_seeds)
+        self.seconds = {trial.trial_id: 0.0 for trial in cohort.trials}
+        self.rows: list[Trial | None] = []
+        self.seat(cohort.trials)
+        self.states = self.population.init(self.members)
+
+    def seat(self, trials: Sequence[Trial]) -> None:
+        """Give every trial a row, so that devices share the updates evenly."""
+        places = deal([trial.num_steps for trial in trials], self.population.num_devices)
+        self.rows = [None if place is None else trials[place] for place in places]
+        self.members = self.population.shard(_members(self.rows, self.subset_seeds))
+
+    def restore(self, checkpoints: Checkpoints) -> None:
+        """Continue the members that the newest checkpoint holds; the others keep their initial state."""
+        example = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), self.states)
+        saved = checkpoints.restore(example)
+        if saved is None:
+            return
+        source = {trial_id: row for row, trial_id in enumerate(saved.trial_ids)}
+        pairs = [(row, source[t.trial_id]) for row, t in enumerate(self.rows) if t and t.trial_id in source]
+        if not pairs:
+            return
+        into, out_of = (np.array(column) for column in zip(*pairs))
+
+        def merged(fresh: Any, old: np.ndarray) -> np.ndarray:
+            leaf = np.array(fresh)
+            leaf[into] = old[out_of]
+            return leaf
+
+        self.states = self.population.shard(jax.tree.map(merged, self.states, saved.states))
+        for row in out_of:
+            self.seconds[saved.trial_ids[row]] = saved.seconds[row]
+
+    def save(self, checkpoints: Checkpoints, updates: int) -> None:
+        """Checkpoint every real row."""
+        rows = [row for row, trial in enumerate(self.rows) if trial]
+        seconds = {trial.trial_id: self.seconds[trial.trial_id] for trial in self.rows if trial}
+        checkpoints.save(updates, take(self.states, rows), seconds)
+
+    def steps(self) -> np.ndarray:
+        """Updates applied to each row. int [M]."""
+        return np.asarray(self.states.step)
+
+    def finished(self) -> np.ndarray:
+        """Rows that train no further: at their limit, stopped early or diverged; padding too. bool [M]."""
+        limits = np.array([trial.num_steps if trial else 0 for trial in self.rows])
+        return (self.steps() >= limits) | np.asarray(self.states.stopped) | np.asarray(self.states.diverged)
+
+    def advance(self, steps: int) -> tuple[int, float]:
+        """(updates applied by all members, seconds) of up to `steps` updates each."""
+        before, start = self.steps(), time.perf_counter()
+        self.states = self.population.advance(self.members, self.states, self.data, steps)
+        applied, seconds = self.steps() - before, time.perf_counter() - start
+        for row, trial in enumerate(self.rows):
+            if trial:
+                self.seconds[trial.trial_id] += seconds * applied[row] / max(1, applied.sum())
+        return int(applied.sum()), seconds
+
+    def measure(self, told: set[str]) -> list[Measured]:
+        """Measure the members that stand at a validation or at their end, but those already `told` their last."""
+        spec, steps = self.population.spec, self.steps()
+        open_rows = np.array([trial is not None and trial.trial_id not in told for trial in self.rows])
+        at_eval = (steps % spec.eval_every == 0) & (steps > 0) if spec.eval_every else np.zeros(len(steps), bool)
+        healthy = open_rows & ~np.asarray(self.states.diverged)
+        validated = healthy & (at_eval | self.finished())
+        values = []
+        if validated.any():
+            self.states, measures = self.population.evaluate(self.states, validated, validated, self.data)
+            values = [_flat(measures, row) for row in range(len(self.rows))]
+        ended = self.finished() & open_rows
+        return [
+            self._told(row, values[row] if validated[row] else {}, bool(ended[row]))
+            for row in np.flatnonzero(validated | ended)
+        ]
+
+    def _told(self, row: int, values: dict[tuple[str, str], float], ended: bool) -> Measured:
+        trial = self.rows[row]
+        assert trial is not None
+        status = "running"
+        if ended:
+            status = "diverged" if self.states.diverged[row] else "done"
+        if status == "running":
+            values = {key: value for key, value in values.items() if key[0] == "validation"}
+        values = {("train", "loss"): float(self.states.loss[row]), **values}
+        return Measured(trial, int(self.states.step[row]), status, values, self.seconds[trial.trial_id])
+
+    def shrink(self, told: set[str]) -> None:
+        """Where members run side by side, drop those that are done once they are half: they cost as much as live ones."""
+        live = [row for row, trial in enumerate(self.rows) if trial and trial.trial_id not in told]
+        if self.population.packing == "exact" or 2 * len(live) > len(self.rows) or not live:
+            return
+        width = max(self.population.num_devices, 1 << (len(live) - 1).bit_length())
+        if width >= len(self.rows):
+            return
+        kept = live + [next(r for r in range(len(self.rows)) if r not in live)] * (width - len(live))
+        states = jax.tree.map(np.array, take(self.states, kept))
+        self.rows = [self.rows[row] for row in live] + [None] * (width - len(live))
+        self.members = self.population.shard(_members(self.rows, self.subset_seeds))
+        self.states = self.population.shard(states)
+
+
+def train(
+    run: CohortRun,
+    checkpoints: Checkpoints | None,
+    *,
+    save_seconds: float = 30.0,
+    stop: Callable[[], int] = lambda: 0,
+) -> Iterator[Tick | Measured]:
+    """Train a cohort to its end, telling progress and numbers as they come.
+
+    `stop()` returns an exit code once a signal asks to stop: the state is saved and Interrupted raised. What was told is
+    told before it is saved, so whoever writes it down loses nothing: after a crash it is told again, the same.
+    """
+    if checkpoints:
+        run.restore(checkpoints)
+    told: set[str] = set()
+    steps, since_save, saved_at = FIRST_STEPS, 0, time.monotonic()
+    yield Tick("train", int(run.steps().sum()))
+    while True:
+        for measured in run.measure(told):
+            if measured.status != "running":
+                told.add(measured.trial.trial_id)
+            yield measured
+        if len(told) == len(run.cohort.trials):
+            return
+        run.shrink(told)
+        code = stop()
+        if checkpoints and (code or time.monotonic() - saved_at > save_seconds):
+            yield Tick("save")
+            run.save(checkpoints, since_save)
+            since_save, saved_at = 0, time.monotonic()
+        if code:
+            raise Interrupted("stopped by a signal; the state is saved, run the same command again to go on", code)
+        updates, seconds = run.advance(steps)
+        since_save += updates
+        steps = int(np.clip(steps * CHUNK_SECONDS / max(seconds, 1e-6), 1, 8 * steps))
+        yield Tick("train", updates)
+
+
+def _members(rows: Sequence[Trial | None], subset_seeds: Sequence[int]) -> Member:
+    """The arrays [M] that tell members apart; padding is a member without updates."""
+
+    def column(value: Callable[[Trial], Any], dtype: Any, padding: Any = 0) -> np.ndarray:
+        return np.array([padding if trial is None else value(trial) for trial in rows], dtype)
+
+    return Member(
+        seed=column(lambda trial: trial.init_seed, np.uint32),
+        order=column(lambda trial: subset_seeds.index(trial.subset_seed), np.int32),
+        size=column(lambda trial: trial.train_size, np.uint32, padding=1),
+        limit=column(lambda trial: trial.num_steps, np.int32),
+        lr=column(lambda trial: trial.learner.hyper.lr, np.float32),
+        weight_decay=column(lambda trial: trial.learner.hyper.weight_decay, np.float32),
+        dropout=column(lambda trial: trial.learner.hyper.dropout, np.float32),
+        label_smoothing=column(lambda trial: trial.learner.hyper.label_smoothing, np.float32),
+    )
+
+
+def _flat(measures: dict[str, dict[str, np.ndarray]], row: int) -> dict[tuple[str, str], float]:
+    return {
+        (split, name): float(values[row])
+        for split, named in measures.items()
+        for name, values in named.items()
+        if np.isfinite(values[row])
+    }

@@ -1,0 +1,163 @@
+"""The folder of one run of one study: whose it is, who is in it, and what it was made with."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dlm
+from dlm.errors import UsageError
+from dlm.study import Study, canonical
+
+STUDY, LOCK = "study.json", "lock.json"
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
+MUST_AGREE = ("data", "task", "budget", "learners")  # sizes, seeds and axes may grow
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    found = {"dlm": dlm.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+@contextlib.contextmanager
+def occupied(workdir: Path) -> Iterator[None]:
+    """Make the folder if need be and hold it for this process.
+
+    UsageError if it cannot be written, or a living process (or one on another host) holds it. A lock that a dead
+    process left is taken over.
+    """
+    lock = workdir / LOCK
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        if not os.access(workdir, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+        _take(lock)
+    except OSError as error:
+        raise UsageError(
+            f"--workdir={workdir} cannot be written ({error.strerror}); choose a folder that can, with --workdir"
+        ) from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            lock.unlink()
+
+
+def claim(workdir: Path, study: Study, data: Mapping[str, Any], question: str) -> None:
+    """Write study.json, or check that the one there is of the same study: only sizes, seeds, axes may differ.
+
+    `data`: name and fingerprint of what was read. UsageError names each field that differs.
+    """
+    described = {"question": question, "study": canonical(study), "read": dict(data), "versions": versions()}
+    path = workdir / STUDY
+    if path.exists():
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            changes = differences(before, described)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise UsageError(f"{path} is not a study's description; choose another --workdir") from None
+        if changes:
+            raise UsageError(
+                f"--workdir={workdir} holds another study: {'; '.join(changes[:5])}. "
+                "Choose another --workdir, or undo the change"
+            )
+    write_atomically(path, json.dumps(described, indent=1) + "\n")
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """`path: old → new` for each field that changes the numbers of trials that both studies have."""
+    changes = []
+    pairs = [(f"{part}.", before["study"][part], now["study"][part]) for part in MUST_AGREE]
+    for prefix, old, new in [*pairs, ("read.", before["read"], now["read"])]:
+        old_fields, new_fields = _flat(old, prefix), _flat(new, prefix)
+        shared = {path for path in old_fields if path in new_fields}
+        if prefix != "learners.":
+            shared = old_fields.keys() | new_fields.keys()
+        changes += [
+            f"{path}: {old_fields.get(path)} → {new_fields.get(path)}"
+            for path in sorted(shared)
+            if old_fields.get(path) != new_fields.get(path)
+        ]
+    return changes
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that whoever reads it sees the old or the new one, never a part."""
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Holder:
+    host: str
+    pid: int
+    born: str  # of the process, so that a number used again is not taken for the same process
+    since: str
+
+    @classmethod
+    def this(cls) -> _Holder:
+        return cls(socket.gethostname(), os.getpid(), _born(os.getpid()), time.strftime("%Y-%m-%d %H:%M:%S"))
+
+    def is_gone(self) -> bool:
+        return self.host == socket.gethostname() and _born(self.pid) != self.born
+
+
+def _take(lock: Path) -> None:
+    me = json.dumps(dataclasses.asdict(_Holder.this()))
+    for _ in range(3):
+        with contextlib.suppress(FileExistsError):
+            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            with os.fdopen(handle, "w") as file:
+                file.write(me)
+            return
+        try:
+            holder = _Holder(**json.loads(lock.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            holder = _Holder("an unknown host", 0, "", "an unknown time")
+        except FileNotFoundError:
+            continue
+        if not holder.is_gone():
+            raise UsageError(
+                f"--workdir={lock.parent} is in use by process {holder.pid} on {holder.host} since {holder.since}; "
+                f"wait for it, choose another --workdir, or delete {lock} if that process is gone"
+            )
+        with contextlib.suppress(FileNotFoundError):
+            lock.unlink()
+    raise UsageError(f"--workdir={lock.parent}: other processes keep taking its lock; choose another --workdir")
+
+
+def _born(pid: int) -> str:
+    """When a process started, in the kernel's own words; empty when there is none."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        return "alive"
+    return "alive" if not Path("/proc/self/stat").exists() else ""
+
+
+def _flat(value: Any, prefix: str) -> dict[str, Any]:
+    """Leaves of nested mappings by dotted path; a list is a leaf."""
+    if not isinstance(value, Mapping):
+        return {prefix.rstrip("."): value}
+    return {path: leaf for key, child in value.items() for path, leaf in _flat(child, f"{prefix}{key}.").items()}

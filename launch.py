@@ -1,0 +1,173 @@
+"""Run a data-scaling study: python launch.py --experiment=digits
+
+Trains every cell (learner, size, seed) that the workdir does not hold yet, then answers: how does each learner get
+better with more data, and how much data does an error take? The same command resumes. Exit codes: 0 done, 1 some cell
+failed, 2 wrong usage, 75 preempted with the state saved, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import traceback
+from pathlib import Path
+
+from absl import flags
+
+from dlm import experiment, overrides
+from dlm.errors import Interrupted, UsageError
+from dlm.study import Study, trials
+
+_EXPERIMENT = flags.DEFINE_string("experiment", "", "Name of an experiment (see --list), or a path to a .py file.")
+_MODE = flags.DEFINE_enum(
+    "mode", "run", ["run", "plan", "report"], "run: train what is missing and answer; plan: say what that would cost; report: answer from what is there."
+)
+_WORKDIR = flags.DEFINE_string("workdir", "", "Where all of a run is kept; runs/<experiment> by default.", short_name="w")
+_SET = flags.DEFINE_multi_string("set", [], "path=value, changes a field of the study, such as budget.epochs=20.")
+_SIZES = flags.DEFINE_string("sizes", "", "Training-set sizes instead of the study's, such as 100,1000.")
+_SEEDS = flags.DEFINE_string("seeds", "", "A number of seeds, or the seeds themselves, such as 0,1,2.")
+_LEARNERS = flags.DEFINE_list("learners", [], "Only these learners of the study.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of prepared TFDS data; TFDS_DATA_DIR by default.")
+_PACKING = flags.DEFINE_enum(
+    "packing", "auto", ["auto", "exact", "fast"], "exact: each member as if alone; fast: side by side; auto: exact on CPU."
+)
+_DEVICES = flags.DEFINE_integer("num_cpu_devices", 0, "Virtual CPU devices; one a core by default.", lower_bound=0)
+_SAVE = flags.DEFINE_float("save_seconds", 30.0, "Seconds between checkpoints.", lower_bound=0.0)
+_LIST = flags.DEFINE_bool("list", False, "Name the experiments and what each asks.")
+_HELP = flags.DEFINE_bool("help", False, "Show this help.", short_name="h")
+_DEBUG = flags.DEFINE_bool("debug", False, "Show tracebacks.")
+
+
+def main(argv: list[str]) -> int:
+    """Parse the flags and do what they ask; the exit code."""
+    try:
+        extra = flags.FLAGS(argv)[1:]
+        if extra:
+            raise UsageError(f"{' '.join(extra)!r} is not a flag; flags look like --sizes=100,1000 (see --help)")
+        if _HELP.value:
+            print(f"{__doc__}\n{flags.FLAGS.main_module_help()}")
+            return 0
+        return _list() if _LIST.value else _act()
+    except (UsageError, flags.Error) as error:
+        return _refuse(error)
+    except Interrupted as error:
+        print(f"dlm: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _act() -> int:
+    if _MODE.value == "report" and not _EXPERIMENT.value:
+        if not _WORKDIR.value:
+            raise UsageError("--mode=report needs --workdir or --experiment")
+        return _report_workdir(Path(_WORKDIR.value))
+    study, question = _study()
+    workdir = Path(_WORKDIR.value or f"runs/{study.name}")
+    if _MODE.value == "run":
+        return _run(study, workdir, question)
+    if _MODE.value == "plan":
+        return _plan(study, workdir)
+    return _report(study, workdir, question)
+
+
+def _run(study: Study, workdir: Path, question: str) -> int:
+    from dlm import execute
+    from dlm.train import devices
+
+    devices.configure(_DEVICES.value)
+    outcome = execute.run(
+        study,
+        workdir,
+        data_dir=_data_dir(),
+        packing=_PACKING.value,
+        question=question,
+        save_seconds=_SAVE.value,
+    )
+    _report(study, workdir, question)
+    print(f"{outcome.trained} cells trained now, {outcome.before} before; all in {workdir}")
+    if outcome.diverged:
+        print(f"{outcome.diverged} cells diverged and are left out: a smaller learning rate may help")
+    if outcome.failed:
+        print(f"{outcome.failed} cells failed; records.csv says why, and the same command tries them again")
+    return 1 if outcome.failed else 0
+
+
+def _plan(study: Study, workdir: Path) -> int:
+    from dlm import plan
+    from dlm.train import devices
+
+    devices.configure(_DEVICES.value)
+    print(plan.plan(study, workdir, data_dir=_data_dir(), packing=_PACKING.value))
+    return 0
+
+
+def _report(study: Study, workdir: Path, question: str) -> int:
+    from dlm.report.write import report
+
+    report(
+        workdir,
+        _console(),
+        targets=study.targets,
+        level=study.level,
+        title=study.name,
+        question=question,
+        trial_ids={trial.trial_id for trial in trials(study)},
+    )
+    return 0
+
+
+def _report_workdir(workdir: Path) -> int:
+    from dlm.report.write import described, report
+
+    about = described(workdir)
+    study = about["study"]
+    report(
+        workdir,
+        _console(),
+        targets=study["targets"],
+        level=study["level"],
+        title=study["name"],
+        question=about["question"],
+    )
+    return 0
+
+
+def _study() -> tuple[Study, str]:
+    """The experiment with the flags' changes, and the question it asks."""
+    if not _EXPERIMENT.value:
+        raise UsageError(f"--experiment is missing; choose one of {', '.join(experiment.names())} or a path to a .py file")
+    study = overrides.apply(experiment.load(_EXPERIMENT.value), _SET.value)
+    if _SIZES.value:
+        study = dataclasses.replace(study, sizes=overrides.parse_ints(_SIZES.value, "--sizes"))
+    if _SEEDS.value:
+        seeds = overrides.parse_ints(_SEEDS.value, "--seeds")
+        study = dataclasses.replace(study, seeds=seeds if "," in _SEEDS.value else seeds[0])
+    if _LEARNERS.value:
+        study = dataclasses.replace(study, learners=overrides.pick(study.learners, _LEARNERS.value, "--learners"))
+    return study, experiment.question(experiment.find(_EXPERIMENT.value))
+
+
+def _list() -> int:
+    for name in experiment.names():
+        print(f"{name:20} {experiment.question(experiment.find(name))}")
+    return 0
+
+
+def _data_dir() -> Path | None:
+    return Path(_DATA_DIR.value) if _DATA_DIR.value else None
+
+
+def _console():  # type: ignore[no-untyped-def]
+    from rich.console import Console
+
+    return Console()
+
+
+def _refuse(error: Exception) -> int:
+    if _DEBUG.present and _DEBUG.value:
+        traceback.print_exc()
+    print(f"dlm: {error}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,87 @@
+"""A realistic answer, made by hand: three learners on handwritten digits, seven sizes, eight seeds."""
+
+import random
+
+import pytest
+
+from dlm.curves.answer import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction
+
+SIZES = (32, 64, 128, 256, 512, 1024, 1257)
+NUM_TEST = 360
+LAWS = {"mlp": (0.012, 4.9, 0.83), "cnn": (0.004, 6.6, 0.95), "logreg": (0.028, 1.85, 0.66)}
+
+
+def law(learner: str, size: float) -> float:
+    """The error that `learner` is made to have."""
+    floor, scale, power = LAWS[learner]
+    return min(0.9, floor + scale * size**-power)
+
+
+def make_learner(
+    learner: str, needs: tuple[Need, ...] = (), note: str = "", failed: int = 0
+) -> LearnerAnswer:
+    """One learner with errors that are whole numbers of test examples."""
+    draw = random.Random(learner)
+    errors = tuple(
+        tuple(round(NUM_TEST * law(learner, n) * draw.lognormvariate(0, 0.16)) / NUM_TEST for _ in range(8))
+        for n in SIZES
+    )
+    grid = [SIZES[0] * (12570 / SIZES[0]) ** (k / 60) for k in range(61)]
+    floor, scale, power = LAWS[learner]
+    return LearnerAnswer(
+        curve=Curve(learner, SIZES, errors, num_test=NUM_TEST, failed=failed),
+        law=f"error = {floor:g} + {scale:g} n^-{power:g}",
+        fitted=tuple(make_prediction(learner, round(n)) for n in grid),
+        predictions=(make_prediction(learner, 2514), make_prediction(learner, 12570)),
+        needs=needs,
+        note=note,
+    )
+
+
+def make_prediction(learner: str, size: int) -> Prediction:
+    """A forecast whose interval widens beyond the measured sizes."""
+    middle = law(learner, size)
+    factor = 1.12 * max(1.0, size / SIZES[-1]) ** 0.28
+    return Prediction(size, middle, middle / factor, min(1.0, middle * factor))
+
+
+@pytest.fixture
+def digits() -> Answer:
+    """Three learners with every kind of need and most kinds of overtake."""
+    return Answer(
+        learners=(
+            make_learner(
+                "mlp",
+                (
+                    Need(0.05, "met", 260.0, 300.0, 350.0, 1.0),
+                    Need(0.02, "interval", 1400.0, 2130.0, 4200.0, 0.97),
+                    Need(0.01, "more than", 12570.0, None, None, 0.4),
+                ),
+            ),
+            make_learner(
+                "cnn",
+                (
+                    Need(0.05, "met", 190.0, 212.0, 240.0, 1.0),
+                    Need(0.02, "met", 600.0, 680.0, 760.0, 1.0),
+                    Need(0.01, "interval", 1600.0, 2431.0, None, 0.88),
+                ),
+                failed=1,
+            ),
+            make_learner(
+                "logreg",
+                (
+                    Need(0.05, "met", 500.0, 570.0, 660.0, 1.0),
+                    Need(0.02, "not reachable", None, None, None, 0.03),
+                    Need(0.01, "cannot tell", None, None, None, 0.0),
+                ),
+                note="the last three sizes are flat, so that the interval at 10x the data is wide",
+            ),
+        ),
+        overtakes=(
+            Overtake("logreg", "cnn", "at", 45.0, 61.0, 90.0),
+            Overtake("cnn", "mlp", "never", None, None, None),
+            Overtake("logreg", "mlp", "at", 70.0, 118.0, 190.0),
+        ),
+        multiples=(2.0, 10.0),
+        level=0.95,
+    )

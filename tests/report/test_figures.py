@@ -1,0 +1,89 @@
+"""The picture: files, text in the SVG, the same bytes twice, and odd curves."""
+
+import dataclasses
+import itertools
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from dlm.curves.answer import Answer, Curve, LearnerAnswer
+from dlm.report import learning_curve
+from dlm.report.labels import spread_apart
+from dlm.report.ticks import error_label, log_ticks, size_label
+
+
+def test_files_text_and_bytes(digits: Answer, tmp_path: pathlib.Path) -> None:
+    first = learning_curve(digits, tmp_path / "a" / "curve.v1", title="Handwritten digits")
+    second = learning_curve(digits, tmp_path / "b" / "curve.v1", title="Handwritten digits")
+    assert [path.name for path in first] == ["curve.v1.png", "curve.v1.svg"]
+    assert first[0].read_bytes().startswith(b"\x89PNG")
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    svg = first[1].read_text()
+    for text in (
+        "mlp",
+        "cnn",
+        "logreg",
+        "Handwritten digits",
+        "measured",
+        "forecast",
+        "8 a size",
+        ">10k<",
+        ">5%<",
+    ):
+        assert text in svg
+
+
+def test_one_size_one_seed_zeros_and_no_forecast(tmp_path: pathlib.Path) -> None:
+    plain = LearnerAnswer(Curve("a$b$", (64,), ((0.0,),), num_test=100), "", (), (), ())
+    lost = LearnerAnswer(Curve("lost", (64,), ((0.0,),)), "", (), (), ())
+    known = learning_curve(Answer((plain,), (), (), 0.95), tmp_path / "known")[1].read_text()
+    assert "zero drawn at half a test example" in known
+    assert "a$b$" in known
+    assert (
+        "zeros left out"
+        in learning_curve(Answer((plain, lost), (), (), 0.95), tmp_path / "mixed")[1].read_text()
+    )
+    assert learning_curve(Answer((lost,), (), (), 0.95), tmp_path / "lost")[1].stat().st_size > 0
+    empty = LearnerAnswer(Curve("empty", (), (), failed=3), "", (), (), ())
+    assert learning_curve(Answer((empty, plain), (), (), 0.95), tmp_path / "empty")[1].stat().st_size > 0
+    assert learning_curve(Answer((empty,), (), (), 0.95), tmp_path / "empty")[1].stat().st_size > 0
+    assert learning_curve(Answer((), (), (), 0.95), tmp_path / "none") == []
+
+
+def test_an_interval_that_reaches_zero_is_drawn(digits: Answer, tmp_path: pathlib.Path) -> None:
+    learner = digits.learners[0]
+    fitted = tuple(dataclasses.replace(item, low=0.0) for item in learner.fitted)
+    answer = Answer((dataclasses.replace(learner, fitted=fitted),), (), (), 0.95)
+    assert learning_curve(answer, tmp_path / "zero")[0].stat().st_size > 0
+
+
+def test_nothing_heavy_is_loaded_with_the_package() -> None:
+    code = "import dlm.report.figures, sys; print([m for m in ('matplotlib', 'rich') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(32, 12570), (1, 1.3), (0.0031, 0.9), (1e-9, 1e9), (2.0, 2.001), (1.1, 2.4), (0.03, 0.11)],
+)
+def test_ticks_are_few_and_inside(low: float, high: float) -> None:
+    ticks = log_ticks(low, high)
+    assert 3 <= len(ticks) <= 9
+    assert ticks == sorted(ticks)
+    assert low * 0.999 <= ticks[0] < ticks[-1] <= high * 1.001
+
+
+def test_tick_labels() -> None:
+    assert [error_label(e, "error rate") for e in (0.5, 0.02, 0.001)] == ["50%", "2%", "0.1%"]
+    assert error_label(1.25, "nats per byte") == "1.25"
+    assert [size_label(n) for n in (50, 1000, 2500, 1e6)] == ["50", "1k", "2.5k", "1M"]
+
+
+def test_labels_that_overlap_are_moved_apart() -> None:
+    assert spread_apart([0.1, 0.9], 0.2) == [0.1, 0.9]
+    assert spread_apart([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
+    heights = spread_apart([0.1, 0.15, 0.22, 0.8], 0.1)
+    assert all(b - a > 0.0999 for a, b in itertools.pairwise(heights))
