@@ -1,8 +1,8 @@
 """Run a data-scaling study: python launch.py --experiment=digits
 
-Trains every cell (learner, size, seed) that the workdir does not hold yet, then answers: how does each learner get
-better with more data, and how much data does an error take? The same command resumes. Exit codes: 0 done, 1 some cell
-failed, 2 wrong usage, 75 preempted with the state saved, 130 interrupted.
+Trains every cell (learner, size, seed) that the workdir does not hold yet, then answers: how does each
+learner get better with more data, and how much data does an error take? The same command resumes. Exit codes:
+0 done, 1 some cell failed, 2 wrong usage, 75 preempted with the state saved, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,27 +11,44 @@ import dataclasses
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from dlm import experiment, overrides
 from dlm.errors import Interrupted, UsageError
+from dlm.preemption import EXIT_INTERRUPTED
 from dlm.study import Study, trials
+from dlm.workdir import STUDY
 
-_EXPERIMENT = flags.DEFINE_string("experiment", "", "Name of an experiment (see --list), or a path to a .py file.")
-_MODE = flags.DEFINE_enum(
-    "mode", "run", ["run", "plan", "report"], "run: train what is missing and answer; plan: say what that would cost; report: answer from what is there."
+_EXPERIMENT = flags.DEFINE_string(
+    "experiment", "", "Name of an experiment (see --list), or a path to a .py file."
 )
-_WORKDIR = flags.DEFINE_string("workdir", "", "Where all of a run is kept; runs/<experiment> by default.", short_name="w")
-_SET = flags.DEFINE_multi_string("set", [], "path=value, changes a field of the study, such as budget.epochs=20.")
+_MODE = flags.DEFINE_enum(
+    "mode",
+    "run",
+    ["run", "plan", "report"],
+    "run: train what is missing and answer; plan: say what that costs; report: answer from what is there.",
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", "", "Where all of a run is kept; runs/<experiment> by default.", short_name="w"
+)
+_SET = flags.DEFINE_multi_string(
+    "set", [], "path=value, changes a field of the study, such as budget.epochs=20."
+)
 _SIZES = flags.DEFINE_string("sizes", "", "Training-set sizes instead of the study's, such as 100,1000.")
 _SEEDS = flags.DEFINE_string("seeds", "", "A number of seeds, or the seeds themselves, such as 0,1,2.")
 _LEARNERS = flags.DEFINE_list("learners", [], "Only these learners of the study.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of prepared TFDS data; TFDS_DATA_DIR by default.")
 _PACKING = flags.DEFINE_enum(
-    "packing", "auto", ["auto", "exact", "fast"], "exact: each member as if alone; fast: side by side; auto: exact on CPU."
+    "packing",
+    "auto",
+    ["auto", "exact", "fast"],
+    "exact: each member as if alone; fast: side by side; auto: exact on CPU.",
 )
-_DEVICES = flags.DEFINE_integer("num_cpu_devices", 0, "Virtual CPU devices; one a core by default.", lower_bound=0)
+_DEVICES = flags.DEFINE_integer(
+    "num_cpu_devices", 0, "Virtual CPU devices; one a core by default.", lower_bound=0
+)
 _SAVE = flags.DEFINE_float("save_seconds", 30.0, "Seconds between checkpoints.", lower_bound=0.0)
 _LIST = flags.DEFINE_bool("list", False, "Name the experiments and what each asks.")
 _HELP = flags.DEFINE_bool("help", False, "Show this help.", short_name="h")
@@ -43,7 +60,7 @@ def main(argv: list[str]) -> int:
     try:
         extra = flags.FLAGS(argv)[1:]
         if extra:
-            raise UsageError(f"{' '.join(extra)!r} is not a flag; flags look like --sizes=100,1000 (see --help)")
+            raise UsageError(f"{' '.join(extra)!r} is no flag; flags look like --sizes=100,1000 (see --help)")
         if _HELP.value:
             print(f"{__doc__}\n{flags.FLAGS.main_module_help()}")
             return 0
@@ -53,15 +70,19 @@ def main(argv: list[str]) -> int:
     except Interrupted as error:
         print(f"dlm: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:  # before or after the training, which sees to it itself
+        print("dlm: interrupted; run the same command again to go on", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 def _act() -> int:
+    _refuse_empty()
     if _MODE.value == "report" and not _EXPERIMENT.value:
         if not _WORKDIR.value:
             raise UsageError("--mode=report needs --workdir or --experiment")
-        return _report_workdir(Path(_WORKDIR.value))
+        return _report_workdir(_local(_WORKDIR.value))
     study, question = _study()
-    workdir = Path(_WORKDIR.value or f"runs/{study.name}")
+    workdir = _local(_WORKDIR.value or f"runs/{study.name}")
     if _MODE.value == "run":
         return _run(study, workdir, question)
     if _MODE.value == "plan":
@@ -93,10 +114,12 @@ def _run(study: Study, workdir: Path, question: str) -> int:
 
 def _plan(study: Study, workdir: Path) -> int:
     from dlm import plan
+    from dlm.report.plan_table import print_plan
     from dlm.train import devices
 
     devices.configure(_DEVICES.value)
-    print(plan.plan(study, workdir, data_dir=_data_dir(), packing=_PACKING.value))
+    cost = plan.plan(study, workdir, data_dir=_data_dir(), packing=_PACKING.value)
+    print_plan(cost, _console(), title=study.name)
     return 0
 
 
@@ -118,32 +141,47 @@ def _report(study: Study, workdir: Path, question: str) -> int:
 def _report_workdir(workdir: Path) -> int:
     from dlm.report.write import described, report
 
-    about = described(workdir)
-    study = about["study"]
-    report(
-        workdir,
-        _console(),
-        targets=study["targets"],
-        level=study["level"],
-        title=study["name"],
-        question=about["question"],
-    )
+    try:
+        about: dict[str, Any] = described(workdir)
+        question, study = about["question"], about["study"]
+        told = {"targets": study["targets"], "level": study["level"], "title": study["name"]}
+    except UsageError:
+        raise
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{workdir / STUDY} is not a study's description; give --experiment too") from None
+    report(workdir, _console(), question=question, **told)
     return 0
 
 
 def _study() -> tuple[Study, str]:
     """The experiment with the flags' changes, and the question it asks."""
     if not _EXPERIMENT.value:
-        raise UsageError(f"--experiment is missing; choose one of {', '.join(experiment.names())} or a path to a .py file")
+        known = ", ".join(experiment.names())
+        raise UsageError(f"--experiment is missing; choose one of {known} or a path to a .py file")
     study = overrides.apply(experiment.load(_EXPERIMENT.value), _SET.value)
+    if not study.name:
+        raise UsageError("--set=name= leaves the study without a name, which names its workdir; give one")
+    changes: dict[str, Any] = {}
     if _SIZES.value:
-        study = dataclasses.replace(study, sizes=overrides.parse_ints(_SIZES.value, "--sizes"))
+        changes["sizes"] = overrides.parse(_SIZES.value, tuple[int, ...], "--sizes")
     if _SEEDS.value:
-        seeds = overrides.parse_ints(_SEEDS.value, "--seeds")
-        study = dataclasses.replace(study, seeds=seeds if "," in _SEEDS.value else seeds[0])
+        changes["seeds"] = overrides.parse(_SEEDS.value, int | tuple[int, ...], "--seeds")
     if _LEARNERS.value:
-        study = dataclasses.replace(study, learners=overrides.pick(study.learners, _LEARNERS.value, "--learners"))
-    return study, experiment.question(experiment.find(_EXPERIMENT.value))
+        changes["learners"] = overrides.pick(study.learners, _LEARNERS.value, "--learners")
+    return dataclasses.replace(study, **changes), experiment.question(experiment.find(_EXPERIMENT.value))
+
+
+def _refuse_empty() -> None:
+    """UsageError for a flag given without a value, which is what an unset shell variable leaves."""
+    for flag in (_EXPERIMENT, _WORKDIR, _SIZES, _SEEDS, _LEARNERS, _DATA_DIR):
+        if flag.present and not flag.value:
+            raise UsageError(f"--{flag.name}= is empty; give a value, or leave the flag out")
+
+
+def _local(folder: str) -> Path:
+    if "://" in folder:
+        raise UsageError(f"--workdir={folder} is no local folder; mount it and name the folder")
+    return Path(folder).expanduser()
 
 
 def _list() -> int:
@@ -153,7 +191,7 @@ def _list() -> int:
 
 
 def _data_dir() -> Path | None:
-    return Path(_DATA_DIR.value) if _DATA_DIR.value else None
+    return Path(_DATA_DIR.value).expanduser() if _DATA_DIR.value else None
 
 
 def _console():  # type: ignore[no-untyped-def]
@@ -163,7 +201,7 @@ def _console():  # type: ignore[no-untyped-def]
 
 
 def _refuse(error: Exception) -> int:
-    if _DEBUG.present and _DEBUG.value:
+    if flags.FLAGS.is_parsed() and _DEBUG.value:
         traceback.print_exc()
     print(f"dlm: {error}", file=sys.stderr)
     return 2

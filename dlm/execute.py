@@ -125,7 +125,6 @@ class Session:
     def train(self, cohort: Cohort) -> None:
         """Train a cohort to its end; finished members are on disk as soon as they are measured."""
         name = f"{cohort.first.name}, {len(cohort.trials)} members"
-        self.progress.update(self.updates, phase="compile", detail=name)
         if self._data is None:
             self._data = device_data(self.arrays, [self.orders[seed] for seed in self.seeds])
         members = CohortRun(cohort, self.arrays, self._data, self.seeds, self.packing)

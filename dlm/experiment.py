@@ -18,11 +18,13 @@ def find(name: str) -> Path:
     """The file of an experiment, given by its name or by a path to any `.py`."""
     if name.endswith(".py") or "/" in name:
         path = Path(name).expanduser()
-        if not path.is_file():
-            raise UsageError(f"--experiment={name}: there is no such file; give a name from --list or a path to a .py file")
+        if not _is_file(path):
+            raise UsageError(
+                f"--experiment={name}: there is no such file; give a name from --list or a path to a .py file"
+            )
         return path.resolve()
     path = FOLDER / f"{name}.py"
-    if not path.is_file():
+    if not _is_file(path):
         raise UsageError(f"--experiment={name} is unknown; {nearest(name, names())}")
     return path
 
@@ -35,15 +37,16 @@ def names() -> list[str]:
 def question(path: Path) -> str:
     """First line of an experiment's docstring, read without running the module."""
     try:
-        return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
-    except (SyntaxError, UnicodeDecodeError):
+        return (ast.get_docstring(ast.parse(path.read_bytes())) or "").partition("\n")[0]
+    except (OSError, SyntaxError, ValueError):
         return "(not readable as Python)"
 
 
 def load(name: str) -> Study:
     """Run an experiment module and return its study, named after the file.
 
-    Raises UsageError if the module raises or has no `study()` that returns a Study; the cause is chained to it.
+    Raises UsageError if the module raises or has no `study()` that returns a Study; the cause is chained to
+    it.
     """
     path = find(name)
     spec = importlib.util.spec_from_file_location(f"experiments.{path.stem}", path)
@@ -54,13 +57,15 @@ def load(name: str) -> Study:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
+        if not callable(getattr(module, "study", None)):
+            raise UsageError(f"{path} has no function study(); add one that returns a dlm.Study")
         study = module.study()
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = _last_line_in(path, error)
         raise UsageError(
-            f"{path}{where} raised {type(error).__name__}: {error}; mend the module (--debug shows the traceback)"
+            f"{path}{where} raised {type(error).__name__}: {error}; mend the module (--debug shows where)"
         ) from error
     if not isinstance(study, Study):
         raise UsageError(f"{path}: study() returned {type(study).__name__}; it must return a dlm.Study")
@@ -74,6 +79,13 @@ def _last_line_in(path: Path, error: BaseException) -> str:
         if traceback.tb_frame.f_code.co_filename == str(path):
             line = traceback.tb_lineno
         traceback = traceback.tb_next
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and error.filename == str(path):
         line = error.lineno
     return f":{line}" if line else ""
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system, a folder that may not be searched
+        return False

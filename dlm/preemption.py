@@ -12,13 +12,14 @@ EXIT_INTERRUPTED = 130
 
 
 class Watch:
-    """Context in which SIGTERM, SIGUSR1 and the first Ctrl-C are only noted; a second Ctrl-C ends the process at once.
+    """Context in which SIGTERM, SIGUSR1 and a first Ctrl-C are only noted; a second Ctrl-C ends the process.
 
     Call it to poll: 0, or the exit code that the signal asks for. Outside the main thread it never sees one.
     """
 
     def __init__(self) -> None:
         self._code = 0
+        self._interrupted = False
         self._before: dict[int, object] = {}
 
     def __call__(self) -> int:
@@ -32,9 +33,12 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            # None: a handler that Python did not set, and cannot set again.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        if number == signal.SIGINT and self._code == EXIT_INTERRUPTED:
+        if number == signal.SIGINT and self._interrupted:
             os._exit(EXIT_INTERRUPTED)
-        self._code = EXIT_INTERRUPTED if number == signal.SIGINT else EXIT_PREEMPTED
+        # Ctrl-C stays: whoever pressed it does not want the run started again.
+        self._interrupted |= number == signal.SIGINT
+        self._code = EXIT_INTERRUPTED if self._interrupted else EXIT_PREEMPTED

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ FINAL = ("done", "diverged", "failed")
 class Record:
     """One number of one trial.
 
-    `step` is the number of updates applied; `split` train, validation or test; `metric` error, loss, …; `value` is None
-    where there is no number (diverged, failed: `note` says why). `num_examples` stand behind the value; `seconds` are
-    training seconds of the trial up to `step`. `hyper` is the learner's config as JSON text, for who sweeps one.
+    `step` is the number of updates applied; `split` train, validation or test; `metric` error, loss, …;
+    `value` is None where there is no number (diverged, failed: `note` says why). `num_examples` stand behind
+    the value; `seconds` are training seconds of the trial up to `step`. `hyper` is the learner's config as
+    JSON text, for who sweeps one.
     """
 
     study: str
@@ -68,28 +69,37 @@ def append(workdir: Path, rows: Sequence[Record]) -> None:
 
 
 def rows(workdir: Path) -> list[Record]:
-    """Every record, a later row of the same key in place of the earlier. Lines cut short by a crash are passed over."""
+    """Every record, a later row of the same key in place of the earlier. Damaged lines are passed over."""
     path = Path(workdir) / FILE
     if not path.exists():
         return []
     kept: dict[tuple[str, int, str, str], Record] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_bytes().split(b"\n"):
         record = _parse(line)
         if record is not None:
             kept[record.key] = record
     return list(kept.values())
 
 
-def finished(records: Iterable[Record]) -> dict[str, str]:
-    """Status of each finished trial, by trial id.
+def ends(records: Iterable[Record]) -> dict[str, Record]:
+    """The test error that ends each finished trial, by trial id; of a cell tried again, the one that worked.
 
-    A trial's last rows are written together with its test error at their end: it is finished when that row stands.
+    A trial's last rows are written together with its test error at their end: it is finished when that row
+    stands.
     """
-    return {
-        row.trial_id: row.status
-        for row in records
-        if (row.split, row.metric) == ("test", "error") and row.status in FINAL
-    }
+    found: dict[str, Record] = {}
+    for row in records:
+        if (row.split, row.metric) != ("test", "error") or row.status not in FINAL:
+            continue
+        before = found.get(row.trial_id)
+        if before is None or row.status != "failed" or before.status == "failed":
+            found[row.trial_id] = row
+    return found
+
+
+def finished(records: Iterable[Record]) -> dict[str, str]:
+    """Status of each finished trial, by trial id."""
+    return {trial_id: row.status for trial_id, row in ends(records).items()}
 
 
 def read(workdir: str | os.PathLike[str]) -> Any:
@@ -103,7 +113,9 @@ def table(records: Sequence[Record]) -> Any:
 
     types = {"int": pa.int64(), "str": pa.string(), "float": pa.float64(), "float | None": pa.float64()}
     schema = pa.schema([(field.name, types[str(field.type)]) for field in dataclasses.fields(Record)])
-    ordered = sorted(records, key=lambda row: (row.learner, row.hyper, row.train_size, row.subset_seed, *row.key))
+    ordered = sorted(
+        records, key=lambda row: (row.learner, row.hyper, row.train_size, row.subset_seed, *row.key)
+    )
     return pa.Table.from_pylist([dataclasses.asdict(row) for row in ordered], schema=schema)
 
 
@@ -124,13 +136,34 @@ def export(workdir: Path) -> list[Path]:
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
     }
 
 
-def _parse(line: str) -> Record | None:
+def _parse(line: bytes) -> Record | None:
+    """The record of a line; None for one that a crash cut short, or that something else wrote."""
     try:
-        fields: Mapping[str, Any] = json.loads(line)
-        return Record(**fields)
-    except (ValueError, TypeError):
+        fields = json.loads(line.decode("utf-8"))
+        return Record(**{name: _typed(value, _KINDS[name]) for name, value in fields.items()})
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
+
+
+_KINDS = {field.name: str(field.type) for field in dataclasses.fields(Record)}
+
+
+def _typed(value: Any, kind: str) -> Any:
+    """A field's value if it is what a table's column takes; ValueError otherwise."""
+    if isinstance(value, bool):
+        raise ValueError(value)
+    if kind == "str" and isinstance(value, str):
+        value.encode()  # a UnicodeEncodeError for half a character
+        return value
+    if kind == "int" and isinstance(value, int) and -(2**63) <= value < 2**63:
+        return value
+    if kind == "float | None" and value is None:
+        return None
+    if kind.startswith("float") and isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    raise ValueError(value)

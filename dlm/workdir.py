@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import dlm
+from dlm.declared import check_fields
 from dlm.errors import UsageError
 from dlm.study import Study, canonical
 
 STUDY, LOCK = "study.json", "lock.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
-MUST_AGREE = ("data", "task", "budget", "learners")  # sizes, seeds and axes may grow
+MUST_AGREE = ("data", "task", "budget")  # and each learner; sizes, seeds, axes and learners may come and go
+_ABSENT = object()
 
 
 def versions() -> dict[str, str]:
@@ -36,24 +38,28 @@ def versions() -> dict[str, str]:
 def occupied(workdir: Path) -> Iterator[None]:
     """Make the folder if need be and hold it for this process.
 
-    UsageError if it cannot be written, or a living process (or one on another host) holds it. A lock that a dead
-    process left is taken over.
+    UsageError if it cannot be written, or a living process (or one on another host) holds it. A lock that a
+    dead process left is taken over.
     """
     lock = workdir / LOCK
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         if not os.access(workdir, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
-        _take(lock)
+        with _alone(workdir):
+            mine = _take(lock)
     except OSError as error:
+        reason = "it is a file" if workdir.is_file() else error.strerror
         raise UsageError(
-            f"--workdir={workdir} cannot be written ({error.strerror}); choose a folder that can, with --workdir"
+            f"--workdir={workdir} cannot be written ({reason}); choose a folder that can, with --workdir"
         ) from None
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            lock.unlink()
+        with contextlib.suppress(OSError), _alone(workdir):
+            # Whoever deleted the lock may have taken it since.
+            if lock.read_text(encoding="utf-8") == mine:
+                lock.unlink()
 
 
 def claim(workdir: Path, study: Study, data: Mapping[str, Any], question: str) -> None:
@@ -67,7 +73,7 @@ def claim(workdir: Path, study: Study, data: Mapping[str, Any], question: str) -
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
             changes = differences(before, described)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise UsageError(f"{path} is not a study's description; choose another --workdir") from None
         if changes:
             raise UsageError(
@@ -79,17 +85,18 @@ def claim(workdir: Path, study: Study, data: Mapping[str, Any], question: str) -
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """`path: old → new` for each field that changes the numbers of trials that both studies have."""
+    old_parts, new_parts = before["study"], now["study"]
+    pairs = [(f"{part}.", old_parts[part], new_parts[part]) for part in MUST_AGREE]
+    for name, learner in old_parts["learners"].items():
+        if name in new_parts["learners"]:
+            pairs.append((f"learners.{name}.", learner, new_parts["learners"][name]))
     changes = []
-    pairs = [(f"{part}.", before["study"][part], now["study"][part]) for part in MUST_AGREE]
     for prefix, old, new in [*pairs, ("read.", before["read"], now["read"])]:
         old_fields, new_fields = _flat(old, prefix), _flat(new, prefix)
-        shared = {path for path in old_fields if path in new_fields}
-        if prefix != "learners.":
-            shared = old_fields.keys() | new_fields.keys()
         changes += [
-            f"{path}: {old_fields.get(path)} → {new_fields.get(path)}"
-            for path in sorted(shared)
-            if old_fields.get(path) != new_fields.get(path)
+            f"{path}: {old_fields.get(path, 'absent')} → {new_fields.get(path, 'absent')}"
+            for path in dict.fromkeys([*old_fields, *new_fields])
+            if old_fields.get(path, _ABSENT) != new_fields.get(path, _ABSENT)
         ]
     return changes
 
@@ -119,28 +126,45 @@ class _Holder:
         return self.host == socket.gethostname() and _born(self.pid) != self.born
 
 
-def _take(lock: Path) -> None:
-    me = json.dumps(dataclasses.asdict(_Holder.this()))
+@contextlib.contextmanager
+def _alone(workdir: Path) -> Iterator[None]:
+    """Keep other processes of this host waiting, so that two never take over a dead process's lock."""
+    handle = os.open(workdir, os.O_RDONLY)
+    try:
+        # File systems without such locks are left to chance.
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(lock: Path) -> str:
+    """Write the lock, and what it says; UsageError if someone holds it."""
+    mine = json.dumps(dataclasses.asdict(_Holder.this()))
     for _ in range(3):
         with contextlib.suppress(FileExistsError):
             handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-            with os.fdopen(handle, "w") as file:
-                file.write(me)
-            return
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(mine)
+            return mine
         try:
             holder = _Holder(**json.loads(lock.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
-            holder = _Holder("an unknown host", 0, "", "an unknown time")
+            check_fields(holder, LOCK)
         except FileNotFoundError:
             continue
+        except (ValueError, TypeError, RecursionError):
+            holder = _Holder("an unknown host", 0, "", "an unknown time")
         if not holder.is_gone():
             raise UsageError(
-                f"--workdir={lock.parent} is in use by process {holder.pid} on {holder.host} since {holder.since}; "
-                f"wait for it, choose another --workdir, or delete {lock} if that process is gone"
+                f"--workdir={lock.parent} is in use by process {holder.pid} on {holder.host} since "
+                f"{holder.since}; wait, choose another --workdir, or delete {lock} if that process is gone"
             )
         with contextlib.suppress(FileNotFoundError):
             lock.unlink()
-    raise UsageError(f"--workdir={lock.parent}: other processes keep taking its lock; choose another --workdir")
+    raise UsageError(f"--workdir={lock.parent}: others keep taking its lock; choose another --workdir")
 
 
 def _born(pid: int) -> str:
@@ -149,7 +173,7 @@ def _born(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return ""
     except PermissionError:
         return "alive"
@@ -160,4 +184,6 @@ def _flat(value: Any, prefix: str) -> dict[str, Any]:
     """Leaves of nested mappings by dotted path; a list is a leaf."""
     if not isinstance(value, Mapping):
         return {prefix.rstrip("."): value}
-    return {path: leaf for key, child in value.items() for path, leaf in _flat(child, f"{prefix}{key}.").items()}
+    return {
+        path: leaf for key, child in value.items() for path, leaf in _flat(child, f"{prefix}{key}.").items()
+    }

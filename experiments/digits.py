@@ -13,17 +13,17 @@ from dlm.tasks import Classification
 
 
 def study() -> Study:
-    """Three learners at eight sizes, eight seeds each."""
+    """Three learners at seven sizes, eight seeds each."""
     return Study(
         data=Digits(),
         task=Classification(),
         learners={
             "mlp": Learner(MLP((128, 128)), Hyper(lr=3e-3, weight_decay=0.1)),
-            "cnn": Learner(CNN((32,), (1,), stem_stride=2), Hyper(lr=1e-2, weight_decay=0.1)),
+            "cnn": Learner(CNN((32, 32), (0, 1)), Hyper(lr=1e-2, weight_decay=0.1)),
             "logreg": LogisticRegression(),
         },
         sizes=(32, 64, 128, 256, 512, 1024, 1257),
         seeds=8,
-        budget=Budget(epochs=40, min_steps=300),
+        budget=Budget(epochs=40, min_steps=200),
         targets=(0.02, 0.01),
     )

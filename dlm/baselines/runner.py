@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from dlm.data.arrays import Arrays, Split
 from dlm.study import Trial
@@ -20,7 +21,9 @@ def fit_and_measure(
     """
     start = time.perf_counter()
     subset = arrays.train.take(order[: trial.train_size])
-    fitted = trial.learner.fit(arrays.features(subset), subset.y, arrays.num_classes, trial.init_seed)
+    # On a busy machine a second BLAS thread makes small fits 40 times slower (it spins), and numbers depend on cores.
+    with threadpool_limits(1):
+        fitted = trial.learner.fit(arrays.features(subset), subset.y, arrays.num_classes, trial.init_seed)
     seconds = time.perf_counter() - start
     values = {("train", "loss"): _measures(trial.task, fitted, arrays, subset)["loss"]}
     for name in ("validation", "test"):

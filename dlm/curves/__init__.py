@@ -1,7 +1,7 @@
 """Learning curves: laws, forecasts with calibrated intervals, and which learner overtakes which.
 
-Works on any table of (size, error); knows nothing of how the errors came about. Needs numpy, and scipy for the
-last step of a fit.
+Works on any table of (size, error); knows nothing of how the errors came about. Needs numpy, and scipy for
+the last step of a fit.
 """
 
 from dlm.curves.answer import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction, answer

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dlm.curves.compare import overtake_with
 from dlm.curves.forecast import Forecast, carried_reach, check_level
-from dlm.curves.measured import curve_forecast, only_finite
+from dlm.curves.measured import curve_forecast, curve_points, only_finite
 from dlm.curves.points import MIN_SIZES
 from dlm.curves.results import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction
 
@@ -33,29 +33,42 @@ def answer(
 ) -> Answer:
     """The answer for some curves: forecasts at `multiples` of each learner's largest size, needs, overtakes.
 
-    A curve that cannot be forecast gets a `note` that says why, never an exception, so that a long study still has
-    its answer for the others. Raises ValueError only on a level, target or multiple that makes no sense.
+    A curve that cannot be forecast gets a `note` that says why, never an exception, so that a long study
+    still has its answer for the others. Raises ValueError only on a level, target or multiple that makes no
+    sense.
     """
     check_level(level)
     for name, values, rule in (("target", targets, 0.0), ("multiple", multiples, 1e-9)):
         for value in values:
             if not (math.isfinite(value) and value >= rule):
-                raise ValueError(f"{name}={value} is not a {'non-negative' if rule == 0 else 'positive'} number")
+                raise ValueError(
+                    f"{name}={value} is not a {'non-negative' if rule == 0 else 'positive'} number"
+                )
     clean = [only_finite(curve) for curve in curves]
     told = [_try_forecast(curve, multiples, level, seed) for curve in clean]
     learners = tuple(
-        _learner_answer(curve, forecast, note, targets, multiples, level) for curve, (forecast, note) in zip(clean, told)
+        _learner_answer(curve, forecast, note, targets, multiples, level)
+        for curve, (forecast, note) in zip(clean, told)
     )
-    pairs = itertools.combinations([(curve, forecast) for curve, (forecast, _) in zip(clean, told)], 2)
+    readable = [(curve, forecast) for curve, (forecast, _) in zip(clean, told) if _is_readable(curve)]
     overtakes = tuple(
         overtake_with(a, b, forecast_a, forecast_b, level, seed)
-        for (a, forecast_a), (b, forecast_b) in pairs
-        if a.sizes and b.sizes
+        for (a, forecast_a), (b, forecast_b) in itertools.combinations(readable, 2)
     )
     return Answer(learners, overtakes, tuple(map(float, multiples)), level)
 
 
-def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int) -> tuple[Forecast | None, str]:
+def _is_readable(curve: Curve) -> bool:
+    try:
+        curve_points(curve)
+    except ValueError:
+        return False
+    return True
+
+
+def _try_forecast(
+    curve: Curve, multiples: Sequence[float], level: float, seed: int
+) -> tuple[Forecast | None, str]:
     """The forecast at `multiples`, or None, and a note when there is none or it is not carried."""
     num = len(set(curve.sizes))
     if num < MIN_SIZES:
@@ -83,7 +96,9 @@ def _learner_answer(
     largest = float(curve.sizes[-1])
     reach = FIGURE_REACH if carries else 1.0
     grid = np.unique(np.rint(np.geomspace(curve.sizes[0], largest * reach, _FIGURE_SIZES)))
-    predictions = _predictions(forecast, np.array(multiples) * largest, level) if carries and len(multiples) else ()
+    predictions = (
+        _predictions(forecast, np.array(multiples) * largest, level) if carries and len(multiples) else ()
+    )
     return LearnerAnswer(curve, forecast.law, _predictions(forecast, grid, level), predictions, needs, note)
 
 
@@ -91,7 +106,8 @@ def _predictions(forecast: Forecast, sizes: Array, level: float) -> tuple[Predic
     errors = forecast.curves.at(sizes)
     low, median, high = np.quantile(errors, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
     return tuple(
-        Prediction(round(size), float(m), float(lo), float(hi)) for size, m, lo, hi in zip(sizes, median, low, high)
+        Prediction(round(size), float(m), float(lo), float(hi))
+        for size, m, lo, hi in zip(sizes, median, low, high)
     )
 
 
@@ -106,11 +122,15 @@ def _need(curve: Curve, forecast: Forecast | None, target: float, level: float) 
     if sizes.p_reachable <= 1 - level:
         return Need(target, "not reachable", None, None, None, sizes.p_reachable)
     farthest = curve.sizes[-1] * carried_reach(np.unique(np.array(curve.sizes, dtype=float)))
-    low, median, high = (None if math.isinf(size) else float(round(size)) for size in (sizes.low, sizes.median, sizes.high))
+    low, median, high = (
+        None if math.isinf(size) else float(round(size)) for size in (sizes.low, sizes.median, sizes.high)
+    )
     if low is None or median is None or median > farthest:
         least = farthest if low is None else min(low, farthest)
         return Need(target, "more than", float(round(least)), None, None, sizes.p_reachable)
-    return Need(target, "interval", low, median, high if high and high <= farthest else None, sizes.p_reachable)
+    return Need(
+        target, "interval", low, median, high if high and high <= farthest else None, sizes.p_reachable
+    )
 
 
 def _met_at(curve: Curve, target: float) -> float | None:

@@ -1,8 +1,9 @@
 """Which of two learners is better, and from which size on.
 
-Every draw is one possible truth: inside the measured sizes the mean errors shaken by the noise of the seeds, beyond
-them a drawn curve of each forecast. In a draw the challenger overtakes at the last crossing after which it stays
-better; the answer is what the draws agree on.
+Every draw is one possible truth: inside the measured sizes the mean errors shaken by the noise of the
+seeds, beyond them the change of a drawn curve of each forecast. In a draw the challenger overtakes at the
+last crossing inside the measured sizes if it is better at their end, else at the last crossing of the
+forecasts if it is better at theirs.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ from dlm.curves.results import Curve, Overtake
 Array = NDArray[np.float64]
 
 NUM_DRAWS = 2000
-SURE = 0.8  # share of draws in which there must be a crossing before a size is named
+LIKELY = 0.7  # share of draws that must cross before a size beyond the measured ones is named
+SURE = 0.9  # share of draws in which the incumbent must stay ahead before "never" is said
+DOUBT = 2.0  # laws bend towards single noisy points, so their residual understates the noise by about this
+SMALLEST_LOG = -690.0  # log of the smallest error, where zero would be minus infinity
 _GRID = 60
 
 
 def overtake(a: Curve, b: Curve, level: float = 0.95, seed: int = 0) -> Overtake:
-    """Where the learner that is worse at the smallest common size becomes better for good.
+    """Where the learner that is worse at the smallest common size becomes better.
 
     Args:
-      a, b: curves of the same unit; they need a range of sizes in common, and 3 sizes each for more than that range.
-      level: of the interval low..high, and the certainty that "never" takes.
+      a, b: curves of the same unit, with a range of sizes in common; beyond it, each needs 3 sizes.
+      level: of the interval low..high, and the share of draws that must cross before "at" is said.
       seed: of the draws.
     """
     return overtake_with(a, b, _forecast_or_none(a, seed), _forecast_or_none(b, seed), level, seed)
@@ -58,7 +62,7 @@ def _forecast_or_none(curve: Curve, seed: int) -> Forecast | None:
 
 
 def _log_error(points: Points, sizes: Array) -> Array:
-    return points.base + np.interp(np.log(sizes), np.log(points.sizes), points.log_error)
+    return max(points.base, SMALLEST_LOG) + np.interp(np.log(sizes), np.log(points.sizes), points.log_error)
 
 
 def _crossings(
@@ -68,44 +72,47 @@ def _crossings(
     forecast_challenger: Forecast | None,
     rng: np.random.Generator,
 ) -> Array:
-    """Size [D] from which the challenger is better for good: inf if not within range, NaN where nothing can be said."""
+    """Size [D] from which the challenger is better: inf if not within range, NaN where unknown."""
     smallest = max(incumbent.sizes[0], challenger.sizes[0])
     largest = min(incumbent.sizes[-1], challenger.sizes[-1])
     knots = np.union1d(incumbent.sizes, challenger.sizes)
     knots = knots[(knots >= smallest) & (knots <= largest)]
-    lead = _shaken(challenger, forecast_challenger, knots, rng) - _shaken(incumbent, forecast_incumbent, knots, rng)
+    lead = _shaken(challenger, forecast_challenger, knots, rng) - _shaken(
+        incumbent, forecast_incumbent, knots, rng
+    )
     inside = _last_crossing(knots, lead)
     if forecast_incumbent is None or forecast_challenger is None:
         return np.where(np.isfinite(inside), inside, np.nan)
     reach = min(carried_reach(incumbent.sizes), carried_reach(challenger.sizes), CALIBRATED_REACH)
     sizes = np.geomspace(largest, largest * reach, _GRID)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ahead = np.log(forecast_challenger.curves.at(sizes)) - np.log(forecast_incumbent.curves.at(sizes))
-    ahead = np.nan_to_num(ahead[:NUM_DRAWS], nan=0.0)
+    errors = (told.curves.at(sizes)[:NUM_DRAWS] for told in (forecast_challenger, forecast_incumbent))
+    log_challenger, log_incumbent = (np.log(np.maximum(error, np.exp(SMALLEST_LOG))) for error in errors)
+    ahead = log_challenger - log_incumbent
     # The forecast says how the lead changes from the last size, the measurements what it is there.
     ahead = ahead - ahead[:, :1] + lead[:, -1:]
-    both = np.concatenate([lead, ahead[:, 1:]], axis=1)
-    return _last_crossing(np.concatenate([knots, sizes[1:]]), both)
+    return np.where(np.isfinite(inside), inside, _last_crossing(sizes, ahead))
 
 
 def _shaken(points: Points, forecast: Forecast | None, sizes: Array, rng: np.random.Generator) -> Array:
     """Measured log errors [D, X], each size's mean moved by its noise."""
     noise = points.noise
-    if not noise.any() and forecast is not None:
+    if not points.noise_known and forecast is not None:
         # One seed and no test size: the scatter around the law is all that is known of the noise.
-        noise = np.full(len(noise), float(forecast.diagnostics["noise"]))
+        noise = np.maximum(noise, DOUBT * float(forecast.diagnostics["noise"]))
     moved = points.log_error + noise * rng.standard_normal((NUM_DRAWS, len(noise)))
     place = np.clip(np.searchsorted(points.sizes, sizes, side="right") - 1, 0, max(len(noise) - 2, 0))
     after = np.minimum(place + 1, len(noise) - 1)
     logs = np.log(points.sizes)
     share = (np.log(sizes) - logs[place]) / np.where(after > place, logs[after] - logs[place], 1.0)
-    return points.base + moved[:, place] + share * (moved[:, after] - moved[:, place])
+    return max(points.base, SMALLEST_LOG) + moved[:, place] + share * (moved[:, after] - moved[:, place])
 
 
 def _last_crossing(sizes: Array, lead: Array) -> Array:
-    """Size [D] after which lead [D, X] stays below zero (interpolated in log size); inf if it does not at the end."""
+    """Size [D] after which lead [D, X] stays below zero, interpolated in log size; inf if it ends above."""
     behind = lead >= 0
-    last = lead.shape[1] - 1 - np.argmax(behind[:, ::-1], axis=1)  # the last size at which the challenger is behind
+    last = (
+        lead.shape[1] - 1 - np.argmax(behind[:, ::-1], axis=1)
+    )  # the last size at which the challenger is behind
     rows = np.arange(len(lead))
     after = np.minimum(last + 1, lead.shape[1] - 1)
     before_lead, after_lead = lead[rows, last], lead[rows, after]
@@ -119,13 +126,13 @@ def _last_crossing(sizes: Array, lead: Array) -> Array:
 def _conclude(incumbent: str, challenger: str, crossing: Array, largest: float, level: float) -> Overtake:
     known = ~np.isnan(crossing)
     crossed = np.isfinite(crossing)
-    if known.all() and (~crossed).mean() >= level:
+    if known.all() and (~crossed).mean() >= SURE:
         return Overtake(incumbent, challenger, "never", None, None, None)
-    if crossed.mean() < SURE:
-        return Overtake(incumbent, challenger, "cannot tell", None, None, None)
     tail = (1 - level) / 2
     # A draw that says nothing beyond the measured sizes is no earlier than any of them.
     sizes = np.where(known, crossing, np.inf)
     low, median, high = (float(q) for q in np.quantile(sizes, [tail, 0.5, 1 - tail], method="inverted_cdf"))
     kind = "at" if median <= largest else "forecast"
+    if crossed.mean() < (level if kind == "at" else LIKELY):
+        return Overtake(incumbent, challenger, "cannot tell", None, None, None)
     return Overtake(incumbent, challenger, kind, low, median, high if np.isfinite(high) else None)

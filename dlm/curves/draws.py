@@ -13,10 +13,10 @@ from dlm.curves.points import Bound, Points
 
 Array = NDArray[np.float64]
 
-# A curve leaves its law by a rate in log error per e-fold of size beyond the data: a Student-t of scale DRIFT +
-# DRIFT_STEEP·slope + DRIFT_NOISE·relative noise, and with some probability, larger when the sizes are few, a bend
-# nobody could see coming: an exponential of mean BEND, down (a plateau that ends) or, less often, up.
-# Chosen on one half of the data sets of LCDB 1.0 and 1.1; docs/forecasting.md has the table.
+# A curve leaves its law by a rate in log error per e-fold of size beyond the data: a Student-t of scale
+# DRIFT + DRIFT_STEEP·slope + DRIFT_NOISE·relative noise, and with some probability, larger when the sizes
+# are few, a bend nobody could see coming: an exponential of mean BEND, down (a plateau that ends) or, less
+# often, up. Chosen on one half of the data sets of LCDB 1.0 and 1.1; docs/forecasting.md has the table.
 DRIFT = 0.003
 DRIFT_STEEP = 0.08
 DRIFT_NOISE = 0.6
@@ -25,32 +25,34 @@ BEND = 0.12
 BEND_SHARE = 0.16  # with six sizes
 BEND_POWER = 2.1  # odds of a bend fall as this power of the number of sizes
 BEND_UP = 0.19
-SMALLEST_ERROR = -80.0  # of log error relative to the curve: further down is rounding, and exp stays positive
+FARTHEST = 80.0  # of log error from the measured: further is rounding or overflow
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Draws:
-    """D drawn curves. `at(sizes [X])` gives their errors [D, X] in the unit of the measurements, within `bound`."""
+    """D drawn curves; `at` gives their errors in the unit of the measurements, within `bound`."""
 
     sizes: Array
     base: float
     laws: tuple[tuple[Law, Array], ...]
     log_scale: Array
-    order: Array
+    order: NDArray[np.int64]
     drift: Array
     bound: Bound
 
     def at(self, sizes: Array) -> Array:
         """Errors [D, X] of every drawn curve at sizes [X]."""
         x = np.asarray(sizes, dtype=float) / self.sizes[-1]
-        shape = np.concatenate([law.log_shape(theta, x) for law, theta in self.laws]) + self.log_scale[:, None]
+        shape = (
+            np.concatenate([law.log_shape(theta, x) for law, theta in self.laws]) + self.log_scale[:, None]
+        )
         distance = np.log(np.maximum(x, 1.0))
-        logs = np.maximum(shape, SMALLEST_ERROR)[self.order] + self.drift[:, None] * distance
-        return np.clip(np.exp(self.base + logs), *self.bound)
+        logs = np.maximum(shape, -FARTHEST)[self.order] + self.drift[:, None] * distance
+        return np.clip(np.exp(self.base + np.clip(logs, -FARTHEST, FARTHEST)), *self.bound)
 
 
 def draw(mixture: Mixture, points: Points, bound: Bound, num: int, rng: np.random.Generator) -> Draws:
-    """`num` curves: law and parameters by their probability (systematically, so rare laws keep their share)."""
+    """`num` curves; laws are drawn systematically, so that each has its share of the draws."""
     probability = np.concatenate([w * fit.probability for fit, w in zip(mixture.fits, mixture.weights)])
     edges = np.cumsum(probability)
     picks = np.searchsorted(edges / edges[-1], (np.arange(num) + rng.uniform()) / num)

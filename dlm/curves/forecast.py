@@ -16,7 +16,9 @@ from dlm.curves.points import MIN_SIZES, Bound, Points, check_places, read_point
 Array = NDArray[np.float64]
 
 NUM_DRAWS = 4000
-SEARCH_REACH = 1000.0  # sizes_for looks this many times beyond the largest size; draws say nothing of further ones
+SEARCH_REACH = (
+    1000.0  # sizes_for looks this many times beyond the largest size; draws say nothing of further ones
+)
 _SEARCH_SIZES = 160
 CALIBRATED_REACH = 16.0  # the constants were chosen on extrapolations up to here
 _REACH_OF = {3: 4.0, 4: 16.0}  # a curve of so few sizes carries at most this; more sizes carry MOST_REACH
@@ -38,10 +40,10 @@ class SizeAnswer:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Forecast:
-    """Forecast error at sizes `at` [A]: `samples` [D, A] are joint draws of the expected error, a row is one curve.
+    """Forecast error at sizes `at` [A]; a row of `samples` [D, A] is one drawn curve of the expected error.
 
-    `law` is the likeliest law in one line; `diagnostics` holds `weights` of the families, `alarms`, `noise`, and
-    whether the points carry an extrapolation this far (`carries`, `reason`).
+    `law` is the likeliest law in one line; `diagnostics` holds `weights` of the families, `alarms`,
+    `noise`, and whether the points carry an extrapolation this far (`carries`, `reason`).
     """
 
     at: Array
@@ -71,7 +73,7 @@ class Forecast:
         return np.quantile(self.samples, np.atleast_1d(np.asarray(q, dtype=float)), axis=0)
 
     def logpdf(self, error: ArrayLike) -> Array:
-        """Log density [A] of the expected error at `error` (scalar or [A]): a kernel estimate in log error."""
+        """Log density [A] of the expected error at `error` (scalar or [A]), by kernels in log error."""
         value = np.broadcast_to(np.asarray(error, dtype=float), self.at.shape)
         tiny = np.finfo(float).tiny
         logs = np.log(np.maximum(self.samples, tiny))
@@ -84,7 +86,7 @@ class Forecast:
         return np.where(value > 0, density - target, -np.inf)
 
     def sizes_for(self, target: float, level: float = 0.95) -> SizeAnswer:
-        """The size at which the expected error first reaches `target`, with its central interval at `level`."""
+        """The size at which the expected error first reaches `target`, with a central interval at `level`."""
         if not target >= 0:
             raise ValueError(f"target={target} is not an error; give a non-negative number")
         check_level(level)
@@ -95,7 +97,7 @@ class Forecast:
 
 
 def first_size(curves: Draws, target: float) -> Array:
-    """The size [D] at which each drawn curve is first at or below `target`; inf if not within SEARCH_REACH."""
+    """Size [D] at which each drawn curve is first at or below `target`; inf if not within SEARCH_REACH."""
     smallest, largest = curves.sizes[0], curves.sizes[-1]
     grid = np.geomspace(smallest, largest * SEARCH_REACH, _SEARCH_SIZES)
     error = curves.at(grid)
@@ -113,7 +115,9 @@ def first_size(curves: Draws, target: float) -> Array:
 def check_level(level: float) -> None:
     """Raises ValueError unless level is inside (0, 1)."""
     if not 0 < level < 1:
-        raise ValueError(f"level={level} is not inside (0, 1); give the share an interval should hold, such as 0.95")
+        raise ValueError(
+            f"level={level} is not inside (0, 1); give the share an interval should hold, such as 0.95"
+        )
 
 
 def forecast(
@@ -165,15 +169,15 @@ def forecast_many(
     bound: Bound = (0.0, None),
     seed: int = 0,
 ) -> list[Forecast]:
-    """`forecast` of each (sizes, errors); `at` is one list of sizes for all curves, or one list for each curve."""
+    """`forecast` of each (sizes, errors); `at` is one list of sizes for all curves, or a list of lists."""
     pairs = list(curves)
-    nested = not np.isscalar(at) and len(at) > 0 and np.ndim(at[0]) > 0  # type: ignore[arg-type,index]
-    if nested and len(at) != len(pairs):  # type: ignore[arg-type]
-        raise ValueError(f"{len(at)} lists in at but {len(pairs)} curves; give one list, or one for each")  # type: ignore[arg-type]
-    places = list(at) if nested else [at] * len(pairs)  # type: ignore[arg-type]
+    nested = isinstance(at, (list, tuple)) and len(at) > 0 and np.ndim(at[0]) > 0
+    lists: list[Any] = list(at) if nested and isinstance(at, (list, tuple)) else [at] * len(pairs)
+    if len(lists) != len(pairs):
+        raise ValueError(f"{len(lists)} lists in at but {len(pairs)} curves; give one list, or one for each")
     return [
         forecast(sizes, errors, at=place, level=level, bound=bound, seed=seed)
-        for (sizes, errors), place in zip(pairs, places)
+        for (sizes, errors), place in zip(pairs, lists)
     ]
 
 
@@ -187,21 +191,23 @@ def describe_law(mixture: Mixture, points: Points) -> str:
 
 
 def carried_reach(sizes: Array) -> float:
-    """How many times the largest of distinct ascending `sizes` a forecast is stood by; 1 for fewer than 3 sizes."""
+    """How many times the largest of distinct ascending `sizes` a forecast is stood by; 1 for under 3."""
     if len(sizes) < MIN_SIZES:
         return 1.0
     return float(min(_REACH_OF.get(len(sizes), _MOST_REACH), (sizes[-1] / sizes[0]) ** 3))
 
 
 def diagnose(mixture: Mixture, points: Points, farthest: float) -> dict[str, Any]:
-    """Weights per family, alarms in plain words, and whether the points carry an extrapolation to `farthest`."""
+    """Weights per family, alarms in plain words, and whether the points carry a forecast of `farthest`."""
     num, largest = len(points.sizes), float(points.sizes[-1])
     reach, span = farthest / largest, largest / float(points.sizes[0])
     limit = carried_reach(points.sizes)
     noise = float(np.hypot(mixture.sigma, np.median(points.noise)))
     total_change = float(np.abs(points.log_error - points.log_error[-1]).max())
     if reach > limit * 1.0001:
-        reason = f"{num} sizes over a span of {span:.3g}x cannot carry a {reach:.3g}x extrapolation: add sizes"
+        reason = (
+            f"{num} sizes over a span of {span:.3g}x cannot carry a {reach:.3g}x extrapolation: add sizes"
+        )
     elif noise > 0.5:
         reason = f"the points scatter by {noise:.0%} around every law: add repeats or sizes"
     elif points.num_zero > num / 2:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from dlm.curves.results import Curve
-from dlm.records import FINAL, Record
+from dlm.records import Record, ends
 
 BOUNDS: dict[str, tuple[float, float | None]] = {"error rate": (0.0, 1.0)}
 
@@ -16,38 +16,49 @@ BOUNDS: dict[str, tuple[float, float | None]] = {"error rate": (0.0, 1.0)}
 def curves(records: Iterable[Record], trial_ids: Collection[str] | None = None) -> list[Curve]:
     """One curve a learner, of final test errors; only of the trials named, if any are.
 
-    Where a learner was swept over hyperparameters, each size takes the variant with the least mean validation error.
+    Where a learner was swept over hyperparameters, each size takes the variant with the least mean validation
+    error, among those with the most finished seeds: one that diverged on all but a lucky seed is none to
+    choose.
     """
-    final = [row for row in records if row.status in FINAL and (trial_ids is None or row.trial_id in trial_ids)]
+    rows = [row for row in records if trial_ids is None or row.trial_id in trial_ids]
+    validation = {
+        (row.trial_id, row.step): row.value
+        for row in rows
+        if (row.split, row.metric) == ("validation", "error") and row.value is not None
+    }
     by_learner: dict[str, list[Record]] = defaultdict(list)
-    for row in final:
+    for row in ends(rows).values():
         by_learner[row.learner].append(row)
-    return [_curve(name, rows) for name, rows in by_learner.items()]
+    return [_curve(name, cells, validation) for name, cells in by_learner.items()]
 
 
-def _curve(name: str, rows: list[Record]) -> Curve:
-    test: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    validation: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    ends = [row for row in rows if (row.split, row.metric) == ("test", "error")]
-    for row in sorted(rows, key=lambda row: row.subset_seed):
-        if row.metric == "error" and row.value is not None:
-            table = {"test": test, "validation": validation}[row.split]
-            table[row.train_size][row.hyper].append(row.value)
-    sizes = sorted(test)
-    errors = tuple(tuple(test[size][_chosen(test[size], validation[size])]) for size in sizes)
-    unit = ends[0].unit
+def _curve(name: str, cells: Sequence[Record], validation: Mapping[tuple[str, int], float]) -> Curve:
+    table: dict[int, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for cell in sorted(cells, key=lambda cell: (cell.train_size, cell.subset_seed, cell.init_seed)):
+        table[cell.train_size][cell.hyper].append(cell)
+    chosen = {size: _chosen(variants, validation) for size, variants in table.items()}
+    errors = {
+        size: tuple(cell.value for cell in row if cell.value is not None) for size, row in chosen.items()
+    }
+    sizes = tuple(size for size in errors if errors[size])
+    unit = cells[0].unit
     return Curve(
         learner=name,
-        sizes=tuple(sizes),
-        errors=errors,
+        sizes=sizes,
+        errors=tuple(errors[size] for size in sizes),
         unit=unit,
         bound=BOUNDS.get(unit, (0.0, None)),
-        num_test=ends[0].num_examples,
-        failed=sum(row.value is None for row in ends),
+        num_test=cells[0].num_examples,
+        failed=sum(cell.value is None for row in chosen.values() for cell in row),
     )
 
 
-def _chosen(test: dict[str, list[float]], validation: dict[str, list[float]]) -> str:
-    if len(test) == 1:
-        return next(iter(test))
-    return min(test, key=lambda variant: float(np.mean(validation.get(variant, [np.inf]))))
+def _chosen(
+    variants: Mapping[str, list[Record]], validation: Mapping[tuple[str, int], float]
+) -> list[Record]:
+    def rank(cells: list[Record]) -> tuple[int, float]:
+        finished = [cell for cell in cells if cell.value is not None]
+        seen = [validation.get((cell.trial_id, cell.step), np.inf) for cell in finished]
+        return -len(finished), float(np.mean(seen)) if seen else np.inf
+
+    return min(variants.values(), key=rank)

@@ -1,8 +1,9 @@
 """The families of laws a learning curve may follow, in one scale-free form.
 
-Every law is error(n) = E · (φ + (1 - φ) · g(n) / g(N)), where N is the largest measured size, E the error there and
-φ the share of E that no amount of data removes; φ > 1 is a curve that rises towards its limit. A family is the
-choice of the decay g. In relative sizes x = n/N the parameters have no unit, so one grid serves every curve.
+Every law is error(n) = E · (φ + (1 - φ) · g(n) / g(N)), where N is the largest measured size, E the error
+there and φ the share of E that no amount of data removes; φ > 1 is a curve that rises towards its limit.
+A family is the choice of the decay g. In relative sizes x = n/N the parameters have no unit, so one grid
+serves every curve.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _LARGEST_EXPONENT = 600.0  # exp of more overflows; such a law is far from any d
 class Law:
     """One family. `decay(x, *shape)` is log g; `axes` are the grid of each shape parameter, all positive.
 
-    `typical` holds (centre, spread) of the natural log of each shape parameter over real curves: a weak prior.
+    `typical` holds (centre, spread) of the natural log of each shape parameter over real curves: a weak
+    prior.
     """
 
     name: str
@@ -56,7 +58,7 @@ class Law:
         return total
 
     def log_shape(self, theta: Array, x: Array) -> Array:
-        """log(error(n) / E) at relative sizes x [X] for parameters [G, 1 + parameters] -> [G, X]; -inf if not > 0."""
+        """log(error(n) / E) [G, X] at relative sizes x [X] for parameters [G, P]; -inf below 0."""
         share, shape = theta[:, :1], [theta[:, column, None] for column in range(1, theta.shape[1])]
         if not shape:
             return np.zeros((len(theta), len(x)))
@@ -142,6 +144,13 @@ WBL4 = Law(
     lambda x, alpha, knee: -((x / knee) ** alpha),
     _wbl4_text,
 )
-FLAT = Law("flat", "no change (the last value)", {}, (), lambda x: np.zeros_like(x), lambda error, largest, share: f"{error:.3g}")
+FLAT = Law(
+    "flat",
+    "no change (the last value)",
+    {},
+    (),
+    lambda x: np.zeros_like(x),
+    lambda error, largest, share: f"{error:.3g}",
+)
 
 LAWS: tuple[Law, ...] = (POW3, POW4, EXP3, MMF4, WBL4, FLAT)

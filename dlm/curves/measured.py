@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 
 def only_finite(curve: Curve) -> Curve:
-    """The curve without errors that are not finite (counted as failed), in ascending sizes that have an error."""
+    """The curve in ascending sizes, without errors that are not finite: these are counted as failed."""
     rows = sorted(
         (size, kept)
         for size, errors in zip(curve.sizes, curve.errors)
@@ -37,7 +37,7 @@ def repeats_table(curve: Curve) -> Array:
 
 
 def test_noise(curve: Curve) -> Array | None:
-    """Binomial standard errors [K] of an error rate with a known test set; None when seeds show the noise instead."""
+    """Binomial standard errors [K] of an error rate with a known test set; None when seeds show the noise."""
     if curve.num_test <= 0 or curve.bound != (0.0, 1.0) or any(len(errors) > 1 for errors in curve.errors):
         return None
     mean = np.nanmean(repeats_table(curve), axis=1)

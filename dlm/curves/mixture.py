@@ -1,7 +1,8 @@
 """The posterior over laws given the points of one curve: a weight for every grid point of every family.
 
-Each law's scale is found in closed form (a robust weighted mean on log error), the rest lies on a grid that is
-evaluated at once, so there are no bad starts; the best grid point of each family is polished and joins the grid.
+Each law's scale is found in closed form (a robust weighted mean on log error), the rest lies on a grid that
+is evaluated at once, so there are no bad starts; the best grid point of each family is polished and joins the
+grid.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Array = NDArray[np.float64]
 # Constants chosen on one half of the data sets of LCDB 1.0 and 1.1; docs/forecasting.md has the table.
 TAIL = 4.0  # degrees of freedom of the residuals: a wild point costs a logarithm, not a square
 SIGMA_PRIOR = 0.01  # residual of a law on log error before any is seen ...
-SIGMA_UNKNOWN = 0.04  # ... the same where nothing says how noisy the points are
+SIGMA_UNKNOWN = 0.06  # ... the same where nothing says how noisy the points are
 SIGMA_WEIGHT = 2.0  # ... worth this many points
 SHARPEN = 2.0  # the likelihood to this power: the misfits of a law are not independent noise
 BACK = 0.04  # further misfit per e-fold below the largest size: a transient may be explained or dropped
@@ -35,7 +36,7 @@ POLISH_FROM = 0.02  # weight from which a family is worth polishing
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """One family on one curve: parameters [G, P], log scale [G] and its s.d. [G], probability [G] in the family."""
+    """One family on one curve: parameters [G, P], log scale, its s.d. and probability [G] in the family."""
 
     law: Law
     theta: Array
@@ -47,11 +48,11 @@ class Fit:
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-    """All families on one curve. `weights` sum to 1; `sigma` is the residual of the best law on log error,
-    `noise` the typical standard error of a point on that scale, known or else taken from the residual.
+    """All families on one curve; `weights` sum to 1.
 
-    `slope` is the expected |d log error / d log n| from the largest size to twice it, `flat_share` the probability
-    that it is under 0.01.
+    `sigma` is the residual of the best law on log error, `noise` the typical standard error of a point on
+    that scale (known, or else the residual). `slope` is the expected |d log error / d log n| from the largest
+    size to twice it, `flat_share` the probability that it is under 0.01.
     """
 
     fits: tuple[Fit, ...]
@@ -79,11 +80,13 @@ def fit_mixture(points: Points, laws: Sequence[Law] = LAWS) -> Mixture:
         for fit, shape, weight in zip(fits, shapes, weights)
     ]
     weights = _weights(fits, ahead)
-    slopes = np.concatenate([fit.law.log_shape(fit.theta, np.array([2.0]))[:, 0] / np.log(2.0) for fit in fits])
+    slopes = np.concatenate(
+        [fit.law.log_shape(fit.theta, np.array([2.0]))[:, 0] / np.log(2.0) for fit in fits]
+    )
     probability = np.concatenate([weight * fit.probability for fit, weight in zip(fits, weights)])
     slopes = np.minimum(np.abs(slopes), 3.0)
     flat_share = float(probability[slopes < FLAT_SLOPE].sum())
-    noise = float(np.median(points.noise)) if points.noise.any() else sigma
+    noise = float(np.median(points.noise)) if points.noise_known else sigma
     return Mixture(tuple(fits), weights, sigma, noise, float(probability @ slopes), flat_share)
 
 
@@ -100,8 +103,8 @@ def _variance(points: Points, sigma: float) -> Array:
 
 
 def _scales(shape: Array, points: Points, variance: Array) -> tuple[Array, Array, Array]:
-    """Log scale [G], its s.d. [G] and the log likelihood [G] of shapes [G, K]; reweighted least squares from the median."""
-    finite = np.isfinite(shape).all(axis=1)
+    """Log scale, its s.d. and log likelihood [G] of shapes [G, K], by reweighted least squares."""
+    finite = np.asarray(np.isfinite(shape).all(axis=1))
     gap = points.log_error - np.where(finite[:, None], shape, 0.0)
     centre = np.median(gap, axis=1)
     for _ in range(3):
@@ -114,8 +117,8 @@ def _scales(shape: Array, points: Points, variance: Array) -> tuple[Array, Array
 
 
 def _residual(points: Points, laws: Sequence[Law], shapes: Sequence[Array]) -> float:
-    """Residual s.d. on log error of the best law beyond the known noise, shrunk to what residuals usually are."""
-    usual = SIGMA_PRIOR if points.noise.any() else SIGMA_UNKNOWN
+    """Residual s.d. of the best law on log error beyond the known noise, shrunk to what is usual."""
+    usual = SIGMA_PRIOR if points.noise_known else SIGMA_UNKNOWN
     variance = _variance(points, usual)
     best = np.inf
     for law, shape in zip(laws, shapes):
@@ -148,13 +151,15 @@ def _with_polished(fit: Fit, shape: Array, points: Points, sigma: float) -> Fit:
         return fit
     row = int(np.argmax(fit.probability))
     spread = np.sqrt(_variance(points, sigma))
-    theta = polish(fit.law, fit.theta[row], float(fit.log_scale[row]), points.x, points.log_error, spread)[None]
-    wider = np.concatenate([fit.law.grid, theta]), np.concatenate([shape, fit.law.log_shape(theta, points.x)])
-    return _fit(fit.law, *wider, points, sigma)
+    start = fit.theta[row], float(fit.log_scale[row])
+    polished = polish(fit.law, *start, points.x, points.log_error, spread)[0][None]
+    theta = np.concatenate([fit.law.grid, polished])
+    wider = np.concatenate([shape, fit.law.log_shape(polished, points.x)])
+    return _fit(fit.law, theta, wider, points, sigma)
 
 
 def _ahead_scores(points: Points, laws: Sequence[Law], shapes: Sequence[Array], sigma: float) -> Array:
-    """How well each family, fitted to the smaller sizes, foretells the larger ones: a log score per family."""
+    """Log score per family: how well it foretells the larger sizes when fitted to the smaller ones."""
     num = len(points.sizes)
     total = np.zeros(len(laws))
     for left_out in range(1, min(MAX_HOLDOUTS, num - 3) + 1):
@@ -163,7 +168,9 @@ def _ahead_scores(points: Points, laws: Sequence[Law], shapes: Sequence[Array], 
         distance = np.log(points.sizes[ahead] / part.sizes[-1])
         variance = points.noise[ahead] ** 2 + sigma**2 + (AHEAD_SCALE * distance) ** 2
         for index, (law, shape) in enumerate(zip(laws, shapes)):
-            scale, _, log_likelihood = _scales(shape[:, : num - left_out], part, _variance(points, sigma)[: num - left_out])
+            scale, _, log_likelihood = _scales(
+                shape[:, : num - left_out], part, _variance(points, sigma)[: num - left_out]
+            )
             joint = log_likelihood + law.log_prior(law.grid)
             if not np.isfinite(joint).any():
                 total[index] -= 50.0

@@ -18,7 +18,7 @@ _PRIOR_REPEATS = 4.0  # repeats' worth of belief in the curve's pooled relative 
 
 
 class Points(NamedTuple):
-    """One curve, K distinct ascending sizes: log mean error relative to exp(base), s.e. on that scale (0: unknown)."""
+    """One curve, K distinct ascending sizes: log mean error above `base`, its s.e. `noise` (0: unknown)."""
 
     sizes: Array
     log_error: Array
@@ -32,9 +32,15 @@ class Points(NamedTuple):
         """Sizes relative to the largest."""
         return self.sizes / self.sizes[-1]
 
+    @property
+    def noise_known(self) -> bool:
+        """Whether repeats or standard errors say how noisy the points are."""
+        return bool(((self.noise > 0) & (self.noise < ZERO_SPREAD)).any())
+
     def first(self, count: int) -> Points:
         """The `count` smallest sizes."""
-        return Points(*(column[:count] for column in self[:4]), self.num_zero, self.base)
+        sizes, log_error, noise, repeats = (column[:count] for column in self[:4])
+        return Points(sizes, log_error, noise, repeats, self.num_zero, self.base)
 
 
 def read_points(
@@ -56,7 +62,7 @@ def read_points(
 
 
 def check_places(at: ArrayLike) -> Array:
-    """Sizes [A] to forecast at. Raises ValueError unless there is at least one and all are positive numbers."""
+    """Sizes [A] to forecast at. Raises ValueError unless there is one and all are positive numbers."""
     places = np.atleast_1d(np.asarray(at, dtype=float))
     if places.size == 0:
         raise ValueError("at is empty; give at least one size to forecast at")
@@ -69,22 +75,31 @@ def check_places(at: ArrayLike) -> Array:
 
 
 def _columns(
-    sizes: ArrayLike, errors: ArrayLike | Sequence[Sequence[float]], stderr: ArrayLike | None, repeats: ArrayLike | None
+    sizes: ArrayLike,
+    errors: ArrayLike | Sequence[Sequence[float]],
+    stderr: ArrayLike | None,
+    repeats: ArrayLike | None,
 ) -> tuple[Array, Array, Array, Array]:
     """Size, mean, s.e. of the mean (NaN if unknown) and number of repeats of every row."""
     size = np.atleast_1d(np.asarray(sizes, dtype=float))
     table = np.atleast_1d(np.asarray(errors, dtype=float))
     if size.ndim != 1 or table.ndim > 2:
-        raise ValueError(f"sizes have shape {size.shape} and errors {table.shape}; give [K] and [K] or [K, repeats]")
+        raise ValueError(
+            f"sizes have shape {size.shape} and errors {table.shape}; give [K] and [K] or [K, repeats]"
+        )
     if len(table) != len(size):
         raise ValueError(f"{len(size)} sizes but {len(table)} errors; give one row of errors for each size")
+    if table.ndim == 1 and stderr is None and repeats is None:
+        size, table = _group(size, table)
     if table.ndim == 2:
         mean, spread, count = _summarise(table)
     else:
         mean, spread, count = table, np.full(len(size), np.nan), np.ones(len(size))
     for name, given in (("stderr", stderr), ("repeats", repeats)):
         if given is not None and np.ndim(given) > 0 and np.shape(given) != size.shape:
-            raise ValueError(f"{name} has shape {np.shape(given)} but there are {len(size)} sizes; give one for each")
+            raise ValueError(
+                f"{name} has shape {np.shape(given)} but there are {len(size)} sizes; give one for each"
+            )
     if stderr is not None:
         spread = np.broadcast_to(np.asarray(stderr, dtype=float), size.shape).copy()
         if (spread < 0).any():
@@ -94,6 +109,18 @@ def _columns(
         if not (count >= 1).all():
             raise ValueError(f"repeats={count.min():g} must be at least 1; leave out sizes without a repeat")
     return size, mean, spread, count
+
+
+def _group(size: Array, errors: Array) -> tuple[Array, Array]:
+    """Sizes that occur more than once as one row of repeats each, so that these show the noise."""
+    distinct, index, num = np.unique(size, return_inverse=True, return_counts=True)
+    if len(distinct) in (0, len(size)):
+        return size, errors
+    table = np.full((len(distinct), num.max()), np.nan)
+    order = np.argsort(index, kind="stable")
+    place = np.arange(len(size)) - np.repeat(np.cumsum(num) - num, num)
+    table[index[order], place] = errors[order]
+    return distinct, table
 
 
 def _summarise(table: Array) -> tuple[Array, Array, Array]:
@@ -106,7 +133,7 @@ def _summarise(table: Array) -> tuple[Array, Array, Array]:
     total = np.where(there, table, 0.0).sum(axis=1)
     mean = np.divide(total, count, out=np.full(len(table), np.nan), where=count > 0)
     squares = np.where(there, table - mean[:, None], 0.0) ** 2
-    scale = np.maximum(np.abs(mean), np.finfo(float).tiny)
+    scale = np.where(mean > 0, mean, 1.0)
     own = squares.sum(axis=1) / scale**2
     freedom = np.maximum(count - 1, 0)
     if freedom.sum() == 0:
@@ -121,7 +148,9 @@ def _check(size: Array, mean: Array, bound: Bound) -> None:
     if len(size) == 0:
         raise ValueError(f"no sizes; give at least {MIN_SIZES}")
     if not (np.isfinite(size) & (size > 0)).all():
-        raise ValueError(f"size {size[~(np.isfinite(size) & (size > 0))][0]:g} is not a positive number; leave it out")
+        raise ValueError(
+            f"size {size[~(np.isfinite(size) & (size > 0))][0]:g} is not a positive number; leave it out"
+        )
     if np.isinf(mean).any():
         raise ValueError(f"error {mean[np.isinf(mean)][0]:g} is not finite; use NaN for a missing repeat")
     if not np.isfinite(mean).any():
@@ -129,7 +158,9 @@ def _check(size: Array, mean: Array, bound: Bound) -> None:
     low, high = bound
     least, most = np.nanmin(mean), np.nanmax(mean)
     if least < 0:
-        raise ValueError(f"error {least:g} is negative; give a non-negative number that falls as learning improves")
+        raise ValueError(
+            f"error {least:g} is negative; give a non-negative number that falls as learning improves"
+        )
     if low is not None and least < low - 1e-12:
         raise ValueError(f"error {least:g} is below bound {low:g}; widen bound or mend the unit")
     if high is not None and most > high + 1e-12:
@@ -139,7 +170,7 @@ def _check(size: Array, mean: Array, bound: Bound) -> None:
 def _pool(size: Array, mean: Array, spread: Array, count: Array) -> Points:
     """One row per distinct size; a mean of zero becomes half the smallest positive one, with a wide noise."""
     distinct, index = np.unique(size, return_inverse=True)
-    num = np.bincount(index, count)
+    num = np.bincount(index, count).astype(float)
     pooled = np.bincount(index, count * mean) / num
     variance = np.bincount(index, (count * np.nan_to_num(spread)) ** 2) / num**2
     zero = pooled <= 0
@@ -149,7 +180,14 @@ def _pool(size: Array, mean: Array, spread: Array, count: Array) -> Points:
     noise = np.where(zero, ZERO_SPREAD, np.minimum(np.sqrt(variance) / pooled, ZERO_SPREAD))
     # Rounded, so that a change of unit gives the same numbers to the last bit and so the same draws.
     log_error = np.round(np.log(pooled / pooled[-1]), 10)
-    return Points(distinct, log_error, np.round(noise, 10), num, int(zero.sum()), float(np.log(pooled[-1])))
+    return Points(
+        distinct,
+        log_error,
+        np.round(noise, 10).astype(float),
+        num,
+        int(zero.sum()),
+        float(np.log(pooled[-1])),
+    )
 
 
 def _fuse(points: Points) -> Points:
@@ -167,5 +205,5 @@ def _fuse(points: Points) -> Points:
     size = np.exp(average(np.log(points.sizes)))
     size[-1] = points.sizes[-1]
     noise = np.sqrt(average(points.noise**2) / num)
-    repeats = np.bincount(index, points.repeats)
+    repeats = np.bincount(index, points.repeats).astype(float)
     return Points(size, average(points.log_error), noise, repeats, points.num_zero, points.base)

@@ -13,8 +13,10 @@ _HUBER = 1.5  # standard deviations beyond which a residual counts linearly
 _MAX_EVALUATIONS = 40
 
 
-def polish(law: Law, theta: Array, log_scale: float, x: Array, log_error: Array, spread: Array) -> Array:
-    """Parameters [P] of `law` near `theta` [P] of least Huber loss on log error; `theta` itself when nothing is won.
+def polish(
+    law: Law, theta: Array, log_scale: float, x: Array, log_error: Array, spread: Array
+) -> tuple[Array, float]:
+    """Parameters [P] and log scale of `law`, near those given, with the least Huber loss on log error.
 
     Args:
       x: [K] relative sizes.
@@ -35,8 +37,14 @@ def polish(law: Law, theta: Array, log_scale: float, x: Array, log_error: Array,
     # Strictly inside: least_squares asks for a feasible start and moves off the edge anyway.
     start = np.clip(np.concatenate([[log_scale, theta[0]], np.log(theta[1:])]), low + 1e-6, high - 1e-6)
     found = least_squares(
-        residuals, start, bounds=(low, high), loss="huber", f_scale=_HUBER, max_nfev=_MAX_EVALUATIONS, x_scale="jac"
+        residuals,
+        start,
+        bounds=(low, high),
+        loss="huber",
+        f_scale=_HUBER,
+        max_nfev=_MAX_EVALUATIONS,
+        x_scale="jac",
     )
     if not np.isfinite(found.x).all():
-        return theta
-    return np.concatenate([found.x[1:2], np.exp(found.x[2:])])
+        return theta, log_scale
+    return np.concatenate([found.x[1:2], np.exp(found.x[2:])]), float(found.x[0])

@@ -9,10 +9,10 @@ import dataclasses
 class Curve:
     """Measured errors of one learner.
 
-    `errors[k]` holds one number for each finished seed at `sizes[k]` (ascending sizes, at least one seed each).
-    `unit` says what the numbers are ("error rate", "nats per byte"); `bound` is their possible range;
-    `num_test` is the number of examples behind each number, 0 when unknown (gives the binomial noise floor).
-    `failed` counts diverged or failed cells, which are absent from `errors`.
+    `errors[k]` holds one number for each finished seed at `sizes[k]` (ascending sizes, at least one seed
+    each). `unit` says what the numbers are ("error rate", "nats per byte"); `bound` is their possible
+    range; `num_test` is the number of examples behind each number, 0 when unknown (gives the binomial noise
+    floor). `failed` counts diverged or failed cells, which are absent from `errors`.
     """
 
     learner: str
@@ -38,8 +38,8 @@ class Prediction:
 class Need:
     """How many examples a target error takes.
 
-    `kind`: "met" (already at `median`, within the measured sizes), "interval" (low..high, `high` may be None = more
-    than can be said), "more than" (only `low` can be said), "not reachable", or "cannot tell".
+    `kind`: "met" (already at `median`, within the measured sizes), "interval" (low..high, `high` may be
+    None = more than can be said), "more than" (only `low` can be said), "not reachable", or "cannot tell".
     """
 
     target: float
@@ -52,11 +52,11 @@ class Need:
 
 @dataclasses.dataclass(frozen=True)
 class LearnerAnswer:
-    """Everything said about one learner. `law` is readable; `note` says why an extrapolation is refused or wide."""
+    """Everything said about one learner. `law` is readable; `note` says why an extrapolation is refused."""
 
     curve: Curve
     law: str
-    fitted: tuple[Prediction, ...]  # a dense grid over the measured and forecast sizes, for the figure; may be empty
+    fitted: tuple[Prediction, ...]  # a dense grid for the figure: measured sizes and, if carried, 10x beyond
     predictions: tuple[Prediction, ...]  # at each multiple of the largest size; empty when not carried
     needs: tuple[Need, ...]
     note: str = ""
@@ -64,12 +64,14 @@ class LearnerAnswer:
 
 @dataclasses.dataclass(frozen=True)
 class Overtake:
-    """Where `challenger` becomes better for good than `incumbent`, the one better at the smallest common size.
+    """Where `challenger` becomes better than `incumbent`, the one better at the smallest common size.
 
-    `kind`: "at" (inside the measured sizes), "forecast" (beyond them), "never" (the incumbent stays ahead as far as
-    the forecast is stood by: at most 16 times the largest common size), or "cannot tell" (the noise, or the forecast,
-    leaves both open). `low`, `median`, `high` are sizes; `high` is None when it lies beyond that range, and all three
-    are None for "never" and "cannot tell".
+    With several crossings inside the measured sizes, the last one counts.
+
+    `kind`: "at" (inside the measured sizes), "forecast" (beyond them), "never" (the incumbent stays ahead
+    as far as the forecast is stood by: at most 16 times the largest common size), or "cannot tell" (the
+    noise, or the forecast, leaves both open). `low`, `median`, `high` are sizes; `high` is None when it
+    lies beyond that range, and all three are None for "never" and "cannot tell".
     """
 
     incumbent: str
@@ -82,7 +84,7 @@ class Overtake:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """The whole answer; `dataclasses.asdict` of it is JSON-ready up to NaN and infinity, which never occur."""
+    """The whole answer; `dataclasses.asdict` of it is ready for JSON: NaN and infinity never occur."""
 
     learners: tuple[LearnerAnswer, ...]
     overtakes: tuple[Overtake, ...]

@@ -1,4 +1,4 @@
-"""The form every source ends in: one pool to draw subsets from, a validation and a test split, as NumPy arrays."""
+"""The form every source ends in, NumPy arrays: a pool to draw subsets from, validation and test splits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class Arrays:
-    """A data set in memory. A learner sees `x * scale + shift` as float32; `num_classes` counts the labels."""
+    """A data set in memory. A learner sees `x * scale + shift` as float32; `num_classes` counts labels."""
 
     name: str
     train: Split
@@ -64,7 +64,9 @@ class Arrays:
 def hold_out(pool: Split, count: int, name: str) -> tuple[Split, Split]:
     """(held out, the rest): a stratified `count` of the pool, chosen by content alone."""
     if not 0 < count < len(pool):
-        raise UsageError(f"{name}={count} must lie between 1 and {len(pool) - 1}, the examples there are but one")
+        raise UsageError(
+            f"{name}={count} must lie between 1 and {len(pool) - 1}: {len(pool)} examples are there"
+        )
     order = stratified_order(row_digests(pool.x, pool.y), pool.y, HOLD_OUT_SEED)
     return pool.take(order[:count]), pool.take(np.sort(order[count:]))
 
@@ -74,8 +76,8 @@ def check_sizes(arrays: Arrays, sizes: tuple[int, ...]) -> None:
     for size in sizes:
         if size > len(arrays.train):
             raise UsageError(
-                f"train_size={size} exceeds the {len(arrays.train)} examples in the training pool of {arrays.name!r}; "
-                f"choose at most {len(arrays.train)}"
+                f"train_size={size} exceeds the {len(arrays.train)} examples in the training pool of "
+                f"{arrays.name!r}; choose at most {len(arrays.train)}"
             )
         if size < arrays.num_classes:
             raise UsageError(

@@ -1,9 +1,10 @@
 """Which examples are in a batch, as arithmetic on (key, position): no sort, no stored order, no state.
 
-A member sees its n examples as an endless stream of epochs, each a fresh permutation of 0 … n-1; a batch is the next
-B positions of that stream. The permutation is a keyed Feistel network on pairs (i // a, i % a) with a = ceil(sqrt(n)),
-so that its domain a² is hardly larger than n, and a value outside 0 … n-1 is walked on until it falls inside
-(Black & Rogaway 2002, "Ciphers with Arbitrary Finite Domains", generalized Feistel and cycle walking).
+A member sees its n examples as an endless stream of epochs, each a fresh permutation of 0 … n-1; a batch is
+the next B positions of that stream. The permutation is a keyed Feistel network on pairs (i // a, i % a) with
+a = ceil(sqrt(n)), so that its domain a² is hardly larger than n, and a value outside 0 … n-1 is walked on
+until it falls inside (Black & Rogaway 2002, "Ciphers with Arbitrary Finite Domains", generalized Feistel and
+cycle walking).
 
 Every function takes NumPy and JAX arrays alike and gives the same numbers for both.
 """
@@ -55,7 +56,7 @@ def permute(index: Array, size: Array, key: Array, xp: ModuleType = np) -> Array
 
 
 def batch_rows(step: Array, batch_size: int, size: Array, seed: Array, xp: ModuleType = np) -> Array:
-    """Rows of 0 … size-1 in the batch of update number `step` (from 0); every row once per epoch. uint32 [B]."""
+    """Rows of 0 … size-1 in the batch of update `step` (from 0); every row once per epoch. uint32 [B]."""
     position = step * np.uint32(batch_size) + xp.arange(batch_size, dtype=np.uint32)
     epoch = position // size
     return permute(position - epoch * size, size, epoch_key(seed, epoch), xp)

@@ -1,7 +1,7 @@
 """Nested, stratified, hashed subsets: which examples a trial with (subset_seed, train_size) trains on.
 
-A subset is the first n rows of one order of the pool. The order depends on what the rows hold, not on where they
-stand, so the same seed gives the same subset whichever source, host or file order the rows came from.
+A subset is the first n rows of one order of the pool. The order depends on what the rows hold, not on where
+they stand, so the same seed gives the same subset whichever source, host or file order the rows came from.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ def row_digests(*columns: np.ndarray) -> np.ndarray:
 
     Numbers are hashed as little-endian float32, so that a pixel is the same pixel as uint8 and as float64.
     """
-    rows = [np.ascontiguousarray(column, dtype="<f4").reshape(len(column), -1) for column in columns]
+    # Adding zero turns -0.0, the same number in other bytes, into 0.0.
+    rows = [(np.asarray(column).astype("<f4") + np.float32(0)).reshape(len(column), -1) for column in columns]
     joined = rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
-    hashes = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in joined)
+    hashes = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in np.ascontiguousarray(joined))
     return np.frombuffer(hashes, dtype="<u8")
 
 
 def stratified_order(digests: np.ndarray, strata: np.ndarray, seed: int) -> np.ndarray:
     """One order of all rows in which every prefix holds each stratum's share within one example.
 
-    digests uint64 [N]; strata int [N] (classes; all zero where there are none); returns int32 [N], indices of rows.
-    Within a stratum rows are sorted by a hash of (seed, content); `interleave` deals the strata out.
+    digests uint64 [N]; strata int [N] (classes; all zero where there are none); returns int32 [N], indices of
+    rows. Within a stratum rows are sorted by a hash of (seed, content); `interleave` deals the strata out.
     """
     keys = _splitmix(digests ^ _splitmix(np.full(1, seed, np.uint64)))
     names, inverse, counts = np.unique(strata, return_inverse=True, return_counts=True)
@@ -45,8 +46,8 @@ def stratified_order(digests: np.ndarray, strata: np.ndarray, seed: int) -> np.n
 def interleave(counts: Sequence[int]) -> np.ndarray:
     """The stratum of each position such that every prefix of length n holds n·count/N of each, within one.
 
-    Tijdeman (1980), "The chairman assignment problem": among the strata that may take their next turn at n, that with
-    the earliest deadline takes it. counts: positive ints [C]; returns int32 [sum of counts].
+    Tijdeman (1980), "The chairman assignment problem": among the strata that may take their next turn at n,
+    that with the earliest deadline takes it. counts: positive ints [C]; returns int32 [sum of counts].
     """
     total, number = sum(counts), len(counts)
     turns = np.zeros(total, np.int32)
@@ -68,12 +69,12 @@ def interleave(counts: Sequence[int]) -> np.ndarray:
 
 
 def subset_hash(digests_in_order: np.ndarray, size: int) -> str:
-    """16 hexadecimal digits that name the content of the first `size` rows. digests_in_order: uint64 [>= size]."""
+    """16 hexadecimal digits that name what the first `size` rows hold. digests_in_order: uint64 [>= size]."""
     return hashlib.sha256(digests_in_order[:size].astype("<u8").tobytes()).hexdigest()[:16]
 
 
 def _first_turn(item: int, count: int, total: int, slack: Fraction) -> int:
-    """Smallest n with n·count/total >= item - 1 + slack: earlier, the stratum would run a whole example ahead."""
+    """Smallest n with n·count/total >= item - 1 + slack: before, the stratum would run a full one ahead."""
     return -((-(item - 1) * slack.denominator - slack.numerator) * total // (slack.denominator * count))
 
 

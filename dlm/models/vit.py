@@ -7,10 +7,9 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from dlm.errors import UsageError
-from dlm.models.layers import drop
+from dlm.models.layers import drop, softmax
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +45,7 @@ class ViTNet(nn.Module):
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
         """See the class."""
         x = nn.Dense(self.config.dim)(_tokens(x, self.config.patch))
-        x = x + self.param("positions", nn.initializers.normal(0.02), x.shape[1:])
+        x = x + self.param("positions", nn.initializers.normal(0.02), x.shape[1:])[None]
         for _ in range(self.config.depth):
             x = x + self._attention(nn.LayerNorm()(x))
             x = x + self._mlp(nn.LayerNorm()(x), dropout)
@@ -57,7 +56,7 @@ class ViTNet(nn.Module):
         heads = self.config.heads
         qkv = nn.Dense(3 * dim)(x_BxTxD).reshape(batch, tokens, 3, heads, dim // heads)
         q, k, v = (qkv[:, :, part].transpose(0, 2, 1, 3) for part in range(3))
-        weights_BxHxTxT = nn.softmax(q @ k.swapaxes(2, 3) / jnp.sqrt(jnp.float32(dim // heads)))
+        weights_BxHxTxT = softmax(q @ k.swapaxes(2, 3) * (dim // heads) ** -0.5)
         mixed = (weights_BxHxTxT @ v).transpose(0, 2, 1, 3).reshape(batch, tokens, dim)
         return nn.Dense(dim)(mixed)
 

@@ -59,10 +59,12 @@ def _note(spec: Spec, state: State, measured: jax.Array, error: jax.Array) -> St
     """Keep the better of snapshot and state; stop after `patience` measurements without a better one."""
     best = state.best
     assert best is not None
-    better = measured & (error < best.error)
-    worse = measured & ~better
-    new = Best(state.params, error, state.step, jnp.int32(0))
-    old = best._replace(waited=best.waited + worse.astype(jnp.int32))
+    # A continued run measures again where it was saved; that must not count twice.
+    first = measured & (state.step > best.measured_at)
+    better = first & (error < best.error)
+    at = jnp.where(first, state.step, best.measured_at)
+    new = Best(state.params, error, state.step, jnp.int32(0), at)
+    old = best._replace(waited=best.waited + (first & ~better).astype(jnp.int32), measured_at=at)
     kept = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, old)
     return state._replace(best=kept, stopped=state.stopped | (kept.waited >= spec.patience))
 

@@ -37,12 +37,13 @@ class Member(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The state with the best validation error so far, and how many measurements ago it was."""
+    """The state with the best validation error so far, the measurements since, and the step of the last of them."""
 
     params: Any
     error: jax.Array
     step: jax.Array
     waited: jax.Array
+    measured_at: jax.Array
 
 
 class State(NamedTuple):
@@ -99,7 +100,7 @@ def init(spec: Spec, member: Member) -> State:
     """A member before its first update."""
     params = spec.model.init(_key(member, INIT), jnp.zeros((1, *spec.input_shape), jnp.float32))
     zero = jnp.int32(0)
-    best = Best(params, jnp.float32(jnp.inf), zero, zero) if spec.patience else None
+    best = Best(params, jnp.float32(jnp.inf), zero, zero, zero) if spec.patience else None
     return State(
         params=params,
         opt_state=transform(spec.optimizer, 0.0, 0.0).init(params),

@@ -8,7 +8,7 @@ and may differ by rounding. Devices share the members out among them and never t
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import jax
@@ -30,7 +30,7 @@ class Population:
     Each is compiled at its first use for a number of members, and counted in `num_compiled`.
     """
 
-    def __init__(self, spec: Spec, packing: Packing, devices: Sequence[jax.Device]):
+    def __init__(self, spec: Spec, packing: Packing, devices: Collection[jax.Device]):
         self.spec = spec
         self.packing = packing
         self.mesh = _mesh(devices)
@@ -64,7 +64,7 @@ class Population:
 
     def advance(self, members: Member, states: State, data: Data, steps: int) -> State:
         """Up to `steps` updates for every member. Consumes `states`."""
-        return self._run("advance", states, members, data, self._steps(steps))
+        return self._run("advance", states, members, data, self.steps(steps))
 
     def evaluate(
         self, states: State, validation: np.ndarray, test: np.ndarray, data: Data
@@ -85,7 +85,16 @@ class Population:
             self.num_compiled += 1
         return self._compiled[name, width]
 
-    def _steps(self, steps: int) -> jax.Array:
+    def memory(self) -> int:
+        """Bytes on all devices while members train: data, states and what an update needs besides."""
+        sizes = [self._compiled[key].memory_analysis() for key in self._compiled if key[0] == "advance"]
+        return self.num_devices * max(
+            size.argument_size_in_bytes + size.output_size_in_bytes - size.alias_size_in_bytes + size.temp_size_in_bytes
+            for size in sizes
+        )
+
+    def steps(self, steps: int) -> jax.Array:
+        """A number of updates as `advance` takes it."""
         return jax.device_put(np.int32(steps), NamedSharding(self.mesh, P()))
 
     def _run(self, name: str, *arguments: Any) -> Any:
@@ -101,7 +110,7 @@ class Population:
         return jax.jit(mapped, donate_argnums=(0,) if len(specs) > 1 else ())
 
 
-def replicated(tree: Any, devices: Sequence[jax.Device]) -> Any:
+def replicated(tree: Any, devices: Collection[jax.Device]) -> Any:
     """Arrays onto every device."""
     return jax.device_put(tree, NamedSharding(_mesh(devices), P()))
 
@@ -128,8 +137,8 @@ def take(tree: Any, rows: Sequence[int]) -> Any:
     return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
-def _mesh(devices: Sequence[jax.Device]) -> jax.sharding.Mesh:
-    return jax.sharding.Mesh(np.array(devices), (AXIS,))
+def _mesh(devices: Collection[jax.Device]) -> jax.sharding.Mesh:
+    return jax.sharding.Mesh(np.array(sorted(devices, key=lambda device: device.id)), (AXIS,))
 
 
 def _one_by_one(function: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from dlm.data.arrays import Arrays
 from dlm.errors import Interrupted
 from dlm.models import build
 from dlm.study import Cohort, Trial
+from dlm.train import member
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.evaluate import batches
 from dlm.train.member import Data, Member, Spec, State
@@ -62,10 +64,15 @@ def spec_of(trial: Trial, arrays: Arrays) -> Spec:
     )
 
 
-def device_data(arrays: Arrays, orders: Sequence[np.ndarray]) -> Data:
-    """The data on every device. orders: the pool's order for each subset seed, int [N] each."""
+def device_data(
+    arrays: Arrays, orders: Sequence[np.ndarray], devices: Sequence[jax.Device] | None = None
+) -> Data:
+    """The data on every device (all local ones by default), where the members will then be trained.
+
+    orders: the pool's order for each subset seed, int [N] each.
+    """
     data = Data(arrays.train.x, arrays.train.y, np.stack(orders), batches(arrays.validation), batches(arrays.test))
-    return replicated(data, jax.local_devices())
+    return replicated(data, devices or jax.local_devices())
 
 
 class CohortRun:
@@ -75,13 +82,26 @@ class CohortRun:
         self, cohort: Cohort, arrays: Arrays, data: Data, subset_seeds: Sequence[int], packing: Packing
     ) -> None:
         self.cohort = cohort
-        self.population = Population(spec_of(cohort.first, arrays), packing, jax.local_devices())
+        self.population = Population(spec_of(cohort.first, arrays), packing, data.x.devices())
         self.data = data
         self.subset_seeds = list(subset_seeds)
         self.seconds = {trial.trial_id: 0.0 for trial in cohort.trials}
         self.rows: list[Trial | None] = []
         self.seat(cohort.trials)
         self.states = self.population.init(self.members)
+
+    def compile(self) -> None:
+        """Compile what the run will need, so that it is not mistaken for training."""
+        nobody = self.population.shard(np.zeros(len(self.rows), bool))
+        self.population.compile("advance", self.states, self.members, self.data, self.population.steps(0))
+        self.population.compile("evaluate", self.states, nobody, nobody, self.data)
+
+    def update_flops(self) -> float:
+        """Floating-point operations of one update of one member, by XLA's count."""
+        one, state = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (self.members, self.states))
+        data = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), self.data)
+        update = functools.partial(member.update, self.population.spec)
+        return float(jax.jit(update).lower(one, state, data).cost_analysis()["flops"])
 
     def seat(self, trials: Sequence[Trial]) -> None:
         """Give every trial a row, so that devices share the updates evenly."""
@@ -134,6 +154,11 @@ class CohortRun:
             if trial:
                 self.seconds[trial.trial_id] += seconds * applied[row] / max(1, applied.sum())
         return int(applied.sum()), seconds
+
+    def evaluate_all(self) -> None:
+        """Measure every row on both splits, for its time."""
+        everyone = np.ones(len(self.rows), bool)
+        self.states, _ = self.population.evaluate(self.states, everyone, everyone, self.data)
 
     def measure(self, told: set[str]) -> list[Measured]:
         """Measure the members that stand at a validation or at their end, but those already `told` their last."""
@@ -192,9 +217,10 @@ def train(
     """
     if checkpoints:
         run.restore(checkpoints)
+    yield Tick("compile", int(run.steps().sum()))
+    run.compile()
     told: set[str] = set()
     steps, since_save, saved_at = FIRST_STEPS, 0, time.monotonic()
-    yield Tick("train", int(run.steps().sum()))
     while True:
         for measured in run.measure(told):
             if measured.status != "running":

@@ -1,0 +1,115 @@
+"""What a declared value may be: a config's fields hold what their type hints say, frozen all the way down."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from dlm.errors import UsageError
+
+SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
+
+
+def field_hints(config: Any) -> dict[str, Any]:
+    """Type hint of each field of a dataclass; of one that cannot be resolved, the type of its value."""
+    try:
+        hints = typing.get_type_hints(type(config))
+    except (NameError, TypeError, AttributeError, SyntaxError):  # names that only a type checker imports
+        hints = {}
+    return {f.name: hints.get(f.name, type(getattr(config, f.name))) for f in dataclasses.fields(config)}
+
+
+def is_plain(hint: Any) -> bool:
+    """Whether a text can be read as the hint: numbers, text, choices, tuples of these; unions with one."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(is_plain(option) for option in arguments if option is not type(None))
+    if origin is tuple:
+        inner = [argument for argument in arguments if argument is not ...]
+        return bool(inner) and all(is_plain(part) and typing.get_origin(part) is not tuple for part in inner)
+    return isinstance(hint, type) and hint in (int, float, bool, str)
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the hint's type. What cannot be told (`Any`, mappings, …) fits; NaN does not."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, option) for option in arguments)
+    if origin is tuple and arguments:
+        if not isinstance(value, tuple):
+            return False
+        each = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+        return len(each) == len(value) and all(fits(item, part) for item, part in zip(value, each))
+    if hint is int or hint is float:
+        kinds = (int,) if hint is int else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool) and value == value
+    try:
+        return hint is Any or not isinstance(hint, type) or isinstance(value, hint)
+    except TypeError:  # a protocol, which instances cannot be asked for
+        return True
+
+
+def describe(hint: Any) -> str:
+    """A hint in words."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe(option) for option in arguments)
+    if origin is tuple and arguments and arguments[-1] is ...:
+        return f"a comma-separated list of which each is {describe(arguments[0])}"
+    if origin is tuple and arguments:
+        return f"a comma-separated list of {len(arguments)}: " + ", ".join(
+            describe(part) for part in arguments
+        )
+    return SCALARS.get(hint) or f"a {getattr(hint, '__name__', hint)}"
+
+
+def check_fields(config: Any, where: str) -> None:
+    """UsageError for a field of a dataclass that does not hold what its hint says."""
+    for name, hint in field_hints(config).items():
+        value = getattr(config, name)
+        if fits(value, hint):
+            continue
+        remedy = "; write a tuple, (…,)" if isinstance(value, list) else ""
+        raise UsageError(f"{_join(where, name)}={value!r} is not {describe(hint)}{remedy}")
+
+
+def check_frozen(value: Any, where: str) -> None:
+    """UsageError unless `value` may be in a study: scalars, tuples, frozen dataclasses, hashable mappings.
+
+    `where` is its path, empty for the study itself.
+    """
+    if isinstance(value, type):
+        raise UsageError(f"{where}={value.__name__} is a class; write {value.__name__}(…), with brackets")
+    if dataclasses.is_dataclass(value):
+        if not getattr(type(value), "__dataclass_params__").frozen:  # noqa: B009 - unknown to type checkers
+            raise UsageError(
+                f"{where}: {type(value).__name__} can change; declare it as dataclass(frozen=True)"
+            )
+        check_fields(value, where)
+        for field in dataclasses.fields(value):
+            check_frozen(getattr(value, field.name), _join(where, field.name))
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            check_frozen(item, f"{where}[{index}]")
+    elif isinstance(value, Mapping) and type(value).__hash__ is not None:
+        for key, item in value.items():
+            check_frozen(item, _join(where, str(key)))
+    elif value is not None and not isinstance(value, bool | int | float | str):
+        remedies = {"list": "write a tuple", "dict": "write a frozen dataclass"}
+        remedy = remedies.get(type(value).__name__, "use numbers, text, tuples and frozen dataclasses")
+        raise UsageError(f"{where}={value!r} cannot be part of a study; {remedy}")
+    elif value != value:
+        raise UsageError(f"{where}={value!r} is no number")
+
+
+def _join(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name

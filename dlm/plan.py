@@ -1,0 +1,150 @@
+"""What a run would cost, said before anything is trained: counted where it can be, timed in a few steps where not."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from dlm import records
+from dlm.baselines.runner import fit_and_measure
+from dlm.curves.answer import Curve, answer
+from dlm.data.arrays import Arrays
+from dlm.execute import load, remaining
+from dlm.report.figures import learning_curve
+from dlm.study import Cohort, Study, Trial, trials
+from dlm.train import devices
+from dlm.train.member import Data
+from dlm.train.population import Packing
+from dlm.train.runner import CohortRun, device_data
+
+TIMED_SECONDS = 2.0  # of training, for each cohort
+FITTED_SECONDS = 3.0  # of classical fits, for each learner
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Cost of one part of a study: a cohort, or a classical learner's cells. Seconds are estimates.
+
+    `flops` counts the floating-point operations of the updates; `memory` is bytes on all devices while the part runs.
+    """
+
+    name: str
+    trials: int
+    programs: int = 0
+    updates: int = 0
+    flops: float = 0.0
+    memory: int = 0
+    compile_seconds: float = 0.0
+    work_seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The parts' costs, and the seconds before the first of them and after the last (start, data; forecast, figure)."""
+
+    parts: tuple[Cost, ...]
+    start_seconds: float
+    report_seconds: float
+    trials_done: int
+
+    @property
+    def seconds(self) -> float:
+        """Estimate of the whole run, with the compilation cache that planning has filled."""
+        parts = sum(part.compile_seconds + part.work_seconds for part in self.parts)
+        return self.start_seconds + parts + self.report_seconds
+
+
+def plan(study: Study, workdir: Path, *, data_dir: Path | None = None, packing: str = "auto") -> Plan:
+    """Cost of what the workdir does not hold yet. Keeps nothing that it trains and writes nothing into the workdir."""
+    arrays = load(study, data_dir)
+    work = remaining(study, records.rows(workdir))
+    seeds = sorted({trial.subset_seed for trial in trials(study)})
+    orders = {seed: arrays.order(seed) for seed in seeds}
+    data = device_data(arrays, list(orders.values()))
+    start_seconds = time.time() - psutil.Process().create_time()
+    parts = [_cohort_cost(cohort, arrays, data, seeds, devices.packing(packing)) for cohort in work.cohorts]
+    for name in dict.fromkeys(trial.name for trial in work.classical):
+        cells = [trial for trial in work.classical if trial.name == name]
+        parts.append(_classical_cost(name, cells, arrays, orders))
+    return Plan(tuple(parts), start_seconds, _report_seconds(study), len(trials(study)) - work.num_trials)
+
+
+def _cohort_cost(cohort: Cohort, arrays: Arrays, data: Data, seeds: Sequence[int], packing: Packing) -> Cost:
+    CohortRun(cohort, arrays, data, seeds, packing).compile()
+    start = time.perf_counter()
+    run = CohortRun(cohort, arrays, data, seeds, packing)
+    run.compile()  # again, as the run will find it: from the cache
+    compile_seconds = time.perf_counter() - start
+    updates = sum(trial.num_steps for trial in cohort.trials)
+    every = cohort.first.budget.eval_every
+    evaluations = sum(1 + (trial.num_steps // every if every else 0) for trial in cohort.trials)
+    return Cost(
+        name=cohort.first.name,
+        trials=len(cohort.trials),
+        programs=run.population.num_compiled,
+        updates=updates,
+        flops=updates * run.update_flops(),
+        memory=run.population.memory(),
+        compile_seconds=compile_seconds,
+        work_seconds=updates * _seconds_per_update(run) + evaluations * _seconds_per_evaluation(run),
+    )
+
+
+def _seconds_per_update(run: CohortRun) -> float:
+    """Of one member, while all of them train: the longest trials are dealt so that devices end together."""
+    applied, seconds = run.advance(1)
+    steps = 1
+    while seconds < TIMED_SECONDS and applied:
+        if seconds < TIMED_SECONDS / 8:  # too short to count, so a longer one in its place
+            steps *= 4
+            applied, seconds = run.advance(steps)
+            continue
+        more, longer = run.advance(steps)
+        applied, seconds = applied + more, seconds + longer
+        if not more:
+            break
+    return seconds / max(1, applied)
+
+
+def _seconds_per_evaluation(run: CohortRun) -> float:
+    run.evaluate_all()
+    start = time.perf_counter()
+    run.evaluate_all()
+    return (time.perf_counter() - start) / len(run.rows)
+
+
+def _classical_cost(
+    name: str, cells: Sequence[Trial], arrays: Arrays, orders: Mapping[int, np.ndarray]
+) -> Cost:
+    """Fit ever larger cells for a while; a fit's time is taken as proportional to the size beyond the largest timed."""
+    one_a_size = {trial.train_size: trial for trial in cells}
+    timed: dict[int, float] = {}
+    for size in sorted(one_a_size):
+        if sum(timed.values()) > FITTED_SECONDS:
+            break
+        start = time.perf_counter()
+        fit_and_measure(one_a_size[size], arrays, orders[one_a_size[size].subset_seed])
+        timed[size] = time.perf_counter() - start
+    largest = max(timed)
+    seconds = sum(timed.get(t.train_size, timed[largest] * t.train_size / largest) for t in cells)
+    return Cost(name, len(cells), work_seconds=seconds)
+
+
+def _report_seconds(study: Study) -> float:
+    """Time of an answer and its figure for curves of this study's shape."""
+    rng = np.random.default_rng(0)
+    num_seeds = len(study.seeds)  # type: ignore[arg-type]
+    curves = [
+        Curve(name, study.sizes, tuple(tuple(rng.uniform(0.9, 1.1, num_seeds) * size**-0.5) for size in study.sizes))
+        for name in study.learners
+    ]
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        learning_curve(answer(curves, targets=study.targets or (0.01,)), Path(folder) / "curve")
+    return time.perf_counter() - start

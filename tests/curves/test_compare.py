@@ -1,0 +1,108 @@
+"""Overtakes: planted crossings inside and beyond the measured sizes, no crossing, and noise."""
+
+import numpy as np
+import pytest
+
+from dlm.curves import Curve, overtake
+
+SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
+
+
+def curve(name, law, sizes=SIZES, num=4, noise=0.02, seed=0):
+    rng = np.random.default_rng([seed, *name.encode()])
+    errors = [tuple(law(n) * np.exp(noise * rng.standard_normal(num))) for n in sizes]
+    return Curve(name, tuple(sizes), tuple(tuple(map(float, row)) for row in errors), bound=(0.0, None))
+
+
+def slow(n):
+    return 1.0 * n**-0.2
+
+
+def fast(n):
+    """Meets `slow` at n = 400."""
+    return 400**0.3 * n**-0.5
+
+
+def late(n):
+    """Meets `slow` at n = 10000, beyond the measured sizes."""
+    return 10000**0.2 * n**-0.4
+
+
+def test_crossing_inside_the_measured_sizes():
+    held = 0
+    for seed in range(10):
+        told = overtake(curve("slow", slow, seed=seed), curve("fast", fast, seed=seed))
+        assert (told.incumbent, told.challenger, told.kind) == ("slow", "fast", "at")
+        assert told.median == pytest.approx(400, rel=0.15)
+        held += told.low < 400 < told.high
+    assert held >= 8
+
+
+def test_order_of_the_two_does_not_matter():
+    a, b = curve("slow", slow), curve("fast", fast)
+    one, two = overtake(a, b), overtake(b, a)
+    assert (one.incumbent, one.challenger, one.kind) == (two.incumbent, two.challenger, two.kind)
+    assert one.median == pytest.approx(two.median, rel=0.02)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_crossing_beyond_the_measured_sizes(seed):
+    told = overtake(curve("slow", slow, seed=seed, noise=0.005), curve("late", late, seed=seed, noise=0.005))
+    assert (told.incumbent, told.kind) == ("slow", "forecast")
+    assert SIZES[-1] < told.low < 10000
+    assert told.high is None or told.high > 10000
+    assert told.low <= told.median
+
+
+def test_the_better_one_that_stays_better_is_never_overtaken():
+    told = overtake(curve("bad", lambda n: 3 * slow(n)), curve("good", slow))
+    assert (told.incumbent, told.challenger, told.kind) == ("good", "bad", "never")
+    assert told.low is told.median is told.high is None
+
+
+def test_noise_leaves_it_open():
+    told = [
+        overtake(curve("a", slow, noise=0.2, seed=s), curve("b", slow, noise=0.2, seed=s)) for s in range(10)
+    ]
+    open_ones = [one for one in told if one.kind == "cannot tell"]
+    assert len(open_ones) >= 6
+    assert all(one.low is one.median is one.high is None for one in open_ones)
+
+
+def test_few_sizes_say_only_what_was_measured():
+    inside = overtake(curve("slow", slow, (100, 2000)), curve("fast", fast, (100, 2000)))
+    assert inside.kind == "at"
+    # The law between two sizes is a straight line in log-log, and so are these curves.
+    assert inside.median == pytest.approx(400, rel=0.2)
+    outside = overtake(curve("slow", slow, (64, 128)), curve("fast", fast, (64, 128)))
+    assert outside.kind == "cannot tell"
+
+
+def test_only_common_sizes_count():
+    told = overtake(curve("slow", slow, (128, 512, 2048, 8192)), curve("fast", fast, (64, 256, 1024)))
+    assert told.kind == "at"
+    assert told.median == pytest.approx(400, rel=0.25)
+    apart = overtake(curve("slow", slow, (1, 2, 4)), curve("fast", fast, (8, 16, 32)))
+    assert apart.kind == "cannot tell"
+
+
+def test_crossing_twice_counts_the_last():
+    lead = {64: -0.3, 128: 0.3, 256: 0.3, 512: -0.3, 1024: -0.5, 2048: -0.7, 4096: -0.9}
+    told = overtake(curve("flat", lambda n: 0.2), curve("wavy", lambda n: 0.2 * np.exp(lead[n])))
+    # The wavy one is better at the smallest size, worse in the middle, and better at the end.
+    assert (told.incumbent, told.challenger) == ("wavy", "flat")
+    assert told.kind in ("never", "cannot tell")
+
+
+def test_single_seeds_zero_errors_and_failures_survive():
+    a = Curve("a", SIZES, tuple((float(slow(n)),) for n in SIZES))
+    b = Curve("b", SIZES, tuple((float(20 / n if n < 4000 else 0.0),) for n in SIZES))
+    c = Curve("c", SIZES, tuple((float("nan"),) for _ in SIZES), num_test=100)
+    assert overtake(a, b).kind in ("never", "cannot tell")
+    assert overtake(b, b).kind == "cannot tell"
+    assert overtake(a, c).kind == "cannot tell"
+
+
+def test_is_deterministic():
+    a, b = curve("slow", slow), curve("late", late)
+    assert overtake(a, b, seed=3) == overtake(a, b, seed=3)
