@@ -47,7 +47,7 @@ _PACKING = flags.DEFINE_enum(
     "exact: each member as if alone; fast: side by side; auto: exact on CPU.",
 )
 _DEVICES = flags.DEFINE_integer(
-    "num_cpu_devices", 0, "Virtual CPU devices; one a core by default.", lower_bound=0
+    "num_cpu_devices", 0, "Virtual CPU devices; one a core by default, two at least.", lower_bound=0
 )
 _SAVE = flags.DEFINE_float("save_seconds", 30.0, "Seconds between checkpoints.", lower_bound=0.0)
 _LIST = flags.DEFINE_bool("list", False, "Name the experiments and what each asks.")

@@ -69,7 +69,7 @@ def describe(hint: Any) -> str:
         return f"a comma-separated list of {len(arguments)}: " + ", ".join(
             describe(part) for part in arguments
         )
-    return SCALARS.get(hint) or f"a {getattr(hint, '__name__', hint)}"
+    return SCALARS.get(hint) or f"of type {getattr(hint, '__name__', hint)}"
 
 
 def check_fields(config: Any, where: str) -> None:

@@ -1,4 +1,4 @@
-"""Two virtual CPU devices, as on a small laptop, and compiled programs kept between runs of the tests."""
+"""Four virtual CPU devices, of which most tests use two, and compiled programs kept between runs of the tests."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest  # noqa: E402
 
 from dlm.train import devices  # noqa: E402
 
-devices.configure(num_cpu_devices=2)
+devices.configure(num_cpu_devices=4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import subprocess
 import sys
 from typing import Literal
@@ -102,7 +103,7 @@ def test_ids_are_the_same_in_every_process():
     told = {
         subprocess.run(
             [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": seed},
+            env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,
             check=True,
@@ -218,7 +219,9 @@ def test_axes_that_cannot_be_meant():
         trials(study(axes=grid(lrr=[0.1])))
     with pytest.raises(UsageError, match=r"hyper\.dropout=1\.5"):
         trials(study(axes=grid(dropout=[1.5])))
-    with pytest.raises(UsageError, match=r"model\.widths=8 is not"):
+    with pytest.raises(UsageError, match=r"Ridge\.c='x' is not a number"):
+        trials(study(axes=grid(c=["x"])))
+    with pytest.raises(UsageError, match="Model refuses widths=8"):
         trials(study(axes=grid({"model.widths": [8]})))
     with pytest.raises(UsageError, match="axis lr has no values"):
         grid(lr=[])
@@ -272,7 +275,10 @@ def test_numpy_numbers_are_numbers():
         ({"learners": {"net": "mlp"}}, "learners.net='mlp' is no learner"),
         ({"learners": {"net": Learner(Model([8]))}}, r"learners\.net\.model\.widths=\[8\] .*tuple"),
         ({"learners": {"net": Learner(Model)}}, r"learners\.net\.model=Model is a class"),
-        ({"learners": {"net": Learner(Model(), hyper=None)}}, r"learners\.net\.hyper=None is not a Hyper"),
+        (
+            {"learners": {"net": Learner(Model(), hyper=None)}},
+            r"learners\.net\.hyper=None is not of type Hyper",
+        ),
         ({"learners": {"net": Learner({"widths": 3})}}, r"learners\.net\.model=.* cannot be part of a study"),
         ({"learners": {"net": Learner(math.sqrt)}}, r"learners\.net\.model=.* cannot be part of a study"),
         ({"learners": {"net": Ridge(math.nan)}}, r"learners\.net\.c=nan"),
@@ -280,8 +286,8 @@ def test_numpy_numbers_are_numbers():
         ({"data": None}, "data=None is no config"),
         ({"data": Task()}, r"data=Task\(\) has no load"),
         ({"task": "classification"}, "task='classification' is no config"),
-        ({"budget": None}, "budget=None is not a Budget"),
-        ({"axes": {"lr": [1]}}, "axes=.* is not a Axes"),
+        ({"budget": None}, "budget=None is not of type Budget"),
+        ({"axes": {"lr": [1]}}, "axes=.* is not of type Axes"),
         ({"level": 1.0}, "level=1.0"),
         ({"level": "high"}, "level='high'"),
         ({"targets": 0.1}, "targets=0.1"),

@@ -54,16 +54,6 @@ def normalization(kind: str) -> Any:
     raise UsageError(f"norm={kind!r} is unknown; choose one of group, layer")
 
 
-def softmax(x: jax.Array) -> jax.Array:
-    """Softmax over the last axis.
-
-    It multiplies by the reciprocal of the sum: a division there XLA rewrites in a program for one device and leaves in
-    one for several, and a study would get other bits on other machines.
-    """
-    exponentials = jnp.exp(x - jax.lax.stop_gradient(x.max(axis=-1, keepdims=True)))
-    return exponentials * (1.0 / exponentials.sum(axis=-1, keepdims=True))
-
-
 def drop(module: nn.Module, x: jax.Array, rate: Any) -> jax.Array:
     """Dropout (Srivastava et al. 2014) whose rate may be a traced number; `rate=None`: nothing is dropped."""
     if rate is None:

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 
 from dlm.errors import UsageError
-from dlm.models.layers import drop, softmax
+from dlm.models.layers import drop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ViTNet(nn.Module):
         heads = self.config.heads
         qkv = nn.Dense(3 * dim)(x_BxTxD).reshape(batch, tokens, 3, heads, dim // heads)
         q, k, v = (qkv[:, :, part].transpose(0, 2, 1, 3) for part in range(3))
-        weights_BxHxTxT = softmax(q @ k.swapaxes(2, 3) * (dim // heads) ** -0.5)
+        weights_BxHxTxT = nn.softmax(q @ k.swapaxes(2, 3) * (dim // heads) ** -0.5)
         mixed = (weights_BxHxTxT @ v).transpose(0, 2, 1, 3).reshape(batch, tokens, dim)
         return nn.Dense(dim)(mixed)
 

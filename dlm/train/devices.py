@@ -14,9 +14,11 @@ from dlm.train.population import Packing
 def configure(num_cpu_devices: int = 0) -> None:
     """Virtual CPU devices (0: one a usable core) and the persistent compilation cache. Call before any computation.
 
+    There are always at least two: XLA simplifies a program for one device by other rules (it turns divisions into
+    products with a reciprocal), so that a study begun there would end in other bits on a machine with more cores.
     The cache lives in the user's cache folder unless JAX_COMPILATION_CACHE_DIR names another; empty turns it off.
     """
-    jax.config.update("jax_num_cpu_devices", num_cpu_devices or num_usable_cores())
+    jax.config.update("jax_num_cpu_devices", max(2, num_cpu_devices or num_usable_cores()))
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

@@ -22,6 +22,7 @@ from dlm.train.member import Data, Member, Spec, State
 from dlm.train.population import Packing, Population, deal, replicated, take
 
 FIRST_STEPS = 4  # updates of the first chunk, which only tells how long a chunk should be
+MOST_STEPS = 2**20  # in one chunk
 CHUNK_SECONDS = 1.0  # between two looks at signals, progress and finished members
 
 
@@ -238,7 +239,7 @@ def train(
             raise Interrupted("stopped by a signal; the state is saved, run the same command again to go on", code)
         updates, seconds = run.advance(steps)
         since_save += updates
-        steps = int(np.clip(steps * CHUNK_SECONDS / max(seconds, 1e-6), 1, 8 * steps))
+        steps = int(np.clip(steps * CHUNK_SECONDS / max(seconds, 1e-6), 1, min(8 * steps, MOST_STEPS)))
         yield Tick("train", updates)
 
 

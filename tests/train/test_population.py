@@ -37,7 +37,7 @@ def study(model=MODELS["mlp"], hyper=Hyper(lr=3e-3, weight_decay=0.01), sizes=(2
 @pytest.fixture(scope="module")
 def data(digits):
     orders = [digits.order(seed) for seed in SEEDS]
-    return {count: device_data(digits, orders, jax.devices()[:count]) for count in (1, 2)}
+    return {count: device_data(digits, orders, jax.devices()[:count]) for count in (2, 4)}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_exact_member_of_eight_equals_itself_alone_bit_for_bit(name, trained, bi
     cells = trials(study(MODELS[name], steps=20))
     together = trained(cells)
     for trial in (cells[0], cells[-1]):
-        alone = trained([trial], num_devices=1)
+        alone = trained([trial], num_devices=4)
         assert bits_equal(together[trial][0], alone[trial][0])
         assert together[trial][1].values == alone[trial][1].values
 
@@ -70,7 +70,7 @@ def test_exact_member_of_eight_equals_itself_alone_bit_for_bit(name, trained, bi
 @pytest.mark.parametrize("name", MODELS)
 def test_fast_member_equals_itself_alone_up_to_rounding(name, trained):
     cells = trials(study(MODELS[name]))
-    fast, exact = (run[cells[-1]][1].values for run in (trained(cells, "fast"), trained([cells[-1]], "exact", 1)))
+    fast, exact = (run[cells[-1]][1].values for run in (trained(cells, "fast"), trained([cells[-1]], "exact", 4)))
     # Losses, not weights: AdamW blows rounding up where a gradient is zero in theory, as that of a key's bias.
     for key in (("train", "loss"), ("validation", "loss"), ("test", "loss")):
         assert fast[key] == pytest.approx(exact[key], rel=1e-5)
@@ -108,7 +108,7 @@ def test_members_of_different_length_stop_at_their_own_limit(packing, trained, b
         assert together[trial][1].step == trial.num_steps
         assert together[trial][1].status == "done"
     if packing == "exact":
-        alone = trained([cells[0]], num_devices=1)
+        alone = trained([cells[0]], num_devices=4)
         assert bits_equal(together[cells[0]][0], alone[cells[0]][0])
 
 
@@ -120,7 +120,7 @@ def test_dropout_and_label_smoothing_differ_between_members_of_one_program(train
     ]
     assert len(cohorts(cells)) == 1
     states = trained(cells)
-    alone = trained([cells[1]], num_devices=1)
+    alone = trained([cells[1]], num_devices=4)
     assert bits_equal(states[cells[1]][0], alone[cells[1]][0])
     losses = [states[cell][1].values["test", "loss"] for cell in cells]
     assert len(set(losses)) == 3
