@@ -21,9 +21,7 @@ from dlm.preemption import EXIT_INTERRUPTED
 from dlm.study import Study, trials
 from dlm.workdir import STUDY
 
-_EXPERIMENT = flags.DEFINE_string(
-    "experiment", "", "Name of an experiment (see --list), or a path to a .py file."
-)
+_EXPERIMENT = flags.DEFINE_string("experiment", "", "Name of an experiment (see --list), or a path to a .py file.")
 _MODE = flags.DEFINE_enum(
     "mode",
     "run",
@@ -33,9 +31,7 @@ _MODE = flags.DEFINE_enum(
 _WORKDIR = flags.DEFINE_string(
     "workdir", "", "Where all of a run is kept; runs/<experiment> by default.", short_name="w"
 )
-_SET = flags.DEFINE_multi_string(
-    "set", [], "path=value, changes a field of the study, such as budget.epochs=20."
-)
+_SET = flags.DEFINE_multi_string("set", [], "path=value, changes a field of the study, such as budget.epochs=20.")
 _SIZES = flags.DEFINE_string("sizes", "", "Training-set sizes instead of the study's, such as 100,1000.")
 _SEEDS = flags.DEFINE_string("seeds", "", "A number of seeds, or the seeds themselves, such as 0,1,2.")
 _LEARNERS = flags.DEFINE_list("learners", [], "Only these learners of the study.")

@@ -66,9 +66,7 @@ def describe(hint: Any) -> str:
     if origin is tuple and arguments and arguments[-1] is ...:
         return f"a comma-separated list of which each is {describe(arguments[0])}"
     if origin is tuple and arguments:
-        return f"a comma-separated list of {len(arguments)}: " + ", ".join(
-            describe(part) for part in arguments
-        )
+        return f"a comma-separated list of {len(arguments)}: " + ", ".join(describe(part) for part in arguments)
     return SCALARS.get(hint) or f"of type {getattr(hint, '__name__', hint)}"
 
 
@@ -91,9 +89,7 @@ def check_frozen(value: Any, where: str) -> None:
         raise UsageError(f"{where}={value.__name__} is a class; write {value.__name__}(…), with brackets")
     if dataclasses.is_dataclass(value):
         if not getattr(type(value), "__dataclass_params__").frozen:  # noqa: B009 - unknown to type checkers
-            raise UsageError(
-                f"{where}: {type(value).__name__} can change; declare it as dataclass(frozen=True)"
-            )
+            raise UsageError(f"{where}: {type(value).__name__} can change; declare it as dataclass(frozen=True)")
         check_fields(value, where)
         for field in dataclasses.fields(value):
             check_frozen(getattr(value, field.name), _join(where, field.name))

@@ -59,9 +59,7 @@ def declared_type(study: Study, path: str) -> Any:
         if part not in fields:
             parent = ".".join(path.split(".")[:depth])
             if config is None:
-                raise UsageError(
-                    f"--set={path}: {parent} is None in this study; declare it in the experiment first"
-                )
+                raise UsageError(f"--set={path}: {parent} is None in this study; declare it in the experiment first")
             raise UsageError(f"--set={path}: no such field; {nearest(path, paths(study))}")
         config, hint = fields[part]
     if _is_node(config) or not is_plain(hint):
@@ -130,6 +128,4 @@ def _children(config: Any) -> list[tuple[str, Any, Any]]:
     if not dataclasses.is_dataclass(config):
         return []
     hints = field_hints(config)
-    return [
-        (field.name, getattr(config, field.name), hints[field.name]) for field in dataclasses.fields(config)
-    ]
+    return [(field.name, getattr(config, field.name), hints[field.name]) for field in dataclasses.fields(config)]

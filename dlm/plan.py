@@ -119,9 +119,7 @@ def _seconds_per_evaluation(run: CohortRun) -> float:
     return (time.perf_counter() - start) / len(run.rows)
 
 
-def _classical_cost(
-    name: str, cells: Sequence[Trial], arrays: Arrays, orders: Mapping[int, np.ndarray]
-) -> Cost:
+def _classical_cost(name: str, cells: Sequence[Trial], arrays: Arrays, orders: Mapping[int, np.ndarray]) -> Cost:
     """Fit ever larger cells for a while; a fit's time is taken as proportional to the size beyond the largest timed."""
     one_a_size = {trial.train_size: trial for trial in cells}
     timed: dict[int, float] = {}

@@ -113,9 +113,7 @@ def table(records: Sequence[Record]) -> Any:
 
     types = {"int": pa.int64(), "str": pa.string(), "float": pa.float64(), "float | None": pa.float64()}
     schema = pa.schema([(field.name, types[str(field.type)]) for field in dataclasses.fields(Record)])
-    ordered = sorted(
-        records, key=lambda row: (row.learner, row.hyper, row.train_size, row.subset_seed, *row.key)
-    )
+    ordered = sorted(records, key=lambda row: (row.learner, row.hyper, row.train_size, row.subset_seed, *row.key))
     return pa.Table.from_pylist([dataclasses.asdict(row) for row in ordered], schema=schema)
 
 
@@ -136,8 +134,7 @@ def export(workdir: Path) -> list[Path]:
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in row.items()
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
     }
 
 

@@ -91,9 +91,7 @@ class Optimizer:
             raise UsageError(f"optimizer.warmup={self.warmup} is a share of the updates; choose 0 to 1")
         for name in ("b1", "b2"):
             if not 0 <= getattr(self, name) < 1:
-                raise UsageError(
-                    f"optimizer.{name}={getattr(self, name)} is a decay rate; choose 0 to below 1"
-                )
+                raise UsageError(f"optimizer.{name}={getattr(self, name)} is a decay rate; choose 0 to below 1")
         if not 0 <= self.clip < math.inf:
             raise UsageError(f"optimizer.clip={self.clip} is a norm; choose a number above 0, or 0 for none")
 
@@ -120,9 +118,7 @@ class Budget:
         object.__setattr__(self, "epochs", float(self.epochs))
         for field in dataclasses.fields(self):
             if not 0 <= getattr(self, field.name) < 2**31:
-                raise UsageError(
-                    f"budget.{field.name}={getattr(self, field.name)} must lie between 0 and 2^31 - 1"
-                )
+                raise UsageError(f"budget.{field.name}={getattr(self, field.name)} must lie between 0 and 2^31 - 1")
         if (self.steps > 0) == (self.epochs > 0):
             raise UsageError(
                 f"budget.steps={self.steps} and budget.epochs={self.epochs:g}: exactly one must be above 0"
@@ -187,9 +183,7 @@ def zipped(paths: Mapping[str, Sequence[Any]] | None = None, /, **values: Sequen
     return Axes(tuple(FrozenDict(dict(zip(axes, point))) for point in zip(*axes.values())) or (FrozenDict(),))
 
 
-def _columns(
-    paths: Mapping[str, Sequence[Any]] | None, values: Mapping[str, Sequence[Any]]
-) -> dict[str, tuple]:
+def _columns(paths: Mapping[str, Sequence[Any]] | None, values: Mapping[str, Sequence[Any]]) -> dict[str, tuple]:
     """Values of each axis; UsageError for one without any, or with a single value in place of several."""
     columns = {}
     for path, column in {**(paths or {}), **values}.items():
@@ -232,18 +226,14 @@ class Study:
             object.__setattr__(self, name, value)
         for name in ("data", "task"):
             if not dataclasses.is_dataclass(getattr(self, name)):
-                raise UsageError(
-                    f"{name}={getattr(self, name)!r} is no config, such as Digits() or Classification()"
-                )
+                raise UsageError(f"{name}={getattr(self, name)!r} is no config, such as Digits() or Classification()")
         check_frozen(self, "")
         if not hasattr(self.data, "load"):
             raise UsageError(f"data={self.data!r} has no load(); use a source of dlm.data, such as Digits()")
         if not 0 < self.level < 1:
             raise UsageError(f"level={self.level} must lie between 0 and 1, such as 0.95")
         if not self.name.isprintable() or self.name.startswith(".") or set(self.name) & set("/\\"):
-            raise UsageError(
-                f"name={self.name!r} names a folder; choose one without slashes and leading dots"
-            )
+            raise UsageError(f"name={self.name!r} names a folder; choose one without slashes and leading dots")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -324,9 +314,7 @@ def variants(base: Any, study: Study) -> tuple[Any, ...]:
             )
     out = []
     for point in study.axes.points:
-        learner = replaced(
-            base, {_full(path): value for path, value in point.items() if _has(base, _full(path))}
-        )
+        learner = replaced(base, {_full(path): value for path, value in point.items() if _has(base, _full(path))})
         check_frozen(learner, f"axes: {type(learner).__name__}")
         out.append(learner)
     return tuple(dict.fromkeys(out))
@@ -367,9 +355,7 @@ def replaced(config: Any, changes: Mapping[str, Any]) -> Any:
     if not groups:
         return config
     if isinstance(config, FrozenDict):
-        return FrozenDict(
-            {**config, **{head: _inside(config[head], group) for head, group in groups.items()}}
-        )
+        return FrozenDict({**config, **{head: _inside(config[head], group) for head, group in groups.items()}})
     fields = {head: _inside(getattr(config, head), group) for head, group in groups.items()}
     try:
         return dataclasses.replace(config, **fields)
@@ -377,9 +363,7 @@ def replaced(config: Any, changes: Mapping[str, Any]) -> Any:
         raise
     except Exception as error:
         told = ", ".join(f"{path}={value!r}" for path, value in changes.items())
-        raise UsageError(
-            f"{type(config).__name__} refuses {told}: {type(error).__name__}: {error}"
-        ) from error
+        raise UsageError(f"{type(config).__name__} refuses {told}: {type(error).__name__}: {error}") from error
 
 
 def _inside(config: Any, changes: Mapping[str, Any]) -> Any:
@@ -432,9 +416,7 @@ def _seeds(given: Any) -> tuple[int, ...]:
     except TypeError:
         seeds = ()
     if not seeds or min(seeds) < 0 or max(seeds) >= 2**31:
-        raise UsageError(
-            f"seeds={given!r} must be a number of seeds, at least 1, or seeds from 0 to 2^31 - 1"
-        )
+        raise UsageError(f"seeds={given!r} must be a number of seeds, at least 1, or seeds from 0 to 2^31 - 1")
     if many:
         return seeds
     if seeds[0] >= MAX_SEEDS:
@@ -449,9 +431,7 @@ def _learners(given: Any) -> FrozenDict:
         if not isinstance(name, str) or not name.strip() or set(name) & set(".,="):
             raise UsageError(f"learners has the name {name!r}; choose text without any of . , =")
         if not dataclasses.is_dataclass(learner):
-            raise UsageError(
-                f"learners.{name}={learner!r} is no learner; use dlm.Learner or a config of dlm.baselines"
-            )
+            raise UsageError(f"learners.{name}={learner!r} is no learner; use dlm.Learner or a config of dlm.baselines")
     return FrozenDict(given)
 
 
@@ -471,8 +451,6 @@ def _full(path: str) -> str:
 
 def _has(config: Any, path: str) -> bool:
     head, _, rest = path.partition(".")
-    if not dataclasses.is_dataclass(config) or head not in {
-        field.name for field in dataclasses.fields(config)
-    }:
+    if not dataclasses.is_dataclass(config) or head not in {field.name for field in dataclasses.fields(config)}:
         return False
     return _has(getattr(config, head), rest) if rest else True

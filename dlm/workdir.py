@@ -184,6 +184,4 @@ def _flat(value: Any, prefix: str) -> dict[str, Any]:
     """Leaves of nested mappings by dotted path; a list is a leaf."""
     if not isinstance(value, Mapping):
         return {prefix.rstrip("."): value}
-    return {
-        path: leaf for key, child in value.items() for path, leaf in _flat(child, f"{prefix}{key}.").items()
-    }
+    return {path: leaf for key, child in value.items() for path, leaf in _flat(child, f"{prefix}{key}.").items()}

@@ -1,4 +1,4 @@
-"""Experiments are found by name or path, named without being run, and a module that fails is told apart by its line."""
+"""Experiments are found by name or path, named without being run, and one that raises told with its line."""
 
 import sys
 
@@ -27,7 +27,8 @@ class Part:
 
 
 def study():
-    return Study(data=Part(), task=Part(), learners={"a": Learner(Part())}, sizes=(10,), budget=Budget(steps=1))
+    learners = {"a": Learner(Part())}
+    return Study(data=Part(), task=Part(), learners=learners, sizes=(10,), budget=Budget(steps=1))
 '''
 
 

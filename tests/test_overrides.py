@@ -5,7 +5,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlm import Budget, Hyper, Learner, Study, UsageError
@@ -176,9 +176,7 @@ def test_a_hint_that_only_a_type_checker_resolves_leaves_the_other_fields_settab
 
 def test_every_path_offered_is_taken_with_the_value_it_has():
     offered = paths(STUDY)
-    assert {"sizes", "budget.epochs", "learners.mlp.model.widths", "learners.own.budget.steps"} <= set(
-        offered
-    )
+    assert {"sizes", "budget.epochs", "learners.mlp.model.widths", "learners.own.budget.steps"} <= set(offered)
     for path in offered:
         value = value_at(STUDY, path)
         text = ",".join(map(str, value)) + "," * (len(value) == 1) if isinstance(value, tuple) else str(value)
@@ -195,12 +193,14 @@ WORDS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(text=st.one_of(st.text(), st.builds("{}={}".format, st.text(max_size=20), WORDS)))
 def test_no_text_gives_another_error(text):
     with contextlib.suppress(UsageError):
         assert isinstance(apply(STUDY, [text]), Study)
 
 
+@settings(deadline=None)
 @given(path=KNOWN, word=WORDS)
 def test_what_is_accepted_has_the_declared_type(path, word):
     try:
@@ -210,11 +210,13 @@ def test_what_is_accepted_has_the_declared_type(path, word):
     assert fits(value_at(changed, path), declared_type(STUDY, path))
 
 
+@settings(deadline=None)
 @given(st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans()))
 def test_numbers_are_read_as_they_are_written(value):
     assert parse(str(value), type(value), "x") == value
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers()).map(tuple))
 def test_lists_are_read_as_they_are_written(value):
     assert parse(str(value), tuple[int, ...], "x") == parse(str(list(value)), tuple[int, ...], "x") == value

@@ -118,9 +118,7 @@ def test_equal_configs_have_one_id():
     assert Ridge(1) == Ridge(1.0)
     assert digest(Ridge(1)) == digest(Ridge(1.0)) != digest(Ridge(1.5))
     assert digest(FrozenDict(a=1, b=2)) == digest(FrozenDict(b=2, a=1))
-    assert digest(Learner(Model(), Hyper(weight_decay=0))) == digest(
-        Learner(Model(), Hyper(weight_decay=-0.0))
-    )
+    assert digest(Learner(Model(), Hyper(weight_decay=0))) == digest(Learner(Model(), Hyper(weight_decay=-0.0)))
     assert canonical(True) is True
 
 
@@ -153,21 +151,14 @@ def test_members_of_a_cohort_differ_in_numbers_only():
     assert {group.cohort_id for group in more} == {group.cohort_id for group in groups}
 
 
-def test_step_limits_do_not_split_a_cohort_but_batch_sizes_do():
-    def count(budget):
-        learners = {"net": Learner(Model(), budget=budget)}
-        return len(
-            {
-                g.cohort_id
-                for b in (budget, Budget(steps=9))
-                for g in cohorts(
-                    trials(study(learners={"net": dataclasses.replace(learners["net"], budget=b)}))
-                )
-            }
-        )
-
-    assert count(Budget(steps=8)) == 1
-    assert count(Budget(steps=8, batch_size=8)) == 2
+@pytest.mark.parametrize(("other", "number"), [(Budget(steps=9), 1), (Budget(steps=8, batch_size=8), 2)])
+def test_step_limits_do_not_split_a_cohort_but_batch_sizes_do(other, number):
+    cells = [
+        cell
+        for budget in (Budget(steps=8), other)
+        for cell in trials(study(learners={"net": Learner(Model(), budget=budget)}))
+    ]
+    assert len(cohorts(cells)) == number
 
 
 def test_a_learners_own_budget_comes_first():
@@ -225,7 +216,7 @@ def test_axes_that_cannot_be_meant():
         trials(study(axes=grid({"model.widths": [8]})))
     with pytest.raises(UsageError, match="axis lr has no values"):
         grid(lr=[])
-    with pytest.raises(UsageError, match="axis lr=0.1 is one value"):
+    with pytest.raises(UsageError, match=r"axis lr=0\.1 is one value"):
         grid(lr=0.1)
     with pytest.raises(UsageError, match=r"axis model\.norm='group' is one value"):
         grid({"model.norm": "group"})
@@ -235,17 +226,13 @@ def test_axes_that_cannot_be_meant():
         _ = grid(lr=[1, 2]) * grid(lr=[3])
 
 
-@pytest.mark.parametrize(
-    "sizes", [(), 0, 10, (0,), (-5, 10), (10.0,), (True,), ("10",), "10", ([],), None, (2**31,)]
-)
+@pytest.mark.parametrize("sizes", [(), 0, 10, (0,), (-5, 10), (10.0,), (True,), ("10",), "10", ([],), None, (2**31,)])
 def test_sizes_that_cannot_be_meant(sizes):
     with pytest.raises(UsageError, match="sizes="):
         study(sizes=sizes)
 
 
-@pytest.mark.parametrize(
-    "seeds", [0, -1, True, 2.5, "3", (), (-1,), (0, "a"), (0.0,), (True,), None, 2**31, (2**31,)]
-)
+@pytest.mark.parametrize("seeds", [0, -1, True, 2.5, "3", (), (-1,), (0, "a"), (0.0,), (True,), None, 2**31, (2**31,)])
 def test_seeds_that_cannot_be_meant(seeds):
     with pytest.raises(UsageError, match="seeds="):
         study(seeds=seeds)
@@ -353,6 +340,6 @@ def test_a_budget_beyond_what_positions_can_count_is_refused():
 
 
 def test_declaring_a_study_imports_neither_numpy_nor_jax():
-    code = "import dlm, dlm.experiment, dlm.overrides, sys; print(sorted({'numpy', 'jax', 'flax'} & set(sys.modules)))"
+    code = "import dlm, dlm.experiment, dlm.overrides, sys\nprint(sorted({'numpy', 'jax', 'flax'} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"

@@ -12,9 +12,7 @@ from dlm.data.arrays import Arrays, Split
 from dlm.study import Trial
 
 
-def fit_and_measure(
-    trial: Trial, arrays: Arrays, order: np.ndarray
-) -> tuple[int, dict[tuple[str, str], float], float]:
+def fit_and_measure(trial: Trial, arrays: Arrays, order: np.ndarray) -> tuple[int, dict[tuple[str, str], float], float]:
     """(iterations, values by (split, measure), seconds) of one cell.
 
     order: the pool's order for the trial's subset seed, int [N]. Whatever the library raises is raised.

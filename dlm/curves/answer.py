@@ -41,9 +41,7 @@ def answer(
     for name, values, rule in (("target", targets, 0.0), ("multiple", multiples, 1e-9)):
         for value in values:
             if not (math.isfinite(value) and value >= rule):
-                raise ValueError(
-                    f"{name}={value} is not a {'non-negative' if rule == 0 else 'positive'} number"
-                )
+                raise ValueError(f"{name}={value} is not a {'non-negative' if rule == 0 else 'positive'} number")
     clean = [only_finite(curve) for curve in curves]
     told = [_try_forecast(curve, multiples, level, seed) for curve in clean]
     learners = tuple(
@@ -66,9 +64,7 @@ def _is_readable(curve: Curve) -> bool:
     return True
 
 
-def _try_forecast(
-    curve: Curve, multiples: Sequence[float], level: float, seed: int
-) -> tuple[Forecast | None, str]:
+def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int) -> tuple[Forecast | None, str]:
     """The forecast at `multiples`, or None, and a note when there is none or it is not carried."""
     num = len(set(curve.sizes))
     if num < MIN_SIZES:
@@ -96,9 +92,7 @@ def _learner_answer(
     largest = float(curve.sizes[-1])
     reach = FIGURE_REACH if carries else 1.0
     grid = np.unique(np.rint(np.geomspace(curve.sizes[0], largest * reach, _FIGURE_SIZES)))
-    predictions = (
-        _predictions(forecast, np.array(multiples) * largest, level) if carries and len(multiples) else ()
-    )
+    predictions = _predictions(forecast, np.array(multiples) * largest, level) if carries and len(multiples) else ()
     return LearnerAnswer(curve, forecast.law, _predictions(forecast, grid, level), predictions, needs, note)
 
 
@@ -106,8 +100,7 @@ def _predictions(forecast: Forecast, sizes: Array, level: float) -> tuple[Predic
     errors = forecast.curves.at(sizes)
     low, median, high = np.quantile(errors, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
     return tuple(
-        Prediction(round(size), float(m), float(lo), float(hi))
-        for size, m, lo, hi in zip(sizes, median, low, high)
+        Prediction(round(size), float(m), float(lo), float(hi)) for size, m, lo, hi in zip(sizes, median, low, high)
     )
 
 
@@ -128,9 +121,7 @@ def _need(curve: Curve, forecast: Forecast | None, target: float, level: float) 
     if low is None or median is None or median > farthest:
         least = farthest if low is None else min(low, farthest)
         return Need(target, "more than", float(round(least)), None, None, sizes.p_reachable)
-    return Need(
-        target, "interval", low, median, high if high and high <= farthest else None, sizes.p_reachable
-    )
+    return Need(target, "interval", low, median, high if high and high <= farthest else None, sizes.p_reachable)
 
 
 def _met_at(curve: Curve, target: float) -> float | None:

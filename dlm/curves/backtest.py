@@ -30,9 +30,7 @@ Array = NDArray[np.float64]
 
 RATIOS = (2, 4, 8, 16)
 NUM_SIZES = (3, 4, 5, 6, 8, 10)
-SMALLEST_ERROR = (
-    5e-4  # below this a log error says more about the size of the test set than about the learner
-)
+SMALLEST_ERROR = 5e-4  # below this a log error says more about the size of the test set than about the learner
 BASELINE_SPREAD = 0.02  # of log error, where the Huber loss of the baselines turns linear (1.5 of it)
 ROUNDING = 5e-5  # LCDB 1.1 gives four digits
 
@@ -69,9 +67,7 @@ def read_curves(path: pathlib.Path, half: int) -> dict[str, Array]:
 
 def read_splits(path: pathlib.Path, half: int) -> dict[str, dict[float, Array]]:
     """Errors of every split by size, of one half of the data sets, by name of the curve."""
-    curves: dict[str, dict[float, list[float]]] = collections.defaultdict(
-        lambda: collections.defaultdict(list)
-    )
+    curves: dict[str, dict[float, list[float]]] = collections.defaultdict(lambda: collections.defaultdict(list))
     for row in read(path):
         if number(row["openmlid"]) % 2 == half and "Dummy" not in row["learner"]:
             key = f"{path.name}|{row['openmlid']}|{row['learner']}"
@@ -154,18 +150,14 @@ def print_intervals(title: str, tasks: list[Task]) -> None:
     rows = interval_rows(tasks)
     seconds = (time.perf_counter() - start) / max(len(tasks), 1)
     print(f"\n{title}: {len(tasks)} curves, {seconds:.3f} s each")
-    print(
-        "| size | targets | in 95 % | in 80 % | half-width 95 % | 80 % | median abs. log error | last value |"
-    )
+    print("| size | targets | in 95 % | in 80 % | half-width 95 % | 80 % | median abs. log error | last value |")
     print("|---|---|---|---|---|---|---|---|")
     for ratio, row in rows.items():
         covered, width = row[:, :2].mean(axis=0), np.median(row[:, 2:6], axis=0)
         cells = [f"{value:.3f}" for value in (*covered, *width)]
         print(f"| {ratio}x | {len(row)} | {' | '.join(cells)} |")
     everything = np.concatenate(list(rows.values()))
-    print(
-        f"beyond the 95 % interval: {everything[:, 6].mean():.3f} below, {everything[:, 7].mean():.3f} above"
-    )
+    print(f"beyond the 95 % interval: {everything[:, 6].mean():.3f} below, {everything[:, 7].mean():.3f} above")
 
 
 def fitted_law(law: Law, sizes: Array, errors: Array, at: float) -> float:
@@ -200,13 +192,9 @@ def print_accuracy(curves: dict[str, Array], limit: int) -> None:
 
 def main() -> None:
     """Prints the tables of docs/forecasting.md."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--curves", type=pathlib.Path, required=True, help="folder of the archives")
-    parser.add_argument(
-        "--half", choices=("report", "choose"), default="report", help="which half of the data sets"
-    )
+    parser.add_argument("--half", choices=("report", "choose"), default="report", help="which half of the data sets")
     parser.add_argument("--limit", type=int, default=1200, help="most curves in a table")
     args = parser.parse_args()
     half = int(args.half == "report")

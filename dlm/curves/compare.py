@@ -77,9 +77,7 @@ def _crossings(
     largest = min(incumbent.sizes[-1], challenger.sizes[-1])
     knots = np.union1d(incumbent.sizes, challenger.sizes)
     knots = knots[(knots >= smallest) & (knots <= largest)]
-    lead = _shaken(challenger, forecast_challenger, knots, rng) - _shaken(
-        incumbent, forecast_incumbent, knots, rng
-    )
+    lead = _shaken(challenger, forecast_challenger, knots, rng) - _shaken(incumbent, forecast_incumbent, knots, rng)
     inside = _last_crossing(knots, lead)
     if forecast_incumbent is None or forecast_challenger is None:
         return np.where(np.isfinite(inside), inside, np.nan)
@@ -110,9 +108,7 @@ def _shaken(points: Points, forecast: Forecast | None, sizes: Array, rng: np.ran
 def _last_crossing(sizes: Array, lead: Array) -> Array:
     """Size [D] after which lead [D, X] stays below zero, interpolated in log size; inf if it ends above."""
     behind = lead >= 0
-    last = (
-        lead.shape[1] - 1 - np.argmax(behind[:, ::-1], axis=1)
-    )  # the last size at which the challenger is behind
+    last = lead.shape[1] - 1 - np.argmax(behind[:, ::-1], axis=1)  # the last size at which the challenger is behind
     rows = np.arange(len(lead))
     after = np.minimum(last + 1, lead.shape[1] - 1)
     before_lead, after_lead = lead[rows, last], lead[rows, after]

@@ -43,9 +43,7 @@ class Draws:
     def at(self, sizes: Array) -> Array:
         """Errors [D, X] of every drawn curve at sizes [X]."""
         x = np.asarray(sizes, dtype=float) / self.sizes[-1]
-        shape = (
-            np.concatenate([law.log_shape(theta, x) for law, theta in self.laws]) + self.log_scale[:, None]
-        )
+        shape = np.concatenate([law.log_shape(theta, x) for law, theta in self.laws]) + self.log_scale[:, None]
         distance = np.log(np.maximum(x, 1.0))
         logs = np.maximum(shape, -FARTHEST)[self.order] + self.drift[:, None] * distance
         return np.clip(np.exp(self.base + np.clip(logs, -FARTHEST, FARTHEST)), *self.bound)

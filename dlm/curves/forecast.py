@@ -16,9 +16,7 @@ from dlm.curves.points import MIN_SIZES, Bound, Points, check_places, read_point
 Array = NDArray[np.float64]
 
 NUM_DRAWS = 4000
-SEARCH_REACH = (
-    1000.0  # sizes_for looks this many times beyond the largest size; draws say nothing of further ones
-)
+SEARCH_REACH = 1000.0  # sizes_for looks this many times beyond the largest size; draws say nothing of further ones
 _SEARCH_SIZES = 160
 CALIBRATED_REACH = 16.0  # the constants were chosen on extrapolations up to here
 _REACH_OF = {3: 4.0, 4: 16.0}  # a curve of so few sizes carries at most this; more sizes carry MOST_REACH
@@ -115,9 +113,7 @@ def first_size(curves: Draws, target: float) -> Array:
 def check_level(level: float) -> None:
     """Raises ValueError unless level is inside (0, 1)."""
     if not 0 < level < 1:
-        raise ValueError(
-            f"level={level} is not inside (0, 1); give the share an interval should hold, such as 0.95"
-        )
+        raise ValueError(f"level={level} is not inside (0, 1); give the share an interval should hold, such as 0.95")
 
 
 def forecast(
@@ -205,9 +201,7 @@ def diagnose(mixture: Mixture, points: Points, farthest: float) -> dict[str, Any
     noise = float(np.hypot(mixture.sigma, np.median(points.noise)))
     total_change = float(np.abs(points.log_error - points.log_error[-1]).max())
     if reach > limit * 1.0001:
-        reason = (
-            f"{num} sizes over a span of {span:.3g}x cannot carry a {reach:.3g}x extrapolation: add sizes"
-        )
+        reason = f"{num} sizes over a span of {span:.3g}x cannot carry a {reach:.3g}x extrapolation: add sizes"
     elif noise > 0.5:
         reason = f"the points scatter by {noise:.0%} around every law: add repeats or sizes"
     elif points.num_zero > num / 2:

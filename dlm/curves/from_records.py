@@ -37,9 +37,7 @@ def _curve(name: str, cells: Sequence[Record], validation: Mapping[tuple[str, in
     for cell in sorted(cells, key=lambda cell: (cell.train_size, cell.subset_seed, cell.init_seed)):
         table[cell.train_size][cell.hyper].append(cell)
     chosen = {size: _chosen(variants, validation) for size, variants in table.items()}
-    errors = {
-        size: tuple(cell.value for cell in row if cell.value is not None) for size, row in chosen.items()
-    }
+    errors = {size: tuple(cell.value for cell in row if cell.value is not None) for size, row in chosen.items()}
     sizes = tuple(size for size in errors if errors[size])
     unit = cells[0].unit
     return Curve(
@@ -53,9 +51,7 @@ def _curve(name: str, cells: Sequence[Record], validation: Mapping[tuple[str, in
     )
 
 
-def _chosen(
-    variants: Mapping[str, list[Record]], validation: Mapping[tuple[str, int], float]
-) -> list[Record]:
+def _chosen(variants: Mapping[str, list[Record]], validation: Mapping[tuple[str, int], float]) -> list[Record]:
     def rank(cells: list[Record]) -> tuple[int, float]:
         finished = [cell for cell in cells if cell.value is not None]
         seen = [validation.get((cell.trial_id, cell.step), np.inf) for cell in finished]

@@ -75,29 +75,34 @@ def _scaled(share: float, error: float, log_ratio: float) -> tuple[float, float]
     return share * error, (1.0 - share) * error * float(np.exp(np.clip(-log_ratio, -600, 600)))
 
 
+def _plus(limit: float, share: float) -> str:
+    """The limit as the law's first term; none where it is but a rounding of zero."""
+    return f"{limit:.3g} + " if abs(share) > 1e-6 else ""
+
+
 def _pow3_text(error: float, largest: float, share: float, alpha: float) -> str:
     limit, factor = _scaled(share, error, -alpha * np.log(largest))
-    return f"{limit:.3g} + {factor:.3g}·n^-{alpha:.3g}"
+    return f"{_plus(limit, share)}{factor:.3g}·n^-{alpha:.3g}"
 
 
 def _pow4_text(error: float, largest: float, share: float, alpha: float, shift: float) -> str:
     limit, factor = _scaled(share, error, -alpha * np.log(largest * (1 + shift)))
-    return f"{limit:.3g} + {factor:.3g}·(n + {shift * largest:.3g})^-{alpha:.3g}"
+    return f"{_plus(limit, share)}{factor:.3g}·(n + {shift * largest:.3g})^-{alpha:.3g}"
 
 
 def _exp3_text(error: float, largest: float, share: float, rate: float) -> str:
     limit, factor = _scaled(share, error, -rate)
-    return f"{limit:.3g} + {factor:.3g}·exp(-n/{largest / rate:.3g})"
+    return f"{_plus(limit, share)}{factor:.3g}·exp(-n/{largest / rate:.3g})"
 
 
 def _mmf4_text(error: float, largest: float, share: float, alpha: float, knee: float) -> str:
     limit, factor = _scaled(share, error, -np.log1p(knee**-alpha))
-    return f"{limit:.3g} + {factor:.3g}/(1 + (n/{knee * largest:.3g})^{alpha:.3g})"
+    return f"{_plus(limit, share)}{factor:.3g}/(1 + (n/{knee * largest:.3g})^{alpha:.3g})"
 
 
 def _wbl4_text(error: float, largest: float, share: float, alpha: float, knee: float) -> str:
     limit, factor = _scaled(share, error, -(knee**-alpha))
-    return f"{limit:.3g} + {factor:.3g}·exp(-(n/{knee * largest:.3g})^{alpha:.3g})"
+    return f"{_plus(limit, share)}{factor:.3g}·exp(-(n/{knee * largest:.3g})^{alpha:.3g})"
 
 
 def _log_axis(low: float, high: float, num: int) -> Array:

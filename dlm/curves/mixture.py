@@ -80,9 +80,7 @@ def fit_mixture(points: Points, laws: Sequence[Law] = LAWS) -> Mixture:
         for fit, shape, weight in zip(fits, shapes, weights)
     ]
     weights = _weights(fits, ahead)
-    slopes = np.concatenate(
-        [fit.law.log_shape(fit.theta, np.array([2.0]))[:, 0] / np.log(2.0) for fit in fits]
-    )
+    slopes = np.concatenate([fit.law.log_shape(fit.theta, np.array([2.0]))[:, 0] / np.log(2.0) for fit in fits])
     probability = np.concatenate([weight * fit.probability for fit, weight in zip(fits, weights)])
     slopes = np.minimum(np.abs(slopes), 3.0)
     flat_share = float(probability[slopes < FLAT_SLOPE].sum())

@@ -84,9 +84,7 @@ def _columns(
     size = np.atleast_1d(np.asarray(sizes, dtype=float))
     table = np.atleast_1d(np.asarray(errors, dtype=float))
     if size.ndim != 1 or table.ndim > 2:
-        raise ValueError(
-            f"sizes have shape {size.shape} and errors {table.shape}; give [K] and [K] or [K, repeats]"
-        )
+        raise ValueError(f"sizes have shape {size.shape} and errors {table.shape}; give [K] and [K] or [K, repeats]")
     if len(table) != len(size):
         raise ValueError(f"{len(size)} sizes but {len(table)} errors; give one row of errors for each size")
     if table.ndim == 1 and stderr is None and repeats is None:
@@ -97,9 +95,7 @@ def _columns(
         mean, spread, count = table, np.full(len(size), np.nan), np.ones(len(size))
     for name, given in (("stderr", stderr), ("repeats", repeats)):
         if given is not None and np.ndim(given) > 0 and np.shape(given) != size.shape:
-            raise ValueError(
-                f"{name} has shape {np.shape(given)} but there are {len(size)} sizes; give one for each"
-            )
+            raise ValueError(f"{name} has shape {np.shape(given)} but there are {len(size)} sizes; give one for each")
     if stderr is not None:
         spread = np.broadcast_to(np.asarray(stderr, dtype=float), size.shape).copy()
         if (spread < 0).any():
@@ -148,9 +144,7 @@ def _check(size: Array, mean: Array, bound: Bound) -> None:
     if len(size) == 0:
         raise ValueError(f"no sizes; give at least {MIN_SIZES}")
     if not (np.isfinite(size) & (size > 0)).all():
-        raise ValueError(
-            f"size {size[~(np.isfinite(size) & (size > 0))][0]:g} is not a positive number; leave it out"
-        )
+        raise ValueError(f"size {size[~(np.isfinite(size) & (size > 0))][0]:g} is not a positive number; leave it out")
     if np.isinf(mean).any():
         raise ValueError(f"error {mean[np.isinf(mean)][0]:g} is not finite; use NaN for a missing repeat")
     if not np.isfinite(mean).any():
@@ -158,9 +152,7 @@ def _check(size: Array, mean: Array, bound: Bound) -> None:
     low, high = bound
     least, most = np.nanmin(mean), np.nanmax(mean)
     if least < 0:
-        raise ValueError(
-            f"error {least:g} is negative; give a non-negative number that falls as learning improves"
-        )
+        raise ValueError(f"error {least:g} is negative; give a non-negative number that falls as learning improves")
     if low is not None and least < low - 1e-12:
         raise ValueError(f"error {least:g} is below bound {low:g}; widen bound or mend the unit")
     if high is not None and most > high + 1e-12:

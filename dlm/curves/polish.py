@@ -13,9 +13,7 @@ _HUBER = 1.5  # standard deviations beyond which a residual counts linearly
 _MAX_EVALUATIONS = 40
 
 
-def polish(
-    law: Law, theta: Array, log_scale: float, x: Array, log_error: Array, spread: Array
-) -> tuple[Array, float]:
+def polish(law: Law, theta: Array, log_scale: float, x: Array, log_error: Array, spread: Array) -> tuple[Array, float]:
     """Parameters [P] and log scale of `law`, near those given, with the least Huber loss on log error.
 
     Args:

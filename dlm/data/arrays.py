@@ -64,9 +64,7 @@ class Arrays:
 def hold_out(pool: Split, count: int, name: str) -> tuple[Split, Split]:
     """(held out, the rest): a stratified `count` of the pool, chosen by content alone."""
     if not 0 < count < len(pool):
-        raise UsageError(
-            f"{name}={count} must lie between 1 and {len(pool) - 1}: {len(pool)} examples are there"
-        )
+        raise UsageError(f"{name}={count} must lie between 1 and {len(pool) - 1}: {len(pool)} examples are there")
     order = stratified_order(row_digests(pool.x, pool.y), pool.y, HOLD_OUT_SEED)
     return pool.take(order[:count]), pool.take(np.sort(order[count:]))
 

@@ -40,7 +40,7 @@ class Tfds:
         features = dict(builder.info.features.items())
         num_classes = getattr(features.get(self.label), "num_classes", None)
         if self.image not in features or not num_classes:
-            known = ", ".join(f"{name}: {type(feature).__name__}" for name, feature in features.items())
+            known = ", ".join(f"{name}: {type(feature).__name__}" for name, feature in sorted(features.items()))
             raise UsageError(
                 f"data.image={self.image!r} and data.label={self.label!r} must name an array and a "
                 f"ClassLabel of {self.name!r}; it has {known}"
@@ -85,14 +85,8 @@ def _nearest_on_disk(name: str, where: list[Path]) -> str:
     """The configs of a set that has some, else sets of a similar name."""
     patterns = ("*/*/dataset_info.json", "*/*/*/dataset_info.json")
     known = sorted({str(i.parent.parent.relative_to(f)) for f in where for p in patterns for i in f.glob(p)})
-    close = [other for other in known if other.startswith(f"{name}/")] or difflib.get_close_matches(
-        name, known
-    )
-    return (
-        f"Did you mean {' or '.join(map(repr, close))}, which is there? "
-        if close and name not in known
-        else ""
-    )
+    close = [other for other in known if other.startswith(f"{name}/")] or difflib.get_close_matches(name, known)
+    return f"Did you mean {' or '.join(map(repr, close))}, which is there? " if close and name not in known else ""
 
 
 def _prepare(name: str) -> str:
@@ -120,9 +114,7 @@ def _read(builder: Any, split: str, source: Tfds) -> Split:
         inputs.append(np.stack([example[source.image] for example in examples]))
         labels.append(np.array([example[source.label] for example in examples], np.int32))
         if inputs[-1].dtype.kind not in "buif":
-            raise UsageError(
-                f"data.image={source.image!r} of {source.name!r} holds no numbers; name an array"
-            )
+            raise UsageError(f"data.image={source.image!r} of {source.name!r} holds no numbers; name an array")
         if labels[-1].min() < 0:
             raise UsageError(
                 f"split {split!r} of {source.name!r} has unlabelled examples; name another with "

@@ -17,13 +17,14 @@ class CNN:
     """Config of a residual CNN: the channels of each stage and the number of residual blocks in it.
 
     Every stage after the first halves height and width; `stem_stride` does so before the first. A first stage without
-    blocks is the stem alone.
+    blocks is the stem alone. `head="mean"` averages over pixels at the end, `"flatten"` keeps where they stand.
     """
 
     channels: tuple[int, ...] = (32, 64)
     blocks: tuple[int, ...] = (1, 1)
     stem_stride: int = 1
     norm: Literal["group", "layer"] = "group"
+    head: Literal["mean", "flatten"] = "mean"
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.blocks) or not self.channels:
@@ -31,7 +32,7 @@ class CNN:
                 f"model.channels={self.channels} and model.blocks={self.blocks} must have one entry for each stage"
             )
         if self.norm == "group" and any(count % 8 for count in self.channels):
-            raise UsageError(f"model.channels={self.channels} must be multiples of 8 for groups of 8; or use norm='layer'")
+            raise UsageError(f"model.channels={self.channels} must be multiples of 8, or norm must be 'layer'")
 
     def net(self, num_outputs: int) -> CNNNet:
         """The module of this config."""
@@ -39,7 +40,7 @@ class CNN:
 
 
 class CNNNet(nn.Module):
-    """Stem, stages of pre-activation residual blocks, mean over pixels, linear output.
+    """Stem, stages of pre-activation residual blocks, mean over pixels (or all of them), linear output.
 
     [B, H, W, C] -> [B, num_outputs]; inputs without a channel axis get one. He et al. (2016), "Identity mappings in
     deep residual networks", with normalization that keeps no running statistics.
@@ -58,7 +59,8 @@ class CNNNet(nn.Module):
         for stage, (channels, blocks) in enumerate(zip(config.channels, config.blocks)):
             for block in range(blocks):
                 x = self._block(x, channels, stride=2 if stage > 0 and block == 0 else 1)
-        x = nn.relu(normalization(config.norm)(x)).mean(axis=(1, 2))
+        x = nn.relu(normalization(config.norm)(x))
+        x = x.mean(axis=(1, 2)) if config.head == "mean" else x.reshape(x.shape[0], -1)
         return nn.Dense(self.num_outputs)(drop(self, x, dropout))
 
     def _block(self, x: jax.Array, channels: int, stride: int) -> jax.Array:

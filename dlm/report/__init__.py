@@ -30,9 +30,7 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     """Loads an exported name from its module."""
     if name not in _HOMES:
-        raise AttributeError(
-            f"module {__name__!r} has no attribute {name!r}; it exports {', '.join(__all__)}"
-        )
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it exports {', '.join(__all__)}")
     module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
     value: object = getattr(module, name)
     return value

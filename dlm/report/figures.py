@@ -141,9 +141,7 @@ def _beyond(learner: LearnerAnswer) -> list[Prediction]:
 def _draw_line(axes: Axes, line: _Line) -> None:
     axes.fill_between(line.sizes, line.lows, line.highs, alpha=0.16, zorder=2, color=line.colour, linewidth=0)
     sizes, errors = [size for size, _ in line.points], [error for _, error in line.points]
-    axes.plot(
-        sizes, errors, line.marker, color=line.colour, markersize=3, alpha=0.35, markeredgewidth=0, zorder=3
-    )
+    axes.plot(sizes, errors, line.marker, color=line.colour, markersize=3, alpha=0.35, markeredgewidth=0, zorder=3)
     axes.plot(
         line.sizes,
         line.medians,
@@ -175,9 +173,7 @@ def _draw_line(axes: Axes, line: _Line) -> None:
 def _set_axes(axes: Axes, lines: list[_Line], curve: Curve) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
-    sizes = [size for line in lines for size in line.sizes] + [
-        p.size for line in lines for p in line.forecast
-    ]
+    sizes = [size for line in lines for size in line.sizes] + [p.size for line in lines for p in line.forecast]
     low, high = _error_limits(lines)
     axes.set_xlim(min(sizes, default=1) / 1.12, max(sizes, default=10) * 1.12)
     axes.set_ylim(low, high)

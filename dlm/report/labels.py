@@ -33,9 +33,7 @@ def label_curves(axes: Axes, ends: Sequence[CurveEnd]) -> None:
     heights = spread_apart(wanted, 1.35 * _FONT_SIZE / _AXES_HEIGHT)
     for end, start, height in zip(ordered, wanted, heights, strict=True):
         # From a curve that ends early, dots lead to the edge.
-        axes.plot(
-            [end.size, right], [end.error] * 2, ":", color=end.colour, linewidth=0.7, alpha=0.7, zorder=1
-        )
+        axes.plot([end.size, right], [end.error] * 2, ":", color=end.colour, linewidth=0.7, alpha=0.7, zorder=1)
         axes.annotate(
             end.name.replace("$", r"\$"),  # a dollar sign is no formula here
             xy=(1.0, start),

@@ -58,9 +58,7 @@ class Progress:
             self._print(self._unprinted)
             self._unprinted = ""
 
-    def update(
-        self, updates_done: int, *, phase: str, detail: str = "", examples_done: int | None = None
-    ) -> None:
+    def update(self, updates_done: int, *, phase: str, detail: str = "", examples_done: int | None = None) -> None:
         """Reports that `updates_done` updates are done in all, also by earlier runs, and what comes now.
 
         Call it also when a phase without updates begins and when it ends (compilation, evaluation): that
@@ -127,9 +125,7 @@ def _make_bar(console: Console, clock: Callable[[], float]) -> rich.progress.Pro
     return Progress(
         TextColumn("{task.description}", style="bold", markup=False, table_column=Column(no_wrap=True)),
         BarColumn(bar_width=16),
-        TextColumn(
-            "{task.fields[percent]}", markup=False, justify="right", table_column=Column(no_wrap=True)
-        ),
+        TextColumn("{task.fields[percent]}", markup=False, justify="right", table_column=Column(no_wrap=True)),
         # The detail gives way first where the terminal is narrow.
         TextColumn(
             "{task.fields[detail]}",

@@ -13,9 +13,7 @@ from dlm.curves.answer import Answer
 def to_json(answer: Answer) -> str:
     """The text of `forecast.json`. Raises ValueError for NaN and infinity: numbers are finite or absent."""
     # Numbers that came from NumPy are not always Python's own.
-    return json.dumps(
-        dataclasses.asdict(answer), indent=1, allow_nan=False, default=lambda number: number.item()
-    )
+    return json.dumps(dataclasses.asdict(answer), indent=1, allow_nan=False, default=lambda number: number.item())
 
 
 def from_json(text: str) -> Answer:

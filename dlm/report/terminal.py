@@ -32,9 +32,7 @@ _GAP = 3  # columns of a table are this far apart
 _ABSENT = "–"
 _NO_BREAK = "\u00a0"
 _NO_FORECAST = "no forecast"
-_ASCII = str.maketrans(
-    {"–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "≈": "~", "≤": "<=", "≥": ">=", "…": "..."}
-)
+_ASCII = str.maketrans({"–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "≈": "~", "≤": "<=", "≥": ">=", "…": "..."})
 
 
 def print_answer(answer: Answer, console: Console, *, title: str = "", question: str = "") -> None:
@@ -111,9 +109,7 @@ def _parts(cell: Spread, unit: str) -> tuple[str, str, str]:
 
 def _best_at(size: int, curves: Sequence[Curve]) -> str:
     medians = [
-        (spread(curve.errors[curve.sizes.index(size)]).median, curve.learner)
-        for curve in curves
-        if size in curve.sizes
+        (spread(curve.errors[curve.sizes.index(size)]).median, curve.learner) for curve in curves if size in curve.sizes
     ]
     return min(medians)[1]
 
@@ -130,9 +126,7 @@ def _forecasts(answer: Answer, console: Console) -> Iterator[Table]:
         shared = len(sizes) == 1
         head = " or ".join(sorted(times)) + (f", n={min(sizes):,}" if shared else "")
         cells = [
-            f"{'' if shared else f'n={item.size:,}: '}{forecast_phrase(item, one.curve.unit)}"
-            if item
-            else _NO_FORECAST
+            f"{'' if shared else f'n={item.size:,}: '}{forecast_phrase(item, one.curve.unit)}" if item else _NO_FORECAST
             for item, one in zip(ahead, learners, strict=True)
         ]
         columns.append((head, [Text(cell) for cell in cells]))
@@ -171,9 +165,7 @@ def _tables(
         yield _table(console, corner, rows, chunk)
 
 
-def _table(
-    console: Console, corner: str, rows: Sequence[str], columns: Sequence[tuple[str, Sequence[Text]]]
-) -> Table:
+def _table(console: Console, corner: str, rows: Sequence[str], columns: Sequence[tuple[str, Sequence[Text]]]) -> Table:
     # A rule under the head is all the drawing; without UTF-8 there is none, since its stand-ins are ugly.
     box = rich.box.SIMPLE_HEAD if console.encoding.lower().startswith("utf") else None
     table = Table(box=box, show_edge=False, pad_edge=False, padding=(0, 1), header_style="bold")

@@ -47,6 +47,4 @@ def size_label(value: float) -> str:
 def _within(low: float, high: float, steps: tuple[float, ...]) -> list[float]:
     decades = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
     # The slack keeps a tick that sits exactly on a limit.
-    return [
-        s * 10.0**d for d in decades for s in steps if low * (1 - 1e-9) <= s * 10.0**d <= high * (1 + 1e-9)
-    ]
+    return [s * 10.0**d for d in decades for s in steps if low * (1 - 1e-9) <= s * 10.0**d <= high * (1 + 1e-9)]

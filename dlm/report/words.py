@@ -47,8 +47,7 @@ def lead(answer: Answer) -> list[str]:
     counts = {cell.num_seeds for _, cell in cells}
     same = f" of {seeds(min(counts))}" if len(counts) == 1 else ""
     places = [
-        f"{curve.learner} {error_text(cell.median, curve.unit)}"
-        + ("" if same else f" ({seeds(cell.num_seeds)})")
+        f"{curve.learner} {error_text(cell.median, curve.unit)}" + ("" if same else f" ({seeds(cell.num_seeds)})")
         for curve, cell in cells
     ]
     if len(places) == 1:

@@ -19,6 +19,8 @@ from dlm.train.optim import transform, unit_schedule
 
 INIT, DROPOUT = 0, 1  # purposes of a random draw
 
+Array = Any  # jax.Array, or a NumPy array on its way to the devices
+
 
 class Member(NamedTuple):
     """What tells members of a cohort apart: scalars, or arrays [M] for a population.
@@ -26,14 +28,14 @@ class Member(NamedTuple):
     `order` is a row of `Data.orders`; `size` the number of examples; `limit` the number of updates.
     """
 
-    seed: jax.Array
-    order: jax.Array
-    size: jax.Array
-    limit: jax.Array
-    lr: jax.Array
-    weight_decay: jax.Array
-    dropout: jax.Array
-    label_smoothing: jax.Array
+    seed: Array
+    order: Array
+    size: Array
+    limit: Array
+    lr: Array
+    weight_decay: Array
+    dropout: Array
+    label_smoothing: Array
 
 
 class Best(NamedTuple):
@@ -61,17 +63,17 @@ class State(NamedTuple):
 class Batches(NamedTuple):
     """A split cut into batches for measuring: x [K, B, ...], y [K, B], weight [K, B] (0 for padding)."""
 
-    x: jax.Array
-    y: jax.Array
-    weight: jax.Array
+    x: Array
+    y: Array
+    weight: Array
 
 
 class Data(NamedTuple):
     """The data on the device, shared by all members. `orders` [S, N]: the pool's order for each subset seed."""
 
-    x: jax.Array
-    y: jax.Array
-    orders: jax.Array
+    x: Array
+    y: Array
+    orders: Array
     validation: Batches
     test: Batches
 

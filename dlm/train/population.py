@@ -121,8 +121,8 @@ def deal(limits: Sequence[int], num_devices: int) -> list[int | None]:
     limits: updates of each member. Returns member indices, one device's after another's, all devices the same number,
     None for padding: the longest are dealt out first, back and forth.
     """
-    longest_first: list[int | None] = sorted(range(len(limits)), key=lambda index: (-limits[index], index))
-    longest_first += [None] * (-len(limits) % num_devices)
+    padding = [None] * (-len(limits) % num_devices)
+    longest_first = [*sorted(range(len(limits)), key=lambda index: (-limits[index], index)), *padding]
     hands: list[list[int | None]] = [[] for _ in range(num_devices)]
     for start in range(0, len(longest_first), num_devices):
         row = longest_first[start : start + num_devices]

@@ -18,7 +18,7 @@ from dlm.study import Cohort, Trial
 from dlm.train import member
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.evaluate import batches
-from dlm.train.member import Data, Member, Spec, State
+from dlm.train.member import Data, Member, Spec
 from dlm.train.population import Packing, Population, deal, replicated, take
 
 FIRST_STEPS = 4  # updates of the first chunk, which only tells how long a chunk should be
@@ -65,9 +65,7 @@ def spec_of(trial: Trial, arrays: Arrays) -> Spec:
     )
 
 
-def device_data(
-    arrays: Arrays, orders: Sequence[np.ndarray], devices: Sequence[jax.Device] | None = None
-) -> Data:
+def device_data(arrays: Arrays, orders: Sequence[np.ndarray], devices: Sequence[jax.Device] | None = None) -> Data:
     """The data on every device (all local ones by default), where the members will then be trained.
 
     orders: the pool's order for each subset seed, int [N] each.
@@ -99,10 +97,11 @@ class CohortRun:
 
     def update_flops(self) -> float:
         """Floating-point operations of one update of one member, by XLA's count."""
-        one, state = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (self.members, self.states))
+        one, state = _one_of((self.members, self.states))
         data = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), self.data)
         update = functools.partial(member.update, self.population.spec)
-        return float(jax.jit(update).lower(one, state, data).cost_analysis()["flops"])
+        cost: dict[str, float] = jax.jit(update).lower(one, state, data).cost_analysis() or {}
+        return float(cost.get("flops", 0.0))
 
     def seat(self, trials: Sequence[Trial]) -> None:
         """Give every trial a row, so that devices share the updates evenly."""
@@ -112,12 +111,12 @@ class CohortRun:
 
     def restore(self, checkpoints: Checkpoints) -> None:
         """Continue the members that the newest checkpoint holds; the others keep their initial state."""
-        example = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), self.states)
-        saved = checkpoints.restore(example)
+        saved = checkpoints.restore(_one_of(self.states))
         if saved is None:
             return
         source = {trial_id: row for row, trial_id in enumerate(saved.trial_ids)}
-        pairs = [(row, source[t.trial_id]) for row, t in enumerate(self.rows) if t and t.trial_id in source]
+        wanted = [(row, trial.trial_id) for row, trial in enumerate(self.rows) if trial]
+        pairs = [(row, source[trial_id]) for row, trial_id in wanted if trial_id in source]
         if not pairs:
             return
         into, out_of = (np.array(column) for column in zip(*pairs))
@@ -174,7 +173,7 @@ class CohortRun:
             values = [_flat(measures, row) for row in range(len(self.rows))]
         ended = self.finished() & open_rows
         return [
-            self._told(row, values[row] if validated[row] else {}, bool(ended[row]))
+            self._told(int(row), values[row] if validated[row] else {}, bool(ended[row]))
             for row in np.flatnonzero(validated | ended)
         ]
 
@@ -190,7 +189,7 @@ class CohortRun:
         return Measured(trial, int(self.states.step[row]), status, values, self.seconds[trial.trial_id])
 
     def shrink(self, told: set[str]) -> None:
-        """Where members run side by side, drop those that are done once they are half: they cost as much as live ones."""
+        """Where members run side by side, drop the done ones once they are half: they cost as much as the others."""
         live = [row for row, trial in enumerate(self.rows) if trial and trial.trial_id not in told]
         if self.population.packing == "exact" or 2 * len(live) > len(self.rows) or not live:
             return
@@ -213,8 +212,8 @@ def train(
 ) -> Iterator[Tick | Measured]:
     """Train a cohort to its end, telling progress and numbers as they come.
 
-    `stop()` returns an exit code once a signal asks to stop: the state is saved and Interrupted raised. What was told is
-    told before it is saved, so whoever writes it down loses nothing: after a crash it is told again, the same.
+    `stop()` returns an exit code once a signal asks to stop: the state is saved and Interrupted raised. What is saved
+    was told before, so whoever writes it down loses nothing: after a crash it is told again, the same.
     """
     if checkpoints:
         run.restore(checkpoints)
@@ -241,6 +240,11 @@ def train(
         since_save += updates
         steps = int(np.clip(steps * CHUNK_SECONDS / max(seconds, 1e-6), 1, min(8 * steps, MOST_STEPS)))
         yield Tick("train", updates)
+
+
+def _one_of(tree: Any) -> Any:
+    """Shapes of one member's part of arrays [M, ...]."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), tree)
 
 
 def _members(rows: Sequence[Trial | None], subset_seeds: Sequence[int]) -> Member:

@@ -67,9 +67,7 @@ def test_too_few_sizes():
 
 
 def test_lost_seeds_are_counted_and_gone():
-    ragged = Curve(
-        "r", (64, 128, 256, 512), ((0.5, float("nan")), (0.4,), (float("inf"),), (0.3, 0.28)), failed=1
-    )
+    ragged = Curve("r", (64, 128, 256, 512), ((0.5, float("nan")), (0.4,), (float("inf"),), (0.3, 0.28)), failed=1)
     told = answer([ragged]).learners[0]
     assert told.curve.sizes == (64, 128, 512)
     assert told.curve.errors == ((0.5,), (0.4,), (0.3, 0.28))

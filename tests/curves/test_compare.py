@@ -61,9 +61,7 @@ def test_the_better_one_that_stays_better_is_never_overtaken():
 
 
 def test_noise_leaves_it_open():
-    told = [
-        overtake(curve("a", slow, noise=0.2, seed=s), curve("b", slow, noise=0.2, seed=s)) for s in range(10)
-    ]
+    told = [overtake(curve("a", slow, noise=0.2, seed=s), curve("b", slow, noise=0.2, seed=s)) for s in range(10)]
     open_ones = [one for one in told if one.kind == "cannot tell"]
     assert len(open_ones) >= 6
     assert all(one.low is one.median is one.high is None for one in open_ones)

@@ -135,9 +135,7 @@ def test_three_sizes_carry_little():
     near, far = (forecast([100, 200, 400], [0.5, 0.4, 0.33], at=[at]) for at in (800, 4000))
     assert near.diagnostics["carries"]
     assert not far.diagnostics["carries"]
-    assert (
-        far.diagnostics["reason"] == "3 sizes over a span of 4x cannot carry a 10x extrapolation: add sizes"
-    )
+    assert far.diagnostics["reason"] == "3 sizes over a span of 4x cannot carry a 10x extrapolation: add sizes"
 
 
 def test_alarms():
@@ -164,9 +162,7 @@ def test_one_wild_point_does_not_lead(place):
 def test_repeats_weigh_points():
     errors = pow3(SIZES)
     errors[1] *= 1.5
-    trusted, doubted = (
-        forecast(SIZES, errors, repeats=count, at=[16384]) for count in (5, [9, 1, 9, 9, 9, 9, 9])
-    )
+    trusted, doubted = (forecast(SIZES, errors, repeats=count, at=[16384]) for count in (5, [9, 1, 9, 9, 9, 9, 9]))
     assert np.isfinite(trusted.median).all()
     assert abs(doubted.median[0] - pow3(16384)) <= abs(trusted.median[0] - pow3(16384)) + 1e-3
 

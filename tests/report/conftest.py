@@ -17,9 +17,7 @@ def law(learner: str, size: float) -> float:
     return min(0.9, floor + scale * size**-power)
 
 
-def make_learner(
-    learner: str, needs: tuple[Need, ...] = (), note: str = "", failed: int = 0
-) -> LearnerAnswer:
+def make_learner(learner: str, needs: tuple[Need, ...] = (), note: str = "", failed: int = 0) -> LearnerAnswer:
     """One learner with errors that are whole numbers of test examples."""
     draw = random.Random(learner)
     errors = tuple(

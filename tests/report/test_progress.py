@@ -35,9 +35,7 @@ def test_one_line_an_interval_the_first_at_once_and_the_last_at_the_end() -> Non
             clock.now += 0.5
     lines = file.getvalue().splitlines()
     assert lines[0] == "train 0 % · 0 of 36,000 updates · cnn, 56 members"
-    assert lines[1] == (
-        "train 16 % · 6,000 of 36,000 updates · 38,000 examples/s · about 50 s left · cnn, 56 members"
-    )
+    assert lines[1] == ("train 16 % · 6,000 of 36,000 updates · 38,000 examples/s · about 50 s left · cnn, 56 members")
     assert lines[-1] == "train 100 % · 36,000 of 36,000 updates · 38,000 examples/s · cnn, 56 members"
     assert len(lines) == 7
 

@@ -43,9 +43,7 @@ def test_unknown_numbers_are_refused(digits: Answer, number: float) -> None:
         (("learners", 0, "curve", "bound"), [0.0], r"answer.learners\[0\].curve.bound has 1 of 2"),
     ],
 )
-def test_a_wrong_field_is_named(
-    digits: Answer, path: tuple[str | int, ...], value: object, message: str
-) -> None:
+def test_a_wrong_field_is_named(digits: Answer, path: tuple[str | int, ...], value: object, message: str) -> None:
     data = json.loads(to_json(digits))
     place = data
     for step in path[:-1]:

@@ -58,9 +58,7 @@ def test_the_tables_say_what_the_sentences_say(digits: Answer) -> None:
             assert phrase in spoken
         for need in learner.needs:
             assert need_cell(need) in text
-    for sentence in (
-        one for one in sentences(digits) if "overtakes" in one or "behind" in one or "left out" in one
-    ):
+    for sentence in (one for one in sentences(digits) if "overtakes" in one or "behind" in one or "left out" in one):
         assert sentence in text
 
 

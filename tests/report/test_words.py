@@ -27,8 +27,7 @@ def with_needs(digits: Answer, need: Need) -> list[str]:
         ),
         (
             Need(0.01, "interval", 1600.0, 2431.0, None, 0.88),
-            "mlp needs about 2,400 [1,600 or more] examples for 1 %; "
-            "the chance that it gets there at all is 88 %.",
+            "mlp needs about 2,400 [1,600 or more] examples for 1 %; the chance that it gets there at all is 88 %.",
         ),
         (
             Need(0.005, "more than", 12570.0, None, None, 0.4),
@@ -60,8 +59,7 @@ def test_needs(digits: Answer, need: Need, sentence: str) -> None:
         (
             "forecast",
             (3000.0, 5000.0, None),
-            "cnn is forecast to overtake logreg at about 5,000 examples [3,000 or more], "
-            "beyond the measured sizes.",
+            "cnn is forecast to overtake logreg at about 5,000 examples [3,000 or more], beyond the measured sizes.",
         ),
         (
             "never",
@@ -90,12 +88,10 @@ def test_without_forecasts(digits: Answer) -> None:
 def test_lead_forecast_and_notes(digits: Answer) -> None:
     said = sentences(digits)
     assert said[0] == (
-        "At 1,257 examples the median errors of 8 seeds are, best first, "
-        "cnn 1.1 %, mlp 2.5 % and logreg 4.6 %."
+        "At 1,257 examples the median errors of 8 seeds are, best first, cnn 1.1 %, mlp 2.5 % and logreg 4.6 %."
     )
     assert any(
-        "forecast with 2x the data (n=2,514) 1.9 % [1.4, 2.6] and with 10x the data (n=12,570)" in one
-        for one in said
+        "forecast with 2x the data (n=2,514) 1.9 % [1.4, 2.6] and with 10x the data (n=12,570)" in one for one in said
     )
     assert "cnn: 1 cell failed or diverged and is left out of every number." in said
     assert all("\n" not in sentence for sentence in said)

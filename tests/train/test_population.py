@@ -23,11 +23,11 @@ MODELS = {
 }
 
 
-def study(model=MODELS["mlp"], hyper=Hyper(lr=3e-3, weight_decay=0.01), sizes=(20, 32, 100, 300), **budget):
+def study(model=MODELS["mlp"], sizes=(20, 32, 100, 300), **budget):
     return Study(
         data=Digits(),
         task=Classification(),
-        learners={"net": Learner(model, hyper)},
+        learners={"net": Learner(model, Hyper(lr=3e-3, weight_decay=0.01))},
         sizes=sizes,
         seeds=tuple(SEEDS),
         budget=Budget(**(budget or {"steps": 50})),
@@ -91,7 +91,7 @@ def test_a_diverged_member_is_said_to_be_and_keeps_its_last_finite_loss(packing,
     tame = trials(study())
     lost = [dataclasses.replace(tame[0], learner=Learner(MODELS["mlp"], Hyper(lr=1e30))), *tame[1:]]
     before, after = trained(tame, packing), trained(lost, packing)
-    state, told = after[lost[0]]
+    told = after[lost[0]][1]
     assert told.status == "diverged"
     assert 0 < told.step < 50
     assert set(told.values) == {("train", "loss")}
@@ -146,7 +146,7 @@ def test_training_copies_nothing_from_the_device_but_whether_members_are_done(di
     assert set(np.asarray(states.step)) == {5}
 
 
-@pytest.mark.parametrize(("limits", "num_devices"), [([5, 1, 9, 3, 7], 2), ([4] * 8, 2), ([1], 4), (list(range(40)), 3)])
+@pytest.mark.parametrize(("limits", "num_devices"), [([5, 1, 9, 3, 7], 2), ([4] * 8, 2), ([1], 4), ([*range(40)], 3)])
 def test_deal_seats_everyone_once_and_shares_the_updates(limits, num_devices):
     places = deal(limits, num_devices)
     assert sorted(place for place in places if place is not None) == list(range(len(limits)))
