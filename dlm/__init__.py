@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from dlm.axes import Axes, grid, zipped
 from dlm.errors import Interrupted, UsageError
-from dlm.study import Axes, Budget, Hyper, Learner, Optimizer, Study, grid, zipped
+from dlm.learner import Budget, Hyper, Learner, Optimizer
+from dlm.study import Study
 
 if TYPE_CHECKING:
     from dlm import records

@@ -10,13 +10,15 @@ from typing import Any
 
 from dlm import records, workdir
 from dlm.baselines.runner import fit_and_measure
+from dlm.config import canonical
 from dlm.data.arrays import Arrays, check_sizes
 from dlm.data.subsets import subset_hash
 from dlm.errors import Interrupted, UsageError
+from dlm.learner import Learner
 from dlm.preemption import Watch
 from dlm.records import Record
 from dlm.report.progress import Progress
-from dlm.study import Cohort, Learner, Study, Trial, canonical, cohorts, trials
+from dlm.study import Cohort, Study, Trial, cohorts, trials
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.runner import CohortRun, Measured, Tick, device_data, train

@@ -10,9 +10,10 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dlm.config import replaced
 from dlm.declared import describe, field_hints, is_plain
 from dlm.errors import UsageError, nearest
-from dlm.study import Study, replaced
+from dlm.study import Study
 
 
 def apply(study: Study, assignments: Sequence[str]) -> Study:

@@ -6,193 +6,19 @@ Everything here is declared, frozen and hashable; nothing touches a device or re
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import itertools
-import json
 import math
 import operator
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from dlm.declared import check_fields, check_frozen
-from dlm.errors import UsageError, choose
+from dlm.axes import Axes
+from dlm.config import FrozenDict, digest, has, replaced
+from dlm.declared import check_frozen
+from dlm.errors import UsageError
+from dlm.learner import Budget, Hyper, Learner
 
 MAX_EXAMPLES_SEEN = 2**32  # positions in a member's stream of examples are 32-bit
 MAX_SEEDS = 10_000  # above it, a number of seeds is more likely a seed
-
-
-class FrozenDict(Mapping[str, Any]):
-    """A hashable mapping that keeps its order, and is equal in any."""
-
-    def __init__(self, items: Mapping[str, Any] | Sequence[tuple[str, Any]] = (), **more: Any):
-        self._items = {**dict(items), **more}
-
-    def __getitem__(self, key: str) -> Any:
-        return self._items[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._items)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._items.items()))
-
-    def __repr__(self) -> str:
-        return f"FrozenDict({self._items})"
-
-
-@dataclasses.dataclass(frozen=True)
-class Hyper:
-    """Hyperparameters that are numbers: members of one cohort may differ in them.
-
-    `lr` is the peak learning rate; `weight_decay` is decoupled and spares vectors (biases, norms); `dropout`
-    and `label_smoothing` are rates in [0, 1).
-    """
-
-    lr: float = 1e-3
-    weight_decay: float = 0.0
-    dropout: float = 0.0
-    label_smoothing: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_fields(self, "hyper")
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not math.isfinite(value) or value < 0:
-                raise UsageError(f"hyper.{field.name}={value!r} must be a finite number of at least 0")
-            object.__setattr__(self, field.name, float(value))
-        for name in ("dropout", "label_smoothing"):
-            if getattr(self, name) >= 1:
-                raise UsageError(f"hyper.{name}={getattr(self, name)} must be below 1")
-
-
-@dataclasses.dataclass(frozen=True)
-class Optimizer:
-    """How gradients become updates: `adamw` or `sgd` with momentum `b1`.
-
-    `warmup` is the share of the updates over which the learning rate rises; then it follows a half cosine to
-    zero, or stays (`constant`). `clip` bounds the global norm of the gradient; 0 leaves it alone.
-    """
-
-    name: Literal["adamw", "sgd"] = "adamw"
-    warmup: float = 0.1
-    schedule: Literal["cosine", "constant"] = "cosine"
-    b1: float = 0.9
-    b2: float = 0.999
-    clip: float = 0.0
-
-    def __post_init__(self) -> None:
-        choose("optimizer.name", self.name, ("adamw", "sgd"))
-        choose("optimizer.schedule", self.schedule, ("cosine", "constant"))
-        check_fields(self, "optimizer")
-        if not 0 <= self.warmup <= 1:
-            raise UsageError(f"optimizer.warmup={self.warmup} is a share of the updates; choose 0 to 1")
-        for name in ("b1", "b2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"optimizer.{name}={getattr(self, name)} is a decay rate; choose 0 to below 1")
-        if not 0 <= self.clip < math.inf:
-            raise UsageError(f"optimizer.clip={self.clip} is a norm; choose a number above 0, or 0 for none")
-
-
-@dataclasses.dataclass(frozen=True)
-class Budget:
-    """How long a trial trains: `steps` updates, or `epochs` held between `min_steps` and `max_steps`.
-
-    Exactly one of `steps` and `epochs` is above 0; `max_steps=0` means no ceiling. With `eval_every` above 0
-    the validation split is measured every so many updates; with `patience` above 0 a trial stops after so
-    many measurements without a better validation error, and reports the state of its best one.
-    """
-
-    steps: int = 0
-    epochs: float = 0.0
-    min_steps: int = 0
-    max_steps: int = 0
-    batch_size: int = 64
-    eval_every: int = 0
-    patience: int = 0
-
-    def __post_init__(self) -> None:
-        check_fields(self, "budget")
-        object.__setattr__(self, "epochs", float(self.epochs))
-        for field in dataclasses.fields(self):
-            if not 0 <= getattr(self, field.name) < 2**31:
-                raise UsageError(f"budget.{field.name}={getattr(self, field.name)} must lie between 0 and 2^31 - 1")
-        if (self.steps > 0) == (self.epochs > 0):
-            raise UsageError(
-                f"budget.steps={self.steps} and budget.epochs={self.epochs:g}: exactly one must be above 0"
-            )
-        if self.batch_size < 1:
-            raise UsageError(f"budget.batch_size={self.batch_size} must be at least 1")
-        if self.max_steps and self.max_steps < self.min_steps:
-            raise UsageError(f"budget.max_steps={self.max_steps} is below budget.min_steps={self.min_steps}")
-        if self.patience and not self.eval_every:
-            raise UsageError(f"budget.patience={self.patience} needs budget.eval_every above 0")
-
-    def num_steps(self, train_size: int) -> int:
-        """Number of updates for `train_size` examples; at least 1."""
-        if self.steps:
-            return self.steps
-        wanted = math.ceil(self.epochs * train_size / self.batch_size)
-        ceiling = self.max_steps or wanted
-        return max(1, self.min_steps, min(wanted, ceiling))
-
-
-@dataclasses.dataclass(frozen=True)
-class Learner:
-    """A gradient-trained learner: a model's config, hyperparameters, optimizer, and a budget of its own."""
-
-    model: Any
-    hyper: Hyper = Hyper()
-    optimizer: Optimizer = Optimizer()
-    budget: Budget | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Axes:
-    """Points of a hyperparameter sweep; `*` crosses two sweeps, `+` joins them, `len` counts the points."""
-
-    points: tuple[FrozenDict, ...] = (FrozenDict(),)
-
-    def __mul__(self, other: Axes) -> Axes:
-        both = {path for a in self.points for path in a} & {path for b in other.points for path in b}
-        if both:
-            raise UsageError(f"both sweeps of a product vary {', '.join(sorted(both))}; vary it in one")
-        return Axes(tuple(FrozenDict({**a, **b}) for a, b in itertools.product(self.points, other.points)))
-
-    def __add__(self, other: Axes) -> Axes:
-        return Axes(self.points + other.points)
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-
-def grid(paths: Mapping[str, Sequence[Any]] | None = None, /, **values: Sequence[Any]) -> Axes:
-    """Every combination. Keys are hyperparameters (`lr=`) or paths in a learner (`{"model.widths": …}`)."""
-    axes = _columns(paths, values)
-    return Axes(tuple(FrozenDict(dict(zip(axes, point))) for point in itertools.product(*axes.values())))
-
-
-def zipped(paths: Mapping[str, Sequence[Any]] | None = None, /, **values: Sequence[Any]) -> Axes:
-    """The first values together, the second together, and so on; all the same length."""
-    axes = _columns(paths, values)
-    lengths = {name: len(column) for name, column in axes.items()}
-    if len(set(lengths.values())) > 1:
-        raise UsageError(f"zipped axes have lengths {lengths}; give all the same number of values")
-    return Axes(tuple(FrozenDict(dict(zip(axes, point))) for point in zip(*axes.values())) or (FrozenDict(),))
-
-
-def _columns(paths: Mapping[str, Sequence[Any]] | None, values: Mapping[str, Sequence[Any]]) -> dict[str, tuple]:
-    """Values of each axis; UsageError for one without any, or with a single value in place of several."""
-    columns = {}
-    for path, column in {**(paths or {}), **values}.items():
-        if isinstance(column, str) or not hasattr(column, "__iter__"):
-            raise UsageError(f"axis {path}={column!r} is one value; give a list, {path}=({column!r},)")
-        columns[path] = tuple(column)
-        if not columns[path]:
-            raise UsageError(f"axis {path} has no values; give at least one, or leave it out")
-    return columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -308,13 +134,13 @@ def trials(study: Study) -> tuple[Trial, ...]:
 def variants(base: Any, study: Study) -> tuple[Any, ...]:
     """A learner at every point of the axes; an axis that it does not have passes it by."""
     for path in dict.fromkeys(path for point in study.axes.points for path in point):
-        if not any(_has(learner, _full(path)) for learner in study.learners.values()):
+        if not any(has(learner, _full(path)) for learner in study.learners.values()):
             raise UsageError(
                 f"axis {path!r} is a field of no learner; use lr, dropout, … or a path such as model.widths"
             )
     out = []
     for point in study.axes.points:
-        learner = replaced(base, {_full(path): value for path, value in point.items() if _has(base, _full(path))})
+        learner = replaced(base, {_full(path): value for path, value in point.items() if has(base, _full(path))})
         check_frozen(learner, f"axes: {type(learner).__name__}")
         out.append(learner)
     return tuple(dict.fromkeys(out))
@@ -341,55 +167,6 @@ def static_fields(trial: Trial) -> dict[str, Any]:
         "eval_every": trial.budget.eval_every,
         "patience": trial.budget.patience,
     }
-
-
-def replaced(config: Any, changes: Mapping[str, Any]) -> Any:
-    """`config` with fields at dotted paths replaced, at once: rules between fields see the outcome alone.
-
-    UsageError if the config refuses, whatever it raises.
-    """
-    groups: dict[str, dict[str, Any]] = {}
-    for path, value in changes.items():
-        head, _, rest = path.partition(".")
-        groups.setdefault(head, {})[rest] = value
-    if not groups:
-        return config
-    if isinstance(config, FrozenDict):
-        return FrozenDict({**config, **{head: _inside(config[head], group) for head, group in groups.items()}})
-    fields = {head: _inside(getattr(config, head), group) for head, group in groups.items()}
-    try:
-        return dataclasses.replace(config, **fields)
-    except UsageError:
-        raise
-    except Exception as error:
-        told = ", ".join(f"{path}={value!r}" for path, value in changes.items())
-        raise UsageError(f"{type(config).__name__} refuses {told}: {type(error).__name__}: {error}") from error
-
-
-def _inside(config: Any, changes: Mapping[str, Any]) -> Any:
-    return changes[""] if "" in changes else replaced(config, changes)
-
-
-def canonical(value: Any) -> Any:
-    """JSON-ready form of a config in which equal configs, and only those, are equal: 1.0 is 1 there too."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"type": f"{type(value).__module__}.{type(value).__qualname__}", **fields}
-    if isinstance(value, Mapping):
-        return {str(key): canonical(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise UsageError(f"{value!r} cannot be part of a study; use numbers, text, tuples and frozen dataclasses")
-
-
-def digest(value: Any) -> str:
-    """16 hexadecimal digits of the SHA-256 of the canonical form."""
-    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _whole(value: Any) -> int:
@@ -447,10 +224,3 @@ def _targets(given: Any) -> tuple[float, ...]:
 
 def _full(path: str) -> str:
     return f"hyper.{path}" if path in {field.name for field in dataclasses.fields(Hyper)} else path
-
-
-def _has(config: Any, path: str) -> bool:
-    head, _, rest = path.partition(".")
-    if not dataclasses.is_dataclass(config) or head not in {field.name for field in dataclasses.fields(config)}:
-        return False
-    return _has(getattr(config, head), rest) if rest else True

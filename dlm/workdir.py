@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import dlm
+from dlm.config import canonical
 from dlm.declared import check_fields
 from dlm.errors import UsageError
-from dlm.study import Study, canonical
+from dlm.study import Study
 
 STUDY, LOCK = "study.json", "lock.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from dlm import Axes, Budget, Hyper, Learner, Optimizer, Study, UsageError, grid, zipped
-from dlm.study import FrozenDict, canonical, cohorts, digest, replaced, trials, variants
+from dlm.config import FrozenDict, canonical, digest, replaced
+from dlm.study import cohorts, trials, variants
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +98,7 @@ def test_whatever_decides_a_number_changes_the_id(changes):
 def test_ids_are_the_same_in_every_process():
     code = (
         "from dlm import Budget, Hyper, Learner, Optimizer\n"
-        "from dlm.study import FrozenDict, digest\n"
+        "from dlm.config import FrozenDict, digest\n"
         "print(digest(FrozenDict(b=Learner(None, Hyper(lr=0.1)), a=(1, 2.5, 'x', None, True))))"
     )
     told = {

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from dlm.data.batches import batch_rows
+from dlm.learner import Optimizer
 from dlm.models import Model
-from dlm.study import Optimizer
 from dlm.train.optim import transform, unit_schedule
 
 INIT, DROPOUT = 0, 1  # purposes of a random draw

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlm.study import Optimizer
+from dlm.learner import Optimizer
 
 
 def transform(config: Optimizer, lr: Any, weight_decay: Any) -> optax.GradientTransformation:

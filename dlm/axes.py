@@ -1,0 +1,57 @@
+"""Hyperparameter sweeps: points that have a length before they cost anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dlm.config import FrozenDict
+from dlm.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Axes:
+    """Points of a hyperparameter sweep; `*` crosses two sweeps, `+` joins them, `len` counts the points."""
+
+    points: tuple[FrozenDict, ...] = (FrozenDict(),)
+
+    def __mul__(self, other: Axes) -> Axes:
+        both = {path for a in self.points for path in a} & {path for b in other.points for path in b}
+        if both:
+            raise UsageError(f"both sweeps of a product vary {', '.join(sorted(both))}; vary it in one")
+        return Axes(tuple(FrozenDict({**a, **b}) for a, b in itertools.product(self.points, other.points)))
+
+    def __add__(self, other: Axes) -> Axes:
+        return Axes(self.points + other.points)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+def grid(paths: Mapping[str, Sequence[Any]] | None = None, /, **values: Sequence[Any]) -> Axes:
+    """Every combination. Keys are hyperparameters (`lr=`) or paths in a learner (`{"model.widths": …}`)."""
+    axes = _columns(paths, values)
+    return Axes(tuple(FrozenDict(dict(zip(axes, point))) for point in itertools.product(*axes.values())))
+
+
+def zipped(paths: Mapping[str, Sequence[Any]] | None = None, /, **values: Sequence[Any]) -> Axes:
+    """The first values together, the second together, and so on; all the same length."""
+    axes = _columns(paths, values)
+    lengths = {name: len(column) for name, column in axes.items()}
+    if len(set(lengths.values())) > 1:
+        raise UsageError(f"zipped axes have lengths {lengths}; give all the same number of values")
+    return Axes(tuple(FrozenDict(dict(zip(axes, point))) for point in zip(*axes.values())) or (FrozenDict(),))
+
+
+def _columns(paths: Mapping[str, Sequence[Any]] | None, values: Mapping[str, Sequence[Any]]) -> dict[str, tuple]:
+    """Values of each axis; UsageError for one without any, or with a single value in place of several."""
+    columns = {}
+    for path, column in {**(paths or {}), **values}.items():
+        if isinstance(column, str) or not hasattr(column, "__iter__"):
+            raise UsageError(f"axis {path}={column!r} is one value; give a list, {path}=({column!r},)")
+        columns[path] = tuple(column)
+        if not columns[path]:
+            raise UsageError(f"axis {path} has no values; give at least one, or leave it out")
+    return columns
