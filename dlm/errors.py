@@ -31,3 +31,10 @@ def choose(name: str, value: str, choices: Sequence[str]) -> None:
     """Raise a UsageError unless `value` is one of `choices`."""
     if value not in choices:
         raise UsageError(f"{name}={value!r} is unknown; choose one of {', '.join(choices)}")
+
+
+def at_least(least: float, **values: float | tuple[float, ...]) -> None:
+    """Raise a UsageError for a value, or an entry of a tuple of values, below `least`; names are the fields'."""
+    for name, value in values.items():
+        if any(entry < least for entry in (value if isinstance(value, tuple) else (value,))):
+            raise UsageError(f"{name}={value} must be at least {least}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from dlm.report.progress import Progress
 from dlm.study import Cohort, Study, Trial, cohorts, trials
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
-from dlm.train.runner import CohortRun, Measured, Tick, device_data, train
+from dlm.train.runner import CohortRun, Measured, Tick, check_model, device_data, train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +60,11 @@ def load(study: Study, data_dir: Path | None = None) -> Arrays:
             raise UsageError(
                 f"learners.{name}={learner!r} is no learner; use dlm.Learner(model) or a config of dlm.baselines"
             )
-    trials(study)
+    cells = trials(study)
     arrays = study.data.load(data_dir)
     check_sizes(arrays, study.sizes)
+    for cohort in cohorts([trial for trial in cells if isinstance(trial.learner, Learner)]):
+        check_model(cohort.first, arrays)
     return arrays
 
 
@@ -87,9 +90,11 @@ def run(
     UsageError for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved.
     """
     folder = Path(folder)
-    # Before the workdir is made: a mistake in the study leaves nothing behind.
-    arrays = load(study, data_dir)
-    with workdir.occupied(folder), Watch() as watch:
+    devices.configure()
+    with Watch() as watch, contextlib.ExitStack() as stack:
+        # Before the workdir is made: a mistake in the study leaves nothing behind.
+        arrays = load(study, data_dir)
+        stack.enter_context(workdir.occupied(folder))
         workdir.claim(folder, study, {"name": arrays.name, "fingerprint": arrays.fingerprint}, question)
         before = records.rows(folder)
         work = remaining(study, before)

@@ -62,6 +62,7 @@ class Plan:
 
 def plan(study: Study, workdir: Path, *, data_dir: Path | None = None, packing: str = "auto") -> Plan:
     """Cost of what the workdir does not hold yet. Keeps nothing that it trains and writes nothing into the workdir."""
+    devices.configure()
     arrays = load(study, data_dir)
     work = remaining(study, records.rows(workdir))
     seeds = sorted({trial.subset_seed for trial in trials(study)})

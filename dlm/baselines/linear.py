@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 from dlm.baselines.fitted import Fitted, log_probabilities
+from dlm.errors import UsageError, at_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +20,11 @@ class LogisticRegression:
 
     c: float = 1.0
     max_iter: int = 1000
+
+    def __post_init__(self) -> None:
+        at_least(1, max_iter=self.max_iter)
+        if self.c <= 0:
+            raise UsageError(f"c={self.c} must be above 0; it is the inverse of the penalty's strength")
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_classes: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...], y int [N]. The optimum is unique, so `seed` changes nothing."""

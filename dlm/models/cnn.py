@@ -8,7 +8,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax
 
-from dlm.errors import UsageError
+from dlm.errors import UsageError, at_least
 from dlm.models.layers import Conv, drop, normalization
 
 
@@ -27,6 +27,8 @@ class CNN:
     head: Literal["mean", "flatten"] = "mean"
 
     def __post_init__(self) -> None:
+        at_least(1, channels=self.channels, stem_stride=self.stem_stride)
+        at_least(0, blocks=self.blocks)
         if len(self.channels) != len(self.blocks) or not self.channels:
             raise UsageError(
                 f"model.channels={self.channels} and model.blocks={self.blocks} must have one entry for each stage"

@@ -8,6 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from dlm.errors import at_least
 from dlm.models.layers import drop
 
 
@@ -16,6 +17,9 @@ class MLP:
     """Config of a multilayer perceptron: the width of each hidden layer."""
 
     widths: tuple[int, ...] = (128, 128)
+
+    def __post_init__(self) -> None:
+        at_least(1, widths=self.widths)
 
     def net(self, num_outputs: int) -> MLPNet:
         """The module of this config."""

@@ -8,7 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from dlm.errors import UsageError
+from dlm.errors import UsageError, at_least
 from dlm.models.layers import drop
 
 
@@ -23,6 +23,7 @@ class ViT:
     mlp_ratio: int = 2
 
     def __post_init__(self) -> None:
+        at_least(1, patch=self.patch, dim=self.dim, depth=self.depth, heads=self.heads, mlp_ratio=self.mlp_ratio)
         if self.dim % self.heads:
             raise UsageError(f"model.dim={self.dim} must be a multiple of model.heads={self.heads}")
 

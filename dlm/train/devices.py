@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -16,9 +17,13 @@ def configure(num_cpu_devices: int = 0) -> None:
 
     There are always at least two: XLA simplifies a program for one device by other rules (it turns divisions into
     products with a reciprocal), so that a study begun there would end in other bits on a machine with more cores.
+    Where JAX already runs, or devices were configured before and none are asked for now, what is there stays.
+
     The cache lives in the user's cache folder unless JAX_COMPILATION_CACHE_DIR names another; empty turns it off.
     """
-    jax.config.update("jax_num_cpu_devices", max(2, num_cpu_devices or num_usable_cores()))
+    if num_cpu_devices or jax.config.jax_num_cpu_devices < 2:  # type: ignore[attr-defined]
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", max(2, num_cpu_devices or num_usable_cores()))
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from dlm.data.arrays import Arrays
-from dlm.errors import Interrupted
+from dlm.errors import Interrupted, UsageError
 from dlm.models import build
 from dlm.study import Cohort, Trial
 from dlm.train import member
@@ -63,6 +63,21 @@ def spec_of(trial: Trial, arrays: Arrays) -> Spec:
         eval_every=trial.budget.eval_every,
         patience=trial.budget.patience,
     )
+
+
+def check_model(trial: Trial, arrays: Arrays) -> None:
+    """UsageError if a trial's model cannot be built for this data, found without a device."""
+    spec = spec_of(trial, arrays)
+    example = jax.ShapeDtypeStruct((1, *spec.input_shape), np.float32)
+    try:
+        jax.eval_shape(spec.model.init, jax.random.key(0), example)
+    except UsageError:
+        raise
+    except Exception as error:  # whatever a model raises says that it does not fit
+        raise UsageError(
+            f"learners.{trial.name}: {trial.learner.model} does not take examples of shape {spec.input_shape}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def device_data(arrays: Arrays, orders: Sequence[np.ndarray], devices: Sequence[jax.Device] | None = None) -> Data:

@@ -1,0 +1,83 @@
+"""A run that is killed or told to stop, and then started again, ends with the numbers of an unbroken one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dlm import records
+
+ROOT = Path(__file__).resolve().parent.parent
+STUDY = [
+    sys.executable,
+    str(ROOT / "launch.py"),
+    "--experiment=digits",
+    "--learners=mlp,logreg",
+    "--sizes=32,128,1257",
+    "--seeds=4",
+    "--set=learners.mlp.model.widths=512,512",
+    "--set=budget.epochs=30",
+    "--save_seconds=0.3",
+]
+
+
+def start(folder):
+    return subprocess.Popen(
+        [*STUDY, f"--workdir={folder}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+
+
+def finish(folder):
+    process = start(folder)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def numbers(folder):
+    """Every number but times, by what it is the number of."""
+    return {row.key: (row.value, row.status, row.subset_hash, row.num_examples) for row in records.rows(folder)}
+
+
+def answer(out):
+    """What is printed, but for what depends on the run: folder and counts."""
+    return out.partition("\nWritten:")[0]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """Numbers and answer of a run that nobody stopped."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    out = finish(folder)
+    return numbers(folder), answer(out)
+
+
+def in_the_midst(folder, process):
+    """Wait until something is finished and a checkpoint of the rest is saved, but not all is done."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        saved = list(folder.glob("cohorts/*/checkpoints/*/commit_success.txt")) + list(
+            folder.glob("cohorts/*/checkpoints/*/_CHECKPOINT_METADATA")
+        )
+        if saved:
+            assert process.poll() is None, "the run was over before it could be stopped"
+            return
+        time.sleep(0.01)
+    raise AssertionError("no checkpoint appeared")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_stopped_in_the_midst_and_started_again(number, code, unbroken, tmp_path):
+    process = start(tmp_path)
+    in_the_midst(tmp_path, process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    assert len(numbers(tmp_path)) < len(unbroken[0])
+    assert answer(finish(tmp_path)) == unbroken[1]
+    assert numbers(tmp_path) == unbroken[0]
