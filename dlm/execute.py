@@ -7,7 +7,6 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from dlm import records, workdir
 from dlm.baselines.runner import fit_and_measure
@@ -22,7 +21,9 @@ from dlm.report.progress import Progress
 from dlm.study import Cohort, Study, Trial, cohorts, trials
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
-from dlm.train.runner import CohortRun, Measured, Tick, check_model, device_data, train
+from dlm.train.member import Data
+from dlm.train.population import Packing
+from dlm.train.runner import CohortRun, Measured, Tick, check_model, device_data, train, update_flops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Work:
     @property
     def num_updates(self) -> int:
         """Updates left to do, those of members half-way counted whole."""
-        return sum(trial.num_steps for cohort in self.cohorts for trial in cohort.trials)
+        return sum(cohort.num_updates for cohort in self.cohorts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,12 +99,7 @@ def run(
         workdir.claim(folder, study, {"name": arrays.name, "fingerprint": arrays.fingerprint}, question)
         before = records.rows(folder)
         work = remaining(study, before)
-        with Progress(work.num_updates) as progress:
-            session = Session(study, arrays, folder, devices.packing(packing), watch, progress, save_seconds)
-            for cohort in work.cohorts:
-                session.train(cohort)
-            for trial in work.classical:
-                session.fit(trial)
+        Session(study, arrays, folder, devices.packing(packing), watch, save_seconds).do(work)
         records.export(folder)
         return _outcome(study, work, records.rows(folder))
 
@@ -112,38 +108,46 @@ class Session:
     """One run's way from cells to rows: it names each number's origin and appends it to the workdir."""
 
     def __init__(
-        self,
-        study: Study,
-        arrays: Arrays,
-        folder: Path,
-        packing: Any,
-        watch: Watch,
-        progress: Progress,
-        save_seconds: float,
-    ):
+        self, study: Study, arrays: Arrays, folder: Path, packing: Packing, watch: Watch, save_seconds: float
+    ) -> None:
         self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
-        self.watch, self.progress, self.save_seconds = watch, progress, save_seconds
-        self.seeds = sorted({trial.subset_seed for trial in trials(study)})
+        self.watch, self.save_seconds = watch, save_seconds
+        self.orders = {seed: arrays.order(seed) for seed in sorted({trial.subset_seed for trial in trials(study)})}
         self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
-        self.orders = {seed: arrays.order(seed) for seed in self.seeds}
-        self.updates = 0
-        self._data: Any = None
+        self.updates, self.operations = 0, 0.0
 
-    def train(self, cohort: Cohort) -> None:
+    def do(self, work: Work) -> None:
+        """Train and fit everything that is left to do."""
+        flops: dict[str, float] = {}
+        if work.cohorts:
+            data = device_data(self.arrays, list(self.orders.values()))
+            flops = {cohort.cohort_id: update_flops(cohort.first, self.arrays, data) for cohort in work.cohorts}
+        total = sum(flops[cohort.cohort_id] * cohort.num_updates for cohort in work.cohorts)
+        with Progress(work.num_updates, total_work=total) as progress:
+            for cohort in work.cohorts:
+                self.train(cohort, data, flops[cohort.cohort_id], progress)
+            for number, trial in enumerate(work.classical, start=1):
+                where = f"fit {number} of {len(work.classical)}: {trial.name}, {trial.train_size:,} examples"
+                progress.update(self.updates, phase="fit", detail=where, work_done=self.operations)
+                self.fit(trial)
+
+    def train(self, cohort: Cohort, data: Data, flops: float, progress: Progress) -> None:
         """Train a cohort to its end; finished members are on disk as soon as they are measured."""
-        name = f"{cohort.first.name}, {len(cohort.trials)} members"
-        if self._data is None:
-            self._data = device_data(self.arrays, [self.orders[seed] for seed in self.seeds])
-        members = CohortRun(cohort, self.arrays, self._data, self.seeds, self.packing)
+        members = CohortRun(cohort, self.arrays, data, list(self.orders), self.packing)
         checkpoints = Checkpoints(self.folder / "cohorts" / cohort.cohort_id / "checkpoints")
+        phase, detail = "compile", f"{cohort.first.name}, {len(cohort.trials)} members"
         try:
             for event in train(members, checkpoints, save_seconds=self.save_seconds, stop=self.watch):
                 if isinstance(event, Tick):
-                    self.updates += event.updates
-                    examples = self.updates * cohort.first.budget.batch_size
-                    self.progress.update(self.updates, phase=event.phase, detail=name, examples_done=examples)
+                    phase, updates = event.phase, event.updates
                 else:
                     records.append(self.folder, self.rows(event))
+                    updates = 0 if event.status == "running" else event.trial.num_steps - event.step  # stopped early
+                self.updates, self.operations = self.updates + updates, self.operations + updates * flops
+                examples = self.updates * cohort.first.budget.batch_size
+                progress.update(
+                    self.updates, phase=phase, detail=detail, examples_done=examples, work_done=self.operations
+                )
         finally:
             checkpoints.close()
 
@@ -151,8 +155,6 @@ class Session:
         """Fit a classical cell; one that raises is recorded as failed, and the others go on."""
         if self.watch():
             raise Interrupted("stopped by a signal; run the same command again to go on", self.watch())
-        detail = f"{trial.name}, {trial.train_size:,} examples"
-        self.progress.update(self.updates, phase="fit", detail=detail)
         try:
             steps, values, seconds = fit_and_measure(trial, self.arrays, self.orders[trial.subset_seed])
             measured, note = Measured(trial, steps, "done", values, seconds), ""

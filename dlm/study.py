@@ -97,6 +97,11 @@ class Cohort:
         return self.trials[0]
 
     @property
+    def num_updates(self) -> int:
+        """Updates of all its trials, at most."""
+        return sum(trial.num_steps for trial in self.trials)
+
+    @property
     def cohort_id(self) -> str:
         """Hash of the static fields alone, so that it stays when sizes or seeds are added."""
         return digest(static_fields(self.first))

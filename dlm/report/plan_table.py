@@ -17,10 +17,10 @@ def print_plan(plan: Plan, console: Console, *, title: str = "") -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE, title=title or None, title_justify="left")
-    table.add_column("part")
+    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", padding=(0, 1), pad_edge=False)
+    table.add_column("part", no_wrap=True)
     for name in ("trials", "programs", "updates", "FLOPs", "memory", "compile", "work"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for part in plan.parts:
         table.add_row(
             part.name,

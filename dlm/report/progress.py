@@ -19,7 +19,8 @@ class Progress:
     """Shows progress on standard error, so that standard output holds the answer alone.
 
     On a terminal it is one bar. Elsewhere it is one line an interval, the first at the first report and the
-    last at the end. `clock` gives seconds; it must not go backwards.
+    last at the end. `clock` gives seconds; it must not go backwards. Where updates differ in cost, `total_work` is
+    that of all of them (in FLOPs, say): percent and time left then go by the work reported.
     """
 
     def __init__(
@@ -28,15 +29,18 @@ class Progress:
         console: Console | None = None,
         interval_seconds: float = 10.0,
         *,
+        total_work: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         from rich.console import Console
 
         self._console = console or Console(stderr=True)
         self._total = total_updates
+        self._total_work = total_work or float(total_updates)
+        self._work_done = 0.0
         self._interval = interval_seconds
         self._clock = clock
-        self._updates, self._examples = Speed(), Speed()
+        self._work, self._examples = Speed(), Speed()
         self._bar: rich.progress.Progress | None = None
         self._printed_at: float | None = None
         self._unprinted = ""
@@ -44,7 +48,7 @@ class Progress:
     def __enter__(self) -> Progress:
         if _draws_bars(self._console):
             self._bar = _make_bar(self._console, self._clock)
-            self._bar.add_task("starting", total=max(self._total, 1), percent="", detail="")
+            self._bar.add_task("starting", total=max(self._total_work, 1.0), percent="", detail="")
             self._bar.start()
         return self
 
@@ -58,23 +62,32 @@ class Progress:
             self._print(self._unprinted)
             self._unprinted = ""
 
-    def update(self, updates_done: int, *, phase: str, detail: str = "", examples_done: int | None = None) -> None:
+    def update(
+        self,
+        updates_done: int,
+        *,
+        phase: str,
+        detail: str = "",
+        examples_done: int | None = None,
+        work_done: float | None = None,
+    ) -> None:
         """Reports that `updates_done` updates are done in all, also by earlier runs, and what comes now.
 
         Call it also when a phase without updates begins and when it ends (compilation, evaluation): that
         names the phase, and keeps a long one out of the speed.
         """
         now = self._clock()
-        moved = self._updates.report(updates_done, now, phase)
+        self._work_done = updates_done if work_done is None else work_done
+        moved = self._work.report(self._work_done, now, phase)
         if examples_done is not None:
             self._examples.report(examples_done, now, phase)
         # While nothing moves, a speed of before would mislead.
         facts = self._facts(updates_done, moved and examples_done is not None, detail)
-        percent = f"{self._percent(updates_done)} %" if self._total > 0 else ""
+        percent = f"{self._percent()} %" if self._total > 0 else ""
         if self._bar is not None:
             self._bar.update(
                 self._bar.task_ids[0],
-                completed=updates_done if self._total > 0 else 1,
+                completed=self._work_done if self._total > 0 else 1,
                 description=phase,
                 percent=percent,
                 detail=" · ".join(facts),
@@ -89,9 +102,9 @@ class Progress:
         """Prints a line of its own: above the bar on a terminal, at once in a log."""
         self._print(text)
 
-    def _percent(self, updates_done: int) -> int:
+    def _percent(self) -> int:
         # Rounded down: 100 % means done.
-        return min(100, 100 * updates_done // self._total)
+        return min(100, int(100 * self._work_done / self._total_work))
 
     def _counts(self, updates_done: int) -> str:
         return f"{updates_done:,} of {self._total:,} updates"
@@ -100,9 +113,9 @@ class Progress:
         facts = []
         if shows_speed and self._examples.value:
             facts.append(f"{_speed_text(self._examples.value)} examples/s")
-        left = self._total - updates_done
-        if left > 0 and self._updates.value:
-            facts.append(f"about {duration(left / self._updates.value)} left")
+        left = self._total_work - self._work_done
+        if left > 0 and updates_done < self._total and self._work.value:
+            facts.append(f"about {duration(left / self._work.value)} left")
         return [*facts, detail] if detail else facts
 
     def _print(self, text: str) -> None:

@@ -89,6 +89,17 @@ def device_data(arrays: Arrays, orders: Sequence[np.ndarray], devices: Sequence[
     return replicated(data, devices or jax.local_devices())
 
 
+def update_flops(trial: Trial, arrays: Arrays, data: Data) -> float:
+    """Floating-point operations of one update of one member, by XLA's count; nothing is compiled."""
+    spec = spec_of(trial, arrays)
+    one = _one_of(_members([trial], [trial.subset_seed]))
+    state = jax.eval_shape(functools.partial(member.init, spec), one)
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), data)
+    lowered = jax.jit(functools.partial(member.update, spec)).lower(one, state, shapes)
+    cost: dict[str, float] = lowered.cost_analysis() or {}
+    return float(cost.get("flops", 0.0))
+
+
 class CohortRun:
     """One cohort on its way: which member stands in which row, their states, and the programs."""
 
@@ -109,14 +120,6 @@ class CohortRun:
         nobody = self.population.shard(np.zeros(len(self.rows), bool))
         self.population.compile("advance", self.states, self.members, self.data, self.population.steps(0))
         self.population.compile("evaluate", self.states, nobody, nobody, self.data)
-
-    def update_flops(self) -> float:
-        """Floating-point operations of one update of one member, by XLA's count."""
-        one, state = _one_of((self.members, self.states))
-        data = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), self.data)
-        update = functools.partial(member.update, self.population.spec)
-        cost: dict[str, float] = jax.jit(update).lower(one, state, data).cost_analysis() or {}
-        return float(cost.get("flops", 0.0))
 
     def seat(self, trials: Sequence[Trial]) -> None:
         """Give every trial a row, so that devices share the updates evenly."""
@@ -181,16 +184,21 @@ class CohortRun:
         open_rows = np.array([trial is not None and trial.trial_id not in told for trial in self.rows])
         at_eval = (steps % spec.eval_every == 0) & (steps > 0) if spec.eval_every else np.zeros(len(steps), bool)
         healthy = open_rows & ~np.asarray(self.states.diverged)
-        validated = healthy & (at_eval | self.finished())
-        values = []
-        if validated.any():
-            self.states, measures = self.population.evaluate(self.states, validated, validated, self.data)
-            values = [_flat(measures, row) for row in range(len(self.rows))]
+        tested = healthy & self.finished()
+        values = self._evaluated(tested | (healthy & at_eval), tested)
+        stopped = healthy & self.finished() & ~tested  # early, by what validation just said
+        for row, more in self._evaluated(np.zeros_like(stopped), stopped).items():
+            values[row] |= more
         ended = self.finished() & open_rows
-        return [
-            self._told(int(row), values[row] if validated[row] else {}, bool(ended[row]))
-            for row in np.flatnonzero(validated | ended)
-        ]
+        return [self._told(row, values.get(row, {}), bool(ended[row])) for row in sorted({*values, *_where(ended)})]
+
+    def _evaluated(self, on_validation: np.ndarray, on_test: np.ndarray) -> dict[int, dict[tuple[str, str], float]]:
+        """Measures by row, then by (split, measure), of the rows marked; bool [M] each."""
+        rows = _where(on_validation | on_test)
+        if not rows:
+            return {}
+        self.states, measures = self.population.evaluate(self.states, on_validation, on_test, self.data)
+        return {row: _flat(measures, row) for row in rows}
 
     def _told(self, row: int, values: dict[tuple[str, str], float], ended: bool) -> Measured:
         trial = self.rows[row]
@@ -198,8 +206,6 @@ class CohortRun:
         status = "running"
         if ended:
             status = "diverged" if self.states.diverged[row] else "done"
-        if status == "running":
-            values = {key: value for key, value in values.items() if key[0] == "validation"}
         values = {("train", "loss"): float(self.states.loss[row]), **values}
         return Measured(trial, int(self.states.step[row]), status, values, self.seconds[trial.trial_id])
 
@@ -242,6 +248,8 @@ def train(
                 told.add(measured.trial.trial_id)
             yield measured
         if len(told) == len(run.cohort.trials):
+            if checkpoints:
+                run.save(checkpoints, since_save)
             return
         run.shrink(told)
         code = stop()
@@ -278,6 +286,10 @@ def _members(rows: Sequence[Trial | None], subset_seeds: Sequence[int]) -> Membe
         dropout=column(lambda trial: trial.learner.hyper.dropout, np.float32),
         label_smoothing=column(lambda trial: trial.learner.hyper.label_smoothing, np.float32),
     )
+
+
+def _where(marked: np.ndarray) -> list[int]:
+    return [int(row) for row in np.flatnonzero(marked)]
 
 
 def _flat(measures: dict[str, dict[str, np.ndarray]], row: int) -> dict[tuple[str, str], float]:
