@@ -19,7 +19,6 @@ from dlm import experiment, overrides
 from dlm.errors import Interrupted, UsageError
 from dlm.preemption import EXIT_INTERRUPTED
 from dlm.study import Study, trials
-from dlm.workdir import STUDY
 
 _EXPERIMENT = flags.DEFINE_string("experiment", "", "Name of an experiment (see --list), or a path to a .py file.")
 _MODE = flags.DEFINE_enum(
@@ -76,7 +75,10 @@ def _act() -> int:
     if _MODE.value == "report" and not _EXPERIMENT.value:
         if not _WORKDIR.value:
             raise UsageError("--mode=report needs --workdir or --experiment")
-        return _report_workdir(_local(_WORKDIR.value))
+        from dlm.report.write import declared, report
+
+        report(_local(_WORKDIR.value), _console(), **declared(_local(_WORKDIR.value)))
+        return 0
     study, question = _study()
     workdir = _local(_WORKDIR.value or f"runs/{study.name}")
     if _MODE.value == "run":
@@ -131,21 +133,6 @@ def _report(study: Study, workdir: Path, question: str) -> int:
         question=question,
         trial_ids={trial.trial_id for trial in trials(study)},
     )
-    return 0
-
-
-def _report_workdir(workdir: Path) -> int:
-    from dlm.report.write import described, report
-
-    try:
-        about: dict[str, Any] = described(workdir)
-        question, study = about["question"], about["study"]
-        told = {"targets": study["targets"], "level": study["level"], "title": study["name"]}
-    except UsageError:
-        raise
-    except (ValueError, KeyError, TypeError):
-        raise UsageError(f"{workdir / STUDY} is not a study's description; give --experiment too") from None
-    report(workdir, _console(), question=question, **told)
     return 0
 
 

@@ -10,6 +10,7 @@ import pytest
 from absl import flags
 
 from dlm import Interrupted, experiment, workdir
+from dlm.baselines import LogisticRegression
 from dlm.records import FILE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -265,10 +266,15 @@ def test_a_mistake_of_the_program_itself_is_not_passed_off_as_the_users(launch, 
         launch(DIGITS)
 
 
-@pytest.mark.parametrize(("c", "code", "told"), [("1", 0, "2 cells trained now"), ("-1", 1, "2 cells failed")])
-def test_a_run_tells_its_end_by_code_and_words(launch, tmp_path, c, code, told):
+@pytest.mark.parametrize(("fault", "code", "told"), [("", 0, "2 cells trained now"), ("no luck", 1, "2 cells failed")])
+def test_a_run_tells_its_end_by_code_and_words(launch, tmp_path, monkeypatch, fault, code, told):
+    def fit(*_):
+        raise RuntimeError(fault)
+
+    if fault:
+        monkeypatch.setattr(LogisticRegression, "fit", fit)
     arguments = [DIGITS, "--learners=logreg", "--sizes=20", "--seeds=2", f"--workdir={tmp_path / 'w'}"]
-    ended, out, _ = launch(*arguments, f"--set=learners.logreg.c={c}")
+    ended, out, _ = launch(*arguments)
     assert ended == code
     assert told in out
     assert {"records.jsonl", "records.csv", "study.json"} <= {path.name for path in (tmp_path / "w").iterdir()}

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,6 +17,7 @@ from dlm.errors import UsageError
 from dlm.report.figures import learning_curve
 from dlm.report.tables import to_json
 from dlm.report.terminal import print_answer
+from dlm.workdir import STUDY
 
 FORECAST = "forecast.json"
 
@@ -48,12 +50,21 @@ def report(
     return told
 
 
-def described(workdir: Path) -> dict[str, object]:
-    """What study.json says of a workdir. UsageError if there is none."""
-    path = workdir / "study.json"
+def declared(workdir: Path) -> dict[str, Any]:
+    """What study.json says that a report of the workdir needs: question, targets, level, title.
+
+    UsageError if there is no study there, or none that can be read.
+    """
+    path = workdir / STUDY
     if not path.is_file():
         raise UsageError(f"--workdir={workdir} holds no study; run one there first, with --mode=run")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        study = about["study"]
+        told = {"question": about["question"], "targets": study["targets"], "level": study["level"]}
+        return {**told, "title": study["name"]}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UsageError(f"{path} is not a study's description; give --experiment too") from None
 
 
 def default_targets(measured: Sequence[Curve]) -> tuple[float, ...]:
