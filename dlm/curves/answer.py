@@ -20,6 +20,7 @@ __all__ = ["Answer", "Curve", "LearnerAnswer", "Need", "Overtake", "Prediction",
 Array = NDArray[np.float64]
 
 FIGURE_REACH = 10.0
+FEW_MISTAKES = 25  # below, chance alone moves an error by more than a fifth of it (one standard error)
 _FIGURE_SIZES = 60
 
 
@@ -93,7 +94,24 @@ def _learner_answer(
     reach = FIGURE_REACH if carries else 1.0
     grid = np.unique(np.rint(np.geomspace(curve.sizes[0], largest * reach, _FIGURE_SIZES)))
     predictions = _predictions(forecast, np.array(multiples) * largest, level) if carries and len(multiples) else ()
+    note = note or _scarce_test(curve)
     return LearnerAnswer(curve, forecast.law, _predictions(forecast, grid, level), predictions, needs, note)
+
+
+def _scarce_test(curve: Curve) -> str:
+    """A warning where the test split is so small that another one would have given another error.
+
+    Every seed is measured on the same test examples, so no spread and no interval shows this noise (binomial).
+    """
+    error = float(np.median(curve.errors[-1]))
+    wrong = error * curve.num_test
+    if curve.bound != (0.0, 1.0) or not curve.num_test or wrong >= FEW_MISTAKES:
+        return ""
+    spread = math.sqrt(max(error, 1 / curve.num_test) / curve.num_test)
+    return (
+        f"the error at {curve.sizes[-1]:,} examples is about {wrong:.0f} mistakes in {curve.num_test:,} test examples; "
+        f"another test split may differ by ±{2 * spread:.1%}, which the intervals do not hold"
+    )
 
 
 def _predictions(forecast: Forecast, sizes: Array, level: float) -> tuple[Prediction, ...]:

@@ -52,7 +52,8 @@ class Need:
 
 @dataclasses.dataclass(frozen=True)
 class LearnerAnswer:
-    """Everything said about one learner. `law` is readable; `note` says why an extrapolation is refused."""
+    """Everything said about one learner. `law` is readable; `note` says why an extrapolation is refused, or what to
+    know before trusting it."""
 
     curve: Curve
     law: str

@@ -136,3 +136,12 @@ def test_overtakes_are_pairs_and_order_does_not_matter():
 def test_errors(asked, message):
     with pytest.raises(ValueError, match=message):
         answer([curve("a")], **asked)
+
+
+def test_a_test_split_too_small_for_its_errors_is_said() -> None:
+    sizes = (32, 64, 128, 256, 512)
+    errors = tuple((0.6 / size**0.5,) * 4 for size in sizes)
+    few, many = (answer([Curve("a", sizes, errors, num_test=count)]).learners[0] for count in (360, 100_000))
+    assert "10 mistakes in 360 test examples" in few.note
+    assert few.predictions
+    assert many.note == ""
