@@ -42,3 +42,5 @@ class Watch:
         # Ctrl-C stays: whoever pressed it does not want the run started again.
         self._interrupted |= number == signal.SIGINT
         self._code = EXIT_INTERRUPTED if self._interrupted else EXIT_PREEMPTED
+        how = "; Ctrl-C again stops at once, without" if self._interrupted else ""
+        os.write(2, f"\ndlm: saving what is done, then stopping{how}\n".encode())  # print is not safe in a handler
