@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
@@ -45,11 +46,8 @@ def answer(
                 raise ValueError(f"{name}={value} is not a {'non-negative' if rule == 0 else 'positive'} number")
     clean = [only_finite(curve) for curve in curves]
     told = [_try_forecast(curve, multiples, level, seed) for curve in clean]
-    learners = tuple(
-        _learner_answer(curve, forecast, note, targets, multiples, level)
-        for curve, (forecast, note) in zip(clean, told)
-    )
-    readable = [(curve, forecast) for curve, (forecast, _) in zip(clean, told) if _is_readable(curve)]
+    learners = tuple(_learner_answer(curve, one, targets, level) for curve, one in zip(clean, told))
+    readable = [(curve, one.forecast) for curve, one in zip(clean, told) if _is_readable(curve)]
     overtakes = tuple(
         overtake_with(a, b, forecast_a, forecast_b, level, seed)
         for (a, forecast_a), (b, forecast_b) in itertools.combinations(readable, 2)
@@ -65,37 +63,46 @@ def _is_readable(curve: Curve) -> bool:
     return True
 
 
-def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int) -> tuple[Forecast | None, str]:
-    """The forecast at `multiples`, or None, and a note when there is none or it is not carried."""
-    num = len(set(curve.sizes))
-    if num < MIN_SIZES:
-        return None, f"{num} sizes cannot carry a law: measure at least {MIN_SIZES}"
-    places = np.array([*multiples, 1.0]) * max(curve.sizes)
+@dataclasses.dataclass(frozen=True)
+class _Told:
+    """A forecast as far as the points carry one (`multiples` of the largest size), and a note on what they do not."""
+
+    forecast: Forecast | None
+    multiples: tuple[float, ...] = ()
+    carries: bool = False
+    note: str = ""
+
+
+def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int) -> _Told:
+    sizes = np.unique(np.array(curve.sizes, dtype=float))
+    if len(sizes) < MIN_SIZES:
+        return _Told(None, note=f"{len(sizes)} sizes cannot carry a law: measure at least {MIN_SIZES}")
+    carried = tuple(multiple for multiple in multiples if multiple <= carried_reach(sizes))
     try:
-        forecast = curve_forecast(curve, places, level, seed)
+        forecast = curve_forecast(curve, np.array([*carried, 1.0]) * sizes[-1], level, seed)
     except ValueError as error:
-        return None, str(error)
-    return forecast, forecast.diagnostics["reason"]
+        return _Told(None, note=str(error))
+    reason = forecast.diagnostics["reason"]
+    if reason:
+        return _Told(forecast, note=reason)
+    if len(carried) < len(multiples):
+        span, most = sizes[-1] / sizes[0], max(multiples)
+        note = f"{len(sizes)} sizes over a span of {span:.3g}x cannot carry a {most:.3g}x extrapolation: add sizes"
+        return _Told(forecast, carried, True, note)
+    return _Told(forecast, carried, True, _scarce_test(curve))
 
 
-def _learner_answer(
-    curve: Curve,
-    forecast: Forecast | None,
-    note: str,
-    targets: Sequence[float],
-    multiples: Sequence[float],
-    level: float,
-) -> LearnerAnswer:
-    carries = forecast is not None and not note
-    needs = tuple(_need(curve, forecast if carries else None, target, level) for target in targets)
-    if forecast is None or not curve.sizes:
-        return LearnerAnswer(curve, "", (), (), needs, note)
+def _learner_answer(curve: Curve, told: _Told, targets: Sequence[float], level: float) -> LearnerAnswer:
+    forecast = told.forecast
+    needs = tuple(_need(curve, forecast if told.carries else None, target, level) for target in targets)
+    if forecast is None:
+        return LearnerAnswer(curve, "", (), (), needs, told.note)
     largest = float(curve.sizes[-1])
-    reach = FIGURE_REACH if carries else 1.0
+    reach = max((min(multiple, FIGURE_REACH) for multiple in told.multiples), default=1.0)
     grid = np.unique(np.rint(np.geomspace(curve.sizes[0], largest * reach, _FIGURE_SIZES)))
-    predictions = _predictions(forecast, np.array(multiples) * largest, level) if carries and len(multiples) else ()
-    note = note or _scarce_test(curve)
-    return LearnerAnswer(curve, forecast.law, _predictions(forecast, grid, level), predictions, needs, note)
+    ahead = np.array(told.multiples) * largest
+    predictions = _predictions(forecast, ahead, level) if told.multiples else ()
+    return LearnerAnswer(curve, forecast.law, _predictions(forecast, grid, level), predictions, needs, told.note)
 
 
 def _scarce_test(curve: Curve) -> str:
