@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from dlm import experiment, overrides
 from dlm.errors import Interrupted, UsageError
@@ -59,6 +59,8 @@ def main(argv: list[str]) -> int:
         if _HELP.value:
             print(f"{__doc__}\n{flags.FLAGS.main_module_help()}")
             return 0
+        if not _DEBUG.value:
+            logging.set_verbosity(logging.ERROR)  # libraries' advice, such as which decoder is faster
         return _list() if _LIST.value else _act()
     except (UsageError, flags.Error) as error:
         return _refuse(error)
