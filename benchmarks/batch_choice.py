@@ -1,0 +1,86 @@
+"""What choosing a batch costs: an MLP's update with its keyed permutation, and with rows that are given.
+
+    python -m benchmarks.batch_choice
+
+A pool of 2^22 examples of 32 features; the two take turns, medians of rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from typing import Any
+from unittest import mock
+
+from dlm.train import devices
+
+devices.configure()
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+
+from dlm.data.arrays import Split  # noqa: E402
+from dlm.learner import Optimizer  # noqa: E402
+from dlm.models import MLP, build  # noqa: E402
+from dlm.tasks import Classification  # noqa: E402
+from dlm.train import member  # noqa: E402
+from dlm.train.evaluate import batches  # noqa: E402
+from dlm.train.member import Data, Member, Spec  # noqa: E402
+from dlm.train.population import Population, replicated  # noqa: E402
+
+POOL, FEATURES, MEMBERS, STEPS = 2**22, 32, 8, 1000
+
+
+def given(step: Any, batch_size: int, size: Any, seed: Any, xp: Any) -> Any:
+    """Rows without a permutation: as scattered over the pool, by one multiplication."""
+    return (step * np.uint32(2654435761) + jnp.arange(batch_size, dtype=jnp.uint32) * np.uint32(65521)) % size
+
+
+def setting() -> tuple[Spec, Member, Data]:
+    """MLPs on a random pool, whose order is the rows' own."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(POOL, FEATURES)).astype(np.float32)
+    y = rng.integers(0, 10, POOL).astype(np.int32)
+    few = batches(Split(x[:64], y[:64]))
+    data = replicated(Data(x, y, np.arange(POOL, dtype=np.int32)[None], few, few), jax.devices())
+    spec = Spec(build(MLP((128, 128)), 10), Classification(), Optimizer(), (FEATURES,), 1.0, 0.0, 64, False, 0, 0)
+    ones = np.ones(MEMBERS)
+    numbers = (np.arange(MEMBERS), 0 * ones, POOL * ones, 2**30 * ones, 1e-3 * ones, 0 * ones, 0 * ones, 0 * ones)
+    kinds = (np.uint32, np.int32, np.uint32, np.int32, *[np.float32] * 4)
+    return spec, Member(*(column.astype(kind) for column, kind in zip(numbers, kinds))), data
+
+
+def timed(rounds: int) -> dict[str, list[float]]:
+    """Seconds of a member's update in each round, by who chooses the batch."""
+    spec, numbers, data = setting()
+    contenders: dict[str, tuple[Population, Member]] = {}
+    states = {}
+    for name, choice in (("permutation", member.batch_rows), ("given", given)):
+        runs = Population(spec, "exact", jax.devices())
+        contenders[name] = runs, runs.shard(numbers)
+        with mock.patch.object(member, "batch_rows", choice):  # traced here, at the first use
+            states[name] = runs.advance(contenders[name][1], runs.init(contenders[name][1]), data, 2)
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, (runs, members) in contenders.items():
+            start = time.perf_counter()
+            states[name] = jax.block_until_ready(runs.advance(members, states[name], data, STEPS))
+            seconds[name].append((time.perf_counter() - start) / STEPS / MEMBERS)
+    return seconds
+
+
+def main() -> None:
+    """Time both and print the share."""
+    parser = argparse.ArgumentParser(description="What choosing a batch costs.")
+    parser.add_argument("--rounds", type=int, default=9)
+    seconds = timed(parser.parse_args().rounds)
+    share = statistics.median(1 - given / ours for given, ours in zip(seconds["given"], seconds["permutation"]))
+    for name, times in seconds.items():
+        print(f"{name}: {1e6 * statistics.median(times):.1f} microseconds a member-update")
+    print(f"choosing the batch is {share:.1%} of an update")
+
+
+if __name__ == "__main__":
+    main()
