@@ -17,7 +17,7 @@ from dlm.errors import UsageError
 from dlm.report.figures import learning_curve
 from dlm.report.tables import to_json
 from dlm.report.terminal import print_answer
-from dlm.workdir import STUDY
+from dlm.workdir import STUDY, write_atomically
 
 FORECAST = "forecast.json"
 
@@ -43,7 +43,7 @@ def report(
     folder = workdir / "figures"
     folder.mkdir(exist_ok=True)
     figures = learning_curve(told, folder / "learning_curve", title=title)
-    (workdir / FORECAST).write_text(to_json(told), encoding="utf-8")
+    write_atomically(workdir / FORECAST, to_json(told))
     print_answer(told, console, title=title, question=question)
     written = [*figures, workdir / FORECAST]
     console.print("\nWritten: " + ", ".join(str(path) for path in written), soft_wrap=True, highlight=False)
