@@ -98,10 +98,6 @@ class Progress:
             self._print(self._unprinted)
             self._printed_at, self._unprinted = now, ""
 
-    def message(self, text: str) -> None:
-        """Prints a line of its own: above the bar on a terminal, at once in a log."""
-        self._print(text)
-
     def _percent(self) -> int:
         # Rounded down: 100 % means done.
         return min(100, int(100 * self._work_done / self._total_work))

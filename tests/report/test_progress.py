@@ -45,8 +45,7 @@ def test_never_a_bar_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.StringIO()
     with Progress(10, Console(file=file), clock=Clock()) as progress:
         progress.update(1, phase="train")
-        progress.message("saved [x] at step 1")
-    assert file.getvalue() == "train 10 % · 1 of 10 updates\nsaved [x] at step 1\n"
+    assert file.getvalue() == "train 10 % · 1 of 10 updates\n"
 
 
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,13 +56,11 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         progress.update(0, phase="train", detail="[mlp]")
         clock.now = 5.0
         progress.update(5, phase="train", detail="[mlp]", examples_done=1)
-        progress.message("a message")
     text = file.getvalue()
     assert "\x1b[?25l" in text
     assert "train" in text
     assert "50 %" in text
     assert "[mlp]" in text
-    assert "a message" in text
     assert "about 5 s left" in text
 
 
