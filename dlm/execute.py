@@ -7,6 +7,9 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from dlm import records, workdir
 from dlm.baselines.runner import fit_and_measure
@@ -69,6 +72,11 @@ def load(study: Study, data_dir: Path | None = None) -> Arrays:
     return arrays
 
 
+def subset_orders(study: Study, arrays: Arrays) -> dict[int, np.ndarray]:
+    """The order of the pool, int [N], for each subset seed of a study."""
+    return {seed: arrays.order(seed) for seed in sorted({trial.subset_seed for trial in trials(study)})}
+
+
 def remaining(study: Study, done: Sequence[Record]) -> Work:
     """What the records do not hold yet. A failed cell is tried again; a diverged one would only diverge again."""
     finished = records.finished(done)
@@ -112,7 +120,7 @@ class Session:
     ) -> None:
         self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
         self.watch, self.save_seconds = watch, save_seconds
-        self.orders = {seed: arrays.order(seed) for seed in sorted({trial.subset_seed for trial in trials(study)})}
+        self.orders = subset_orders(study, arrays)
         self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
         self.updates, self.operations = 0, 0.0
 
@@ -168,36 +176,42 @@ class Session:
         last = ("test", "error")
         if measured.status != "running":
             values[last] = values.pop(last, None)
-        return [self._record(measured, split, metric, value, note) for (split, metric), value in values.items()]
-
-    def _record(self, measured: Measured, split: str, metric: str, value: float | None, note: str) -> Record:
         trial = measured.trial
         deep = isinstance(trial.learner, Learner)
-        counts = {"train": trial.budget.batch_size if deep else trial.train_size}
-        digests = self.arrays.digests[self.orders[trial.subset_seed]]
-        return Record(
-            study=self.study.name,
-            trial_id=trial.trial_id,
-            learner=trial.name,
-            train_size=trial.train_size,
-            subset_seed=trial.subset_seed,
-            init_seed=trial.init_seed,
-            hyper=json.dumps(canonical(trial.learner), sort_keys=True),
-            step=measured.step,
-            split=split,
-            metric=metric,
-            value=value,
-            unit=trial.task.unit if metric == "error" else trial.task.loss_unit,
-            num_examples=counts[split] if split in counts else len(getattr(self.arrays, split)),
-            status=measured.status,
-            subset_hash=subset_hash(digests, trial.train_size),
-            data=f"{self.arrays.name}@{self.arrays.fingerprint}",
-            packing=self.packing if deep else "none",
-            seconds=round(measured.seconds, 6),
-            device=devices.describe() if deep else "host",
-            versions=self.versions,
-            note=note,
-        )
+        seen = {"train": trial.budget.batch_size if deep else trial.train_size}
+        seen |= {split: len(getattr(self.arrays, split)) for split in ("validation", "test")}
+        units = {"error": trial.task.unit, "loss": trial.task.loss_unit}
+        origin = self._origin(measured, note)
+        return [
+            Record(
+                **origin, split=split, metric=metric, value=value, unit=units.get(metric, ""), num_examples=seen[split]
+            )
+            for (split, metric), value in values.items()
+        ]
+
+    def _origin(self, measured: Measured, note: str) -> dict[str, Any]:
+        """What all rows of one measurement share."""
+        trial = measured.trial
+        deep = isinstance(trial.learner, Learner)
+        digests = self.arrays.digests[self.orders[trial.subset_seed][: trial.train_size]]
+        return {
+            "study": self.study.name,
+            "trial_id": trial.trial_id,
+            "learner": trial.name,
+            "train_size": trial.train_size,
+            "subset_seed": trial.subset_seed,
+            "init_seed": trial.init_seed,
+            "hyper": json.dumps(canonical(trial.learner), sort_keys=True),
+            "step": measured.step,
+            "status": measured.status,
+            "subset_hash": subset_hash(digests, trial.train_size),
+            "data": f"{self.arrays.name}@{self.arrays.fingerprint}",
+            "packing": self.packing if deep else "none",
+            "seconds": round(measured.seconds, 6),
+            "device": devices.describe() if deep else "host",
+            "versions": self.versions,
+            "note": note,
+        }
 
 
 def _outcome(study: Study, work: Work, now: Sequence[Record]) -> Outcome:

@@ -15,7 +15,7 @@ from dlm import records
 from dlm.baselines.runner import fit_and_measure
 from dlm.curves.answer import Curve, answer
 from dlm.data.arrays import Arrays
-from dlm.execute import load, remaining
+from dlm.execute import load, remaining, subset_orders
 from dlm.report.figures import learning_curve
 from dlm.study import Cohort, Study, Trial, trials
 from dlm.train import devices
@@ -65,8 +65,8 @@ def plan(study: Study, workdir: Path, *, data_dir: Path | None = None, packing: 
     devices.configure()
     arrays = load(study, data_dir)
     work = remaining(study, records.rows(workdir))
-    seeds = sorted({trial.subset_seed for trial in trials(study)})
-    orders = {seed: arrays.order(seed) for seed in seeds}
+    orders = subset_orders(study, arrays)
+    seeds = list(orders)
     data = device_data(arrays, list(orders.values()))
     start_seconds = time.time() - psutil.Process().create_time()
     parts = [_cohort_cost(cohort, arrays, data, seeds, devices.packing(packing)) for cohort in work.cohorts]

@@ -9,6 +9,7 @@ import dataclasses
 import math
 import operator
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from dlm.axes import Axes
@@ -80,7 +81,7 @@ class Trial:
         """Updates at most (early stopping may end sooner)."""
         return self.budget.num_steps(self.train_size)
 
-    @property
+    @cached_property
     def trial_id(self) -> str:
         """Hash of the canonical trial: a changed field is another trial."""
         return digest(self)
@@ -94,6 +95,7 @@ class Cohort:
 
     @property
     def first(self) -> Trial:
+        """A trial to read the static fields from."""
         return self.trials[0]
 
     @property
@@ -101,7 +103,7 @@ class Cohort:
         """Updates of all its trials, at most."""
         return sum(trial.num_steps for trial in self.trials)
 
-    @property
+    @cached_property
     def cohort_id(self) -> str:
         """Hash of the static fields alone, so that it stays when sizes or seeds are added."""
         return digest(static_fields(self.first))

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 Array = Any  # numpy.ndarray or jax.Array, uint32 throughout
-MAX_SIZE = 2**31
 NUM_ROUNDS = 8  # 6 leave a bias of 2 % in the pairs of ten examples, 8 none that 300,000 permutations show
 
 

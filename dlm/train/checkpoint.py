@@ -25,8 +25,8 @@ class Saved:
 class Checkpoints:
     """The checkpoints under one folder; the newest two are kept.
 
-    A checkpoint's step counts this cohort's saves' updates and only grows; rows are told by trial id, so that members
-    may join and leave between two runs.
+    A checkpoint is numbered by the updates that the cohort's members had applied in all, so numbers only grow. Rows go
+    by trial id, so that members may join and leave between two runs.
     """
 
     def __init__(self, folder: Path):

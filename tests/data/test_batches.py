@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlm.data.batches import MAX_SIZE, _ceil_sqrt, batch_rows, epoch_key, permute
+from dlm.data.batches import _ceil_sqrt, batch_rows, epoch_key, permute
 
 EDGES = sorted({n for side in (1, 2, 3, 4, 10, 63, 64, 255, 256) for n in range(side**2 - 1, side**2 + 2) if n})
+MAX_SIZE = 2**31
 WORD = st.integers(0, 2**32 - 1).map(np.uint32)
 jitted = jax.jit(lambda index, size, key: permute(index, size, key, jnp))
 jitted_rows = jax.jit(lambda step, size, seed: batch_rows(step, 64, size, seed, jnp))
