@@ -17,6 +17,7 @@ from absl import flags, logging
 
 from dlm import experiment, overrides
 from dlm.errors import Interrupted, UsageError
+from dlm.learner import PRECISIONS
 from dlm.preemption import EXIT_INTERRUPTED
 from dlm.study import Study, trials
 
@@ -34,6 +35,9 @@ _SET = flags.DEFINE_multi_string("set", [], "path=value, changes a field of the 
 _SIZES = flags.DEFINE_string("sizes", "", "Training-set sizes instead of the study's, such as 100,1000.")
 _SEEDS = flags.DEFINE_string("seeds", "", "A number of seeds, or the seeds themselves, such as 0,1,2.")
 _LEARNERS = flags.DEFINE_list("learners", [], "Only these learners of the study.")
+_PRECISION = flags.DEFINE_enum(
+    "precision", None, PRECISIONS, "What models are computed in, instead of the study's; parameters stay float32."
+)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of prepared TFDS data; TFDS_DATA_DIR by default.")
 _PACKING = flags.DEFINE_enum(
     "packing",
@@ -153,6 +157,8 @@ def _study() -> tuple[Study, str]:
         changes["seeds"] = overrides.parse(_SEEDS.value, int | tuple[int, ...], "--seeds")
     if _LEARNERS.value:
         changes["learners"] = overrides.pick(study.learners, _LEARNERS.value, "--learners")
+    if _PRECISION.value:
+        changes["precision"] = _PRECISION.value
     return dataclasses.replace(study, **changes), experiment.question(experiment.find(_EXPERIMENT.value))
 
 

@@ -82,7 +82,7 @@ def torch_twin(workload: Workload, params: Any) -> Any:
         for index, (narrow, wide) in enumerate(itertools.pairwise(widths)):
             layers += [_linear(params[f"Dense_{index}"], narrow, wide), torch.nn.ReLU()]
         return torch.nn.Sequential(*layers[:-1])
-    first, second = (params[f"Conv_{index}"]["Dense_0"] for index in range(2))
+    first, second = (params[f"Conv_{index}"] for index in range(2))
     side = workload.input_shape[0] // 4
     return torch.nn.Sequential(
         *(_convolution(first, 1, 32), torch.nn.ReLU(), torch.nn.AvgPool2d(2)),

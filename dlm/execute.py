@@ -207,6 +207,7 @@ class Session:
             "subset_hash": subset_hash(digests, trial.train_size),
             "data": f"{self.arrays.name}@{self.arrays.fingerprint}",
             "packing": self.packing if deep else "none",
+            "precision": trial.precision if deep else "none",
             "seconds": round(measured.seconds, 6),
             "device": devices.describe() if deep else "host",
             "versions": self.versions,

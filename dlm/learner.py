@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dlm.declared import check_fields
 from dlm.errors import UsageError, choose
+
+Precision = Literal["float32", "bfloat16"]  # that a model is computed in; parameters and measures are float32 always
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 @dataclasses.dataclass(frozen=True)

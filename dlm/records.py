@@ -21,7 +21,7 @@ class Record:
     `step` is the number of updates applied; `split` train, validation or test; `metric` error, loss, …;
     `value` is None where there is no number (diverged, failed: `note` says why). `num_examples` stand behind
     the value; `seconds` are training seconds of the trial up to `step`. `hyper` is the learner's config as
-    JSON text, for who sweeps one.
+    JSON text, for who sweeps one. `packing` and `precision` are "none" for a classical learner.
     """
 
     study: str
@@ -41,6 +41,7 @@ class Record:
     subset_hash: str
     data: str
     packing: str
+    precision: str
     seconds: float
     device: str
     versions: str
@@ -142,6 +143,8 @@ def _parse(line: bytes) -> Record | None:
     """The record of a line; None for one that a crash cut short, or that something else wrote."""
     try:
         fields = json.loads(line.decode("utf-8"))
+        # Rows from before there was a choice say nothing: gradient-trained learners were computed in float32.
+        fields.setdefault("precision", "none" if fields.get("packing") == "none" else "float32")
         return Record(**{name: _typed(value, _KINDS[name]) for name, value in fields.items()})
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None

@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Any
 
 from dlm.axes import Axes
-from dlm.config import FrozenDict, digest, has, replaced
+from dlm.config import FrozenDict, canonical, digest, has, replaced
 from dlm.declared import check_frozen
-from dlm.errors import UsageError
-from dlm.learner import Budget, Hyper, Learner
+from dlm.errors import UsageError, choose
+from dlm.learner import PRECISIONS, Budget, Hyper, Learner, Precision
 
 MAX_EXAMPLES_SEEN = 2**32  # positions in a member's stream of examples are 32-bit
 MAX_SEEDS = 10_000  # above it, a number of seeds is more likely a seed
@@ -29,7 +29,7 @@ class Study:
     `learners` maps a name to a `Learner` or the config of a classical one. `seeds` is a number of seeds or
     the seeds themselves; each draws its own subset and its own initial weights. `targets` are errors to be
     asked "how many examples for this?"; empty: half the best error reached. `level` is that of every
-    interval.
+    interval. `precision` is that of gradient-trained models' forward and backward passes.
     """
 
     data: Any
@@ -42,6 +42,7 @@ class Study:
     targets: tuple[float, ...] = ()
     level: float = 0.95
     name: str = ""
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -54,6 +55,7 @@ class Study:
         for name in ("data", "task"):
             if not dataclasses.is_dataclass(getattr(self, name)):
                 raise UsageError(f"{name}={getattr(self, name)!r} is no config, such as Digits() or Classification()")
+        choose("precision", self.precision, PRECISIONS)
         check_frozen(self, "")
         if not hasattr(self.data, "load"):
             raise UsageError(f"data={self.data!r} has no load(); use a source of dlm.data, such as Digits()")
@@ -65,7 +67,10 @@ class Study:
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One cell: everything that decides its numbers, and nothing else."""
+    """One cell: everything that decides its numbers, and nothing else.
+
+    `precision` is float32 for a classical learner, which no study's precision touches.
+    """
 
     name: str
     learner: Any
@@ -75,6 +80,7 @@ class Trial:
     subset_seed: int
     init_seed: int
     budget: Budget
+    precision: Precision = "float32"
 
     @property
     def num_steps(self) -> int:
@@ -84,7 +90,7 @@ class Trial:
     @cached_property
     def trial_id(self) -> str:
         """Hash of the canonical trial: a changed field is another trial."""
-        return digest(self)
+        return digest(_said(canonical(self)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +128,7 @@ def trials(study: Study) -> tuple[Trial, ...]:
                 subset_seed=seed,
                 init_seed=seed,
                 budget=getattr(learner, "budget", None) or study.budget,
+                precision=study.precision if isinstance(learner, Learner) else "float32",
             )
             for name, base in study.learners.items()
             for learner in variants(base, study)
@@ -163,7 +170,7 @@ def cohorts(cells: Sequence[Trial]) -> tuple[Cohort, ...]:
 
 def static_fields(trial: Trial) -> dict[str, Any]:
     """What a compiled program depends on; sizes, seeds, `Hyper` and step limits are arrays, not among it."""
-    return {
+    fields = {
         "name": trial.name,
         "model": trial.learner.model,
         "optimizer": trial.learner.optimizer,
@@ -173,7 +180,14 @@ def static_fields(trial: Trial) -> dict[str, Any]:
         "batch_size": trial.budget.batch_size,
         "eval_every": trial.budget.eval_every,
         "patience": trial.budget.patience,
+        "precision": trial.precision,
     }
+    return _said(fields)
+
+
+def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What goes into an id: float32 goes without saying, so that ids from when there was nothing else stay."""
+    return {name: value for name, value in fields.items() if (name, value) != ("precision", "float32")}
 
 
 def _whole(value: Any) -> int:

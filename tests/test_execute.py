@@ -13,6 +13,7 @@ from dlm.baselines import LogisticRegression
 from dlm.curves.from_records import curves
 from dlm.data import Digits
 from dlm.models import MLP
+from dlm.report.write import declared
 from dlm.study import trials
 
 
@@ -46,6 +47,7 @@ def test_every_number_carries_its_origin(finished, digits):
         )
         assert row["unit"] == {"error": "error rate", "loss": "nats"}[row["metric"]]
         assert row["packing"] == {"net": "exact", "logreg": "none"}[row["learner"]]
+        assert row["precision"] == {"net": "float32", "logreg": "none"}[row["learner"]]
         assert row["seconds"] > 0
         assert row["data"].endswith(digits.fingerprint)
         assert "jax=" in row["versions"]
@@ -86,6 +88,19 @@ def test_more_sizes_and_seeds_train_only_the_new_cells_and_get_the_same_numbers(
     execute.run(small(sizes=(32, 128), seeds=1), tmp_path)
     assert execute.run(small(), tmp_path) == execute.Outcome(trained=8, before=4, failed=0, diverged=0)
     assert final(tmp_path) == final(finished)
+
+
+def test_another_precision_trains_the_deep_cells_again_beside_the_others(tmp_path):
+    study = small(sizes=(32,), precision="bfloat16")
+    execute.run(dataclasses.replace(study, precision="float32"), tmp_path)
+    before = records.rows(tmp_path)
+    outcome = execute.run(study, tmp_path)
+    assert outcome == execute.Outcome(trained=2, before=2, failed=0, diverged=0)
+    rows = records.rows(tmp_path)
+    assert rows[: len(before)] == before
+    assert {(row.learner, row.precision) for row in rows[len(before) :]} == {("net", "bfloat16")}
+    told = {row.trial_id for row in rows if row.precision != "float32"}
+    assert declared(tmp_path)["trial_ids"] == told == {trial.trial_id for trial in trials(study)}
 
 
 def test_another_study_is_refused_and_nothing_is_lost(tmp_path):

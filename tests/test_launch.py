@@ -88,6 +88,9 @@ DIGITS = "--experiment=digits"
         ([DIGITS, "sizes=10"], "'sizes=10' is no flag"),
         ([DIGITS, "--mode=rum"], "--mode=rum"),
         ([DIGITS, "--packing=tight"], "--packing=tight"),
+        ([DIGITS, "--precision=float16"], "--precision=float16"),
+        ([DIGITS, "--precision="], "--precision="),
+        ([DIGITS, "--set=precision=half"], "precision='half' is not one of float32, bfloat16"),
         ([DIGITS, "--num_cpu_devices=-1"], "--num_cpu_devices=-1"),
         ([DIGITS, "--save_seconds=soon"], "--save_seconds=soon"),
         ([DIGITS, "--set=budget.epoch=3"], "did you mean 'budget.epochs'"),
@@ -247,6 +250,15 @@ def test_without_flags_the_study_is_as_declared(launch, monkeypatch):
     assert [folder for _, folder, _ in calls] == [Path("runs/digits")] * 3
 
 
+def test_precision_is_the_flags_then_the_assignments_then_the_studys(launch, monkeypatch):
+    calls = captured(monkeypatch, STOPPED)
+    launch(DIGITS)
+    launch(DIGITS, "--precision=bfloat16")
+    launch(DIGITS, "--set=precision=bfloat16")
+    launch(DIGITS, "--set=precision=bfloat16", "--precision=float32")
+    assert [study.precision for study, _, _ in calls] == ["float32", "bfloat16", "bfloat16", "float32"]
+
+
 @pytest.mark.parametrize(
     ("outcome", "code", "message"),
     [
@@ -312,7 +324,7 @@ def test_list_names_every_experiment_with_its_question():
 def test_help_tells_every_flag_and_exit_code():
     ended = run("--help")
     assert ended.returncode == 0
-    for word in ("--experiment", "--workdir", "--set", "--sizes", "--seeds", "--mode", "75", "130"):
+    for word in ("--experiment", "--workdir", "--set", "--sizes", "--seeds", "--precision", "--mode", "75", "130"):
         assert word in ended.stdout
 
 

@@ -33,6 +33,7 @@ ROW = Record(
     subset_hash="fedcba9876543210",
     data="toy@00",
     packing="exact",
+    precision="float32",
     seconds=1.5,
     device="cpu",
     versions="dlm=0",
@@ -140,6 +141,14 @@ def test_whatever_stands_in_the_fields_the_rows_make_a_table(tmp_path_factory, c
 def test_a_row_with_a_wrong_field_is_passed_over(tmp_path, changes):
     (tmp_path / FILE).write_bytes(line(step=1) + line(**changes))
     assert records.rows(tmp_path) == [row(step=1)]
+
+
+@pytest.mark.parametrize(("packing", "precision"), [("exact", "float32"), ("fast", "float32"), ("none", "none")])
+def test_a_row_from_before_there_was_a_precision_is_read(tmp_path, packing, precision):
+    fields = {**dataclasses.asdict(ROW), "packing": packing}
+    del fields["precision"]
+    (tmp_path / FILE).write_text(json.dumps(fields) + "\n")
+    assert records.rows(tmp_path) == [row(packing=packing, precision=precision)]
 
 
 def test_rows_that_are_no_records_are_passed_over(tmp_path):

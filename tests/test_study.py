@@ -12,7 +12,7 @@ import pytest
 
 from dlm import Axes, Budget, Hyper, Learner, Optimizer, Study, UsageError, grid, zipped
 from dlm.config import FrozenDict, canonical, digest, replaced
-from dlm.study import cohorts, trials, variants
+from dlm.study import cohorts, static_fields, trials, variants
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,11 +88,29 @@ def test_more_sizes_and_seeds_keep_the_ids_of_the_cells_there_are():
         {"learners": {"net": Learner(Model(), Hyper(lr=0.1))}},
         {"learners": {"net": Learner(Model(), optimizer=Optimizer("sgd"))}},
         {"learners": {"other": Learner(Model())}},
+        {"precision": "bfloat16"},
     ],
 )
 def test_whatever_decides_a_number_changes_the_id(changes):
     before = {cell.trial_id for cell in trials(study())}
     assert not before & {cell.trial_id for cell in trials(study(**changes)) if cell.name != "ridge"}
+
+
+def test_precision_makes_another_cohort_and_leaves_classical_cells_as_they_are():
+    before, after = trials(study()), trials(study(precision="bfloat16"))
+    assert [cell for cell in before if cell.name == "ridge"] == [cell for cell in after if cell.name == "ridge"]
+    groups = [cohorts([cell for cell in cells if cell.name == "net"]) for cells in (before, after)]
+    assert [len(group) for group in groups] == [1, 1]
+    assert groups[0][0].cohort_id != groups[1][0].cohort_id
+    assert {cell.precision for cell in groups[1][0].trials} == {"bfloat16"}
+    assert len(cohorts([*groups[0][0].trials, *groups[1][0].trials])) == 2
+
+
+def test_float32_goes_without_saying_so_that_ids_from_before_there_was_a_choice_stay():
+    cell = trials(study())[0]
+    unsaid = {name: value for name, value in canonical(cell).items() if name != "precision"}
+    assert cell.trial_id == digest(unsaid)
+    assert "precision" not in static_fields(cell)
 
 
 def test_ids_are_the_same_in_every_process():
@@ -285,6 +303,8 @@ def test_numpy_numbers_are_numbers():
         ({"name": "../up"}, "name='../up'"),
         ({"name": ".hidden"}, "name='.hidden'"),
         ({"name": 3}, "name=3 is not text"),
+        ({"precision": "float16"}, "precision='float16' is unknown; choose one of float32, bfloat16"),
+        ({"precision": None}, "precision=None is unknown; choose one of float32, bfloat16"),
     ],
 )
 def test_parts_that_cannot_be_meant(changes, message):

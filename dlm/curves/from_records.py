@@ -16,9 +16,9 @@ BOUNDS: dict[str, tuple[float, float | None]] = {"error rate": (0.0, 1.0)}
 def curves(records: Iterable[Record], trial_ids: Collection[str] | None = None) -> list[Curve]:
     """One curve a learner, of final test errors; only of the trials named, if any are.
 
-    Where a learner was swept over hyperparameters, each size takes the variant with the least mean validation
-    error, among those with the most finished seeds: one that diverged on all but a lucky seed is none to
-    choose.
+    Where a learner was swept over hyperparameters, or computed in both precisions, each size takes the variant
+    with the least mean validation error, among those with the most finished seeds: one that diverged on all
+    but a lucky seed is none to choose.
     """
     rows = [row for row in records if trial_ids is None or row.trial_id in trial_ids]
     validation = {
@@ -33,10 +33,10 @@ def curves(records: Iterable[Record], trial_ids: Collection[str] | None = None) 
 
 
 def _curve(name: str, cells: Sequence[Record], validation: Mapping[tuple[str, int], float]) -> Curve:
-    table: dict[int, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    table: dict[int, dict[tuple[str, str], list[Record]]] = defaultdict(lambda: defaultdict(list))
     for cell in sorted(cells, key=lambda cell: (cell.train_size, cell.subset_seed, cell.init_seed)):
-        table[cell.train_size][cell.hyper].append(cell)
-    chosen = {size: _chosen(variants, validation) for size, variants in table.items()}
+        table[cell.train_size][cell.hyper, cell.precision].append(cell)
+    chosen = {size: _chosen(variants.values(), validation) for size, variants in table.items()}
     errors = {size: tuple(cell.value for cell in row if cell.value is not None) for size, row in chosen.items()}
     sizes = tuple(size for size in errors if errors[size])
     unit = cells[0].unit
@@ -51,10 +51,10 @@ def _curve(name: str, cells: Sequence[Record], validation: Mapping[tuple[str, in
     )
 
 
-def _chosen(variants: Mapping[str, list[Record]], validation: Mapping[tuple[str, int], float]) -> list[Record]:
+def _chosen(variants: Iterable[list[Record]], validation: Mapping[tuple[str, int], float]) -> list[Record]:
     def rank(cells: list[Record]) -> tuple[int, float]:
         finished = [cell for cell in cells if cell.value is not None]
         seen = [validation.get((cell.trial_id, cell.step), np.inf) for cell in finished]
         return -len(finished), float(np.mean(seen)) if seen else np.inf
 
-    return min(variants.values(), key=rank)
+    return min(variants, key=rank)

@@ -18,7 +18,7 @@ __all__ = ["CNN", "MLP", "Model", "ViT", "build"]
 class Model(NamedTuple):
     """`init(key, x) -> params` and `apply(params, x, dropout=None, key=None) -> outputs [B, num_outputs]`.
 
-    x: float32 [B, ...]. `dropout` is a rate that may be traced; None leaves dropout out of the program.
+    x: [B, ...], of the parameters' type. `dropout` is a rate that may be traced; None leaves it out of the program.
     """
 
     init: Callable[..., Any]

@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 
 from dlm.errors import UsageError, at_least
+from dlm.models.dense import Dense
 from dlm.models.layers import Conv, drop, normalization
 
 
@@ -63,7 +64,7 @@ class CNNNet(nn.Module):
                 x = self._block(x, channels, stride=2 if stage > 0 and block == 0 else 1)
         x = nn.relu(normalization(config.norm)(x))
         x = x.mean(axis=(1, 2)) if config.head == "mean" else x.reshape(x.shape[0], -1)
-        return nn.Dense(self.num_outputs)(drop(self, x, dropout))
+        return Dense(self.num_outputs)(drop(self, x, dropout))
 
     def _block(self, x: jax.Array, channels: int, stride: int) -> jax.Array:
         y = nn.relu(normalization(self.config.norm)(x))

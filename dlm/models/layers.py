@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from dlm.errors import UsageError
+from dlm.models.dense import add_bias
 
 
 class Conv(nn.Module):
@@ -27,7 +29,44 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """See the class."""
-        return nn.Dense(self.features, use_bias=self.use_bias)(patches(x, self.kernel, self.stride))
+        shape = (self.kernel**2 * x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
+        if self.stride == 1 and self.kernel % 2:
+            y = convolve(x, kernel)
+        else:
+            y = patches(x, self.kernel, self.stride) @ kernel
+        if self.use_bias:
+            y = add_bias(y, self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32))
+        return y
+
+
+@jax.custom_vjp
+def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution of stride 1, SAME padding. x [B, H, W, C], kernel [k²·C, D] with k odd -> [B, H, W, D].
+
+    Its gradient is written by hand: that to x is a convolution too, with the kernel turned round, where automatic
+    differentiation adds up k² shifted images; and only x is kept for it, not the k² times larger patches.
+    """
+    return patches(x, _side(x, kernel), 1) @ kernel
+
+
+def _convolve_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return convolve(x, kernel), (x, kernel)
+
+
+def _convolve_backward(kept: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = kept
+    side, inputs, outputs = _side(x, kernel), x.shape[-1], grad.shape[-1]
+    turned = kernel.reshape(side, side, inputs, outputs)[::-1, ::-1].swapaxes(2, 3).reshape(-1, inputs)
+    columns = patches(x, side, 1).reshape(-1, len(kernel))
+    return convolve(grad, turned), columns.T @ grad.reshape(-1, outputs)
+
+
+convolve.defvjp(_convolve_forward, _convolve_backward)
+
+
+def _side(x: jax.Array, kernel: jax.Array) -> int:
+    return math.isqrt(kernel.shape[0] // x.shape[-1])
 
 
 def patches(x: jax.Array, kernel: int, stride: int) -> jax.Array:
@@ -59,4 +98,4 @@ def drop(module: nn.Module, x: jax.Array, rate: Any) -> jax.Array:
     if rate is None:
         return x
     kept = jax.random.bernoulli(module.make_rng("dropout"), 1.0 - rate, x.shape)
-    return jnp.where(kept, x / (1.0 - rate), 0.0)
+    return jnp.where(kept, x / (1.0 - rate), 0.0).astype(x.dtype)

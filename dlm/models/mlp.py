@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 
 from dlm.errors import at_least
+from dlm.models.dense import Dense
 from dlm.models.layers import drop
 
 
@@ -40,5 +41,5 @@ class MLPNet(nn.Module):
         """See the class."""
         x = x.reshape(x.shape[0], -1)
         for width in self.config.widths:
-            x = drop(self, nn.relu(nn.Dense(width)(x)), dropout)
-        return nn.Dense(self.num_outputs)(x)
+            x = drop(self, nn.relu(Dense(width)(x)), dropout)
+        return Dense(self.num_outputs)(x)

@@ -7,8 +7,10 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from dlm.errors import UsageError, at_least
+from dlm.models.dense import Dense, add_bias
 from dlm.models.layers import drop
 
 
@@ -45,25 +47,26 @@ class ViTNet(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
         """See the class."""
-        x = nn.Dense(self.config.dim)(_tokens(x, self.config.patch))
-        x = x + self.param("positions", nn.initializers.normal(0.02), x.shape[1:])[None]
+        x = Dense(self.config.dim)(_tokens(x, self.config.patch))
+        x = add_bias(x, self.param("positions", nn.initializers.normal(0.02), x.shape[1:]))
         for _ in range(self.config.depth):
             x = x + self._attention(nn.LayerNorm()(x))
             x = x + self._mlp(nn.LayerNorm()(x), dropout)
-        return nn.Dense(self.num_outputs)(nn.LayerNorm()(x).mean(axis=1))
+        return Dense(self.num_outputs)(nn.LayerNorm()(x).mean(axis=1))
 
     def _attention(self, x_BxTxD: jax.Array) -> jax.Array:
         batch, tokens, dim = x_BxTxD.shape
         heads = self.config.heads
-        qkv = nn.Dense(3 * dim)(x_BxTxD).reshape(batch, tokens, 3, heads, dim // heads)
+        qkv = Dense(3 * dim)(x_BxTxD).reshape(batch, tokens, 3, heads, dim // heads)
         q, k, v = (qkv[:, :, part].transpose(0, 2, 1, 3) for part in range(3))
-        weights_BxHxTxT = nn.softmax(q @ k.swapaxes(2, 3) * (dim // heads) ** -0.5)
+        logits_BxHxTxT = q @ k.swapaxes(2, 3) * (dim // heads) ** -0.5
+        weights_BxHxTxT = nn.softmax(logits_BxHxTxT.astype(jnp.float32)).astype(v.dtype)
         mixed = (weights_BxHxTxT @ v).transpose(0, 2, 1, 3).reshape(batch, tokens, dim)
-        return nn.Dense(dim)(mixed)
+        return Dense(dim)(mixed)
 
     def _mlp(self, x: jax.Array, dropout: Any) -> jax.Array:
-        y = drop(self, nn.gelu(nn.Dense(self.config.mlp_ratio * self.config.dim)(x)), dropout)
-        return nn.Dense(self.config.dim)(y)
+        y = drop(self, nn.gelu(Dense(self.config.mlp_ratio * self.config.dim)(x)), dropout)
+        return Dense(self.config.dim)(y)
 
 
 def _tokens(x: jax.Array, patch: int) -> jax.Array:

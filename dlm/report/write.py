@@ -51,7 +51,7 @@ def report(
 
 
 def declared(workdir: Path) -> dict[str, Any]:
-    """What study.json says that a report of the workdir needs: question, targets, level, title.
+    """What a report of the workdir needs: question, targets, level and title by study.json, trials of its precision.
 
     UsageError if there is no study there, or none that can be read.
     """
@@ -62,8 +62,11 @@ def declared(workdir: Path) -> dict[str, Any]:
         about = json.loads(path.read_text(encoding="utf-8"))
         study = about["study"]
         told = {"question": about["question"], "targets": study["targets"], "level": study["level"]}
-        return {**told, "title": study["name"]}
-    except (ValueError, KeyError, TypeError, RecursionError):
+        # A workdir may hold cells of both precisions; one written before there was a choice says nothing.
+        computed = (study.get("precision", "float32"), "none")
+        trial_ids = {row.trial_id for row in records.rows(workdir) if row.precision in computed}
+        return {**told, "title": study["name"], "trial_ids": trial_ids}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError(f"{path} is not a study's description; give --experiment too") from None
 
 

@@ -19,6 +19,7 @@ class Classification:
     unit = "error rate"
     loss_unit = "nats"
     bound = (0.0, 1.0)
+    loss_is_mean = True  # over the batch's examples, so that a batch may be taken in parts
 
     def num_outputs(self, arrays: Arrays) -> int:
         """Outputs a model needs: one logit a class."""

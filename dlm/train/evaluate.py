@@ -24,7 +24,7 @@ def batches(split: Split) -> Batches:
     shape = (count, size)
     return Batches(
         split.x[rows].reshape(*shape, *split.x.shape[1:]),
-        split.y[rows].reshape(shape),
+        split.y[rows].reshape(*shape, *split.y.shape[1:]),
         inside.astype(np.float32).reshape(shape),
     )
 
@@ -33,7 +33,7 @@ def measure(spec: Spec, params: Any, split: Batches) -> dict[str, jax.Array]:
     """Mean of each of the task's measures over a split. Returns scalars."""
 
     def one(batch: Batches) -> dict[str, jax.Array]:
-        outputs = spec.model.apply(params, spec.inputs(batch.x))
+        outputs = spec.outputs(params, batch.x)
         return {name: (value * batch.weight).sum() for name, value in spec.task.measures(outputs, batch.y).items()}
 
     sums = jax.lax.map(one, split)

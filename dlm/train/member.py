@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from dlm.data.batches import batch_rows
-from dlm.learner import Optimizer
+from dlm.learner import Optimizer, Precision
 from dlm.models import Model
 from dlm.train.optim import transform, unit_schedule
+from dlm.train.parts import examples_at_once, value_and_grad
 
 INIT, DROPOUT = 0, 1  # purposes of a random draw
 
@@ -80,7 +81,11 @@ class Data(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """What a cohort's program is compiled from: functions and static numbers."""
+    """What a cohort's program is compiled from: functions and static numbers.
+
+    `precision`: what the model is computed in, forward and backward; all else is float32.
+    `in_parts`: a batch may be taken in parts that stay in the cache, where the loss is a mean over examples.
+    """
 
     model: Model
     task: Any
@@ -92,10 +97,17 @@ class Spec:
     dropout: bool
     eval_every: int
     patience: int
+    precision: Precision = "float32"
+    in_parts: bool = False
 
     def inputs(self, x: jax.Array) -> jax.Array:
         """Stored inputs as the model sees them: float32."""
         return x.astype(jnp.float32) * self.scale + self.shift
+
+    def outputs(self, params: Any, x: jax.Array, dropout: Any = None, key: jax.Array | None = None) -> jax.Array:
+        """The model's outputs for stored inputs, float32. A cast to the type that an array has leaves no trace."""
+        params, inputs = jax.tree.map(lambda leaf: leaf.astype(self.precision), (params, self.inputs(x)))
+        return self.model.apply(params, inputs, dropout, key).astype(jnp.float32)
 
 
 def init(spec: Spec, member: Member) -> State:
@@ -130,14 +142,14 @@ def update(spec: Spec, member: Member, state: State, data: Data) -> State:
     """One update. A loss that is not finite freezes the member: `diverged`, its step not counted."""
     rows = batch_rows(state.step.astype(jnp.uint32), spec.batch_size, member.size, member.seed, jnp)
     index = data.orders[member.order, rows]
-    x, y = spec.inputs(data.x[index]), data.y[index]
     key = jax.random.fold_in(_key(member, DROPOUT), state.step) if spec.dropout else None
 
-    def loss_of(params: Any) -> jax.Array:
-        outputs = spec.model.apply(params, x, member.dropout if spec.dropout else None, key)
-        return spec.task.loss(outputs, y, member.label_smoothing)
+    def loss_of(params: Any, index: jax.Array) -> jax.Array:
+        outputs = spec.outputs(params, data.x[index], member.dropout if spec.dropout else None, key)
+        return spec.task.loss(outputs, data.y[index], member.label_smoothing)
 
-    loss, gradient = jax.value_and_grad(loss_of)(state.params)
+    at_once = examples_at_once(loss_of, state.params, index) if spec.in_parts else spec.batch_size
+    loss, gradient = value_and_grad(loss_of, state.params, index, at_once)
     lr = member.lr * unit_schedule(spec.optimizer, state.step, member.limit)
     tx = transform(spec.optimizer, lr, member.weight_decay)
     updates, opt_state = tx.update(gradient, state.opt_state, state.params)

@@ -7,6 +7,7 @@ and may differ by rounding. Devices share the members out among them and never t
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
@@ -31,7 +32,7 @@ class Population:
     """
 
     def __init__(self, spec: Spec, packing: Packing, devices: Collection[jax.Device]):
-        self.spec = spec
+        self.spec = spec = _in_parts(spec) if packing == "exact" else spec
         self.packing = packing
         self.mesh = _mesh(devices)
         self.num_compiled = 0
@@ -139,6 +140,11 @@ def take(tree: Any, rows: Sequence[int]) -> Any:
 
 def _mesh(devices: Collection[jax.Device]) -> jax.sharding.Mesh:
     return jax.sharding.Mesh(np.array(sorted(devices, key=lambda device: device.id)), (AXIS,))
+
+
+def _in_parts(spec: Spec) -> Spec:
+    """Batches taken in parts, where that changes rounding alone: a mask drawn for a part is not the batch's."""
+    return dataclasses.replace(spec, in_parts=getattr(spec.task, "loss_is_mean", False) and not spec.dropout)
 
 
 def _one_by_one(function: Any) -> Any:

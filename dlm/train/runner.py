@@ -62,6 +62,7 @@ def spec_of(trial: Trial, arrays: Arrays) -> Spec:
         dropout=trial.learner.hyper.dropout > 0,
         eval_every=trial.budget.eval_every,
         patience=trial.budget.patience,
+        precision=trial.precision,
     )
 
 

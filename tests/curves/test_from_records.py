@@ -8,9 +8,10 @@ from dlm.curves.from_records import curves
 from dlm.records import Record
 
 
-def cell(size, seed, test, validation=None, *, learner="mlp", hyper="{}", status="done", step=100, trial_id=None):
+def cell(size, seed, test, validation=None, *, learner="mlp", hyper="{}", status="done", step=100, **more):
     """The rows that a finished cell leaves."""
-    name = trial_id or f"{learner}-{hyper}-{size}-{seed}"
+    precision = more.get("precision", "float32")
+    name = more.get("trial_id") or f"{learner}-{hyper}-{precision}-{size}-{seed}"
     values = {
         ("train", "loss"): 0.1,
         ("validation", "error"): validation,
@@ -36,6 +37,7 @@ def cell(size, seed, test, validation=None, *, learner="mlp", hyper="{}", status
             subset_hash="00",
             data="toy@00",
             packing="exact",
+            precision=precision,
             seconds=1.0,
             device="cpu",
             versions="dlm=0",
@@ -159,3 +161,11 @@ def test_a_variant_without_validation_comes_last():
     told = rows(cell(10, 0, 0.1, hyper="unseen"), cell(10, 0, 0.5, 0.9, hyper="seen"))
     assert curves(told)[0].errors == ((0.5,),)
     assert curves(cell(10, 0, 0.1, hyper="unseen"))[0].errors == ((0.1,),)
+
+
+def test_cells_of_two_precisions_are_never_averaged():
+    """As with a sweep, validation chooses; whoever wants the one in particular names its trials."""
+    told = rows(*(cell(10, seed, 0.5, 0.5) for seed in (0, 1)))
+    told += rows(*(cell(10, seed, 0.4, 0.6, precision="bfloat16") for seed in (0, 1)))
+    assert curves(told)[0].errors == ((0.5, 0.5),)
+    assert curves(told, {row.trial_id for row in told if row.precision == "bfloat16"})[0].errors == ((0.4, 0.4),)
