@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from typing import Any
 
 import numpy as np
 
-from benchmarks.workloads import BATCH_SIZE, LR, WEIGHT_DECAY, Workload, torch_twin
+from benchmarks.workloads import LR, WEIGHT_DECAY, Workload, torch_twin
 from dlm.data.batches import batch_rows
 
 
-def rows(step: int, seed: int, size: int) -> np.ndarray:
-    """The rows of a member's batch: the very same that dlm takes."""
-    return batch_rows(np.full(1, step, np.uint32), BATCH_SIZE, np.uint32(size), np.uint32(seed))
+def rows(step: int, batch_size: int, size: int) -> np.ndarray:
+    """The rows of the batch of the member with seed 0: the very same that dlm takes."""
+    return batch_rows(np.full(1, step, np.uint32), batch_size, np.uint32(size), np.uint32(0)).astype(np.int64)
 
 
 class TorchLoop:
@@ -24,9 +25,9 @@ class TorchLoop:
         import torch
 
         torch.set_num_threads(threads)
-        self.torch, self.size = torch, len(order)
-        axes = (0, 3, 1, 2) if "cnn" in workload.name else (0, 1, 2, 3)
-        self.x = torch.from_numpy(np.ascontiguousarray(x[order].transpose(axes)))
+        self.torch, self.size, self.batch_size = torch, len(order), workload.batch_size
+        x = x[order].transpose(0, 3, 1, 2) if "cnn" in workload.name else x[order]
+        self.x = torch.from_numpy(np.ascontiguousarray(x if x.dtype == np.float32 else x.astype(np.int64)))
         self.y = torch.from_numpy(y[order].astype(np.int64))
         self.model = torch_twin(workload, params)
         matrices = [p for p in self.model.parameters() if p.ndim > 1]
@@ -37,9 +38,8 @@ class TorchLoop:
 
     def run(self, steps: int) -> float:
         """Seconds of so many updates. Batches are drawn beforehand, as a data loader would have done."""
-        batches = [
-            self.torch.from_numpy(rows(self.step + index, 0, self.size).astype(np.int64)) for index in range(steps)
-        ]
+        numbers = range(self.step, self.step + steps)
+        batches = [self.torch.from_numpy(rows(step, self.batch_size, self.size)) for step in numbers]
         start = time.perf_counter()
         for batch in batches:
             self.optimizer.zero_grad(set_to_none=True)
@@ -75,11 +75,11 @@ class FlaxLoop:
         return time.perf_counter() - start
 
 
-def torch_processes(make: Any, steps: int, number: int = 2) -> float:
-    """Seconds of `steps` updates in each of `number` processes of one thread, started together."""
+def in_processes(run: Any, arguments: tuple[Any, ...], steps: int, number: int) -> float:
+    """Seconds of `run(arguments, steps, barrier)` in each of `number` processes that start together."""
     context = multiprocessing.get_context("spawn")
     barrier, times = context.Barrier(number), context.Queue()
-    processes = [context.Process(target=_child, args=(make, steps, barrier, times)) for _ in range(number)]
+    processes = [context.Process(target=_child, args=(run, arguments, steps, barrier, times)) for _ in range(number)]
     for process in processes:
         process.start()
     seconds = [times.get() for _ in processes]
@@ -88,8 +88,31 @@ def torch_processes(make: Any, steps: int, number: int = 2) -> float:
     return max(seconds)
 
 
-def _child(make: Any, steps: int, barrier: Any, times: Any) -> None:
-    loop = TorchLoop(*make, threads=1)
+def torch_process(arguments: tuple[Any, ...], steps: int, barrier: Any) -> float:
+    """Seconds of a PyTorch loop of one thread."""
+    loop = TorchLoop(*arguments, threads=1)
     loop.run(5)
     barrier.wait()
-    times.put(loop.run(steps))
+    return loop.run(steps)
+
+
+def keras_process(arguments: tuple[Any, ...], steps: int, barrier: Any) -> float:
+    """Seconds of `fit` on JAX over batches that lie in order, the second time, when everything is compiled."""
+    os.environ["KERAS_BACKEND"] = "jax"
+    from benchmarks.keras_models import compiled
+
+    workload, x, y = arguments
+    model = compiled(workload)
+    index = np.concatenate([rows(step, workload.batch_size, len(x)) for step in range(steps)])
+    x, y = x[index], y[index]
+    few = 2 * workload.batch_size
+    options = {"batch_size": workload.batch_size, "shuffle": False, "verbose": 0}
+    model.fit(x[:few], y[:few], **options)
+    barrier.wait()
+    start = time.perf_counter()
+    model.fit(x, y, **options)
+    return time.perf_counter() - start
+
+
+def _child(run: Any, arguments: tuple[Any, ...], steps: int, barrier: Any, times: Any) -> None:
+    times.put(run(arguments, steps, barrier))

@@ -1,0 +1,47 @@
+"""The workloads as Keras models, written as Keras users do. Set KERAS_BACKEND before importing this."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from benchmarks.decoder import Decoder
+from benchmarks.workloads import LR, NUM_CLASSES, WEIGHT_DECAY, Workload
+from dlm.models.mlp import MLP
+
+
+def compiled(workload: Workload) -> Any:
+    """A model ready for `fit`, with AdamW on the mean cross-entropy."""
+    inputs = keras.Input(workload.input_shape)
+    if isinstance(workload.model, Decoder):
+        outputs = _decoder(workload.model, inputs)
+    elif isinstance(workload.model, MLP):
+        outputs = keras.layers.Flatten()(inputs)
+        for width in workload.model.widths:
+            outputs = keras.layers.Dense(width, "relu")(outputs)
+        outputs = keras.layers.Dense(NUM_CLASSES)(outputs)
+    else:
+        outputs = inputs
+        for channels in workload.model.channels:
+            outputs = keras.layers.Conv2D(channels, 3, padding="same", activation="relu")(outputs)
+            outputs = keras.layers.AveragePooling2D()(outputs)
+        outputs = keras.layers.Dense(NUM_CLASSES)(keras.layers.Flatten()(outputs))
+    model = keras.Model(inputs, outputs)
+    model.compile(
+        keras.optimizers.AdamW(LR, weight_decay=WEIGHT_DECAY),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return model
+
+
+def _decoder(config: Decoder, inputs: Any) -> Any:
+    layers = keras.layers
+    x = layers.Embedding(config.num_symbols, config.dim)(inputs)
+    x = x + layers.Embedding(inputs.shape[1], config.dim)(keras.ops.arange(inputs.shape[1]))[None]
+    for _ in range(config.depth):
+        y = layers.LayerNormalization(epsilon=1e-5)(x)
+        x = x + layers.MultiHeadAttention(config.heads, config.dim // config.heads)(y, y, use_causal_mask=True)
+        y = layers.Dense(4 * config.dim, keras.activations.gelu)(layers.LayerNormalization(epsilon=1e-5)(x))
+        x = x + layers.Dense(config.dim)(y)
+    return layers.Dense(config.num_symbols)(layers.LayerNormalization(epsilon=1e-5)(x))
