@@ -61,14 +61,18 @@ def timed(rounds: int) -> dict[str, list[float]]:
         runs = Population(spec, "exact", jax.devices())
         contenders[name] = runs, runs.shard(numbers)
         with mock.patch.object(member, "batch_rows", choice):  # traced here, at the first use
-            states[name] = runs.advance(contenders[name][1], runs.init(contenders[name][1]), data, 2)
+            states[name] = runs.advance(contenders[name][1], runs.init(contenders[name][1]), data, _each(2))
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, (runs, members) in contenders.items():
             start = time.perf_counter()
-            states[name] = jax.block_until_ready(runs.advance(members, states[name], data, STEPS))
+            states[name] = jax.block_until_ready(runs.advance(members, states[name], data, _each(STEPS)))
             seconds[name].append((time.perf_counter() - start) / STEPS / MEMBERS)
     return seconds
+
+
+def _each(steps: int) -> np.ndarray:
+    return np.full(MEMBERS, steps, np.int32)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ def compiled(workload: Workload) -> Any:
         outputs = inputs
         for channels in workload.model.channels:
             outputs = keras.layers.Conv2D(channels, 3, padding="same", activation="relu")(outputs)
-            outputs = keras.layers.AveragePooling2D()(outputs)
+            outputs = keras.layers.AveragePooling2D(2)(outputs)
         outputs = keras.layers.Dense(NUM_CLASSES)(keras.layers.Flatten()(outputs))
     model = keras.Model(inputs, outputs)
     model.compile(

@@ -31,7 +31,8 @@ from dlm import Budget, Hyper, Learner, Optimizer, Study  # noqa: E402
 from dlm.data import Digits  # noqa: E402
 from dlm.models.mlp import MLP  # noqa: E402
 from dlm.study import cohorts, trials  # noqa: E402
-from dlm.train.runner import CohortRun, device_data  # noqa: E402
+from dlm.train.cohort_run import CohortRun  # noqa: E402
+from dlm.train.compiled import device_data, population_of  # noqa: E402
 
 CHECKED_STEPS = 50  # after which losses are compared
 SECONDS = 1.0  # of one contender's turn, about
@@ -49,8 +50,9 @@ def population(workload: Workload) -> CohortRun:
     )
     data = arrays(workload)
     seeds = list(range(workload.members))
-    orders = [order(seed) for seed in seeds]
-    run = CohortRun(cohorts(trials(study))[0], data, device_data(data, orders), seeds, "exact")
+    placed = device_data(data, [order(seed) for seed in seeds])
+    (cohort,) = cohorts(trials(study))
+    run = CohortRun(cohort, population_of(cohort, data, placed, "exact"), placed, seeds)
     run.compile()
     return run
 

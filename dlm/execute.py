@@ -24,9 +24,11 @@ from dlm.report.progress import Progress
 from dlm.study import Cohort, Study, Trial, cohorts, trials
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
-from dlm.train.member import Data
+from dlm.train.cohort_run import CohortRun, Measured
+from dlm.train.compiled import check_model, device_data, population_of, update_flops
 from dlm.train.population import Packing
-from dlm.train.runner import CohortRun, Measured, Tick, check_model, device_data, train, update_flops
+from dlm.train.runner import Tick, train
+from dlm.train.waves import waves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,10 +95,12 @@ def run(
     packing: str = "auto",
     question: str = "",
     save_seconds: float = 30.0,
+    memory_limit: int | None = None,
 ) -> Outcome:
     """Train every cell of a study that the workdir `folder` does not hold yet, and export its records.
 
-    UsageError for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved.
+    `memory_limit` in bytes, None for what the devices have: a cohort that takes more is trained in waves. UsageError
+    for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved.
     """
     folder = Path(folder)
     devices.configure()
@@ -107,7 +111,8 @@ def run(
         workdir.claim(folder, study, {"name": arrays.name, "fingerprint": arrays.fingerprint}, question)
         before = records.rows(folder)
         work = remaining(study, before)
-        Session(study, arrays, folder, devices.packing(packing), watch, save_seconds).do(work)
+        session = Session(study, arrays, folder, devices.packing(packing), watch, save_seconds)
+        session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)
         records.export(folder)
         return _outcome(study, work, records.rows(folder))
 
@@ -124,7 +129,7 @@ class Session:
         self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
         self.updates, self.operations = 0, 0.0
 
-    def do(self, work: Work) -> None:
+    def do(self, work: Work, memory_limit: int) -> None:
         """Train and fit everything that is left to do."""
         flops: dict[str, float] = {}
         if work.cohorts:
@@ -132,16 +137,21 @@ class Session:
             flops = {cohort.cohort_id: update_flops(cohort.first, self.arrays, data) for cohort in work.cohorts}
         total = sum(flops[cohort.cohort_id] * cohort.num_updates for cohort in work.cohorts)
         with Progress(work.num_updates, total_work=total) as progress:
+            parts = []
             for cohort in work.cohorts:
-                self.train(cohort, data, flops[cohort.cohort_id], progress)
+                progress.update(0, phase="compile", detail=cohort.first.name)
+                run = population_of(cohort, self.arrays, data, self.packing)
+                parts += [(wave, run) for wave in waves(run, cohort, data, memory_limit)]
+            for wave, run in parts:
+                self.train(CohortRun(wave, run, data, list(self.orders)), flops[wave.cohort_id], progress)
             for number, trial in enumerate(work.classical, start=1):
                 where = f"fit {number} of {len(work.classical)}: {trial.name}, {trial.train_size:,} examples"
                 progress.update(self.updates, phase="fit", detail=where, work_done=self.operations)
                 self.fit(trial)
 
-    def train(self, cohort: Cohort, data: Data, flops: float, progress: Progress) -> None:
-        """Train a cohort to its end; finished members are on disk as soon as they are measured."""
-        members = CohortRun(cohort, self.arrays, data, list(self.orders), self.packing)
+    def train(self, members: CohortRun, flops: float, progress: Progress) -> None:
+        """Train members to their end; finished ones are on disk as soon as they are measured."""
+        cohort = members.cohort
         checkpoints = Checkpoints(self.folder / "cohorts" / cohort.cohort_id / "checkpoints")
         phase, detail = "compile", f"{cohort.first.name}, {len(cohort.trials)} members"
         try:

@@ -19,9 +19,11 @@ from dlm.execute import load, remaining, subset_orders
 from dlm.report.figures import learning_curve
 from dlm.study import Cohort, Study, Trial, trials
 from dlm.train import devices
+from dlm.train.cohort_run import CohortRun
+from dlm.train.compiled import device_data, population_of, update_flops
 from dlm.train.member import Data
 from dlm.train.population import Packing
-from dlm.train.runner import CohortRun, device_data, update_flops
+from dlm.train.waves import memory, waves
 
 TIMED_SECONDS = 2.0  # of training, for each cohort
 FITTED_SECONDS = 3.0  # of classical fits, for each learner
@@ -31,7 +33,8 @@ FITTED_SECONDS = 3.0  # of classical fits, for each learner
 class Cost:
     """Cost of one part of a study: a cohort, or a classical learner's cells. Seconds are estimates.
 
-    `flops` counts the floating-point operations of the updates; `memory` is bytes on all devices while the part runs.
+    `flops` counts the floating-point operations of the updates; `memory` is bytes while the part runs, its largest
+    wave's where it does not fit at once.
     """
 
     name: str
@@ -77,11 +80,14 @@ def plan(study: Study, workdir: Path, *, data_dir: Path | None = None, packing: 
 
 
 def _cohort_cost(cohort: Cohort, arrays: Arrays, data: Data, seeds: Sequence[int], packing: Packing) -> Cost:
-    CohortRun(cohort, arrays, data, seeds, packing).compile()
+    population = population_of(cohort, arrays, data, packing)
+    first, *more = waves(population, cohort, data, devices.memory_limit())
+    fixed, each = memory(population, cohort, data)
+    CohortRun(first, population, data, seeds).compile()
     start = time.perf_counter()
-    run = CohortRun(cohort, arrays, data, seeds, packing)
+    run = CohortRun(first, population_of(cohort, arrays, data, packing), data, seeds)
     run.compile()  # again, as the run will find it: from the cache
-    compile_seconds = time.perf_counter() - start
+    compile_seconds = (time.perf_counter() - start) * (1 + len(more))
     updates = cohort.num_updates
     every = cohort.first.budget.eval_every
     evaluations = sum(1 + (trial.num_steps // every if every else 0) for trial in cohort.trials)
@@ -91,7 +97,7 @@ def _cohort_cost(cohort: Cohort, arrays: Arrays, data: Data, seeds: Sequence[int
         programs=run.population.num_compiled,
         updates=updates,
         flops=updates * update_flops(cohort.first, arrays, data),
-        memory=run.population.memory(),
+        memory=int(fixed + each * len(first.trials)),
         compile_seconds=compile_seconds,
         work_seconds=updates * _seconds_per_update(run) + evaluations * _seconds_per_evaluation(run),
     )

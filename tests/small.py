@@ -7,6 +7,8 @@ from dlm.baselines import LogisticRegression
 from dlm.data import Digits
 from dlm.models import MLP
 from dlm.tasks import Classification
+from dlm.train.cohort_run import CohortRun
+from dlm.train.compiled import population_of
 
 
 def small(**changes):
@@ -21,3 +23,8 @@ def small(**changes):
         name="small",
     )
     return dataclasses.replace(base, **changes)
+
+
+def started(cohort, arrays, data, subset_seeds, packing="exact"):
+    """A cohort's members before their first update."""
+    return CohortRun(cohort, population_of(cohort, arrays, data, packing), data, subset_seeds)

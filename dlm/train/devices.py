@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 import platformdirs
+import psutil
 
 from dlm.train.population import Packing
 
@@ -45,6 +46,15 @@ def packing(choice: str) -> Packing:
     if choice in ("exact", "fast"):
         return choice  # type: ignore[return-value]
     return "exact" if jax.default_backend() == "cpu" else "fast"
+
+
+def memory_limit() -> int:
+    """Bytes that training may take on the devices: nine tenths of what is free of theirs, four fifths of a host's."""
+    devices = jax.local_devices()
+    if devices[0].platform == "cpu":
+        return int(0.8 * psutil.virtual_memory().available)
+    known = [device.memory_stats() or {} for device in devices]
+    return int(0.9 * sum(stats.get("bytes_limit", 2**62) - stats.get("bytes_in_use", 0) for stats in known))
 
 
 def describe() -> str:

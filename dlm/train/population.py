@@ -13,7 +13,6 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -42,9 +41,9 @@ class Population:
             "init": self._sharded(over(functools.partial(member.init, spec)), "m"),
             "advance": self._sharded(
                 lambda states, members, data, steps: over(
-                    lambda state, one: member.advance(spec, one, state, data, steps)
-                )(states, members),
-                "mm..",
+                    lambda state, one, count: member.advance(spec, one, state, data, count)
+                )(states, members, steps),
+                "mm.m",
             ),
             "evaluate": self._sharded(
                 lambda states, on_validation, on_test, data: over(
@@ -63,9 +62,9 @@ class Population:
         """States [M] before the first update."""
         return self._run("init", members)
 
-    def advance(self, members: Member, states: State, data: Data, steps: int) -> State:
-        """Up to `steps` updates for every member. Consumes `states`."""
-        return self._run("advance", states, members, data, self.steps(steps))
+    def advance(self, members: Member, states: State, data: Data, steps: np.ndarray) -> State:
+        """Up to `steps` updates, int32 [M], for each member. Consumes `states`."""
+        return self._run("advance", states, members, data, self.shard(steps))
 
     def evaluate(
         self, states: State, validation: np.ndarray, test: np.ndarray, data: Data
@@ -94,9 +93,17 @@ class Population:
             for size in sizes
         )
 
-    def steps(self, steps: int) -> jax.Array:
-        """A number of updates as `advance` takes it."""
-        return jax.device_put(np.int32(steps), NamedSharding(self.mesh, P()))
+    def scratch(self) -> int:
+        """Bytes on all devices that an update needs besides data and states."""
+        return self.num_devices * max(
+            self._compiled[key].memory_analysis().temp_size_in_bytes for key in self._compiled if key[0] == "advance"
+        )
+
+    def shapes(self, members: Member) -> State:
+        """Shapes and placement of the states that `init` would make."""
+        placed = NamedSharding(self.mesh, P(AXIS))
+        shapes = jax.eval_shape(self._functions["init"], members)
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=placed), shapes)
 
     def _run(self, name: str, *arguments: Any) -> Any:
         return self.compile(name, *arguments)(*arguments)
@@ -130,12 +137,6 @@ def deal(limits: Sequence[int], num_devices: int) -> list[int | None]:
         for hand, place in zip(hands, row if (start // num_devices) % 2 == 0 else row[::-1]):
             hand.append(place)
     return [place for hand in hands for place in hand]
-
-
-def take(tree: Any, rows: Sequence[int]) -> Any:
-    """Rows of every array of a tree."""
-    index = jnp.asarray(rows, jnp.int32)
-    return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
 def _mesh(devices: Collection[jax.Device]) -> jax.sharding.Mesh:

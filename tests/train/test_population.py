@@ -6,14 +6,17 @@ import re
 import jax
 import numpy as np
 import pytest
+from small import started
 
 from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
 from dlm.models import CNN, MLP, ViT
 from dlm.study import cohorts, trials
 from dlm.tasks import Classification
+from dlm.train.cohort_run import Measured
+from dlm.train.compiled import device_data
 from dlm.train.population import deal
-from dlm.train.runner import CohortRun, Measured, device_data, train
+from dlm.train.runner import train
 
 SEEDS = [0, 1]
 MODELS = {
@@ -45,7 +48,7 @@ def trained(digits, data):
     """States and measurements by trial, after all updates."""
 
     def run(cells, packing="exact", num_devices=2):
-        members = CohortRun(cohorts(cells)[0], digits, data[num_devices], SEEDS, packing)
+        members = started(cohorts(cells)[0], digits, data[num_devices], SEEDS, packing)
         told = {event.trial: event for event in train(members, None) if isinstance(event, Measured)}
         rows = {trial: row for row, trial in enumerate(members.rows) if trial}  # fast ones leave once they are done
         states = {
@@ -128,7 +131,7 @@ def test_dropout_and_label_smoothing_differ_between_members_of_one_program(train
 
 def test_a_cohort_compiles_three_programs_that_never_talk_and_hold_no_slow_convolution(digits, data):
     cells = trials(study(MODELS["cnn"], steps=20))
-    members = CohortRun(cohorts(cells)[0], digits, data[2], SEEDS, "exact")
+    members = started(cohorts(cells)[0], digits, data[2], SEEDS)
     list(train(members, None))
     assert members.population.num_compiled == 3
     text = "".join(program.as_text() for program in members.population._compiled.values())
@@ -137,12 +140,13 @@ def test_a_cohort_compiles_three_programs_that_never_talk_and_hold_no_slow_convo
 
 
 def test_training_copies_nothing_from_the_device_but_whether_members_are_done(digits, data):
-    members = CohortRun(cohorts(trials(study(steps=20)))[0], digits, data[2], SEEDS, "exact")
+    members = started(cohorts(trials(study(steps=20)))[0], digits, data[2], SEEDS)
     members.compile()
-    steps = members.population.steps(5)
-    program = members.population.compile("advance", members.states, members.members, members.data, steps)
+    (group,) = members.groups
+    steps = members.population.shard(np.full(len(group.rows), 5, np.int32))
+    program = members.population.compile("advance", group.states, group.members, members.data, steps)
     with jax.transfer_guard("disallow"):
-        states = program(members.states, members.members, members.data, steps)
+        states = program(group.states, group.members, members.data, steps)
     assert set(np.asarray(states.step)) == {5}
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small import started
 
 from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
@@ -14,7 +15,9 @@ from dlm.models.dense import add_bias
 from dlm.study import cohorts, trials
 from dlm.tasks import Classification
 from dlm.train import evaluate, member
-from dlm.train.runner import CohortRun, Measured, device_data, spec_of, train
+from dlm.train.cohort_run import Measured
+from dlm.train.compiled import device_data, spec_of
+from dlm.train.runner import train
 
 SEEDS = [0, 1]
 MODELS = {
@@ -46,7 +49,7 @@ def trained(digits, data):
     """Final state and measurement by trial, of members trained together."""
 
     def run(cells):
-        members = CohortRun(cohorts(cells)[0], digits, data, SEEDS, "exact")
+        members = started(cohorts(cells)[0], digits, data, SEEDS)
         told = {event.trial: event for event in train(members, None) if isinstance(event, Measured)}
         rows = {trial: row for row, trial in enumerate(members.rows) if trial}
         return {

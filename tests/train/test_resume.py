@@ -6,6 +6,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from small import started
 
 from dlm import Budget, Hyper, Interrupted, Learner, Study
 from dlm.data import Digits
@@ -14,7 +15,9 @@ from dlm.study import cohorts, trials
 from dlm.tasks import Classification
 from dlm.train import runner
 from dlm.train.checkpoint import Checkpoints
-from dlm.train.runner import CohortRun, Measured, Tick, device_data, train
+from dlm.train.cohort_run import Measured
+from dlm.train.compiled import device_data
+from dlm.train.runner import Tick, train
 
 SEEDS = [0, 1]
 BUDGETS = {
@@ -42,7 +45,7 @@ def start(digits):
     }
 
     def run(cells, num_devices=2):
-        return CohortRun(cohorts(cells)[0], digits, data[num_devices], SEEDS, "exact")
+        return started(cohorts(cells)[0], digits, data[num_devices], SEEDS)
 
     return run
 

@@ -1,0 +1,99 @@
+"""From trials to what a program is compiled from and fed with: a spec, the data on the devices, members as arrays."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from dlm.data.arrays import Arrays
+from dlm.errors import UsageError
+from dlm.models import build
+from dlm.study import Cohort, Trial
+from dlm.train import member
+from dlm.train.evaluate import batches
+from dlm.train.member import Data, Member, Spec
+from dlm.train.population import Packing, Population, replicated
+
+
+def spec_of(trial: Trial, arrays: Arrays) -> Spec:
+    """What a trial's cohort compiles."""
+    return Spec(
+        model=build(trial.learner.model, trial.task.num_outputs(arrays)),
+        task=trial.task,
+        optimizer=trial.learner.optimizer,
+        input_shape=arrays.train.x.shape[1:],
+        scale=arrays.scale,
+        shift=arrays.shift,
+        batch_size=trial.budget.batch_size,
+        dropout=trial.learner.hyper.dropout > 0,
+        eval_every=trial.budget.eval_every,
+        patience=trial.budget.patience,
+        precision=trial.precision,
+    )
+
+
+def population_of(cohort: Cohort, arrays: Arrays, data: Data, packing: Packing) -> Population:
+    """The programs of a cohort on the devices that hold the data."""
+    return Population(spec_of(cohort.first, arrays), packing, data.x.devices())
+
+
+def check_model(trial: Trial, arrays: Arrays) -> None:
+    """UsageError if a trial's model cannot be built for this data, found without a device."""
+    spec = spec_of(trial, arrays)
+    example = jax.ShapeDtypeStruct((1, *spec.input_shape), np.float32)
+    try:
+        jax.eval_shape(spec.model.init, jax.random.key(0), example)
+    except UsageError:
+        raise
+    except Exception as error:  # whatever a model raises says that it does not fit
+        raise UsageError(
+            f"learners.{trial.name}: {trial.learner.model} does not take examples of shape {spec.input_shape}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def device_data(arrays: Arrays, orders: Sequence[np.ndarray], devices: Sequence[jax.Device] | None = None) -> Data:
+    """The data on every device (all local ones by default), where the members will then be trained.
+
+    orders: the pool's order for each subset seed, int [N] each.
+    """
+    data = Data(arrays.train.x, arrays.train.y, np.stack(orders), batches(arrays.validation), batches(arrays.test))
+    return replicated(data, devices or jax.local_devices())
+
+
+def update_flops(trial: Trial, arrays: Arrays, data: Data) -> float:
+    """Floating-point operations of one update of one member, by XLA's count; nothing is compiled."""
+    spec = spec_of(trial, arrays)
+    one = one_of(members_of([trial], [trial.subset_seed]))
+    state = jax.eval_shape(functools.partial(member.init, spec), one)
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), data)
+    lowered = jax.jit(functools.partial(member.update, spec)).lower(one, state, shapes)
+    cost: dict[str, float] = lowered.cost_analysis() or {}
+    return float(cost.get("flops", 0.0))
+
+
+def members_of(rows: Sequence[Trial | None], subset_seeds: Sequence[int]) -> Member:
+    """The arrays [M] that tell members apart; padding is a member without updates."""
+
+    def column(value: Callable[[Trial], Any], dtype: Any, padding: Any = 0) -> np.ndarray:
+        return np.array([padding if trial is None else value(trial) for trial in rows], dtype)
+
+    return Member(
+        seed=column(lambda trial: trial.init_seed, np.uint32),
+        order=column(lambda trial: subset_seeds.index(trial.subset_seed), np.int32),
+        size=column(lambda trial: trial.train_size, np.uint32, padding=1),
+        limit=column(lambda trial: trial.num_steps, np.int32),
+        lr=column(lambda trial: trial.learner.hyper.lr, np.float32),
+        weight_decay=column(lambda trial: trial.learner.hyper.weight_decay, np.float32),
+        dropout=column(lambda trial: trial.learner.hyper.dropout, np.float32),
+        label_smoothing=column(lambda trial: trial.learner.hyper.label_smoothing, np.float32),
+    )
+
+
+def one_of(tree: Any) -> Any:
+    """Shapes of one member's part of arrays [M, ...]."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), tree)

@@ -1,0 +1,57 @@
+"""A cohort that does not fit into memory, cut into waves that do; one is trained after another."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+
+from dlm.errors import UsageError
+from dlm.study import Cohort
+from dlm.train.compiled import members_of
+from dlm.train.groups import longest_first, widths
+from dlm.train.member import Data
+from dlm.train.population import Population
+
+CHECKPOINT_COPIES = 2  # of the states on the host, while they are saved
+
+
+def waves(run: Population, cohort: Cohort, data: Data, limit: int) -> list[Cohort]:
+    """The cohort in as few parts as fit into `limit` bytes, the longest trials first. UsageError if not one fits.
+
+    The order is fixed, so that a run that goes on finds the members of the wave that it left in its first one.
+    """
+    fixed, each = memory(run, cohort, data)
+    fit = int((limit - fixed) // each) // run.num_devices * run.num_devices
+    if fit < 1:
+        raise UsageError(
+            f"learners.{cohort.first.name}: {run.num_devices} members and the data take "
+            f"{_size(fixed + run.num_devices * each)} of memory, and {_size(limit)} are free; choose a smaller model, "
+            "batch_size or data set"
+        )
+    number = -(-len(cohort.trials) // fit)
+    width = -(-len(cohort.trials) // number)
+    trials = longest_first(cohort.trials) if number > 1 else cohort.trials
+    return [Cohort(tuple(trials[start : start + width])) for start in range(0, len(trials), width)]
+
+
+def memory(run: Population, cohort: Cohort, data: Data) -> tuple[float, float]:
+    """(bytes whatever the number of members, bytes a member) while a cohort trains and is saved.
+
+    From the program that the whole cohort would be trained with, compiled here; nothing is put on the devices.
+    """
+    count, devices = len(cohort.trials), run.num_devices
+    width = -(-count // devices) * devices if run.packing == "exact" else widths(count, devices)[0]
+    members = run.shard(members_of([cohort.first] * width, [cohort.first.subset_seed]))
+    states = run.shapes(members)
+    run.compile("advance", states, members, data, run.shard(np.zeros(width, np.int32)))
+    held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) / width
+    scratch = run.scratch()
+    shared = run.memory() - scratch - held * width
+    on_host = CHECKPOINT_COPIES * held if jax.default_backend() == "cpu" else 0.0
+    if run.packing == "exact":
+        return shared + scratch, held + on_host
+    return shared, held + on_host + scratch / width
+
+
+def _size(count: float) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
