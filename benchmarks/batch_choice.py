@@ -13,22 +13,18 @@ import time
 from typing import Any
 from unittest import mock
 
-from dlm.train import devices
+import jax
+import jax.numpy as jnp
+import numpy as np
 
-devices.configure()
-
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-
-from dlm.data.arrays import Split  # noqa: E402
-from dlm.learner import Optimizer  # noqa: E402
-from dlm.models import MLP, build  # noqa: E402
-from dlm.tasks import Classification  # noqa: E402
-from dlm.train import member  # noqa: E402
-from dlm.train.evaluate import batches  # noqa: E402
-from dlm.train.member import Data, Member, Spec  # noqa: E402
-from dlm.train.population import Population, replicated  # noqa: E402
+from dlm.data.arrays import Split
+from dlm.learner import Optimizer
+from dlm.models import MLP, build
+from dlm.tasks import Classification
+from dlm.train import devices, member
+from dlm.train.evaluate import batches
+from dlm.train.member import Data, Member, Spec
+from dlm.train.population import Population, replicated
 
 POOL, FEATURES, MEMBERS, STEPS = 2**22, 32, 8, 1000
 
@@ -79,7 +75,9 @@ def main() -> None:
     """Time both and print the share."""
     parser = argparse.ArgumentParser(description="What choosing a batch costs.")
     parser.add_argument("--rounds", type=int, default=9)
-    seconds = timed(parser.parse_args().rounds)
+    rounds = parser.parse_args().rounds
+    devices.configure()
+    seconds = timed(rounds)
     share = statistics.median(1 - given / ours for given, ours in zip(seconds["given"], seconds["permutation"]))
     for name, times in seconds.items():
         print(f"{name}: {1e6 * statistics.median(times):.1f} microseconds a member-update")

@@ -1,4 +1,4 @@
-"""A small decoder transformer, as flax module and as PyTorch one with the same weights and arithmetic."""
+"""A small decoder transformer, and its task: the next symbol of a text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from dlm.data.arrays import Arrays
@@ -77,54 +76,3 @@ class NextSymbol:
     def measures(self, logits: jax.Array, symbols: jax.Array) -> dict[str, jax.Array]:
         """Of each text its share of wrong symbols. [B]."""
         return {"error": (logits.argmax(-1) != symbols).mean(-1, dtype=jnp.float32)}
-
-
-def torch_decoder(config: Decoder, params: Any) -> Any:
-    """The PyTorch module with a flax member's weights; its attention is PyTorch's own."""
-    import torch
-
-    def layer(index: int) -> Any:
-        weights = params[f"Dense_{index}"]
-        module = torch.nn.Linear(*weights["kernel"].shape)
-        return _filled(module, weight=np.array(weights["kernel"]).T, bias=weights["bias"])
-
-    def norm(index: int) -> Any:
-        weights = params[f"LayerNorm_{index}"]
-        return _filled(torch.nn.LayerNorm(config.dim), weight=weights["scale"], bias=weights["bias"])
-
-    class Net(torch.nn.Module):
-        """[B, T] -> [B, C, T], where PyTorch's loss wants the classes."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.embed = _filled(
-                torch.nn.Embedding(config.num_symbols, config.dim), weight=params["Embed_0"]["embedding"]
-            )
-            self.positions = torch.nn.Parameter(torch.from_numpy(np.array(params["positions"])))
-            self.layers = torch.nn.ModuleList(layer(index) for index in range(4 * config.depth + 1))
-            self.norms = torch.nn.ModuleList(norm(index) for index in range(2 * config.depth + 1))
-
-        def forward(self, x: Any) -> Any:
-            """See the class."""
-            x = self.embed(x) + self.positions
-            for block in range(config.depth):
-                qkv, out, up, down = self.layers[4 * block : 4 * block + 4]
-                q, k, v = (
-                    part.unflatten(-1, (config.heads, -1)).transpose(1, 2)
-                    for part in qkv(self.norms[2 * block](x)).chunk(3, dim=-1)
-                )
-                mixed = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-                x = x + out(mixed.transpose(1, 2).flatten(2))
-                x = x + down(torch.nn.functional.gelu(up(self.norms[2 * block + 1](x)), approximate="tanh"))
-            return self.layers[-1](self.norms[-1](x)).transpose(1, 2)
-
-    return Net()
-
-
-def _filled(module: Any, **weights: Any) -> Any:
-    import torch
-
-    with torch.no_grad():
-        for name, value in weights.items():
-            getattr(module, name).copy_(torch.from_numpy(np.array(value)))
-    return module

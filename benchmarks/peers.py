@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import multiprocessing
 import os
 import time
@@ -9,110 +11,162 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.workloads import LR, WEIGHT_DECAY, Workload, torch_twin
+from benchmarks.plain_cnn import PlainCNN
+from benchmarks.workloads import LR, POOL_SIZE, WEIGHT_DECAY, Workload, arrays
 from dlm.data.batches import batch_rows
 
+STEPS_A_CALL = 16  # Keras's `steps_per_execution`
 
-def rows(step: int, batch_size: int, size: int) -> np.ndarray:
-    """The rows of the batch of the member with seed 0: the very same that dlm takes."""
-    return batch_rows(np.full(1, step, np.uint32), batch_size, np.uint32(size), np.uint32(0)).astype(np.int64)
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where a loop begins: a workload, the first weights (NumPy arrays) and the order of the pool of one member."""
+
+    workload: Workload
+    params: Any
+    order: np.ndarray
 
 
 class TorchLoop:
     """A PyTorch loop over updates, eager, with AdamW; `threads` for one operation."""
 
-    def __init__(self, workload: Workload, params: Any, x: np.ndarray, y: np.ndarray, order: np.ndarray, threads: int):
+    def __init__(self, start: Start, threads: int, fused: bool = False) -> None:
         import torch
 
         torch.set_num_threads(threads)
-        self.torch, self.size, self.batch_size = torch, len(order), workload.batch_size
-        x = x[order].transpose(0, 3, 1, 2) if "cnn" in workload.name else x[order]
+        torch.set_flush_denormal(True)  # as XLA does
+        self.torch, self.start, self.fused = torch, start, fused
+        x, y = data(start)
+        x = x.transpose(0, 3, 1, 2) if isinstance(start.workload.model, PlainCNN) else x
         self.x = torch.from_numpy(np.ascontiguousarray(x if x.dtype == np.float32 else x.astype(np.int64)))
-        self.y = torch.from_numpy(y[order].astype(np.int64))
-        self.model = torch_twin(workload, params)
-        matrices = [p for p in self.model.parameters() if p.ndim > 1]
-        vectors = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=LR)
-        self.step, self.loss = 0, float("nan")
+        self.y = torch.from_numpy(y.astype(np.int64))
 
-    def run(self, steps: int) -> float:
-        """Seconds of so many updates. Batches are drawn beforehand, as a data loader would have done."""
-        numbers = range(self.step, self.step + steps)
-        batches = [self.torch.from_numpy(rows(step, self.batch_size, self.size)) for step in numbers]
-        start = time.perf_counter()
+    def run(self, steps: int) -> tuple[float, float]:
+        """(seconds of the first so many updates, the last one's loss). What a data loader does is not counted."""
+        from benchmarks.torch_twins import twin
+
+        model = twin(self.start.workload.model, self.start.params)
+        optimizer = self._optimizer(model)
+        batches = [self.torch.from_numpy(rows) for rows in all_rows(steps, self.start.workload.batch_size)]
+        begin = time.perf_counter()
         for batch in batches:
-            self.optimizer.zero_grad(set_to_none=True)
-            loss = self.torch.nn.functional.cross_entropy(self.model(self.x[batch]), self.y[batch])
+            optimizer.zero_grad(set_to_none=True)
+            loss = self.torch.nn.functional.cross_entropy(model(self.x[batch]), self.y[batch])
             loss.backward()
-            self.optimizer.step()
-        seconds = time.perf_counter() - start
-        self.step, self.loss = self.step + steps, loss.item()
-        return seconds
+            optimizer.step()
+        return time.perf_counter() - begin, loss.item()
+
+    def _optimizer(self, model: Any) -> Any:
+        """AdamW whose decay spares vectors."""
+        groups = [
+            {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
+            {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return self.torch.optim.AdamW(groups, lr=LR, fused=self.fused)
 
 
 class FlaxLoop:
-    """A jitted step of one member, called from a Python loop, its input donated; one device."""
+    """A jitted step of one model, called from a Python loop, its state donated; convolutions as flax has them."""
 
-    def __init__(self, spec: Any, member: Any, data: Any):
+    def __init__(self, start: Start) -> None:
         import jax
+        import optax
 
-        from dlm.train import member as members
+        from dlm.models import build
 
-        device = jax.devices()[0]
-        self.data, self.member = jax.device_put((data, member), device)
-        self.state = jax.jit(lambda one: members.init(spec, one))(self.member)
-        self.update = jax.jit(lambda state, one, data: members.update(spec, one, state, data), donate_argnums=0)
-        self.state = self.update(self.state, self.member, self.data)
-        self.jax = jax
+        model = start.workload.model
+        model = dataclasses.replace(model, lax=True) if isinstance(model, PlainCNN) else model
+        apply, loss = build(model, arrays(start.workload).num_classes).apply, start.workload.task.loss
+        is_matrix = jax.tree.map(lambda leaf: leaf.ndim > 1, start.params)
+        optimizer = optax.adamw(LR, weight_decay=WEIGHT_DECAY, mask=is_matrix)
 
-    def run(self, steps: int) -> float:
-        """Seconds of so many updates."""
-        start = time.perf_counter()
-        for _ in range(steps):
-            self.state = self.update(self.state, self.member, self.data)
-        self.jax.block_until_ready(self.state)
-        return time.perf_counter() - start
+        def update(state: Any, x: Any, y: Any, rows: Any) -> Any:
+            params, opt_state, _ = state
+            value, gradient = jax.value_and_grad(lambda params: loss(apply(params, x[rows]), y[rows], 0.0))(params)
+            updates, opt_state = optimizer.update(gradient, opt_state, params)
+            return optax.apply_updates(params, updates), opt_state, value
 
+        self.jax, self.start, self.data = jax, start, jax.device_put(data(start))
+        self.update, self.init = jax.jit(update, donate_argnums=0), jax.jit(optimizer.init)
 
-def in_processes(run: Any, arguments: tuple[Any, ...], steps: int, number: int) -> float:
-    """Seconds of `run(arguments, steps, barrier)` in each of `number` processes that start together."""
-    context = multiprocessing.get_context("spawn")
-    barrier, times = context.Barrier(number), context.Queue()
-    processes = [context.Process(target=_child, args=(run, arguments, steps, barrier, times)) for _ in range(number)]
-    for process in processes:
-        process.start()
-    seconds = [times.get() for _ in processes]
-    for process in processes:
-        process.join()
-    return max(seconds)
-
-
-def torch_process(arguments: tuple[Any, ...], steps: int, barrier: Any) -> float:
-    """Seconds of a PyTorch loop of one thread."""
-    loop = TorchLoop(*arguments, threads=1)
-    loop.run(5)
-    barrier.wait()
-    return loop.run(steps)
+    def run(self, steps: int) -> tuple[float, float]:
+        """(seconds of the first so many updates, the last one's loss)."""
+        params = self.jax.tree.map(self.jax.numpy.array, self.start.params)
+        state = params, self.init(params), self.jax.numpy.float32(0)
+        batches = [self.jax.device_put(rows) for rows in all_rows(steps, self.start.workload.batch_size)]
+        begin = time.perf_counter()
+        for rows in batches:
+            state = self.update(state, *self.data, rows)
+        self.jax.block_until_ready(state)
+        return time.perf_counter() - begin, float(state[2])
 
 
-def keras_process(arguments: tuple[Any, ...], steps: int, barrier: Any) -> float:
-    """Seconds of `fit` on JAX over batches that lie in order, the second time, when everything is compiled."""
-    os.environ["KERAS_BACKEND"] = "jax"
-    from benchmarks.keras_models import compiled
+class KerasLoop:
+    """Keras on JAX: `fit` for one epoch over batches that lie in order; its own first weights."""
 
-    workload, x, y = arguments
-    model = compiled(workload)
-    index = np.concatenate([rows(step, workload.batch_size, len(x)) for step in range(steps)])
-    x, y = x[index], y[index]
-    few = 2 * workload.batch_size
-    options = {"batch_size": workload.batch_size, "shuffle": False, "verbose": 0}
-    model.fit(x[:few], y[:few], **options)
-    barrier.wait()
-    start = time.perf_counter()
-    model.fit(x, y, **options)
-    return time.perf_counter() - start
+    def __init__(self, start: Start, steps_a_call: int = 1) -> None:
+        os.environ["KERAS_BACKEND"] = "jax"
+        from benchmarks.keras_models import compiled
+
+        self.start, self.data = start, data(start)
+        self.model = compiled(start.workload, steps_a_call)
+
+    def run(self, steps: int) -> tuple[float, float]:
+        """(seconds of so many more updates, their mean loss)."""
+        rows = np.concatenate(all_rows(steps, self.start.workload.batch_size))
+        x, y = (column[rows] for column in self.data)
+        begin = time.perf_counter()
+        history = self.model.fit(x, y, batch_size=self.start.workload.batch_size, shuffle=False, verbose=0)
+        return time.perf_counter() - begin, history.history["loss"][-1]
 
 
-def _child(run: Any, arguments: tuple[Any, ...], steps: int, barrier: Any, times: Any) -> None:
-    times.put(run(arguments, steps, barrier))
+def data(start: Start) -> tuple[np.ndarray, np.ndarray]:
+    """The pool's inputs and labels in the member's order."""
+    pool = arrays(start.workload).train.take(start.order)
+    return pool.x, pool.y
+
+
+def all_rows(steps: int, batch_size: int) -> list[np.ndarray]:
+    """The rows of the first batches of the member with seed 0: the very same that dlm takes. int64 [B] each."""
+    size, seed = np.uint32(POOL_SIZE), np.uint32(0)
+    return [batch_rows(np.full(1, step, np.uint32), batch_size, size, seed).astype(np.int64) for step in range(steps)]
+
+
+class Worker:
+    """A kind of loop in a process of its own, so that no peer's threads or settings meddle with another's."""
+
+    def __init__(self, loop: Any, *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, loop, arguments), daemon=True)
+        self.process.start()
+        theirs.close()  # so that the pipe ends where the process does
+
+    def begin(self, start: Start) -> None:
+        """Go to a workload."""
+        self.pipe.send(start)
+
+    def ask(self, steps: int) -> None:
+        """Make so many updates."""
+        self.pipe.send(steps)
+
+    def answer(self) -> tuple[float, float]:
+        """(seconds, loss) of what was asked for. EOFError if the process died."""
+        return self.pipe.recv()
+
+    def close(self) -> None:
+        """End the process."""
+        self.pipe.close()
+        self.process.join()
+
+
+def _serve(pipe: Any, loop: Any, arguments: tuple[Any, ...]) -> None:
+    """Do what a Worker is told, until its pipe ends."""
+    run = None
+    with contextlib.suppress(EOFError):
+        while True:
+            task = pipe.recv()
+            if isinstance(task, Start):
+                run = loop(task, *arguments).run
+            else:
+                pipe.send(run(task))

@@ -1,10 +1,13 @@
-"""Milliseconds of a member's update, side by side with PyTorch and a jitted Python loop.
+"""Milliseconds of a member's update, side by side with PyTorch, Keras and a jitted step in a Python loop.
 
     pip install -r benchmarks/requirements.txt
     python -m benchmarks.train_speed --out=train_speed.json
+    python -m benchmarks.train_speed --only=decoder --peers=torch,loop --rounds=9
 
 Each contender takes its turn in each round, so that a machine whose speed drifts is the same for all; medians of
-rounds. PyTorch starts from the same weights, takes the same batches and must end at the same loss.
+rounds. PyTorch and the jitted loop start from the same weights, take the same batches and must end at the same loss;
+Keras trains the same architecture from its own weights. Each peer lives in a process of its own, as its users start it;
+what each workload showed is told on stderr as soon as it is known.
 """
 
 from __future__ import annotations
@@ -14,165 +17,107 @@ import itertools
 import json
 import platform
 import statistics
+import sys
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
+
+from benchmarks.cohort import first_weights, order, population, row_of_seed_0
+from benchmarks.peers import STEPS_A_CALL, FlaxLoop, KerasLoop, Start, TorchLoop, Worker
+from benchmarks.rates import matrix_rate
+from benchmarks.workloads import WORKLOADS, Workload, useful_operations
 from dlm.train import devices
 
-devices.configure()
-
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-
-from benchmarks.decoder import Decoder  # noqa: E402
-from benchmarks.peers import FlaxLoop, TorchLoop, in_processes, keras_process, torch_process  # noqa: E402
-from benchmarks.workloads import LR, POOL_SIZE, WEIGHT_DECAY, WORKLOADS, Workload, arrays  # noqa: E402
-from dlm import Budget, Hyper, Learner, Optimizer, Study  # noqa: E402
-from dlm.data import Digits  # noqa: E402
-from dlm.models.mlp import MLP  # noqa: E402
-from dlm.study import cohorts, trials  # noqa: E402
-from dlm.train.cohort_run import CohortRun  # noqa: E402
-from dlm.train.compiled import device_data, population_of  # noqa: E402
-
-CHECKED_STEPS = 50  # after which losses are compared
-SECONDS = 1.0  # of one contender's turn, about
+PEERS = ("torch", "keras", "loop")
+CHECKED_STEPS = 48  # after which losses are compared; a multiple of STEPS_A_CALL, which Keras then compiles for
+REST = 0.2  # seconds between turns, for threads that spin a while after their work
 
 
-def population(workload: Workload) -> CohortRun:
-    """The workload's members as one cohort, ready to be advanced for ever."""
-    study = Study(
-        data=Digits(),  # not read: the arrays are given
-        task=workload.task,
-        learners={"net": Learner(workload.model, Hyper(LR, WEIGHT_DECAY), Optimizer(warmup=0.0, schedule="constant"))},
-        sizes=(POOL_SIZE,),
-        seeds=workload.members,
-        budget=Budget(steps=2**24, batch_size=workload.batch_size),
-    )
-    data = arrays(workload)
-    seeds = list(range(workload.members))
-    placed = device_data(data, [order(seed) for seed in seeds])
-    (cohort,) = cohorts(trials(study))
-    run = CohortRun(cohort, population_of(cohort, data, placed, "exact"), placed, seeds)
-    run.compile()
-    return run
+def workers(peers: tuple[str, ...], fused: bool) -> dict[str, list[Worker]]:
+    """By a contender's name, the processes that train side by side."""
+    made: dict[str, list[Worker]] = {}
+    if "torch" in peers:
+        made["torch, 1 thread"] = [Worker(TorchLoop, 1, fused)]
+        made["torch, 2 threads"] = [Worker(TorchLoop, 2, fused)]
+        made["torch, 2 processes"] = [Worker(TorchLoop, 1, fused) for _ in range(2)]
+    if "keras" in peers:
+        made["keras"] = [Worker(KerasLoop)]
+        made[f"keras, {STEPS_A_CALL} steps a call"] = [Worker(KerasLoop, STEPS_A_CALL)]
+    if "loop" in peers:
+        made["jitted loop"] = [Worker(FlaxLoop)]
+    return made
 
 
-def order(seed: int) -> np.ndarray:
-    """An order of the pool. int32 [POOL_SIZE]."""
-    return np.random.default_rng(seed).permutation(POOL_SIZE).astype(np.int32)
+def together(workers: list[Worker], steps: int) -> tuple[float, float]:
+    """(seconds of one member's update, loss) while all workers train."""
+    for worker in workers:
+        worker.ask(steps)
+    answers = [worker.answer() for worker in workers]
+    return max(seconds for seconds, _ in answers) / steps / len(workers), answers[0][1]
 
 
-def matrix_rate() -> float:
-    """This machine's f32 matrix products, in floating-point operations a second: the better of NumPy and XLA."""
-    a = np.random.default_rng(0).normal(size=(2048, 2048)).astype(np.float32)
-    product = jax.jit(lambda x: x @ x)
-    x = jax.device_put(a, jax.devices()[0])
-    times = []
-    for run in (lambda: a @ a, lambda: product(x).block_until_ready()):
-        run()
-        for _ in range(5):
-            start = time.perf_counter()
-            run()
-            times.append(time.perf_counter() - start)
-    return 2 * 2048**3 / min(times)
-
-
-def useful_operations(workload: Workload) -> float:
-    """Operations of the matrix products and convolutions of one update: forward, and backward but to the inputs.
-
-    Attention counts whole, as both sides compute it, though half of it is masked.
-    """
-    model, size = workload.model, int(np.prod(workload.input_shape))
-    unlearnt = 0
-    if isinstance(model, Decoder):
-        tokens, dim = size, model.dim
-        block = 12 * dim * dim + 2 * tokens * dim
-        products = [tokens * (model.depth * block + dim * model.num_symbols)]
-    elif isinstance(model, MLP):
-        widths = [size, *model.widths, 10]
-        products = [narrow * wide for narrow, wide in itertools.pairwise(widths)]
-        unlearnt = products[0]
-    else:
-        first, second = model.channels
-        products = [size * 9 * first, size // 4 * 9 * first * second, size // 16 * second * 10]
-        unlearnt = products[0]
-    return 2.0 * workload.batch_size * (3 * sum(products) - unlearnt)
-
-
-def losses(workload: Workload, ours: CohortRun, make: tuple[Any, ...]) -> dict[str, float]:
-    """Training loss of the member with seed 0 after CHECKED_STEPS updates, by both sides."""
-    theirs = TorchLoop(*make, threads=1)
-    theirs.run(CHECKED_STEPS)
+def compare(workload: Workload, theirs: dict[str, list[Worker]], rounds: int, seconds: float) -> dict[str, Any]:
+    """A member's update timed in all rounds for every contender, and the losses after CHECKED_STEPS updates."""
+    ours = population(workload)
+    start = Start(workload, first_weights(ours), order(0))
+    for worker in itertools.chain(*theirs.values()):
+        worker.begin(start)
     ours.advance(CHECKED_STEPS)
-    return {"dlm": float(ours.states.loss[_row_of_seed_0(ours)]), "torch": theirs.loss}
-
-
-def contenders(workload: Workload, ours: CohortRun, make: tuple[Any, ...]) -> dict[str, Any]:
-    """By name, a function from a number of updates to the seconds of one member's update."""
-    row = _row_of_seed_0(ours)
-    member = jax.tree.map(lambda leaf: np.asarray(leaf)[row], ours.members)
-    loop = FlaxLoop(ours.population.spec, member, jax.device_get(ours.data))
-    _, _, x, y, _ = make
+    losses = {"dlm": float(ours.states.loss[row_of_seed_0(ours)])}
 
     def dlm(steps: int) -> float:
-        applied, seconds = ours.advance(max(1, steps // workload.members))
-        return seconds / applied
+        applied, elapsed = ours.advance(max(1, steps // workload.members))
+        return elapsed / applied
 
-    return {
-        "dlm": dlm,
-        "torch, 1 thread": lambda steps: TorchLoop(*make, threads=1).run(steps) / steps,
-        "torch, 2 threads": lambda steps: TorchLoop(*make, threads=2).run(steps) / steps,
-        "torch, 2 processes": lambda steps: in_processes(torch_process, make, steps, 2) / steps / 2,
-        "keras": lambda steps: in_processes(keras_process, (workload, x, y), steps, 1) / steps,
-        "jitted loop": lambda steps: loop.run(steps) / steps,
-    }
+    turns: dict[str, Callable[[int], float]] = {"dlm": dlm}
+    for name, each in theirs.items():
+        losses[name] = together(each, CHECKED_STEPS)[1]
+        turns[name] = lambda steps, each=each: together(each, steps)[0]
+    return {"losses": losses, "times": alternate(turns, rounds, seconds)}
 
 
-def compare(workload: Workload, rounds: int) -> dict[str, Any]:
-    """Milliseconds of a member's update for every contender, ratios, and the losses of both sides."""
-    ours = population(workload)
-    row = _row_of_seed_0(ours)
-    params = jax.tree.map(lambda leaf: np.asarray(leaf)[row], ours.states.params)
-    data = arrays(workload)
-    make = (workload, params, data.train.x, data.train.y, order(0))
-    ends = losses(workload, ours, make)
-    runs = contenders(workload, ours, make)
-    steps = {name: _steps_for(run) for name, run in runs.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+def alternate(turns: Mapping[str, Callable[[int], float]], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Seconds of an update in each round, by contender; a turn takes about `seconds`."""
+    each = {name: _whole_calls(seconds / turn(STEPS_A_CALL)) for name, turn in turns.items()}
+    times: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(rounds):
-        for name, run in runs.items():
-            seconds[name].append(run(steps[name]))
-    return _summary(workload, seconds, ends)
+        for name, turn in turns.items():
+            time.sleep(REST)
+            times[name].append(turn(each[name]))
+    return times
 
 
-def _row_of_seed_0(run: CohortRun) -> int:
-    return next(index for index, trial in enumerate(run.rows) if trial and trial.init_seed == 0)
+def _whole_calls(steps: float) -> int:
+    return STEPS_A_CALL * max(1, round(steps / STEPS_A_CALL))
 
 
-def _steps_for(run: Any) -> int:
-    return max(5, int(SECONDS / max(run(64), 1e-6)))
-
-
-def _summary(workload: Workload, seconds: dict[str, list[float]], ends: dict[str, float]) -> dict[str, Any]:
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
-    ratios = {name: _ratio(times, seconds["dlm"]) for name, times in seconds.items() if name != "dlm"}
-    better = min(("torch, 1 thread", "torch, 2 threads"), key=medians.__getitem__)
+def summary(workload: Workload, losses: dict[str, float], times: dict[str, list[float]]) -> dict[str, Any]:
+    """Medians, ratios to dlm, and the rate of dlm's useful operations."""
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    ratios = {
+        name: statistics.median(their / our for their, our in zip(each, times["dlm"], strict=True))
+        for name, each in times.items()
+        if name != "dlm"
+    }
+    for peer in ("torch", "keras"):  # the best that one process makes of it
+        variants = [name for name in ratios if name.startswith(peer) and "processes" not in name]
+        if variants:
+            ratios[peer] = ratios[min(variants, key=medians.__getitem__)]
     return {
         "workload": workload.name,
         "members": workload.members,
         "milliseconds": {name: 1e3 * value for name, value in medians.items()},
-        "times_slower_than_dlm": ratios | {"torch": ratios[better]},
+        "times_slower_than_dlm": ratios,
         "useful_flops_per_second": useful_operations(workload) / medians["dlm"],
         "wanted": dict(workload.wanted),
-        "losses": ends,
+        "losses": losses,
     }
 
 
-def _ratio(theirs: list[float], ours: list[float]) -> float:
-    return statistics.median(their / our for their, our in zip(theirs, ours, strict=True))
-
-
-def _table(results: list[dict[str, Any]], rate: float) -> str:
+def table(results: list[dict[str, Any]], rate: float) -> str:
+    """A line a workload, a column a contender."""
     names = list(results[0]["milliseconds"])
     lines = ["| ms a member-update (times dlm) | " + " | ".join(names) + " | share of matrix rate |"]
     lines.append("|---" * (len(names) + 2) + "|")
@@ -187,36 +132,44 @@ def _table(results: list[dict[str, Any]], rate: float) -> str:
     return "\n".join(lines)
 
 
-def _wanted(results: list[dict[str, Any]], rate: float) -> str:
+def wanted(results: list[dict[str, Any]], rate: float) -> str:
     """What was asked for beside what was measured."""
-    lines = []
+    lines = ["| workload | against | wanted | measured | |", "|---|---|---|---|---|"]
     for result in results:
         measured = result["times_slower_than_dlm"] | {"rate": result["useful_flops_per_second"] / rate}
-        for name, wanted in result["wanted"].items():
-            verdict = "reached" if measured[name] >= wanted else "missed"
-            lines.append(f"{result['workload']}: {name}: wanted {wanted:g}, measured {measured[name]:.2f}: {verdict}")
+        for name, least in result["wanted"].items():
+            if name in measured:
+                verdict = "reached" if measured[name] >= least else "missed"
+                lines.append(f"| {result['workload']} | {name} | {least:g} | {measured[name]:.2f} | {verdict} |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Run all workloads, print the table, write the JSON."""
+    """Run all workloads, print the tables, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one turn, about")
     parser.add_argument("--only", default="", help="part of a workload's name")
+    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--fused", action="store_true", help="PyTorch's fused AdamW in place of the default one")
     parser.add_argument("--out", default="")
     options = parser.parse_args()
+    devices.configure()
+    theirs = workers(tuple(options.peers.split(",")), options.fused)
     rates, results = [matrix_rate()], []
     for workload in WORKLOADS:
         if options.only in workload.name:
-            results.append(compare(workload, options.rounds))
+            results.append(summary(workload, **compare(workload, theirs, options.rounds, options.seconds)))
             rates.append(matrix_rate())
+            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+    for worker in itertools.chain(*theirs.values()):
+        worker.close()
     machine = {"cores": devices.num_usable_cores(), "python": platform.python_version(), "jax": jax.__version__}
-    print(_table(results, max(rates)))
-    print(f"\n{_wanted(results, max(rates))}")
-    print(f"\nf32 matrix products: {max(rates) / 1e9:.0f} GFLOP/s. {machine}")
+    print(f"{table(results, max(rates))}\n\n{wanted(results, max(rates))}\n")
+    print(f"f32 matrix products: {max(rates) / 1e9:.0f} GFLOP/s. {machine}")
     for result in results:
-        ours, theirs = result["losses"]["dlm"], result["losses"]["torch"]
-        print(f"{result['workload']}: loss after {CHECKED_STEPS} updates {ours:.5f} (dlm), {theirs:.5f} (torch)")
+        losses = ", ".join(f"{loss:.5f} ({name})" for name, loss in result["losses"].items() if "keras" not in name)
+        print(f"{result['workload']}: loss after {CHECKED_STEPS} updates {losses}")
     if options.out:
         with open(options.out, "w", encoding="utf-8") as file:
             json.dump({"machine": machine, "matrix_flops_per_second": max(rates), "results": results}, file, indent=1)

@@ -1,0 +1,55 @@
+"""A workload as dlm trains it: one cohort of members on every device."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+
+from benchmarks.workloads import LR, POOL_SIZE, WEIGHT_DECAY, Workload, arrays
+from dlm import Budget, Hyper, Learner, Optimizer, Study
+from dlm.data import Digits
+from dlm.learner import Precision
+from dlm.study import cohorts, trials
+from dlm.train.cohort_run import CohortRun
+from dlm.train.compiled import device_data, population_of
+from dlm.train.population import Packing
+
+
+def study(workload: Workload, members: int, precision: Precision = "float32") -> Study:
+    """Members of a workload that train for ever. Its data is not read: the arrays are given."""
+    return Study(
+        data=Digits(),
+        task=workload.task,
+        learners={"net": Learner(workload.model, Hyper(LR, WEIGHT_DECAY), Optimizer(warmup=0.0, schedule="constant"))},
+        sizes=(POOL_SIZE,),
+        seeds=members,
+        budget=Budget(steps=2**24, batch_size=workload.batch_size),
+        precision=precision,
+    )
+
+
+def population(
+    workload: Workload, members: int = 0, packing: Packing = "exact", precision: Precision = "float32"
+) -> CohortRun:
+    """The workload's members (or so many) as one cohort; its programs are compiled at their first use."""
+    data = arrays(workload)
+    cells = trials(study(workload, members or workload.members, precision))
+    seeds = sorted(trial.subset_seed for trial in cells)
+    cohort, on_devices = cohorts(cells)[0], device_data(data, [order(seed) for seed in seeds])
+    return CohortRun(cohort, population_of(cohort, data, on_devices, packing), on_devices, seeds)
+
+
+def order(seed: int) -> np.ndarray:
+    """An order of the pool. int32 [POOL_SIZE]."""
+    return np.random.default_rng(seed).permutation(POOL_SIZE).astype(np.int32)
+
+
+def row_of_seed_0(run: CohortRun) -> int:
+    """The row of the member that the peers begin as."""
+    return next(row for row, trial in enumerate(run.rows) if trial and trial.init_seed == 0)
+
+
+def first_weights(run: CohortRun) -> dict:
+    """The parameters of the member with seed 0, as NumPy arrays."""
+    row = row_of_seed_0(run)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[row], run.states.params)

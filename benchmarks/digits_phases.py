@@ -1,0 +1,82 @@
+"""Where the time of one study goes: compiling, training, measuring. Runs launch.py inside this process.
+
+    python -m benchmarks.digits_phases --experiment=digits --workdir=/tmp/run
+
+Takes launch.py's own flags; the last line that it prints is JSON, in seconds.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import psutil
+
+import launch
+from dlm.train.cohort_run import CohortRun
+
+EVENTS = {
+    "trace": "/jax/core/compile/jaxpr_trace_duration",
+    "lower": "/jax/core/compile/jaxpr_to_mlir_module_duration",
+    "xla": "/jax/core/compile/backend_compile_duration",  # or what it takes to read it from the cache
+}
+
+
+class Union:
+    """Seconds covered by events that may lie inside one another; jax.monitoring tells of each when it ends."""
+
+    def __init__(self, *events: str) -> None:
+        self.events = events
+        self.intervals: list[tuple[float, float]] = []
+        jax.monitoring.register_event_duration_secs_listener(self.note)
+
+    def note(self, event: str, seconds: float, **_: Any) -> None:
+        """What jax.monitoring calls."""
+        if event in self.events:
+            end = time.perf_counter()
+            self.intervals.append((end - seconds, end))
+
+    @property
+    def seconds(self) -> float:
+        """Length of the union."""
+        total, covered = 0.0, 0.0
+        for start, end in sorted(self.intervals):
+            total += max(0.0, end - max(start, covered))
+            covered = max(covered, end)
+        return total
+
+
+def clocked(function: Callable[..., Any], seconds: list[float]) -> Callable[..., Any]:
+    """The function, whose times are appended to `seconds`."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return function(*arguments)
+        finally:
+            seconds.append(time.perf_counter() - start)
+
+    return run
+
+
+def main() -> int:
+    """Run the launcher, print the phases; the launcher's exit code."""
+    compiling = {name: Union(event) for name, event in EVENTS.items()} | {"compile": Union(*EVENTS.values())}
+    training, measuring = [0.0], [0.0]
+    CohortRun.advance = clocked(CohortRun.advance, training)  # type: ignore[method-assign]
+    CohortRun.measure = clocked(CohortRun.measure, measuring)  # type: ignore[method-assign]
+    code = launch.main(sys.argv)
+    whole = time.time() - psutil.Process().create_time()
+    phases = {name: union.seconds for name, union in compiling.items()}
+    print(json.dumps(phases | {"train": sum(training), "measure": sum(measuring), "whole": whole}))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""The whole `digits` study, cold, against scikit-learn and PyTorch, each from the start of a process to its end.
+
+    pip install -r benchmarks/requirements.txt
+    python -m benchmarks.digits_study --rounds=3
+    python -m benchmarks.digits_study --second
+    python -m benchmarks.digits_study --seeds=2 --sizes=32,256    a quick look
+
+dlm: launch.py with an empty compilation cache, report included. Peers: benchmarks/digits_peers.py, all the same cells.
+They take turns, and their test errors stand side by side, so that nobody trains less. `--second` runs the study twice
+with one compilation cache and two workdirs, and says where the time goes: a second run should compile in under 25 % of
+the first one's time, and measuring should take under 10 % of a study's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from dlm import records
+
+MOST_COMPILING, MOST_MEASURING = 0.25, 0.10
+
+
+def timed(*command: str, cache: Path | None = None) -> tuple[float, str]:
+    """(seconds, what it printed) of a Python process; an error ends the benchmark."""
+    env = os.environ | ({"JAX_COMPILATION_CACHE_DIR": str(cache)} if cache else {})
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
+    return seconds, done.stdout
+
+
+def dlm(flags: list[str]) -> tuple[float, dict[str, float]]:
+    """(seconds, mean test error of each learner at the largest size) of a study that finds nothing compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        workdir = Path(folder) / "run"
+        seconds, _ = timed(
+            "launch.py", "--experiment=digits", f"--workdir={workdir}", *flags, cache=Path(folder) / "cache"
+        )
+        return seconds, errors(workdir)
+
+
+def errors(workdir: Path) -> dict[str, float]:
+    """Mean test error of each learner at the largest size."""
+    ends = records.ends(records.rows(workdir)).values()
+    largest = max(row.train_size for row in ends)
+    values: dict[str, list[Any]] = {}
+    for row in ends:
+        if row.train_size == largest:
+            values.setdefault(row.learner, []).append(row.value)
+    return {name: statistics.fmean(each) for name, each in values.items()}
+
+
+def peers(flags: list[str]) -> tuple[float, dict[str, Any]]:
+    """(seconds, errors and seconds of each learner)."""
+    seconds, printed = timed("-m", "benchmarks.digits_peers", *flags)
+    return seconds, json.loads(printed.splitlines()[-1])
+
+
+def compare(rounds: int, flags: list[str]) -> None:
+    """Both sides in turn; print times, ratio and errors."""
+    ours, theirs = [], []
+    for number in range(rounds):
+        ours.append(dlm(flags))
+        theirs.append(peers(flags))
+        parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in theirs[-1][1]["seconds"].items())
+        print(f"round {number + 1}: dlm {ours[-1][0]:.1f} s, peers {theirs[-1][0]:.1f} s ({parts})", flush=True)
+    ratio = statistics.median(slow / fast for (slow, _), (fast, _) in zip(theirs, ours, strict=True))
+    print(f"\ndlm {statistics.median(seconds for seconds, _ in ours):.1f} s, peers {ratio:.2f} times as long\n")
+    print("| mean test error, largest size | dlm | scikit-learn, PyTorch |\n|---|---|---|")
+    for name, error in ours[-1][1].items():
+        print(f"| {name} | {error:.2%} | {theirs[-1][1]['errors'][name]:.2%} |")
+
+
+def twice(flags: list[str]) -> None:
+    """Where the time of a first and a second run goes."""
+    with tempfile.TemporaryDirectory() as folder:
+        phases = []
+        for name in ("first", "second"):
+            arguments = ["--experiment=digits", f"--workdir={folder}/{name}", *flags]
+            _, printed = timed("-m", "benchmarks.digits_phases", *arguments, cache=Path(folder) / "cache")
+            phases.append(json.loads(printed.splitlines()[-1]))
+            print(f"{name} run: " + ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in phases[-1].items()))
+    first, second = phases
+    whole, xla = (second[phase] / first[phase] for phase in ("compile", "xla"))
+    print(f"compiling the second time: {whole:.0%} of the first (wanted under {MOST_COMPILING:.0%}), by XLA {xla:.0%}")
+    for name, each in (("first", first), ("second", second)):
+        share = each["measure"] / each["whole"]
+        print(f"measuring: {share:.1%} of the {name} run (wanted under {MOST_MEASURING:.0%})")
+
+
+def main() -> None:
+    """Compare, or run twice."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--second", action="store_true", help="a second run that finds everything compiled")
+    parser.add_argument("--seeds", default="", help="fewer seeds, as launch.py takes them")
+    parser.add_argument("--sizes", default="", help="other sizes, as launch.py takes them")
+    options = parser.parse_args()
+    flags = [f"--{name}={value}" for name in ("seeds", "sizes") if (value := getattr(options, name))]
+    if options.second:
+        twice(flags)
+    else:
+        compare(options.rounds, flags)
+
+
+if __name__ == "__main__":
+    main()

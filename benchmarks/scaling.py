@@ -1,0 +1,129 @@
+"""What a member costs in time and memory, from few members to many.
+
+    python -m benchmarks.scaling
+    python -m benchmarks.scaling --part=memory
+
+Time: milliseconds of a member's update in populations of 4 to 256, exact packing, medians of rounds in which all take
+their turn. Memory: peak resident memory of a process that trains and saves a cohort, one process a number of members,
+against what `--mode=plan` says of the same cohort.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import multiprocessing
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.cohort import population
+from benchmarks.workloads import WORKLOADS, Workload
+from dlm import Budget, Hyper, Learner, Study
+from dlm.data import Digits
+from dlm.models import MLP
+from dlm.tasks import Classification
+from dlm.train import devices
+
+TIMED = {WORKLOADS[0].name: 16_384, WORKLOADS[1].name: 1024}  # updates of all members together, in one turn
+TIMED_MEMBERS = (4, 16, 64, 256)
+SAVED_MEMBERS = (64, 128, 256)
+MOST_TIME_OFF, MOST_MEMORY_OFF = 0.15, 0.25
+
+
+def milliseconds(workload: Workload, updates: int, rounds: int) -> dict[int, list[float]]:
+    """Of a member's update in each round, by the number of members."""
+    runs = {count: population(workload, count) for count in TIMED_MEMBERS}
+    times: dict[int, list[float]] = {count: [] for count in runs}
+    for number in range(rounds + 1):
+        for count, run in runs.items():
+            applied, seconds = run.advance(updates // count)
+            if number:  # the first round compiles and warms up
+                times[count].append(1e3 * seconds / applied)
+    return times
+
+
+def print_time(rounds: int) -> None:
+    """A table for each workload. How far off a time is, is judged within a round: the machine's speed drifts."""
+    devices.configure()
+    for workload in WORKLOADS:
+        if workload.name not in TIMED:
+            continue
+        times = milliseconds(workload, TIMED[workload.name], rounds)
+        middles = [statistics.median(each) for each in zip(*times.values(), strict=True)]
+        print(f"| {workload.name}: members | ms a member-update | off the median |\n|---|---|---|")
+        off = {}
+        for count, each in times.items():
+            off[count] = statistics.median(value / middle - 1 for value, middle in zip(each, middles, strict=True))
+            print(f"| {count} | {statistics.median(each):.4f} | {off[count]:+.1%} |")
+        print(f"\nat most {max(map(abs, off.values())):.1%} off the median, wanted within {MOST_TIME_OFF:.0%}\n")
+
+
+def study(members: int) -> Study:
+    """Wide MLPs that are trained for a moment."""
+    return Study(
+        data=Digits(),
+        task=Classification(),
+        learners={"net": Learner(MLP((512, 512)), Hyper(lr=1e-3))},
+        sizes=(256,),
+        seeds=members,
+        budget=Budget(steps=4),
+        name="memory",
+    )
+
+
+def resident(members: int) -> float:
+    """Peak resident bytes of this process after it has trained, measured and saved the study."""
+    from dlm import execute
+
+    with tempfile.TemporaryDirectory() as folder:
+        execute.run(study(members), Path(folder) / "run")
+    # Not getrusage's: that one also counts what the parent held when it forked.
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return 1024.0 * int(line.split()[1])
+
+
+def planned(members: int) -> float:
+    """Bytes that the plan of the study says."""
+    from dlm.plan import plan
+
+    with tempfile.TemporaryDirectory() as folder:
+        return float(plan(study(members), Path(folder)).parts[0].memory)
+
+
+def in_a_process(function: Callable[[int], float], members: int) -> float:
+    """What a function says in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, members).result()
+
+
+def print_memory() -> None:
+    """A line a number of members, then the slopes."""
+    found = {name: [in_a_process(of, count) for count in SAVED_MEMBERS] for name, of in _SIDES.items()}
+    print("| members | peak resident, MiB | planned, MiB |\n|---|---|---|")
+    for count, real, said in zip(SAVED_MEMBERS, found["resident"], found["planned"], strict=True):
+        print(f"| {count} | {real / 2**20:.0f} | {said / 2**20:.0f} |")
+    real, said = (statistics.linear_regression(SAVED_MEMBERS, found[name]).slope / 2**20 for name in _SIDES)
+    print(f"\na member: {real:.2f} MiB resident, {said:.2f} MiB planned: {said / real - 1:+.0%}", end=", ")
+    print(f"wanted within {MOST_MEMORY_OFF:.0%}")
+
+
+_SIDES = {"resident": resident, "planned": planned}
+
+
+def main() -> None:
+    """Time, then memory."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--part", choices=("both", "time", "memory"), default="both")
+    options = parser.parse_args()
+    if options.part != "memory":
+        print_time(options.rounds)
+    if options.part != "time":
+        print_memory()
+
+
+if __name__ == "__main__":
+    main()
