@@ -17,7 +17,6 @@ from typing import Any
 import jax
 import psutil
 
-import launch
 from dlm.train.cohort_run import CohortRun
 
 EVENTS = {
@@ -67,6 +66,8 @@ def clocked(function: Callable[..., Any], seconds: list[float]) -> Callable[...,
 
 def main() -> int:
     """Run the launcher, print the phases; the launcher's exit code."""
+    import launch  # here, because it defines flags, which a process can do once
+
     compiling = {name: Union(event) for name, event in EVENTS.items()} | {"compile": Union(*EVENTS.values())}
     training, measuring = [0.0], [0.0]
     CohortRun.advance = clocked(CohortRun.advance, training)  # type: ignore[method-assign]
