@@ -45,8 +45,10 @@ def check_model(trial: Trial, arrays: Arrays) -> None:
     """UsageError if a trial's model cannot be built for this data, found without a device."""
     spec = spec_of(trial, arrays)
     example = jax.ShapeDtypeStruct((1, *spec.input_shape), np.float32)
+    stored = jax.ShapeDtypeStruct(example.shape, arrays.train.x.dtype)
     try:
-        jax.eval_shape(spec.model.init, jax.random.key(0), example)
+        params = jax.eval_shape(spec.model.init, jax.random.key(0), example)
+        jax.eval_shape(spec.outputs, params, stored)
     except UsageError:
         raise
     except Exception as error:  # whatever a model raises says that it does not fit
