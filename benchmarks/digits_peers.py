@@ -4,7 +4,8 @@
 
 Prints the mean test error of each learner at the largest size as JSON. The splits, subsets, numbers of updates and
 hyperparameters are the study's own, and every cell is really trained. Both cores are used: by joblib for scikit-learn,
-for PyTorch by two processes of one thread or one process of two threads, whichever is faster in a few updates.
+for PyTorch by two processes of one thread or one process of two threads, whichever is faster in a few updates. With
+`--one_process`, PyTorch trains cell after cell in a plain loop, on one or two threads, whichever is faster.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import multiprocessing
 import os
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,7 +71,7 @@ def logistic_regression(study: Study, arrays: Arrays) -> float:
     return float(learning_curves(study, arrays, LogisticRegression(max_iter=1000), study.sizes)[-1].mean())
 
 
-def cnn(study: Study, arrays: Arrays) -> float:
+def cnn(study: Study, arrays: Arrays, one_process: bool) -> float:
     """The CNN of the study in an eager PyTorch loop, cell by cell."""
     digits = Digits(*(part for split in (arrays.train, arrays.test) for part in (arrays.features(split), split.y)))
     hyper = study.learners["cnn"].hyper
@@ -78,20 +80,24 @@ def cnn(study: Study, arrays: Arrays) -> float:
         for size in sorted(study.sizes, reverse=True)  # the longest first
         for seed in study.seeds
     ]
-    few = Cell(0, arrays.order(0), TRIED_STEPS, hyper.lr, hyper.weight_decay)
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        one, two = functools.partial(test_error, digits, 1), functools.partial(test_error, digits, 2)
-        pool.map(one, [few, few], chunksize=1)  # imports and warms up
-        start = time.perf_counter()
-        pool.map(one, [few, few], chunksize=1)
-        of_two_processes = (time.perf_counter() - start) / 2
-        two(few)
-        start = time.perf_counter()
-        two(few)
-        of_two_threads = time.perf_counter() - start
-        side_by_side = of_two_processes < of_two_threads
-        errors = pool.map(one, cells, chunksize=1) if side_by_side else [two(cell) for cell in cells]
+    few = [Cell(0, arrays.order(0), TRIED_STEPS, hyper.lr, hyper.weight_decay)] * 2
+    one, two = functools.partial(test_error, digits, 1), functools.partial(test_error, digits, 2)
+    with multiprocessing.get_context("spawn").Pool(1 if one_process else 2) as pool:
+        ways = [
+            functools.partial(pool.map, one, chunksize=1),
+            lambda cells: [pool.apply(two, [cell]) for cell in cells],
+        ]
+        fastest = min(ways, key=lambda way: _seconds_warm(way, few))
+        errors = fastest(cells)
     return float(np.mean(errors[: len(study.seeds)]))
+
+
+def _seconds_warm(way: Callable[[list[Cell]], Any], cells: list[Cell]) -> float:
+    """Seconds of training cells a second time: the first imports and warms up."""
+    way(cells)
+    start = time.perf_counter()
+    way(cells)
+    return time.perf_counter() - start
 
 
 def main() -> None:
@@ -101,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", default="")
     parser.add_argument("--sizes", default="")
+    parser.add_argument("--one_process", action="store_true")
     options = parser.parse_args()
     changes: dict[str, Any] = {}
     if options.seeds:
@@ -112,7 +119,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     arrays = study.data.load()
     errors, seconds = {}, {}
-    for name, train in (("mlp", mlp), ("cnn", cnn), ("logreg", logistic_regression)):
+    for name, train in (
+        ("mlp", mlp),
+        ("cnn", functools.partial(cnn, one_process=options.one_process)),
+        ("logreg", logistic_regression),
+    ):
         start = time.perf_counter()
         errors[name] = train(study, arrays)
         seconds[name] = time.perf_counter() - start

@@ -2,6 +2,7 @@
 
     pip install -r benchmarks/requirements.txt
     python -m benchmarks.digits_study --rounds=3
+    python -m benchmarks.digits_study --one_process
     python -m benchmarks.digits_study --second
     python -m benchmarks.digits_study --seeds=2 --sizes=32,256    a quick look
 
@@ -67,12 +68,12 @@ def peers(flags: list[str]) -> tuple[float, dict[str, Any]]:
     return seconds, json.loads(printed.splitlines()[-1])
 
 
-def compare(rounds: int, flags: list[str]) -> None:
+def compare(rounds: int, flags: list[str], one_process: bool) -> None:
     """Both sides in turn; print times, ratio and errors."""
     ours, theirs = [], []
     for number in range(rounds):
         ours.append(dlm(flags))
-        theirs.append(peers(flags))
+        theirs.append(peers([*flags, *["--one_process"] * one_process]))
         parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in theirs[-1][1]["seconds"].items())
         print(f"round {number + 1}: dlm {ours[-1][0]:.1f} s, peers {theirs[-1][0]:.1f} s ({parts})", flush=True)
     ratio = statistics.median(slow / fast for (slow, _), (fast, _) in zip(theirs, ours, strict=True))
@@ -106,12 +107,13 @@ def main() -> None:
     parser.add_argument("--second", action="store_true", help="a second run that finds everything compiled")
     parser.add_argument("--seeds", default="", help="fewer seeds, as launch.py takes them")
     parser.add_argument("--sizes", default="", help="other sizes, as launch.py takes them")
+    parser.add_argument("--one_process", action="store_true", help="PyTorch as a plain loop, not in two processes")
     options = parser.parse_args()
     flags = [f"--{name}={value}" for name in ("seeds", "sizes") if (value := getattr(options, name))]
     if options.second:
         twice(flags)
     else:
-        compare(options.rounds, flags)
+        compare(options.rounds, flags, options.one_process)
 
 
 if __name__ == "__main__":

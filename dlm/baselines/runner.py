@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any
 
+import jax
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dlm.data.arrays import Arrays, Split
 from dlm.study import Trial
+from dlm.train.evaluate import BATCH_SIZE
 
 
 def fit_and_measure(trial: Trial, arrays: Arrays, order: np.ndarray) -> tuple[int, dict[tuple[str, str], float], float]:
@@ -31,5 +34,17 @@ def fit_and_measure(trial: Trial, arrays: Arrays, order: np.ndarray) -> tuple[in
 
 
 def _measures(task: Any, fitted: Any, arrays: Arrays, split: Split) -> dict[str, float]:
-    outputs = fitted.outputs(arrays.features(split))
-    return {name: float(np.mean(value)) for name, value in task.measures(outputs, split.y).items()}
+    """Means of the task's measures over a split, taken in batches of one shape: one program for all cells."""
+    outputs = np.asarray(fitted.outputs(arrays.features(split)))
+    sums: dict[str, float] = {}
+    for start in range(0, len(split), BATCH_SIZE):
+        count = min(BATCH_SIZE, len(split) - start)
+        rows = np.arange(start, start + BATCH_SIZE) % len(split)
+        for name, value in _compiled(task)(outputs[rows], split.y[rows]).items():
+            sums[name] = sums.get(name, 0.0) + float(np.sum(np.asarray(value)[:count], dtype=np.float64))
+    return {name: value / len(split) for name, value in sums.items()}
+
+
+@functools.cache
+def _compiled(task: Any) -> Any:
+    return jax.jit(task.measures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -29,6 +30,7 @@ def batches(split: Split) -> Batches:
     )
 
 
+@functools.partial(jax.jit, static_argnums=0)  # so that a program traces it once, however often it is looked at
 def measure(spec: Spec, params: Any, split: Batches) -> dict[str, jax.Array]:
     """Mean of each of the task's measures over a split. Returns scalars."""
 
