@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from dlm.data.arrays import Arrays
+from dlm.models.dense import Dense
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +41,11 @@ class DecoderNet(nn.Module):
         x = nn.Embed(self.config.num_symbols, dim)(x.astype(jnp.int32))
         x = x + self.param("positions", nn.initializers.normal(0.02), x.shape[1:])[None]
         for _ in range(self.config.depth):
-            mixed = self._mixed(nn.Dense(3 * dim)(nn.LayerNorm(epsilon=1e-5)(x)))
-            x = x + nn.Dense(dim)(mixed)
-            wide = nn.gelu(nn.Dense(4 * dim)(nn.LayerNorm(epsilon=1e-5)(x)))
-            x = x + nn.Dense(dim)(wide)
-        return nn.Dense(self.num_outputs)(nn.LayerNorm(epsilon=1e-5)(x))
+            mixed = self._mixed(Dense(3 * dim)(nn.LayerNorm(epsilon=1e-5)(x)))
+            x = x + Dense(dim)(mixed)
+            wide = nn.gelu(Dense(4 * dim)(nn.LayerNorm(epsilon=1e-5)(x)))
+            x = x + Dense(dim)(wide)
+        return Dense(self.num_outputs)(nn.LayerNorm(epsilon=1e-5)(x))
 
     def _mixed(self, qkv: jax.Array) -> jax.Array:
         """Causal attention. [B, T, 3·D] -> [B, T, D]."""

@@ -28,33 +28,46 @@ class Start:
 
 
 class TorchLoop:
-    """A PyTorch loop over updates, eager, with AdamW; `threads` for one operation."""
+    """A PyTorch loop over updates, eager, with AdamW; `threads` for one operation.
 
-    def __init__(self, start: Start, threads: int, fused: bool = False) -> None:
+    `as_taught`: as tutorials write it, with a DataLoader and a running sum of losses; else as lean as eager code gets.
+    """
+
+    def __init__(self, start: Start, threads: int, fused: bool = False, as_taught: bool = False) -> None:
         import torch
 
         torch.set_num_threads(threads)
         torch.set_flush_denormal(True)  # as XLA does
-        self.torch, self.start, self.fused = torch, start, fused
+        self.torch, self.start, self.fused, self.as_taught = torch, start, fused, as_taught
         x, y = data(start)
         x = x.transpose(0, 3, 1, 2) if isinstance(start.workload.model, PlainCNN) else x
         self.x = torch.from_numpy(np.ascontiguousarray(x if x.dtype == np.float32 else x.astype(np.int64)))
         self.y = torch.from_numpy(y.astype(np.int64))
 
     def run(self, steps: int) -> tuple[float, float]:
-        """(seconds of the first so many updates, the last one's loss). What a data loader does is not counted."""
+        """(seconds of the first so many updates, the last one's loss)."""
         from benchmarks.torch_twins import twin
 
         model = twin(self.start.workload.model, self.start.params)
         optimizer = self._optimizer(model)
-        batches = [self.torch.from_numpy(rows) for rows in all_rows(steps, self.start.workload.batch_size)]
+        batches, running = self._batches(steps), 0.0
         begin = time.perf_counter()
-        for batch in batches:
+        for x, y in batches:
             optimizer.zero_grad(set_to_none=True)
-            loss = self.torch.nn.functional.cross_entropy(model(self.x[batch]), self.y[batch])
+            loss = self.torch.nn.functional.cross_entropy(model(x), y)
             loss.backward()
             optimizer.step()
+            running += loss.item() if self.as_taught else 0.0
         return time.perf_counter() - begin, loss.item()
+
+    def _batches(self, steps: int) -> Any:
+        rows = [
+            rows.tolist() if self.as_taught else self.torch.from_numpy(rows) for rows in all_rows(steps, self.start)
+        ]
+        if not self.as_taught:
+            return ((self.x[each], self.y[each]) for each in rows)
+        data = self.torch.utils.data
+        return data.DataLoader(data.TensorDataset(self.x, self.y), batch_sampler=rows)
 
     def _optimizer(self, model: Any) -> Any:
         """AdamW whose decay spares vectors."""
@@ -66,9 +79,12 @@ class TorchLoop:
 
 
 class FlaxLoop:
-    """A jitted step of one model, called from a Python loop, its state donated; convolutions as flax has them."""
+    """A jitted step of one model, called from a Python loop, its state donated; convolutions as flax has them.
 
-    def __init__(self, start: Start) -> None:
+    `as_taught`: as tutorials write it, with batches from the host and each step's loss noted down.
+    """
+
+    def __init__(self, start: Start, as_taught: bool = False) -> None:
         import jax
         import optax
 
@@ -80,23 +96,30 @@ class FlaxLoop:
         is_matrix = jax.tree.map(lambda leaf: leaf.ndim > 1, start.params)
         optimizer = optax.adamw(LR, weight_decay=WEIGHT_DECAY, mask=is_matrix)
 
-        def update(state: Any, x: Any, y: Any, rows: Any) -> Any:
+        def update(state: Any, x: Any, y: Any) -> Any:
             params, opt_state, _ = state
-            value, gradient = jax.value_and_grad(lambda params: loss(apply(params, x[rows]), y[rows], 0.0))(params)
+            value, gradient = jax.value_and_grad(lambda params: loss(apply(params, x), y, 0.0))(params)
             updates, opt_state = optimizer.update(gradient, opt_state, params)
             return optax.apply_updates(params, updates), opt_state, value
 
-        self.jax, self.start, self.data = jax, start, jax.device_put(data(start))
-        self.update, self.init = jax.jit(update, donate_argnums=0), jax.jit(optimizer.init)
+        self.jax, self.start, self.as_taught = jax, start, as_taught
+        self.data = data(start) if as_taught else jax.device_put(data(start))
+        step = update if as_taught else lambda state, x, y, rows: update(state, x[rows], y[rows])
+        self.update, self.init = jax.jit(step, donate_argnums=0), jax.jit(optimizer.init)
 
     def run(self, steps: int) -> tuple[float, float]:
         """(seconds of the first so many updates, the last one's loss)."""
         params = self.jax.tree.map(self.jax.numpy.array, self.start.params)
         state = params, self.init(params), self.jax.numpy.float32(0)
-        batches = [self.jax.device_put(rows) for rows in all_rows(steps, self.start.workload.batch_size)]
+        batches, running = all_rows(steps, self.start), 0.0
+        batches = batches if self.as_taught else [self.jax.device_put(rows) for rows in batches]
         begin = time.perf_counter()
         for rows in batches:
-            state = self.update(state, *self.data, rows)
+            if self.as_taught:
+                state = self.update(state, *(column[rows] for column in self.data))
+                running += float(state[2])
+            else:
+                state = self.update(state, *self.data, rows)
         self.jax.block_until_ready(state)
         return time.perf_counter() - begin, float(state[2])
 
@@ -113,7 +136,7 @@ class KerasLoop:
 
     def run(self, steps: int) -> tuple[float, float]:
         """(seconds of so many more updates, their mean loss)."""
-        rows = np.concatenate(all_rows(steps, self.start.workload.batch_size))
+        rows = np.concatenate(all_rows(steps, self.start))
         x, y = (column[rows] for column in self.data)
         begin = time.perf_counter()
         history = self.model.fit(x, y, batch_size=self.start.workload.batch_size, shuffle=False, verbose=0)
@@ -126,9 +149,9 @@ def data(start: Start) -> tuple[np.ndarray, np.ndarray]:
     return pool.x, pool.y
 
 
-def all_rows(steps: int, batch_size: int) -> list[np.ndarray]:
+def all_rows(steps: int, start: Start) -> list[np.ndarray]:
     """The rows of the first batches of the member with seed 0: the very same that dlm takes. int64 [B] each."""
-    size, seed = np.uint32(POOL_SIZE), np.uint32(0)
+    size, seed, batch_size = np.uint32(POOL_SIZE), np.uint32(0), start.workload.batch_size
     return [batch_rows(np.full(1, step, np.uint32), batch_size, size, seed).astype(np.int64) for step in range(steps)]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from dlm.models.dense import Dense
 from dlm.models.layers import Conv
 
 
@@ -38,7 +39,7 @@ class PlainCNNNet(nn.Module):
         layer = LaxConv if self.config.lax else Conv
         for index, channels in enumerate(self.config.channels):
             x = mean_pool(nn.relu(layer(channels, name=f"Conv_{index}")(x)))
-        return nn.Dense(self.num_outputs)(x.reshape(x.shape[0], -1))
+        return Dense(self.num_outputs)(x.reshape(x.shape[0], -1))
 
 
 class LaxConv(nn.Module):

@@ -68,9 +68,9 @@ class TorchDecoder(torch.nn.Module):
 
 
 def linear(weights: Any) -> torch.nn.Linear:
-    """A linear layer from flax's kernel [in, out]."""
+    """A linear layer from dlm's kernel [out, in]."""
     kernel = np.array(weights["kernel"])
-    return filled(torch.nn.Linear(*kernel.shape), weight=kernel.T, bias=weights["bias"])
+    return filled(torch.nn.Linear(*kernel.shape[::-1]), weight=kernel, bias=weights["bias"])
 
 
 def convolution(weights: Any, side: int) -> torch.nn.Conv2d:

@@ -19,12 +19,28 @@ def transform(config: Optimizer, lr: Any, weight_decay: Any) -> optax.GradientTr
     from constants, which `optax.inject_hyperparams` does not.
     """
     clip = [optax.clip_by_global_norm(config.clip)] if config.clip else []
-    if config.name == "adamw":
-        kind = [optax.scale_by_adam(b1=config.b1, b2=config.b2)]
-    else:
-        kind = [optax.trace(decay=config.b1)]
+    kind = [scale_by_adam(config.b1, config.b2) if config.name == "adamw" else optax.trace(decay=config.b1)]
     decay = [optax.add_decayed_weights(weight_decay, mask=_is_matrix)]
     return optax.chain(*clip, *kind, *decay, optax.scale(-lr))
+
+
+def scale_by_adam(b1: float, b2: float, eps: float = 1e-8) -> optax.GradientTransformation:
+    """optax's transform of the same name and state, its bias corrections two scalars in place of two divided trees.
+
+    An update of a small network on a CPU spends a tenth of its time here. Kingma & Ba (2015), "Adam: a method for
+    stochastic optimization", in the order of operations of its section 2.
+    """
+
+    def update(gradient: Any, state: optax.ScaleByAdamState, params: Any = None) -> tuple[Any, Any]:
+        count = state.count + 1
+        done = count.astype(jnp.float32)
+        of_mu, of_nu = 1.0 / (1.0 - b1**done), jax.lax.rsqrt(1.0 - b2**done)
+        mu = jax.tree.map(lambda mu, g: mu + (1.0 - b1) * (g - mu), state.mu, gradient)
+        nu = jax.tree.map(lambda nu, g: nu + (1.0 - b2) * (g * g - nu), state.nu, gradient)
+        scaled = jax.tree.map(lambda mu, nu: mu * of_mu / (jnp.sqrt(nu) * of_nu + eps), mu, nu)
+        return scaled, optax.ScaleByAdamState(count, mu, nu)
+
+    return optax.GradientTransformation(optax.scale_by_adam().init, update)
 
 
 def unit_schedule(config: Optimizer, step: Any, limit: Any) -> jax.Array:
