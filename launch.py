@@ -7,6 +7,13 @@ learner get better with more data, and how much data does an error take? The sam
 
 from __future__ import annotations
 
+import os
+import signal
+
+if __name__ == "__main__":  # until there is a Watch, in main: nothing is begun yet, so nothing is lost
+    for _number, _code in ((signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)):
+        signal.signal(_number, lambda *_, code=_code: os._exit(code))
+
 import dataclasses
 import sys
 import traceback
@@ -18,7 +25,7 @@ from absl import flags, logging
 from dlm import experiment, overrides
 from dlm.errors import Interrupted, UsageError
 from dlm.learner import PRECISIONS
-from dlm.preemption import EXIT_INTERRUPTED
+from dlm.preemption import Watch
 from dlm.study import Study, trials
 
 _EXPERIMENT = flags.DEFINE_string("experiment", "", "Name of an experiment (see --list), or a path to a .py file.")
@@ -48,7 +55,7 @@ _PACKING = flags.DEFINE_enum(
 _DEVICES = flags.DEFINE_integer(
     "num_cpu_devices", 0, "Virtual CPU devices; one a core by default, two at least.", lower_bound=0
 )
-_SAVE = flags.DEFINE_float("save_seconds", 30.0, "Seconds between checkpoints.", lower_bound=0.0)
+_SAVE = flags.DEFINE_float("save_seconds", 60.0, "Seconds between checkpoints.", lower_bound=0.0)
 _LIST = flags.DEFINE_bool("list", False, "Name the experiments and what each asks.")
 _HELP = flags.DEFINE_bool("help", False, "Show this help.", short_name="h")
 _DEBUG = flags.DEFINE_bool("debug", False, "Show tracebacks.")
@@ -65,18 +72,20 @@ def main(argv: list[str]) -> int:
             return 0
         if not _DEBUG.value:
             logging.set_verbosity(logging.ERROR)  # libraries' advice, such as which decoder is faster
-        return _list() if _LIST.value else _act()
+        if _LIST.value:
+            return _list()
+        with Watch() as watch:
+            return _act(watch)
     except (UsageError, flags.Error) as error:
         return _refuse(error)
     except Interrupted as error:
         print(f"dlm: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:  # before or after the training, which sees to it itself
-        print("dlm: interrupted; run the same command again to go on", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except OSError as error:
+        return _storage_failed(error)
 
 
-def _act() -> int:
+def _act(watch: Watch) -> int:
     _refuse_empty()
     if _MODE.value == "report" and not _EXPERIMENT.value:
         if not _WORKDIR.value:
@@ -88,16 +97,17 @@ def _act() -> int:
     study, question = _study()
     workdir = _local(_WORKDIR.value or f"runs/{study.name}")
     if _MODE.value == "run":
-        return _run(study, workdir, question)
+        return _run(study, workdir, question, watch)
     if _MODE.value == "plan":
         return _plan(study, workdir)
     return _report(study, workdir, question)
 
 
-def _run(study: Study, workdir: Path, question: str) -> int:
+def _run(study: Study, workdir: Path, question: str, watch: Watch) -> int:
     from dlm import execute
     from dlm.train import devices
 
+    watch.check()
     devices.configure(_DEVICES.value)
     outcome = execute.run(
         study,
@@ -106,7 +116,9 @@ def _run(study: Study, workdir: Path, question: str) -> int:
         packing=_PACKING.value,
         question=question,
         save_seconds=_SAVE.value,
+        watch=watch,
     )
+    watch.check()
     _report(study, workdir, question)
     print(f"{outcome.trained} cells trained now, {outcome.before} before; all in {workdir}")
     if outcome.diverged:
@@ -196,6 +208,17 @@ def _refuse(error: Exception) -> int:
         traceback.print_exc()
     print(f"dlm: {error}", file=sys.stderr)
     return 2
+
+
+def _storage_failed(error: OSError) -> int:
+    if _DEBUG.value:
+        traceback.print_exc()
+    where = f"{error.filename}: " if error.filename else ""
+    print(
+        f"dlm: {where}{error.strerror or error}; what was finished is kept: mend that, and run the same command again",
+        file=sys.stderr,
+    )
+    return 1
 
 
 if __name__ == "__main__":

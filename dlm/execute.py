@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dlm import records, workdir
+from dlm import provenance, records, workdir
 from dlm.baselines.runner import fit_and_measure
 from dlm.config import canonical
 from dlm.data.arrays import Arrays, check_sizes
 from dlm.data.subsets import subset_hash
 from dlm.errors import Interrupted, UsageError
+from dlm.files import DAMAGED
 from dlm.learner import Learner
 from dlm.preemption import Watch
 from dlm.records import Record
@@ -26,9 +28,10 @@ from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.cohort_run import CohortRun, Measured
 from dlm.train.compiled import check_model, device_data, population_of, update_flops
-from dlm.train.population import Packing
+from dlm.train.member import Data
+from dlm.train.population import Packing, Population
 from dlm.train.runner import Tick, train
-from dlm.train.waves import waves
+from dlm.train.waves import halved, is_out_of_memory, waves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +84,17 @@ def subset_orders(study: Study, arrays: Arrays) -> dict[int, np.ndarray]:
 
 def remaining(study: Study, done: Sequence[Record]) -> Work:
     """What the records do not hold yet. A failed cell is tried again; a diverged one would only diverge again."""
-    finished = records.finished(done)
-    left = [trial for trial in trials(study) if finished.get(trial.trial_id, "failed") == "failed"]
+    ends, steps = records.ends(done), records.measured_steps(done)
+
+    def finished(trial: Trial) -> bool:
+        end = ends.get(trial.trial_id)
+        if end is None or end.status == "failed":
+            return False
+        every = trial.budget.eval_every if isinstance(trial.learner, Learner) else 0
+        passed = set(range(every, end.step, every)) if every else set()
+        return passed | {end.step} <= steps.get(trial.trial_id, set())  # lines may have been lost
+
+    left = [trial for trial in trials(study) if not finished(trial)]
     deep = [trial for trial in left if isinstance(trial.learner, Learner)]
     return Work(cohorts(deep), tuple(trial for trial in left if not isinstance(trial.learner, Learner)))
 
@@ -94,27 +106,41 @@ def run(
     data_dir: Path | None = None,
     packing: str = "auto",
     question: str = "",
-    save_seconds: float = 30.0,
+    save_seconds: float = 60.0,
     memory_limit: int | None = None,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Train every cell of a study that the workdir `folder` does not hold yet, and export its records.
 
-    `memory_limit` in bytes, None for what the devices have: a cohort that takes more is trained in waves. UsageError
-    for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved.
+    `memory_limit` in bytes, None for what the devices have: a cohort that takes more is trained in waves. `watch`: the
+    one that hears signals already, if any. UsageError for wrong usage, before anything is trained; Interrupted when a
+    signal asked to stop, with all saved; OSError where the disk is full or gone.
     """
     folder = Path(folder)
     devices.configure()
-    with Watch() as watch, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        watch = watch or stack.enter_context(Watch())
         # Before the workdir is made: a mistake in the study leaves nothing behind.
         arrays = load(study, data_dir)
-        stack.enter_context(workdir.occupied(folder))
-        workdir.claim(folder, study, {"name": arrays.name, "fingerprint": arrays.fingerprint}, question)
-        before = records.rows(folder)
-        work = remaining(study, before)
+        watch.check()
+        lock = stack.enter_context(contextlib.ExitStack())
+        lock.enter_context(workdir.occupied(folder))
+        watch.before_end.append(lock.close)
+        work = remaining(study, records.rows(folder))
+        made_with = provenance.made_with(work.cohorts, work.classical, arrays)
+        read = {"name": arrays.name, "fingerprint": arrays.fingerprint}
+        workdir.claim(folder, study, read, question, made_with, tell)
+        for line in records.mend(folder):
+            tell(f"line {line} of {folder / records.FILE} is damaged; it is moved to {records.FILE}{DAMAGED}")
         session = Session(study, arrays, folder, devices.packing(packing), watch, save_seconds)
         session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)
         records.export(folder)
         return _outcome(study, work, records.rows(folder))
+
+
+def tell(text: str) -> None:
+    """Say what happened to the workdir's files, beside the progress."""
+    print(f"dlm: {text}", file=sys.stderr, flush=True)
 
 
 class Session:
@@ -128,57 +154,91 @@ class Session:
         self.orders = subset_orders(study, arrays)
         self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
         self.updates, self.operations = 0, 0.0
+        self.flops: dict[str, float] = {}
+        self.progress = Progress(0)
 
     def do(self, work: Work, memory_limit: int) -> None:
         """Train and fit everything that is left to do."""
-        flops: dict[str, float] = {}
         if work.cohorts:
             data = device_data(self.arrays, list(self.orders.values()))
-            flops = {cohort.cohort_id: update_flops(cohort.first, self.arrays, data) for cohort in work.cohorts}
-        total = sum(flops[cohort.cohort_id] * cohort.num_updates for cohort in work.cohorts)
+        self.flops = {cohort.cohort_id: update_flops(cohort.first, self.arrays) for cohort in work.cohorts}
+        total = sum(self.flops[cohort.cohort_id] * cohort.num_updates for cohort in work.cohorts)
         with Progress(work.num_updates, total_work=total) as progress:
+            self.progress = progress
             parts = []
             for cohort in work.cohorts:
+                self.watch.check()
                 progress.update(0, phase="compile", detail=cohort.first.name)
-                run = population_of(cohort, self.arrays, data, self.packing)
-                parts += [(wave, run) for wave in waves(run, cohort, data, memory_limit)]
-            for wave, run in parts:
-                self.train(CohortRun(wave, run, data, list(self.orders)), flops[wave.cohort_id], progress)
+                population = population_of(cohort, self.arrays, data, self.packing)
+                parts.append((waves(population, cohort, data, memory_limit), population))
+            for of_cohort, population in parts:
+                self.train_all(of_cohort, population, data)
             for number, trial in enumerate(work.classical, start=1):
                 where = f"fit {number} of {len(work.classical)}: {trial.name}, {trial.train_size:,} examples"
                 progress.update(self.updates, phase="fit", detail=where, work_done=self.operations)
                 self.fit(trial)
 
-    def train(self, members: CohortRun, flops: float, progress: Progress) -> None:
+    def train_all(self, waiting: list[Cohort], population: Population, data: Data) -> None:
+        """Train the waves of a cohort; one that runs out of memory all the same is halved.
+
+        Members that fail even so, or for another reason, are recorded as failed, and the study goes on.
+        """
+        while waiting:
+            wave, *waiting = waiting
+            try:
+                self.train(CohortRun(wave, population, data, list(self.orders)))
+            except (OSError, Interrupted, UsageError):
+                raise
+            except Exception as error:  # whatever a model or a device raises is these cells' failure
+                halves = halved(wave, population.num_devices) if is_out_of_memory(error) else []
+                waiting = [*halves, *waiting]
+                if halves:
+                    tell(f"{wave.first.name}: {len(wave.trials)} members ran out of memory; trying half as many")
+                else:
+                    self.fail(wave.trials, error)
+
+    def train(self, members: CohortRun) -> None:
         """Train members to their end; finished ones are on disk as soon as they are measured."""
         cohort = members.cohort
-        checkpoints = Checkpoints(self.folder / "cohorts" / cohort.cohort_id / "checkpoints")
+        folder = self.folder / "cohorts" / cohort.cohort_id / "checkpoints"
+        written = records.measured_steps(records.rows(self.folder))
+        checkpoints = Checkpoints(folder, tell)
         phase, detail = "compile", f"{cohort.first.name}, {len(cohort.trials)} members"
+        flops = self.flops[cohort.cohort_id]
         try:
-            for event in train(members, checkpoints, save_seconds=self.save_seconds, stop=self.watch):
+            for event in train(members, checkpoints, save_seconds=self.save_seconds, stop=self.watch, written=written):
                 if isinstance(event, Tick):
                     phase, updates = event.phase, event.updates
+                    self.watch.unsaved |= phase == "train"
                 else:
                     records.append(self.folder, self.rows(event))
                     updates = 0 if event.status == "running" else event.trial.num_steps - event.step  # stopped early
                 self.updates, self.operations = self.updates + updates, self.operations + updates * flops
                 examples = self.updates * cohort.first.budget.batch_size
-                progress.update(
+                self.progress.update(
                     self.updates, phase=phase, detail=detail, examples_done=examples, work_done=self.operations
                 )
         finally:
             checkpoints.close()
+            self.watch.unsaved = False
+
+    def fail(self, cells: Sequence[Trial], error: Exception) -> None:
+        """Record cells that have no number yet as failed, with what was raised."""
+        finished = records.finished(records.rows(self.folder))
+        for trial in cells:
+            if finished.get(trial.trial_id, "failed") == "failed":
+                measured = Measured(trial, 0, "failed", {}, 0.0)
+                records.append(self.folder, self.rows(measured, f"{type(error).__name__}: {error}"[:2000]))
 
     def fit(self, trial: Trial) -> None:
         """Fit a classical cell; one that raises is recorded as failed, and the others go on."""
-        if self.watch():
-            raise Interrupted("stopped by a signal; run the same command again to go on", self.watch())
+        self.watch.check()
         try:
             steps, values, seconds = fit_and_measure(trial, self.arrays, self.orders[trial.subset_seed])
-            measured, note = Measured(trial, steps, "done", values, seconds), ""
         except Exception as error:  # whatever a library raises is this cell's failure, not the study's
-            measured, note = Measured(trial, 0, "failed", {}, 0.0), f"{type(error).__name__}: {error}"
-        records.append(self.folder, self.rows(measured, note))
+            self.fail([trial], error)
+        else:
+            records.append(self.folder, self.rows(Measured(trial, steps, "done", values, seconds)))
 
     def rows(self, measured: Measured, note: str = "") -> list[Record]:
         """The numbers as records. The final block ends with the test error, absent where there is none."""
@@ -194,7 +254,13 @@ class Session:
         origin = self._origin(measured, note)
         return [
             Record(
-                **origin, split=split, metric=metric, value=value, unit=units.get(metric, ""), num_examples=seen[split]
+                **origin,
+                split=split,
+                metric=metric,
+                value=value,
+                unit=units.get(metric, ""),
+                num_examples=seen[split],
+                together=len(values),
             )
             for (split, metric), value in values.items()
         ]

@@ -96,7 +96,7 @@ def _cohort_cost(cohort: Cohort, arrays: Arrays, data: Data, seeds: Sequence[int
         trials=len(cohort.trials),
         programs=run.population.num_compiled,
         updates=updates,
-        flops=updates * update_flops(cohort.first, arrays, data),
+        flops=updates * update_flops(cohort.first, arrays),
         memory=int(fixed + each * len(first.trials)),
         compile_seconds=compile_seconds,
         work_seconds=updates * _seconds_per_update(run) + evaluations * _seconds_per_evaluation(run),

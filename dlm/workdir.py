@@ -10,14 +10,18 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dlm
+from dlm import records
 from dlm.config import canonical
 from dlm.declared import check_fields
 from dlm.errors import UsageError
+from dlm.files import set_aside, write_atomically
+from dlm.provenance import changes as provenance_changes
 from dlm.study import Study
 
 STUDY, LOCK = "study.json", "lock.json"
@@ -63,25 +67,80 @@ def occupied(workdir: Path) -> Iterator[None]:
                 lock.unlink()
 
 
-def claim(workdir: Path, study: Study, data: Mapping[str, Any], question: str) -> None:
+def claim(
+    workdir: Path,
+    study: Study,
+    data: Mapping[str, Any],
+    question: str,
+    made_with: Mapping[str, Mapping[str, str]] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> None:
     """Write study.json, or check that the one there is of the same study: only sizes, seeds, axes may differ.
 
-    `data`: name and fingerprint of what was read. UsageError names each field that differs.
+    `data`: name and fingerprint of what was read; `made_with`: see `provenance`, of what is still to be done.
+    UsageError names each field that differs, and leaves everything as it was. A damaged study.json is set aside.
     """
     described = {"question": question, "study": canonical(study), "read": dict(data), "versions": versions()}
+    described["made_with"] = dict(made_with or {})
     path = workdir / STUDY
-    if path.exists():
+    before = _described(path, tell)
+    if before is None:
+        _refuse_other_data(workdir, data)
+    else:
         try:
-            before = json.loads(path.read_text(encoding="utf-8"))
             changes = differences(before, described)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            other_code = provenance_changes(before.get("made_with", {}), described["made_with"])
+            described["made_with"] = {**before.get("made_with", {}), **described["made_with"]}
+        except (KeyError, TypeError, AttributeError):
             raise UsageError(f"{path} is not a study's description; choose another --workdir") from None
         if changes:
             raise UsageError(
                 f"--workdir={workdir} holds another study: {'; '.join(changes[:5])}. "
                 "Choose another --workdir, or undo the change"
             )
-    write_atomically(path, json.dumps(described, indent=1) + "\n")
+        if other_code:
+            raise UsageError(
+                f"--workdir={workdir} was made with other code: {'; '.join(other_code[:5])}. New numbers would not "
+                "compare with those there; choose another --workdir, or go back to what it was made with"
+            )
+    write_atomically(path, json.dumps(described | {"crc32": _checksum(described)}, indent=1) + "\n")
+
+
+def _described(path: Path, tell: Callable[[str], None]) -> dict[str, Any] | None:
+    """What study.json says; None if there is none, or a damaged one, which is set aside.
+
+    UsageError for a file that was never a study's description.
+    """
+    if not path.exists():
+        return None
+    try:
+        told = json.loads(path.read_bytes())
+        checksum = told.pop("crc32", None)
+    except (ValueError, AttributeError, RecursionError):
+        # Where there are records, it was ours once.
+        if not (path.parent / records.FILE).exists():
+            raise UsageError(f"{path} is not a study's description; choose another --workdir") from None
+        checksum, told = "", {}
+    if checksum in (None, _checksum(told)):
+        return told
+    moved = set_aside(path)
+    tell(f"{path} is damaged; it is now {moved}, and written anew")
+    return None
+
+
+def _refuse_other_data(workdir: Path, data: Mapping[str, Any]) -> None:
+    """UsageError if the records there are of other data than was read; without study.json they are all there is."""
+    name = f"{data['name']}@{data['fingerprint']}"
+    others = {row.data for row in records.rows(workdir)} - {name}
+    if others:
+        raise UsageError(
+            f"--workdir={workdir} holds records of {', '.join(sorted(others))}, and the study reads {name}; "
+            "choose another --workdir"
+        )
+
+
+def _checksum(described: Mapping[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(described, sort_keys=True).encode()):08x}"
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -100,16 +159,6 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             if old_fields.get(path, _ABSENT) != new_fields.get(path, _ABSENT)
         ]
     return changes
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that whoever reads it sees the old or the new one, never a part."""
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 @dataclasses.dataclass(frozen=True)

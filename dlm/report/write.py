@@ -14,10 +14,11 @@ from dlm import records
 from dlm.curves.answer import Answer, Curve, answer
 from dlm.curves.from_records import curves
 from dlm.errors import UsageError
+from dlm.files import write_atomically
 from dlm.report.figures import learning_curve
 from dlm.report.tables import to_json
 from dlm.report.terminal import print_answer
-from dlm.workdir import STUDY, write_atomically
+from dlm.workdir import STUDY
 
 FORECAST = "forecast.json"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -75,12 +75,20 @@ class CohortRun:
             self.population.compile("advance", group.states, group.members, self.data, steps)
             self.population.compile("evaluate", group.states, nobody, nobody, self.data)
 
-    def restore(self, checkpoints: Checkpoints) -> None:
-        """Continue the members that the newest checkpoint holds; the others keep their initial state."""
+    def restore(self, checkpoints: Checkpoints, written: Mapping[str, Collection[int]] | None = None) -> None:
+        """Continue the members that the newest checkpoint holds; the others keep their initial state.
+
+        `written`: by trial id the steps whose measurements are on record. A member that lacks one of those it has
+        passed begins again, since that is how to have them all. None: nobody asks.
+        """
         saved = checkpoints.restore(one_of(self.groups[0].states))
         if saved is None:
             return
-        source = {trial_id: row for row, trial_id in enumerate(saved.trial_ids)}
+        source = {
+            trial_id: row
+            for row, trial_id in enumerate(saved.trial_ids)
+            if written is None or self._passed(int(saved.states.step[row])) <= set(written.get(trial_id, ()))
+        }
         for group in self.groups:
             wanted = [(row, trial.trial_id) for row, trial in enumerate(group.rows) if trial]
             pairs = [(row, source[trial_id]) for row, trial_id in wanted if trial_id in source]
@@ -89,6 +97,11 @@ class CohortRun:
                 group.states = self.population.shard(_replaced(group.states, into, saved.states, out_of))
                 for row in out_of:
                     self.seconds[saved.trial_ids[row]] = saved.seconds[row]
+
+    def _passed(self, step: int) -> set[int]:
+        """Steps of the validations on the way to a step, but for one that it stands at: that is repeated."""
+        every = self.population.spec.eval_every
+        return set(range(every, step, every)) if every else set()
 
     def save(self, checkpoints: Checkpoints, updates: int) -> None:
         """Checkpoint every real row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,10 +14,10 @@ from dlm.data.arrays import Arrays
 from dlm.errors import UsageError
 from dlm.models import build
 from dlm.study import Cohort, Trial
-from dlm.train import member
+from dlm.train import evaluate, member
 from dlm.train.evaluate import batches
 from dlm.train.member import Data, Member, Spec
-from dlm.train.population import Packing, Population, replicated
+from dlm.train.population import Packing, Population, in_parts, replicated
 
 
 def spec_of(trial: Trial, arrays: Arrays) -> Spec:
@@ -63,19 +64,48 @@ def device_data(arrays: Arrays, orders: Sequence[np.ndarray], devices: Sequence[
 
     orders: the pool's order for each subset seed, int [N] each.
     """
-    data = Data(arrays.train.x, arrays.train.y, np.stack(orders), batches(arrays.validation), batches(arrays.test))
-    return replicated(data, devices or jax.local_devices())
+    return replicated(_data(arrays, np.stack(orders)), devices or jax.local_devices())
 
 
-def update_flops(trial: Trial, arrays: Arrays, data: Data) -> float:
+def update_flops(trial: Trial, arrays: Arrays) -> float:
     """Floating-point operations of one update of one member, by XLA's count; nothing is compiled."""
-    spec = spec_of(trial, arrays)
-    one = one_of(members_of([trial], [trial.subset_seed]))
-    state = jax.eval_shape(functools.partial(member.init, spec), one)
-    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), data)
-    lowered = jax.jit(functools.partial(member.update, spec)).lower(one, state, shapes)
+    spec, one, state, data = _shapes(trial, arrays)
+    lowered = jax.jit(functools.partial(member.update, spec)).lower(one, state, data)
     cost: dict[str, float] = lowered.cost_analysis() or {}
     return float(cost.get("flops", 0.0))
+
+
+def program_hash(trial: Trial, arrays: Arrays) -> str:
+    """What a trial's cohort computes, as 16 hex digits: the text of its init, update and measurement for one member.
+
+    It changes with the code of a model, a task or dlm itself where that changes the program, and with nothing else: it
+    is lowered for a CPU whatever the machine, and for one subset seed. Nothing is compiled.
+    """
+    spec, one, state, data = _shapes(trial, arrays)
+    yes = jax.ShapeDtypeStruct((), np.bool_)
+    programs = (
+        (functools.partial(member.init, spec), (one,)),
+        (functools.partial(member.update, in_parts(spec)), (one, state, data)),
+        (functools.partial(evaluate.evaluate, spec), (state, data, yes, yes)),
+    )
+    digest = hashlib.sha256()
+    for function, arguments in programs:
+        text = jax.jit(function).trace(*arguments).lower(lowering_platforms=("cpu",)).as_text()
+        digest.update(text.encode())
+    return digest.hexdigest()[:16]
+
+
+def _shapes(trial: Trial, arrays: Arrays) -> tuple[Spec, Member, Any, Data]:
+    """A cohort's spec with the shapes of one member, its state, and the data with one subset seed."""
+    spec, one = spec_of(trial, arrays), one_of(members_of([trial], [trial.subset_seed]))
+    order = np.broadcast_to(np.int32(0), (1, len(arrays.train)))
+    data = _data(arrays, order)
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), data)
+    return spec, one, jax.eval_shape(functools.partial(member.init, spec), one), shapes
+
+
+def _data(arrays: Arrays, orders: np.ndarray) -> Data:
+    return Data(arrays.train.x, arrays.train.y, orders, batches(arrays.validation), batches(arrays.test))
 
 
 def members_of(rows: Sequence[Trial | None], subset_seeds: Sequence[int]) -> Member:

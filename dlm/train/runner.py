@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -29,16 +29,18 @@ def train(
     run: CohortRun,
     checkpoints: Checkpoints | None,
     *,
-    save_seconds: float = 30.0,
+    save_seconds: float = 60.0,
     stop: Callable[[], int] = lambda: 0,
+    written: Mapping[str, Collection[int]] | None = None,
 ) -> Iterator[Tick | Measured]:
     """Train a cohort to its end, telling progress and numbers as they come.
 
     `stop()` returns an exit code once a signal asks to stop: the state is saved and Interrupted raised. What is saved
-    was told before, so whoever writes it down loses nothing: after a crash it is told again, the same.
+    was told before, so whoever writes it down loses nothing: after a crash it is told again, the same. `written` says
+    which of these numbers are on record (see `CohortRun.restore`).
     """
     if checkpoints:
-        run.restore(checkpoints)
+        run.restore(checkpoints, written)
     yield Tick("compile", int(run.steps().sum()))
     run.compile()
     told: set[str] = set()
@@ -49,12 +51,12 @@ def train(
                 told.add(measured.trial.trial_id)
             yield measured
         if len(told) == len(run.cohort.trials):
-            if checkpoints:
+            if checkpoints and since_save:
                 run.save(checkpoints, since_save)
             return
         run.regroup(told)
         code = stop()
-        if checkpoints and (code or time.monotonic() - saved_at > save_seconds):
+        if checkpoints and since_save and (code or time.monotonic() - saved_at > save_seconds):
             yield Tick("save")
             run.save(checkpoints, since_save)
             since_save, saved_at = 0, time.monotonic()

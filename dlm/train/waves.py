@@ -34,6 +34,21 @@ def waves(run: Population, cohort: Cohort, data: Data, limit: int) -> list[Cohor
     return [Cohort(tuple(trials[start : start + width])) for start in range(0, len(trials), width)]
 
 
+def halved(cohort: Cohort, num_devices: int) -> list[Cohort]:
+    """A wave that did not fit after all, as two; none if it is down to one member a device."""
+    width = -(-len(cohort.trials) // 2)
+    if len(cohort.trials) <= num_devices:
+        return []
+    return [Cohort(cohort.trials[:width]), Cohort(cohort.trials[width:])]
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a device or the host had no memory left."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    )
+
+
 def memory(run: Population, cohort: Cohort, data: Data) -> tuple[float, float]:
     """(bytes whatever the number of members, bytes a member) while a cohort trains and is saved.
 

@@ -1,0 +1,60 @@
+"""Files that are whole or not there: atomic writes, and a place beside for what was damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+DAMAGED = ".damaged"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that whoever reads it sees the old or the new one, never a part, even after a power cut."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def replacing(path: Path):  # type: ignore[no-untyped-def]
+    """A temporary path to write to, which takes the place of `path` at the end; an error leaves `path` as it was."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+def set_aside(path: Path, folder: Path | None = None) -> Path:
+    """Move a damaged file or folder out of the way (into `folder`, or beside itself), and say where to.
+
+    Nothing is deleted: whoever wants to know what happened finds it there.
+    """
+    folder = folder or path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    target = _free(lambda number: folder / f"{path.name}{DAMAGED}{f'-{number}' if number else ''}")
+    os.replace(path, target)
+    _sync(folder)
+    return target
+
+
+def _free(name: Callable[[int], Path]) -> Path:
+    number = 0
+    while name(number).exists():
+        number += 1
+    return name(number)
+
+
+def _sync(path: Path) -> None:
+    """Have a file's content, or a folder's names, on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
