@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 
-if __name__ == "__main__":  # until there is a Watch, in main: nothing is begun yet, so nothing is lost
+if __name__ == "__main__":  # until a Watch hears them: nothing is begun before, so nothing is lost
     for _number, _code in ((signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)):
         signal.signal(_number, lambda *_, code=_code: os._exit(code))
 
@@ -74,8 +74,7 @@ def main(argv: list[str]) -> int:
             logging.set_verbosity(logging.ERROR)  # libraries' advice, such as which decoder is faster
         if _LIST.value:
             return _list()
-        with Watch() as watch:
-            return _act(watch)
+        return _act()
     except (UsageError, flags.Error) as error:
         return _refuse(error)
     except Interrupted as error:
@@ -85,7 +84,7 @@ def main(argv: list[str]) -> int:
         return _storage_failed(error)
 
 
-def _act(watch: Watch) -> int:
+def _act() -> int:
     _refuse_empty()
     if _MODE.value == "report" and not _EXPERIMENT.value:
         if not _WORKDIR.value:
@@ -97,7 +96,8 @@ def _act(watch: Watch) -> int:
     study, question = _study()
     workdir = _local(_WORKDIR.value or f"runs/{study.name}")
     if _MODE.value == "run":
-        return _run(study, workdir, question, watch)
+        with Watch() as watch:
+            return _run(study, workdir, question, watch)
     if _MODE.value == "plan":
         return _plan(study, workdir)
     return _report(study, workdir, question)

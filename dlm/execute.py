@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from dlm.study import Cohort, Study, Trial, cohorts, trials
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.cohort_run import CohortRun, Measured
-from dlm.train.compiled import check_model, device_data, population_of, update_flops
+from dlm.train.compiled import check_model, device_data, population_of, program_of
 from dlm.train.member import Data
 from dlm.train.population import Packing, Population
 from dlm.train.runner import Tick, train
@@ -127,12 +127,14 @@ def run(
         lock.enter_context(workdir.occupied(folder))
         watch.before_end.append(lock.close)
         work = remaining(study, records.rows(folder))
-        made_with = provenance.made_with(work.cohorts, work.classical, arrays)
+        programs = {cohort: program_of(cohort.first, arrays) for cohort in work.cohorts}
+        made_with = provenance.made_with(programs, work.classical)
         read = {"name": arrays.name, "fingerprint": arrays.fingerprint}
         workdir.claim(folder, study, read, question, made_with, tell)
         for line in records.mend(folder):
             tell(f"line {line} of {folder / records.FILE} is damaged; it is moved to {records.FILE}{DAMAGED}")
-        session = Session(study, arrays, folder, devices.packing(packing), watch, save_seconds)
+        flops = {cohort.cohort_id: program.flops for cohort, program in programs.items()}
+        session = Session(study, arrays, folder, devices.packing(packing), watch, save_seconds, flops)
         session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)
         records.export(folder)
         return _outcome(study, work, records.rows(folder))
@@ -147,21 +149,27 @@ class Session:
     """One run's way from cells to rows: it names each number's origin and appends it to the workdir."""
 
     def __init__(
-        self, study: Study, arrays: Arrays, folder: Path, packing: Packing, watch: Watch, save_seconds: float
+        self,
+        study: Study,
+        arrays: Arrays,
+        folder: Path,
+        packing: Packing,
+        watch: Watch,
+        save_seconds: float,
+        flops: Mapping[str, float],
     ) -> None:
         self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
         self.watch, self.save_seconds = watch, save_seconds
         self.orders = subset_orders(study, arrays)
         self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
         self.updates, self.operations = 0, 0.0
-        self.flops: dict[str, float] = {}
+        self.flops = flops  # of an update, by cohort id
         self.progress = Progress(0)
 
     def do(self, work: Work, memory_limit: int) -> None:
         """Train and fit everything that is left to do."""
         if work.cohorts:
             data = device_data(self.arrays, list(self.orders.values()))
-        self.flops = {cohort.cohort_id: update_flops(cohort.first, self.arrays) for cohort in work.cohorts}
         total = sum(self.flops[cohort.cohort_id] * cohort.num_updates for cohort in work.cohorts)
         with Progress(work.num_updates, total_work=total) as progress:
             self.progress = progress

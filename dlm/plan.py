@@ -20,7 +20,7 @@ from dlm.report.figures import learning_curve
 from dlm.study import Cohort, Study, Trial, trials
 from dlm.train import devices
 from dlm.train.cohort_run import CohortRun
-from dlm.train.compiled import device_data, population_of, update_flops
+from dlm.train.compiled import device_data, population_of, program_of
 from dlm.train.member import Data
 from dlm.train.population import Packing
 from dlm.train.waves import memory, waves
@@ -96,7 +96,7 @@ def _cohort_cost(cohort: Cohort, arrays: Arrays, data: Data, seeds: Sequence[int
         trials=len(cohort.trials),
         programs=run.population.num_compiled,
         updates=updates,
-        flops=updates * update_flops(cohort.first, arrays),
+        flops=updates * program_of(cohort.first, arrays).flops,
         memory=int(fixed + each * len(first.trials)),
         compile_seconds=compile_seconds,
         work_seconds=updates * _seconds_per_update(run) + evaluations * _seconds_per_evaluation(run),

@@ -7,28 +7,22 @@ import importlib.metadata
 import inspect
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlm.study import Cohort, Trial
-
-if TYPE_CHECKING:
-    from dlm.data.arrays import Arrays
 
 # Versions that can change the last bits of a number though the program's text stays.
 COMPILERS, CLASSICAL = ("jax", "jaxlib"), ("numpy", "scipy", "scikit-learn")
 
 
-def made_with(cohorts: Iterable[Cohort], classical: Iterable[Trial], arrays: Arrays) -> dict[str, dict[str, str]]:
-    """By cohort id, or a classical learner's name: what its numbers would be made with now."""
-    from dlm.train.compiled import program_hash  # JAX, which a report does without
+def made_with(programs: Mapping[Cohort, Any], classical: Iterable[Trial]) -> dict[str, dict[str, str]]:
+    """By cohort id, or a classical learner's name: what its numbers would be made with now.
 
+    programs: what each cohort computes, as a `Program` with its `digest`.
+    """
     found = {
-        cohort.cohort_id: {
-            "learner": cohort.first.name,
-            "program": program_hash(cohort.first, arrays),
-            **_versions(COMPILERS),
-        }
-        for cohort in cohorts
+        cohort.cohort_id: {"learner": cohort.first.name, "program": program.digest, **_versions(COMPILERS)}
+        for cohort, program in programs.items()
     }
     for trial in classical:
         found.setdefault(

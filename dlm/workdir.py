@@ -80,8 +80,8 @@ def claim(
     `data`: name and fingerprint of what was read; `made_with`: see `provenance`, of what is still to be done.
     UsageError names each field that differs, and leaves everything as it was. A damaged study.json is set aside.
     """
-    described = {"question": question, "study": canonical(study), "read": dict(data), "versions": versions()}
-    described["made_with"] = dict(made_with or {})
+    described = {"question": question, "study": canonical(study), "versions": versions()}
+    described |= {"read": dict(data), "made_with": dict(made_with or {})}
     path = workdir / STUDY
     before = _described(path, tell)
     if before is None:

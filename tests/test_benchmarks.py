@@ -12,7 +12,7 @@ from benchmarks.digits_phases import Union
 from benchmarks.peers import FlaxLoop, Start, TorchLoop
 from benchmarks.workloads import WORKLOADS, arrays, useful_operations
 from dlm.study import trials
-from dlm.train.compiled import update_flops
+from dlm.train.compiled import program_of
 
 STEPS = 10
 SMALL = [dataclasses.replace(workload, members=2, batch_size=4) for workload in WORKLOADS[:4]]
@@ -55,7 +55,7 @@ def test_the_torch_twin_takes_the_same_batches_to_the_same_loss(number):
 @pytest.mark.parametrize("workload", WORKLOADS, ids=named)
 def test_useful_operations_are_most_of_what_xla_counts(workload):
     data = arrays(workload)
-    counted = update_flops(trials(study(workload, 1))[0], data)
+    counted = program_of(trials(study(workload, 1))[0], data).flops
     assert 0.75 < useful_operations(workload) / counted < 1.05
 
 

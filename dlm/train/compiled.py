@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from dlm.study import Cohort, Trial
 from dlm.train import evaluate, member
 from dlm.train.evaluate import batches
 from dlm.train.member import Data, Member, Spec
-from dlm.train.population import Packing, Population, in_parts, replicated
+from dlm.train.population import Packing, Population, replicated
 
 
 def spec_of(trial: Trial, arrays: Arrays) -> Spec:
@@ -67,32 +68,31 @@ def device_data(arrays: Arrays, orders: Sequence[np.ndarray], devices: Sequence[
     return replicated(_data(arrays, np.stack(orders)), devices or jax.local_devices())
 
 
-def update_flops(trial: Trial, arrays: Arrays) -> float:
-    """Floating-point operations of one update of one member, by XLA's count; nothing is compiled."""
-    spec, one, state, data = _shapes(trial, arrays)
-    lowered = jax.jit(functools.partial(member.update, spec)).lower(one, state, data)
-    cost: dict[str, float] = lowered.cost_analysis() or {}
-    return float(cost.get("flops", 0.0))
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What a cohort computes: floating-point operations of one update of one member, and a hash of the programs."""
+
+    flops: float
+    digest: str
 
 
-def program_hash(trial: Trial, arrays: Arrays) -> str:
-    """What a trial's cohort computes, as 16 hex digits: the text of its init, update and measurement for one member.
+def program_of(trial: Trial, arrays: Arrays) -> Program:
+    """What a trial's cohort computes, from its init, update and measurement lowered for one member.
 
-    It changes with the code of a model, a task or dlm itself where that changes the program, and with nothing else: it
-    is lowered for a CPU whatever the machine, and for one subset seed. Nothing is compiled.
+    The hash changes with the code of a model, a task or dlm itself where that changes a program, and with nothing else:
+    they are lowered for a CPU whatever the machine, and for one subset seed. Nothing is compiled.
     """
     spec, one, state, data = _shapes(trial, arrays)
     yes = jax.ShapeDtypeStruct((), np.bool_)
-    programs = (
+    steps = (
+        (functools.partial(member.update, spec), (one, state, data)),
         (functools.partial(member.init, spec), (one,)),
-        (functools.partial(member.update, in_parts(spec)), (one, state, data)),
         (functools.partial(evaluate.evaluate, spec), (state, data, yes, yes)),
     )
-    digest = hashlib.sha256()
-    for function, arguments in programs:
-        text = jax.jit(function).trace(*arguments).lower(lowering_platforms=("cpu",)).as_text()
-        digest.update(text.encode())
-    return digest.hexdigest()[:16]
+    lowered = [jax.jit(step).trace(*shapes).lower(lowering_platforms=("cpu",)) for step, shapes in steps]
+    cost: dict[str, float] = lowered[0].cost_analysis() or {}
+    digest = hashlib.sha256("".join(program.as_text() for program in lowered).encode())
+    return Program(float(cost.get("flops", 0.0)), digest.hexdigest()[:16])
 
 
 def _shapes(trial: Trial, arrays: Arrays) -> tuple[Spec, Member, Any, Data]:

@@ -31,7 +31,7 @@ class Population:
     """
 
     def __init__(self, spec: Spec, packing: Packing, devices: Collection[jax.Device]):
-        self.spec = spec = in_parts(spec) if packing == "exact" else spec
+        self.spec = spec = _in_parts(spec) if packing == "exact" else spec
         self.packing = packing
         self.mesh = _mesh(devices)
         self.num_compiled = 0
@@ -143,7 +143,7 @@ def _mesh(devices: Collection[jax.Device]) -> jax.sharding.Mesh:
     return jax.sharding.Mesh(np.array(sorted(devices, key=lambda device: device.id)), (AXIS,))
 
 
-def in_parts(spec: Spec) -> Spec:
+def _in_parts(spec: Spec) -> Spec:
     """Batches taken in parts, where that changes rounding alone: a mask drawn for a part is not the batch's."""
     return dataclasses.replace(spec, in_parts=getattr(spec.task, "loss_is_mean", False) and not spec.dropout)
 
