@@ -116,7 +116,7 @@ def _described(path: Path, tell: Callable[[str], None]) -> dict[str, Any] | None
     try:
         told = json.loads(path.read_bytes())
         checksum = told.pop("crc32", None)
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, AttributeError, TypeError, IsADirectoryError, RecursionError):
         # Where there are records, it was ours once.
         if not (path.parent / records.FILE).exists():
             raise UsageError(f"{path} is not a study's description; choose another --workdir") from None
