@@ -18,6 +18,7 @@ from dlm.data.arrays import Arrays, check_sizes
 from dlm.data.subsets import subset_hash
 from dlm.errors import Interrupted, UsageError
 from dlm.learner import Learner
+from dlm.lock import occupied
 from dlm.preemption import Watch
 from dlm.records import Record
 from dlm.report.progress import Progress
@@ -107,7 +108,7 @@ def run(
     with Watch() as watch, contextlib.ExitStack() as stack:
         # Before the workdir is made: a mistake in the study leaves nothing behind.
         arrays = load(study, data_dir)
-        stack.enter_context(workdir.occupied(folder))
+        stack.enter_context(occupied(folder))
         workdir.claim(folder, study, {"name": arrays.name, "fingerprint": arrays.fingerprint}, question)
         before = records.rows(folder)
         work = remaining(study, before)
