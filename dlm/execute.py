@@ -20,6 +20,7 @@ from dlm.data.subsets import subset_hash
 from dlm.errors import Interrupted, UsageError
 from dlm.files import DAMAGED
 from dlm.learner import Learner
+from dlm.lock import occupied
 from dlm.preemption import Watch
 from dlm.records import Record
 from dlm.report.progress import Progress
@@ -124,7 +125,7 @@ def run(
         arrays = load(study, data_dir)
         watch.check()
         lock = stack.enter_context(contextlib.ExitStack())
-        lock.enter_context(workdir.occupied(folder))
+        lock.enter_context(occupied(folder))
         watch.before_end.append(lock.close)
         work = remaining(study, records.rows(folder))
         programs = {cohort: program_of(cohort.first, arrays) for cohort in work.cohorts}

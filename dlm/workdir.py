@@ -1,30 +1,25 @@
-"""The folder of one run of one study: whose it is, who is in it, and what it was made with."""
+"""The folder of one run of one study: whose it is, and what it was made with."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib.metadata
 import json
-import os
 import platform
-import socket
-import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import dlm
 from dlm import records
 from dlm.config import canonical
-from dlm.declared import check_fields
 from dlm.errors import UsageError
 from dlm.files import set_aside, write_atomically
 from dlm.provenance import changes as provenance_changes
 from dlm.study import Study
 
-STUDY, LOCK = "study.json", "lock.json"
+STUDY = "study.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
 MUST_AGREE = ("data", "task", "budget")  # and each learner; sizes, seeds, axes and learners may come and go
 _ABSENT = object()
@@ -37,34 +32,6 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found
-
-
-@contextlib.contextmanager
-def occupied(workdir: Path) -> Iterator[None]:
-    """Make the folder if need be and hold it for this process.
-
-    UsageError if it cannot be written, or a living process (or one on another host) holds it. A lock that a
-    dead process left is taken over.
-    """
-    lock = workdir / LOCK
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        if not os.access(workdir, os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
-        with _alone(workdir):
-            mine = _take(lock)
-    except OSError as error:
-        reason = "it is a file" if workdir.is_file() else error.strerror
-        raise UsageError(
-            f"--workdir={workdir} cannot be written ({reason}); choose a folder that can, with --workdir"
-        ) from None
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError), _alone(workdir):
-            # Whoever deleted the lock may have taken it since.
-            if lock.read_text(encoding="utf-8") == mine:
-                lock.unlink()
 
 
 def claim(
@@ -159,75 +126,6 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             if old_fields.get(path, _ABSENT) != new_fields.get(path, _ABSENT)
         ]
     return changes
-
-
-@dataclasses.dataclass(frozen=True)
-class _Holder:
-    host: str
-    pid: int
-    born: str  # of the process, so that a number used again is not taken for the same process
-    since: str
-
-    @classmethod
-    def this(cls) -> _Holder:
-        return cls(socket.gethostname(), os.getpid(), _born(os.getpid()), time.strftime("%Y-%m-%d %H:%M:%S"))
-
-    def is_gone(self) -> bool:
-        return self.host == socket.gethostname() and _born(self.pid) != self.born
-
-
-@contextlib.contextmanager
-def _alone(workdir: Path) -> Iterator[None]:
-    """Keep other processes of this host waiting, so that two never take over a dead process's lock."""
-    handle = os.open(workdir, os.O_RDONLY)
-    try:
-        # File systems without such locks are left to chance.
-        with contextlib.suppress(ImportError, OSError):
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _take(lock: Path) -> str:
-    """Write the lock, and what it says; UsageError if someone holds it."""
-    mine = json.dumps(dataclasses.asdict(_Holder.this()))
-    for _ in range(3):
-        with contextlib.suppress(FileExistsError):
-            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(mine)
-            return mine
-        try:
-            holder = _Holder(**json.loads(lock.read_text(encoding="utf-8")))
-            check_fields(holder, LOCK)
-        except FileNotFoundError:
-            continue
-        except (ValueError, TypeError, RecursionError):
-            holder = _Holder("an unknown host", 0, "", "an unknown time")
-        if not holder.is_gone():
-            raise UsageError(
-                f"--workdir={lock.parent} is in use by process {holder.pid} on {holder.host} since "
-                f"{holder.since}; wait, choose another --workdir, or delete {lock} if that process is gone"
-            )
-        with contextlib.suppress(FileNotFoundError):
-            lock.unlink()
-    raise UsageError(f"--workdir={lock.parent}: others keep taking its lock; choose another --workdir")
-
-
-def _born(pid: int) -> str:
-    """When a process started, in the kernel's own words; empty when there is none."""
-    with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return ""
-    except PermissionError:
-        return "alive"
-    return "alive" if not Path("/proc/self/stat").exists() else ""
 
 
 def _flat(value: Any, prefix: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from absl import flags
 
 from dlm import Interrupted, experiment, workdir
 from dlm.baselines import LogisticRegression
+from dlm.lock import LOCK, occupied
 from dlm.records import FILE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -171,7 +172,7 @@ def test_a_bucket_is_not_taken_for_a_folder(launch, tmp_path):
 
 def test_a_workdir_in_use_is_left_alone(launch, tmp_path):
     folder = tmp_path / "used"
-    with workdir.occupied(folder):
+    with occupied(folder):
         before = contents(folder)
         assert_refused(launch(DIGITS, f"--workdir={folder}"), "is in use by process")
         assert contents(folder) == before
@@ -290,7 +291,7 @@ def test_a_run_tells_its_end_by_code_and_words(launch, tmp_path, monkeypatch, fa
     assert ended == code
     assert told in out
     assert {"records.jsonl", "records.csv", "study.json"} <= {path.name for path in (tmp_path / "w").iterdir()}
-    assert not (tmp_path / "w" / workdir.LOCK).exists()
+    assert not (tmp_path / "w" / LOCK).exists()
     assert list((tmp_path / "cwd").iterdir()) == []
 
 

@@ -1,17 +1,13 @@
-"""A workdir belongs to one study and one living process, and is left as it was when either says no."""
+"""A workdir belongs to one study, and is left as it was when that says no."""
 
 import dataclasses
 import json
 import os
-import socket
-import subprocess
-import sys
-import threading
 
 import pytest
 
 from dlm import Budget, Hyper, Learner, Study, UsageError, workdir
-from dlm.workdir import LOCK, STUDY
+from dlm.workdir import STUDY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,164 +56,6 @@ def changed(**changes):
 
 def claim(folder, study=MADE, read=READ):
     workdir.claim(folder, study, read, "How much?")
-
-
-def holder(**changes):
-    fields = {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "born": workdir._born(os.getpid()),
-        "since": "noon",
-    }
-    return json.dumps({**fields, **changes})
-
-
-@pytest.fixture(scope="module")
-def dead():
-    """Number of a process that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-def test_the_folder_is_made_held_and_let_go(tmp_path):
-    folder = tmp_path / "a" / "b"
-    with workdir.occupied(folder):
-        assert json.loads((folder / LOCK).read_text())["pid"] == os.getpid()
-    assert list(folder.iterdir()) == []
-
-
-def test_it_is_let_go_when_the_run_fails(tmp_path):
-    with pytest.raises(RuntimeError, match="in training"), workdir.occupied(tmp_path):
-        raise RuntimeError("in training")
-    assert not (tmp_path / LOCK).exists()
-
-
-def test_a_living_process_keeps_others_out(tmp_path):
-    with workdir.occupied(tmp_path):
-        held = f"in use by process {os.getpid()} on {socket.gethostname()}"
-        with pytest.raises(UsageError, match=held), workdir.occupied(tmp_path):
-            pass
-        assert (tmp_path / LOCK).exists()
-
-
-def test_another_process_is_seen(tmp_path):
-    code = (
-        "import sys; from pathlib import Path; from dlm import workdir\nwith workdir.occupied(Path(sys.argv[1])): pass"
-    )
-    run = [sys.executable, "-c", code, str(tmp_path)]
-    with workdir.occupied(tmp_path):
-        refused = subprocess.run(run, capture_output=True, text=True, check=False)
-    assert f"in use by process {os.getpid()}" in refused.stderr
-    assert subprocess.run(run, check=False).returncode == 0
-
-
-def test_what_a_dead_process_left_is_taken_over(tmp_path, dead):
-    (tmp_path / LOCK).write_text(holder(pid=dead))
-    with workdir.occupied(tmp_path):
-        assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="tells the birth of a process by /proc")
-def test_a_process_number_used_again_is_not_the_process(tmp_path):
-    (tmp_path / LOCK).write_text(holder(born="1"))
-    with workdir.occupied(tmp_path):
-        assert json.loads((tmp_path / LOCK).read_text())["born"] != "1"
-
-
-def test_the_lock_of_another_host_is_left_to_its_owner(tmp_path, dead):
-    (tmp_path / LOCK).write_text(holder(host="elsewhere", pid=dead))
-    with (
-        pytest.raises(UsageError, match=r"on elsewhere since noon.*delete .*lock\.json"),
-        workdir.occupied(tmp_path),
-    ):
-        pass
-    assert json.loads((tmp_path / LOCK).read_text())["host"] == "elsewhere"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "\0\0\0",
-        "{",
-        "[]",
-        "3",
-        "{}",
-        '{"host": 1}',
-        "[" * 100_000,
-        holder(pid="4"),
-        holder(pid=None),
-        holder(host=[]),
-        holder(more=1),
-    ],
-)
-def test_a_lock_that_says_nothing_is_not_taken(tmp_path, text):
-    (tmp_path / LOCK).write_text(text)
-    with pytest.raises(UsageError, match=r"an unknown host.*delete .*lock\.json"), workdir.occupied(tmp_path):
-        pass
-    assert (tmp_path / LOCK).read_text() == text
-
-
-def test_a_process_number_beyond_all_is_of_no_process(tmp_path):
-    (tmp_path / LOCK).write_text(holder(pid=10**30))
-    with workdir.occupied(tmp_path):
-        pass
-
-
-def test_a_lock_that_someone_else_took_is_not_removed(tmp_path):
-    with workdir.occupied(tmp_path):
-        (tmp_path / LOCK).write_text(holder(host="elsewhere"))
-    assert json.loads((tmp_path / LOCK).read_text())["host"] == "elsewhere"
-
-
-def test_of_many_who_find_a_dead_lock_one_gets_it(tmp_path, dead):
-    for _ in range(20):
-        (tmp_path / LOCK).write_text(holder(pid=dead))
-        start, end, taken, refused = threading.Barrier(8), threading.Barrier(8), [], []
-
-        def take(start=start, end=end, taken=taken, refused=refused):
-            start.wait()
-            try:
-                with workdir.occupied(tmp_path):
-                    taken.append(1)
-                    end.wait()
-            except UsageError:
-                refused.append(1)
-                end.wait()
-
-        threads = [threading.Thread(target=take) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert (len(taken), len(refused)) == (1, 7)
-
-
-def test_what_cannot_be_written_is_refused_and_left_alone(tmp_path):
-    file = tmp_path / "file"
-    file.write_text("mine")
-    for path, reason in ((file, "it is a file"), (file / "below", "Not a directory")):
-        with (
-            pytest.raises(UsageError, match=rf"--workdir=.* cannot be written \({reason}\)"),
-            workdir.occupied(path),
-        ):
-            pass
-    assert file.read_text() == "mine"
-    assert list(tmp_path.iterdir()) == [file]
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
-def test_a_folder_without_permission_is_refused(tmp_path):
-    tmp_path.chmod(0o500)
-    for path in (tmp_path, tmp_path / "below"):
-        with (
-            pytest.raises(UsageError, match=r"cannot be written \(Permission denied\)"),
-            workdir.occupied(path),
-        ):
-            pass
-    tmp_path.chmod(0o700)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_claim_says_what_the_study_is(tmp_path):
