@@ -10,9 +10,14 @@ from __future__ import annotations
 import os
 import signal
 
-if __name__ == "__main__":  # until a Watch hears them: nothing is begun before, so nothing is lost
-    for _number, _code in ((signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)):
-        signal.signal(_number, lambda *_, code=_code: os._exit(code))
+if __name__ == "__main__":  # until a Watch hears signals: nothing is begun before, so nothing is lost
+
+    def _stop(number: int, _: object) -> None:
+        os.write(2, b"dlm: stopped before anything was begun; run the same command again\n")
+        os._exit(130 if number == signal.SIGINT else 75)
+
+    for _number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        signal.signal(_number, _stop)
 
 import dataclasses
 import sys
@@ -25,7 +30,7 @@ from absl import flags, logging
 from dlm import experiment, overrides
 from dlm.errors import Interrupted, UsageError
 from dlm.learner import PRECISIONS
-from dlm.preemption import Watch
+from dlm.preemption import EXIT_INTERRUPTED, Watch
 from dlm.study import Study, trials
 
 _EXPERIMENT = flags.DEFINE_string("experiment", "", "Name of an experiment (see --list), or a path to a .py file.")
@@ -71,7 +76,9 @@ def main(argv: list[str]) -> int:
             print(f"{__doc__}\n{flags.FLAGS.main_module_help()}")
             return 0
         if not _DEBUG.value:
-            logging.set_verbosity(logging.ERROR)  # libraries' advice, such as which decoder is faster
+            # Libraries give advice, and the tracebacks of threads whose errors are raised and told here anyway.
+            logging.set_verbosity(logging.FATAL)
+            sys.unraisablehook = lambda _: None
         if _LIST.value:
             return _list()
         return _act()
@@ -80,6 +87,9 @@ def main(argv: list[str]) -> int:
     except Interrupted as error:
         print(f"dlm: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:  # where nothing is at stake that a Watch would have to see to
+        print("dlm: interrupted; run the same command again to go on", file=sys.stderr)
+        return EXIT_INTERRUPTED
     except OSError as error:
         return _storage_failed(error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -220,7 +221,7 @@ class Session:
                     phase, updates = event.phase, event.updates
                     self.watch.unsaved |= phase == "train"
                 else:
-                    records.append(self.folder, self.rows(event))
+                    self.write(self.rows(event))
                     updates = 0 if event.status == "running" else event.trial.num_steps - event.step  # stopped early
                 self.updates, self.operations = self.updates + updates, self.operations + updates * flops
                 examples = self.updates * cohort.first.budget.batch_size
@@ -237,7 +238,7 @@ class Session:
         for trial in cells:
             if finished.get(trial.trial_id, "failed") == "failed":
                 measured = Measured(trial, 0, "failed", {}, 0.0)
-                records.append(self.folder, self.rows(measured, f"{type(error).__name__}: {error}"[:2000]))
+                self.write(self.rows(measured, f"{type(error).__name__}: {error}"[:2000]))
 
     def fit(self, trial: Trial) -> None:
         """Fit a classical cell; one that raises is recorded as failed, and the others go on."""
@@ -247,7 +248,13 @@ class Session:
         except Exception as error:  # whatever a library raises is this cell's failure, not the study's
             self.fail([trial], error)
         else:
-            records.append(self.folder, self.rows(Measured(trial, steps, "done", values, seconds)))
+            self.write(self.rows(Measured(trial, steps, "done", values, seconds)))
+
+    def write(self, rows: Sequence[Record]) -> None:
+        """Append rows to the workdir, if it is still there: orbax would make it anew, and half would be elsewhere."""
+        if not (self.folder / workdir.STUDY).exists():
+            raise FileNotFoundError(errno.ENOENT, "the workdir has vanished", str(self.folder))
+        records.append(self.folder, rows)
 
     def rows(self, measured: Measured, note: str = "") -> list[Record]:
         """The numbers as records. The final block ends with the test error, absent where there is none."""
