@@ -132,9 +132,9 @@ def _run(study: Study, workdir: Path, question: str, watch: Watch) -> int:
     _report(study, workdir, question)
     print(f"{outcome.trained} cells trained now, {outcome.before} before; all in {workdir}")
     if outcome.diverged:
-        print(f"{outcome.diverged} cells diverged and are left out: a smaller learning rate may help")
+        print(f"{outcome.diverged} cells diverged and are left out")
     if outcome.failed:
-        print(f"{outcome.failed} cells failed; records.csv says why, and the same command tries them again")
+        print(f"{outcome.failed} cells failed; the same command tries them again")
     return 1 if outcome.failed else 0
 
 

@@ -3,18 +3,23 @@
 import dataclasses
 import json
 
+import jax
 import numpy as np
+import optax
 import pytest
 from small import small
 
 import dlm
-from dlm import Budget, Hyper, Learner, UsageError, execute, grid, records
+from dlm import Budget, Hyper, Learner, UsageError, execute, grid, provenance, records
 from dlm.baselines import LogisticRegression
 from dlm.curves.from_records import curves
 from dlm.data import Digits
 from dlm.models import MLP
 from dlm.report.write import declared
 from dlm.study import trials
+from dlm.train import member, optim
+from dlm.train.compiled import program_of
+from dlm.train.population import Population
 
 
 def final(folder):
@@ -176,3 +181,70 @@ def test_with_nothing_at_hand_the_public_run_does_the_same(finished, tmp_path):
     outcome = dlm.run(small(sizes=(32,), seeds=1), tmp_path)
     assert outcome.trained == 2
     assert final(tmp_path).items() <= final(finished).items()
+
+
+def out_of_memory_above(width):
+    """`Population.advance` on devices that hold so many members."""
+    advance = Population.advance
+
+    def limited(self, members, states, data, steps):
+        if len(steps) > width:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes")
+        return advance(self, members, states, data, steps)
+
+    return limited
+
+
+def test_a_cohort_that_runs_out_of_memory_is_halved_until_it_fits(finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Population, "advance", out_of_memory_above(4))
+    assert execute.run(small(), tmp_path) == execute.Outcome(trained=12, before=0, failed=0, diverged=0)
+    assert "6 members ran out of memory; trying half as many" in capsys.readouterr().err
+    assert final(tmp_path) == final(finished)
+
+
+def test_a_learner_without_the_memory_for_one_member_fails_alone_and_is_tried_again(finished, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(Population, "advance", out_of_memory_above(0))
+        assert execute.run(small(), tmp_path).failed == 6
+    failed = [row for row in records.rows(tmp_path) if row.status == "failed"]
+    assert {row.learner for row in failed} == {"net"}
+    assert all("RESOURCE_EXHAUSTED" in row.note for row in failed)
+    assert len(final(tmp_path)) == 12
+    assert execute.run(small(), tmp_path) == execute.Outcome(trained=6, before=6, failed=0, diverged=0)
+    assert final(tmp_path) == final(finished)
+
+
+def test_a_changed_program_is_refused_where_it_would_make_new_numbers_and_nowhere_else(tmp_path, monkeypatch):
+    study = small(sizes=(32,), seeds=1)
+    execute.run(study, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.json*")}
+    transform = optim.transform
+    monkeypatch.setattr(member, "transform", lambda *given: optax.chain(transform(*given), optax.scale(0.5)))
+    assert execute.run(study, tmp_path).trained == 0, "nothing is left to make"
+    with pytest.raises(UsageError, match=r"was made with other code: learners\.net computes another program") as error:
+        execute.run(small(sizes=(32, 64), seeds=1), tmp_path)
+    assert "choose another --workdir" in str(error.value)
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.json*")} == before
+
+
+def test_another_version_of_a_compiler_or_of_a_classical_library_is_named(tmp_path, monkeypatch):
+    execute.run(small(sizes=(32,), seeds=1), tmp_path)
+    monkeypatch.setattr(provenance.importlib.metadata, "version", lambda package: f"{package}-next")
+    with pytest.raises(UsageError, match=r"jaxlib .* → jaxlib-next.*scikit-learn .* → scikit-learn-next"):
+        execute.run(small(sizes=(32, 64), seeds=1), tmp_path)
+    monkeypatch.undo()
+    assert execute.run(small(sizes=(32, 64), seeds=2), tmp_path).before == 2
+
+
+def test_what_a_cohort_computes_has_one_name_whatever_its_sizes_seeds_and_rates(digits):
+    first, *others = (
+        program_of(trials(study)[0], digits).digest
+        for study in (
+            small(),
+            small(sizes=(64,), seeds=5, budget=Budget(steps=7)),
+            small(learners={"net": Learner(MLP((16,)), Hyper(lr=0.5))}),
+            small(learners={"net": Learner(MLP((17,)), Hyper(lr=0.01))}),
+        )
+    )
+    assert others[:2] == [first, first]
+    assert others[2] != first

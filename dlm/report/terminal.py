@@ -25,7 +25,7 @@ from dlm.report.phrases import (
 from dlm.report.summary import Spread, spread, spread_words
 from dlm.report.words import sentences
 
-__all__ = ["print_answer", "sentences"]
+__all__ = ["print_answer", "print_list", "sentences"]
 
 _INDENT = 2
 _GAP = 3  # columns of a table are this far apart
@@ -58,11 +58,11 @@ def print_answer(answer: Answer, console: Console, *, title: str = "", question:
     if any(learner.predictions for learner in answer.learners):
         _section(console, f"What more data would buy, with {level} intervals", _forecasts(answer, console))
     else:
-        _bullets(console, "What more data would buy", ["No forecast is given for any learner."])
+        print_list(console, "What more data would buy", ["No forecast is given for any learner."])
     _section(console, f"Examples needed, with {level} intervals", _needs(answer, console))
-    _bullets(console, f"Who overtakes whom, with {level} intervals", words.overtakes(answer))
-    _bullets(console, "The law of each learner (n: examples)", words.laws(answer))
-    _bullets(console, "To know before trusting these numbers", words.notes(answer))
+    print_list(console, f"Who overtakes whom, with {level} intervals", words.overtakes(answer))
+    print_list(console, "The law of each learner (n: examples)", words.laws(answer))
+    print_list(console, "To know before trusting these numbers", words.notes(answer))
     console.print()
 
 
@@ -185,7 +185,8 @@ def _section(console: Console, heading: str, tables: Iterator[Table]) -> None:
         console.print(Padding(table, (0, 0, 0, _INDENT), expand=False))
 
 
-def _bullets(console: Console, heading: str, lines: Sequence[str]) -> None:
+def print_list(console: Console, heading: str, lines: Sequence[str]) -> None:
+    """A heading and a line below it for each of `lines`; nothing where there are none."""
     if not lines:
         return
     console.print()

@@ -16,8 +16,9 @@ from dlm.curves.from_records import curves
 from dlm.errors import UsageError
 from dlm.files import write_atomically
 from dlm.report.figures import learning_curve
+from dlm.report.lost import without_a_number
 from dlm.report.tables import to_json
-from dlm.report.terminal import print_answer
+from dlm.report.terminal import print_answer, print_list
 from dlm.workdir import STUDY
 
 FORECAST = "forecast.json"
@@ -37,7 +38,8 @@ def report(
 
     UsageError if there are no finished trials to report.
     """
-    measured = curves(records.rows(workdir), trial_ids)
+    rows = records.rows(workdir)
+    measured = curves(rows, trial_ids)
     if not measured:
         raise UsageError(f"--workdir={workdir} holds no finished trial; run the study first, with --mode=run")
     told = answer(measured, targets=tuple(targets) or default_targets(measured), level=level)
@@ -46,6 +48,7 @@ def report(
     figures = learning_curve(told, folder / "learning_curve", title=title)
     write_atomically(workdir / FORECAST, to_json(told))
     print_answer(told, console, title=title, question=question)
+    print_list(console, "Cells without a number", without_a_number(rows, trial_ids))
     written = [*figures, workdir / FORECAST]
     console.print("\nWritten: " + ", ".join(str(path) for path in written), soft_wrap=True, highlight=False)
     return told
