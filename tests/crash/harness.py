@@ -215,7 +215,7 @@ def main() -> int:
             (folder / name).mkdir()
             harness = Harness(folder / name, flags.seed)
             tally = getattr(harness, name)(total)
-            found[name] = dataclasses.asdict(tally) | {"checkpoint_updates": intervals(harness.life)}
+            found[name] = vars(tally) | {"checkpoint_updates": intervals(harness.life)}
             faults += sum(tally.faults.values())
             print(table(harness), flush=True)
     if flags.out:

@@ -24,7 +24,9 @@ STUDY = [
     "--sizes=32,128,512",
     "--seeds=2",
     "--set=budget.eval_every=40",
-    "--set=budget.epochs=60",
+    "--set=budget.epochs=40",
+    "--set=budget.min_steps=100",
+    "--set=learners.mlp.model.widths=256,256",
     "--save_seconds=0.3",
 ]
 TIMEOUT = 300.0
