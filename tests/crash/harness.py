@@ -14,6 +14,7 @@ import argparse
 import collections
 import dataclasses
 import json
+import math
 import os
 import random
 import shutil
@@ -21,6 +22,7 @@ import signal
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,8 +56,12 @@ class Tally:
 class Harness:
     """Studies in a folder, an unbroken one and many that are broken."""
 
-    def __init__(self, folder: Path, seed: int = 0, *, warm: bool = True) -> None:
-        """Run the study unbroken; `warm`: once before, so that phases are timed with all programs compiled."""
+    def __init__(self, folder: Path, seed: int = 0, *, warm: bool = True, minutes: float = math.inf) -> None:
+        """Run the study unbroken; `warm`: once before, so that phases are timed with all programs compiled.
+
+        After so many minutes no further study is begun.
+        """
+        self.until = time.monotonic() + 60 * minutes
         self.folder, self.rng, self.tally = folder, random.Random(seed), Tally()
         self.tries: collections.Counter[str] = collections.Counter()
         if warm:
@@ -71,7 +77,7 @@ class Harness:
 
     def kill(self, total: int) -> Tally:
         """Break studies by SIGKILL until so many kills have happened."""
-        while len(self.tally.sent) < total:
+        while len(self.tally.sent) < total and time.monotonic() < self.until:
             most = min(total - len(self.tally.sent), self.rng.randint(1, MOST_IN_A_STUDY))
             self.broken(self.aimed(number, signal.SIGKILL) for number in range(1, most + 1))
             self._say(total)
@@ -79,7 +85,7 @@ class Harness:
 
     def signal(self, total: int) -> Tally:
         """Stop studies by signals that are handled, half of them aimed at phases, half at any time of a life."""
-        while len(self.tally.sent) < total:
+        while len(self.tally.sent) < total and time.monotonic() < self.until:
             most = min(total - len(self.tally.sent), self.rng.randint(1, MOST_IN_A_STUDY))
             self.broken(self.any_signal(number) for number in range(1, most + 1))
             self._say(total)
@@ -203,6 +209,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=0, help="SIGKILLs to send")
     parser.add_argument("--signals", type=int, default=0, help="SIGTERM, SIGUSR1 and SIGINT to send")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="for each of the two at most, about")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON file for everything that was found")
     flags = parser.parse_args()
@@ -213,7 +220,7 @@ def main() -> int:
     for name, total in (("kill", flags.kills), ("signal", flags.signals)):
         if total:
             (folder / name).mkdir()
-            harness = Harness(folder / name, flags.seed)
+            harness = Harness(folder / name, flags.seed, minutes=flags.minutes)
             tally = getattr(harness, name)(total)
             found[name] = vars(tally) | {"checkpoint_updates": intervals(harness.life)}
             faults += sum(tally.faults.values())
