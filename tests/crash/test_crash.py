@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from dlm import records
+from tests.crash.harness import Harness
+from tests.crash.lives import Aim
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STUDY = [
     sys.executable,
     str(ROOT / "launch.py"),
@@ -81,3 +83,19 @@ def test_stopped_in_the_midst_and_started_again(number, code, unbroken, tmp_path
     assert len(numbers(tmp_path)) < len(unbroken[0])
     assert answer(finish(tmp_path)) == unbroken[1]
     assert numbers(tmp_path) == unbroken[0]
+
+
+def test_killed_thrice_in_the_worst_moments(tmp_path):
+    harness = Harness(tmp_path, warm=False)
+    kills = [("append", 2, 0.5), ("rename", 2, 0.0), ("save", 1, 0.01)]
+    harness.broken(Aim(signal.SIGKILL, at, phase, occurrence) for phase, occurrence, at in kills)
+    assert [facts["phase"] for facts in harness.tally.sent] == [phase for phase, _, _ in kills]
+    assert not harness.tally.notes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "count"), [("kill", 20), ("signal", 10)])
+def test_ended_in_every_phase(how, count, tmp_path):
+    tally = getattr(Harness(tmp_path, seed=1), how)(count)
+    assert len(tally.sent) == count
+    assert not tally.notes
