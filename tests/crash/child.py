@@ -140,8 +140,8 @@ def wrap_cohort_run(life: Life, module) -> None:
         tell("advanced", self)
         return result
 
-    def restored(self, checkpoints):
-        restore(self, checkpoints)
+    def restored(self, *args):
+        restore(self, *args)
         tell("restored", self)
 
     run.advance, run.restore = advanced, restored
