@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import signal
 
-if __name__ == "__main__":  # until a Watch hears signals: nothing is begun before, so nothing is lost
+if __name__ == "__main__":  # before and after a Watch hears signals: nothing is at stake then
 
     def _stop(number: int, _: object) -> None:
-        os.write(2, b"dlm: stopped before anything was begun; run the same command again\n")
+        os.write(2, b"dlm: stopped; run the same command again to go on\n")
         os._exit(130 if number == signal.SIGINT else 75)
 
     for _number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):

@@ -186,23 +186,47 @@ def _take(lock: Path, mine: bytes, tries: int = 3) -> None:
 
 
 def _create(lock: Path, mine: bytes) -> bool:
-    """Make a lock file that says `mine`, if there is none; whether it is there."""
+    """Make a lock file that says `mine`, if there is none; whether it is there.
+
+    It is written under another name and linked, so that a process that is killed never leaves one that says nothing.
+    """
+    aside = _own_name(lock)
     try:
-        handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        _write(aside, mine)
+        os.link(aside, lock)
     except FileExistsError:
         return False
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        return _create_in_place(lock, mine)
+    finally:
+        aside.unlink(missing_ok=True)
+    return True
+
+
+def _create_in_place(lock: Path, mine: bytes) -> bool:
+    """The same on a file system without hard links."""
     try:
-        if os.write(handle, mine) < len(mine):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(handle)
+        _write(lock, mine)
+    except FileExistsError:
+        return False
     except OSError:
         lock.unlink(missing_ok=True)
         raise
-    finally:
-        os.close(handle)
     # Between the two calls it said nothing; whoever was held up there for long has lost it.
     seen = _see(lock)
     return seen is not None and seen.text == mine
+
+
+def _write(path: Path, text: bytes) -> None:
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    try:
+        if os.write(handle, text) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _see(path: Path) -> _Seen | None:

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import shutil
 import socket
 import subprocess
@@ -401,12 +402,28 @@ def test_what_was_set_aside_is_not_put_back_over_another(tmp_path, monkeypatch):
 
 def test_who_is_overtaken_before_the_lock_says_whose_it_is_has_not_got_it(tmp_path, monkeypatch):
     def overtaken(_):
-        (tmp_path / LOCK).unlink()
-        leave(tmp_path / LOCK, holder(host="elsewhere"))
+        if (tmp_path / LOCK).exists():
+            (tmp_path / LOCK).unlink()
+            leave(tmp_path / LOCK, holder(host="elsewhere"))
 
+    def no_links(*_):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", no_links)
     monkeypatch.setattr(os, "fsync", overtaken)
     assert_refused(tmp_path, "on elsewhere since noon")
     assert json.loads((tmp_path / LOCK).read_text())["host"] == "elsewhere"
+
+
+def test_a_process_killed_while_it_takes_the_lock_leaves_none_that_says_nothing(tmp_path):
+    code = (
+        "import os, signal, sys; from pathlib import Path; from dlm.lock import occupied\n"
+        "os.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with occupied(Path(sys.argv[1])): pass"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -signal.SIGKILL
+    with occupied(tmp_path):
+        assert pid_in(tmp_path) == os.getpid()
 
 
 def test_a_takeover_that_broke_off_is_taken_over_too(tmp_path, dead):
