@@ -5,8 +5,8 @@ import errno
 import fcntl
 import json
 import os
-import signal
 import shutil
+import signal
 import socket
 import subprocess
 import sys

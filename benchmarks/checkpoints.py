@@ -1,0 +1,83 @@
+"""What a checkpoint costs: turns of training with a save in each, beside turns without.
+
+    python -m benchmarks.checkpoints
+
+A save copies the states, then orbax writes them while training goes on; both are in a turn's time. The share is that of
+a save a minute, as launch.py makes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+
+from benchmarks.cohort import population
+from benchmarks.workloads import WORKLOADS, Workload
+from dlm.models import MLP
+from dlm.train import devices
+from dlm.train.checkpoint import Checkpoints
+from dlm.train.cohort_run import CohortRun
+
+INTERVAL = 60.0  # launch.py's --save_seconds
+MOST = 0.03
+
+
+def workloads() -> list[Workload]:
+    """The smallest states, and states that take long to write."""
+    small, _, images, *_ = WORKLOADS
+    wide = dataclasses.replace(small, name="mlp 64-512-512-10", model=MLP((512, 512)), members=128)
+    return [small, images, wide]
+
+
+def turn(run: CohortRun, steps: int, checkpoints: Checkpoints | None) -> float:
+    """Seconds of so many updates of all members, with a save begun before them."""
+    start = time.perf_counter()
+    if checkpoints:
+        run.save(checkpoints, steps)
+    run.advance(steps)
+    return time.perf_counter() - start
+
+
+def cost(workload: Workload, seconds: float, rounds: int) -> tuple[float, float]:
+    """(seconds that a save adds, its size in bytes)."""
+    run = population(workload)
+    run.advance(1)
+    _, once = run.advance(1)
+    steps = max(1, round(seconds / once))
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = Checkpoints(Path(folder) / "checkpoints")
+        turn(run, 1, checkpoints)
+        added = []
+        for _ in range(rounds):
+            plain = turn(run, steps, None)
+            added.append(turn(run, steps, checkpoints) - plain)
+        checkpoints.close()
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(run.states))
+    return statistics.median(added), size
+
+
+def main() -> None:
+    """A line a workload."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=5.0, help="of one turn, about; long enough to write a save in")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    devices.configure()
+    print(
+        f"| workload | members | MiB | seconds a save adds | of {INTERVAL:.0f} s of training |\n|---|---|---|---|---|"
+    )
+    for workload in workloads():
+        added, size = cost(workload, options.seconds, options.rounds)
+        share = added / INTERVAL
+        print(f"| {workload.name} | {workload.members} | {size / 2**20:.0f} | {added:.2f} | {share:.1%} |", flush=True)
+    print(f"\nwanted: under {MOST:.0%}")
+
+
+if __name__ == "__main__":
+    main()
