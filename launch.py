@@ -60,7 +60,9 @@ _PACKING = flags.DEFINE_enum(
 _DEVICES = flags.DEFINE_integer(
     "num_cpu_devices", 0, "Virtual CPU devices; one a core by default, two at least.", lower_bound=0
 )
-_SAVE = flags.DEFINE_float("save_seconds", 60.0, "Seconds between checkpoints.", lower_bound=0.0)
+_SAVE = flags.DEFINE_float(
+    "save_seconds", None, "Seconds between checkpoints; by default 60, or more where one takes long.", lower_bound=0.0
+)
 _LIST = flags.DEFINE_bool("list", False, "Name the experiments and what each asks.")
 _HELP = flags.DEFINE_bool("help", False, "Show this help.", short_name="h")
 _DEBUG = flags.DEFINE_bool("debug", False, "Show tracebacks.")

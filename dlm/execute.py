@@ -108,15 +108,16 @@ def run(
     data_dir: Path | None = None,
     packing: str = "auto",
     question: str = "",
-    save_seconds: float = 60.0,
+    save_seconds: float | None = None,
     memory_limit: int | None = None,
     watch: Watch | None = None,
 ) -> Outcome:
     """Train every cell of a study that the workdir `folder` does not hold yet, and export its records.
 
-    `memory_limit` in bytes, None for what the devices have: a cohort that takes more is trained in waves. `watch`: the
-    one that hears signals already, if any. UsageError for wrong usage, before anything is trained; Interrupted when a
-    signal asked to stop, with all saved; OSError where the disk is full or gone.
+    `memory_limit` in bytes, None for what the devices have: a cohort that takes more is trained in waves.
+    `save_seconds` between checkpoints, None for about a minute. `watch`: the one that hears signals already, if any.
+    UsageError for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved;
+    OSError where the disk is full or gone.
     """
     folder = Path(folder)
     devices.configure()
@@ -157,7 +158,7 @@ class Session:
         folder: Path,
         packing: Packing,
         watch: Watch,
-        save_seconds: float,
+        save_seconds: float | None,
         flops: Mapping[str, float],
     ) -> None:
         self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing

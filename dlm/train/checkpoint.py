@@ -59,8 +59,8 @@ class Checkpoints:
         the next call.
         """
         self._step += max(1, updates)
-        # A copy: the next update is donated these buffers while orbax still writes them.
-        states = jax.tree.map(np.array, jax.device_get(states))
+        # Copies: the next update is donated a device's buffers while orbax still writes them.
+        states = jax.tree.map(lambda leaf: np.array(leaf) if isinstance(leaf, jax.Array) else leaf, states)
         rows = {"trial_ids": list(seconds), "seconds": list(seconds.values()), "crc32": _checksums(states)}
         with _storage_errors(self._folder):
             self._manager.save(
@@ -110,7 +110,7 @@ class Checkpoints:
 
 def _checksums(states: Any) -> list[int]:
     """CRC-32 of each array's bytes, in the order of the tree's leaves."""
-    return [zlib.crc32(np.asarray(leaf).tobytes()) for leaf in jax.tree.leaves(states)]
+    return [zlib.crc32(np.ascontiguousarray(leaf).data.cast("B")) for leaf in jax.tree.leaves(states)]
 
 
 def _checksum_of(rows: Mapping[str, Any]) -> int:

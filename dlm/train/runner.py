@@ -15,6 +15,9 @@ from dlm.train.cohort_run import CohortRun, Measured
 FIRST_STEPS = 4  # updates of the first chunk, which only tells how long a chunk should be
 MOST_STEPS = 2**20  # in one chunk
 CHUNK_SECONDS = 1.0  # between two looks at signals, progress and finished members
+SAVE_SECONDS, MOST_COPYING = 60.0, 0.01  # between checkpoints, or as long as keeps copying below this share
+    0.01  # of the time goes into copying states for checkpoints; writing them, meanwhile, takes about twice that
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +32,7 @@ def train(
     run: CohortRun,
     checkpoints: Checkpoints | None,
     *,
-    save_seconds: float = 60.0,
+    save_seconds: float | None = None,
     stop: Callable[[], int] = lambda: 0,
     written: Mapping[str, Collection[int]] | None = None,
 ) -> Iterator[Tick | Measured]:
@@ -37,7 +40,7 @@ def train(
 
     `stop()` returns an exit code once a signal asks to stop: the state is saved and Interrupted raised. What is saved
     was told before, so whoever writes it down loses nothing: after a crash it is told again, the same. `written` says
-    which of these numbers are on record (see `CohortRun.restore`).
+    which of these numbers are on record (see `CohortRun.restore`). `save_seconds` None: SAVE_SECONDS, or more.
     """
     if checkpoints:
         run.restore(checkpoints, written)
@@ -45,6 +48,7 @@ def train(
     run.compile()
     told: set[str] = set()
     steps, since_save, saved_at = FIRST_STEPS, 0, time.monotonic()
+    interval = SAVE_SECONDS if save_seconds is None else save_seconds
     while True:
         for measured in run.measure(told):
             if measured.status != "running":
@@ -56,10 +60,13 @@ def train(
             return
         run.regroup(told)
         code = stop()
-        if checkpoints and since_save and (code or time.monotonic() - saved_at > save_seconds):
+        if checkpoints and since_save and (code or time.monotonic() - saved_at > interval):
             yield Tick("save")
+            begin = time.monotonic()
             run.save(checkpoints, since_save)
             since_save, saved_at = 0, time.monotonic()
+            if save_seconds is None:
+                interval = max(SAVE_SECONDS, (saved_at - begin) / MOST_COPYING)
         if code:
             raise Interrupted("stopped by a signal; the state is saved, run the same command again to go on", code)
         updates, _ = run.advance(steps)
