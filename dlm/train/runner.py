@@ -16,8 +16,6 @@ FIRST_STEPS = 4  # updates of the first chunk, which only tells how long a chunk
 MOST_STEPS = 2**20  # in one chunk
 CHUNK_SECONDS = 1.0  # between two looks at signals, progress and finished members
 SAVE_SECONDS, MOST_COPYING = 60.0, 0.01  # between checkpoints, or as long as keeps copying below this share
-    0.01  # of the time goes into copying states for checkpoints; writing them, meanwhile, takes about twice that
-)
 
 
 @dataclasses.dataclass(frozen=True)
