@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from dlm import Interrupted
 from dlm.preemption import EXIT_INTERRUPTED, EXIT_PREEMPTED, Watch
 
 
@@ -91,3 +92,44 @@ def test_a_second_ctrl_c_ends_the_process_at_once(between):
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (EXIT_INTERRUPTED, "once\n")
+
+
+def ended(body):
+    """Exit code and output of a process that does something under a Watch whose grace is short."""
+    code = (
+        "import hashlib, os, signal, time\nfrom dlm import preemption\npreemption.GRACE = 0.1\n"
+        "block = lambda: hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)\n"  # minutes in C
+        f"with preemption.Watch() as watch:\n    {body}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGTERM", 75), ("SIGUSR1", 75), ("SIGINT", 130)])
+def test_where_nothing_is_at_stake_a_process_that_is_busy_in_c_is_ended(number, code):
+    body = (
+        f"watch.before_end.append(lambda: print('let go', flush=True)); os.kill(os.getpid(), signal.{number}); block()"
+    )
+    assert ended(body) == (code, "let go\n")
+
+
+def test_what_is_at_stake_is_saved_first():
+    body = (
+        "watch.unsaved = True; os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.5); print('saved', flush=True); "
+        "watch.unsaved = False; block()"
+    )
+    assert ended(body) == (75, "saved\n")
+
+
+def test_a_program_that_looks_ends_by_itself():
+    body = "os.kill(os.getpid(), signal.SIGTERM); print(watch(), flush=True)"
+    assert ended(body) == (0, "75\n")
+
+
+def test_check_raises_with_the_exit_code():
+    with Watch() as watch:
+        watch.check()
+        send(signal.SIGINT)
+        with pytest.raises(Interrupted, match="run the same command again") as error:
+            watch.check()
+    assert error.value.exit_code == EXIT_INTERRUPTED
