@@ -181,7 +181,8 @@ def table(harness: Harness) -> str:
         groups[facts["phase"]].append(facts)
     lines = ["phase      sent  updates repeated: median, max   seconds to exit: median, max"]
     for phase, group in [*sorted(groups.items()), ("all", tally.sent)]:
-        repeated, seconds = [facts["repeated"] for facts in group], [facts["seconds"] for facts in group]
+        repeated = [facts["repeated"] for facts in group]
+        seconds = [facts["seconds"] for facts in group if not facts["early"]] or [0.0]
         lines.append(
             f"{phase:10} {len(group):4}  {statistics.median(repeated):17g} {max(repeated):9}"
             f"   {statistics.median(seconds):22.2f} {max(seconds):6.2f}"
@@ -214,6 +215,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="JSON file for everything that was found")
     flags = parser.parse_args()
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    # What a shell runs in the background ignores Ctrl-C, and its children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="crash-"))
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "xla"))
     found, faults = {}, 0

@@ -186,10 +186,11 @@ class End:
     def faults(self, unbroken: End) -> dict[str, int]:
         """How many cells were lost or doubled, rows that differ (but for seconds), and whether the answer does."""
         lost = unbroken.ends.keys() - self.ends.keys()
+        foreign = self.ends.keys() - unbroken.ends.keys()
         keys = {key for key in self.rows.keys() | unbroken.rows.keys() if key[0] not in lost}
         return {
             "lost": len(lost),
-            "doubled": sum(count > 1 for count in self.written.values()) + len(self.ends.keys() - unbroken.ends.keys()),
+            "doubled": len(foreign) + sum(self.written[trial] != 1 for trial in self.ends),
             "differ": sum(self.rows.get(key) != unbroken.rows.get(key) for key in keys),
             "answers": int(self.answer != unbroken.answer),
         }
