@@ -130,17 +130,25 @@ def run(
         lock.enter_context(occupied(folder))
         watch.before_end.append(lock.close)
         work = remaining(study, records.rows(folder))
-        programs = {cohort: program_of(cohort.first, arrays) for cohort in work.cohorts}
-        made_with = provenance.made_with(programs, work.classical)
-        read = {"name": arrays.name, "fingerprint": arrays.fingerprint}
-        workdir.claim(folder, study, read, question, made_with, tell)
-        for line in records.mend(folder):
-            tell(f"line {line} of {folder / records.FILE} is damaged; it is moved to {records.FILE}{DAMAGED}")
-        flops = {cohort.cohort_id: program.flops for cohort, program in programs.items()}
+        flops = _claimed(study, folder, arrays, work, question)
         session = Session(study, arrays, folder, devices.packing(packing), watch, save_seconds, flops)
         session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)
         records.export(folder)
         return _outcome(study, work, records.rows(folder))
+
+
+def _claimed(study: Study, folder: Path, arrays: Arrays, work: Work, question: str) -> dict[str, float]:
+    """Check that the workdir is this study's, made with this code, and set damaged lines aside.
+
+    Returns the floating-point operations of an update by cohort id, which the same look at the programs tells.
+    """
+    programs = {cohort: program_of(cohort.first, arrays) for cohort in work.cohorts}
+    made_with = provenance.made_with(programs, work.classical)
+    read = {"name": arrays.name, "fingerprint": arrays.fingerprint}
+    workdir.claim(folder, study, read, question, made_with, tell)
+    for line in records.mend(folder):
+        tell(f"line {line} of {folder / records.FILE} is damaged; it is moved to {records.FILE}{DAMAGED}")
+    return {cohort.cohort_id: program.flops for cohort, program in programs.items()}
 
 
 def tell(text: str) -> None:
