@@ -15,8 +15,9 @@ from dlm import records
 from dlm.baselines.runner import fit_and_measure
 from dlm.curves.answer import Curve, answer
 from dlm.data.arrays import Arrays
-from dlm.execute import load, remaining, subset_orders
+from dlm.execute import load, remaining
 from dlm.report.figures import learning_curve
+from dlm.session import subset_orders
 from dlm.study import Cohort, Study, Trial, trials
 from dlm.train import devices
 from dlm.train.cohort_run import CohortRun

@@ -1,4 +1,4 @@
-"""A study that takes seconds, for whoever needs one."""
+"""A study that takes seconds, and a record, for whoever needs one."""
 
 import dataclasses
 
@@ -6,9 +6,34 @@ from dlm import Budget, Hyper, Learner, Study
 from dlm.baselines import LogisticRegression
 from dlm.data import Digits
 from dlm.models import MLP
+from dlm.records import Record
 from dlm.tasks import Classification
 from dlm.train.cohort_run import CohortRun
 from dlm.train.compiled import population_of
+
+ROW = Record(
+    study="toy",
+    trial_id="0123456789abcdef",
+    learner="mlp",
+    train_size=32,
+    subset_seed=0,
+    init_seed=0,
+    hyper='{"lr": 0.1}',
+    step=100,
+    split="test",
+    metric="error",
+    value=0.25,
+    unit="error rate",
+    num_examples=360,
+    status="done",
+    subset_hash="fedcba9876543210",
+    data="toy@00",
+    packing="exact",
+    precision="float32",
+    seconds=1.5,
+    device="cpu",
+    versions="dlm=0",
+)
 
 
 def small(**changes):

@@ -11,33 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import ROW
 
 from dlm import records
 from dlm.records import FILE, Record
-
-ROW = Record(
-    study="toy",
-    trial_id="0123456789abcdef",
-    learner="mlp",
-    train_size=32,
-    subset_seed=0,
-    init_seed=0,
-    hyper='{"lr": 0.1}',
-    step=100,
-    split="test",
-    metric="error",
-    value=0.25,
-    unit="error rate",
-    num_examples=360,
-    status="done",
-    subset_hash="fedcba9876543210",
-    data="toy@00",
-    packing="exact",
-    precision="float32",
-    seconds=1.5,
-    device="cpu",
-    versions="dlm=0",
-)
 
 
 def row(**changes):

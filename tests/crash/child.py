@@ -182,7 +182,7 @@ def wrap_records(life: Life, module) -> None:
     module.append, os.write = appended, written
 
 
-def wrap_execute(life: Life, module, started: float) -> None:
+def wrap_session(life: Life, module, started: float) -> None:
     """`fit`; and the end of `import`, which began with this process."""
     wrap(life, module, "fit_and_measure", "fit")
     life.tell("phase", name="import", seconds=time.monotonic() - started)
@@ -270,7 +270,7 @@ def main() -> None:
         "dlm.train.cohort_run": lambda module: wrap_cohort_run(life, module),
         "dlm.train.checkpoint": lambda module: wrap_checkpoints(life, module),
         "dlm.records": lambda module: wrap_records(life, module),
-        "dlm.execute": lambda module: wrap_execute(life, module, started),
+        "dlm.session": lambda module: wrap_session(life, module, started),
         "dlm.report.write": lambda module: wrap(life, module, "report", "report"),
     }
     sys.meta_path.insert(0, AfterImport(patches))

@@ -3,31 +3,19 @@
 import dataclasses
 import json
 
-from dlm.records import Record
+from small import ROW as RECORD
+
 from dlm.report.lost import MOST_LINES, without_a_number
 
-ROW = Record(
-    study="toy",
+ROW = dataclasses.replace(
+    RECORD,
     trial_id="a",
-    learner="mlp",
     train_size=1000,
     subset_seed=3,
-    init_seed=3,
     hyper=json.dumps({"hyper": {"lr": 0.5}}),
     step=70,
-    split="test",
-    metric="error",
     value=None,
-    unit="error rate",
-    num_examples=360,
     status="diverged",
-    subset_hash="",
-    data="toy@0",
-    packing="exact",
-    precision="float32",
-    seconds=1.0,
-    device="cpu",
-    versions="",
 )
 LOSS = dataclasses.replace(ROW, split="train", metric="loss", value=2.125, unit="nats")
 DONE = dataclasses.replace(ROW, trial_id="b", status="done", value=0.25)

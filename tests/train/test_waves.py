@@ -3,7 +3,7 @@
 import pytest
 from small import small
 
-from dlm import UsageError, execute, records
+from dlm import Interrupted, UsageError, execute, records, session
 from dlm.study import cohorts, trials
 from dlm.train.compiled import device_data, population_of
 from dlm.train.waves import memory, waves
@@ -58,16 +58,16 @@ def test_waves_give_the_same_records_as_one_cohort_and_go_on_after_a_stop(study,
     limit = int(fixed + 4.5 * each)
     execute.run(study, tmp_path / "whole")
     seen = []
-    train = execute.Session.train
+    train = session.Session.train
 
     def stopping(self, members, *rest):
         seen.append(len(members.cohort.trials))
         if len(seen) == 2:
-            raise execute.Interrupted("stopped", 75)
+            raise Interrupted("stopped", 75)
         train(self, members, *rest)
 
-    monkeypatch.setattr(execute.Session, "train", stopping)
-    with pytest.raises(execute.Interrupted):
+    monkeypatch.setattr(session.Session, "train", stopping)
+    with pytest.raises(Interrupted):
         execute.run(study, tmp_path / "waves", memory_limit=limit)
     assert 0 < len(values(tmp_path / "waves")) < len(values(tmp_path / "whole"))
     execute.run(study, tmp_path / "waves", memory_limit=limit)

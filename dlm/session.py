@@ -1,0 +1,221 @@
+"""From cells to rows: train and fit what is left to do, and append every number with its origin to the workdir."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlm import records, workdir
+from dlm.baselines.runner import fit_and_measure
+from dlm.config import canonical
+from dlm.data.arrays import Arrays
+from dlm.data.subsets import subset_hash
+from dlm.errors import Interrupted, UsageError
+from dlm.learner import Learner
+from dlm.preemption import Watch
+from dlm.records import Record
+from dlm.report.progress import Progress
+from dlm.study import Cohort, Study, Trial, trials
+from dlm.train import devices
+from dlm.train.checkpoint import Checkpoints
+from dlm.train.cohort_run import CohortRun, Measured
+from dlm.train.compiled import device_data, population_of
+from dlm.train.member import Data
+from dlm.train.population import Packing, Population
+from dlm.train.runner import Tick, train
+from dlm.train.waves import halved, is_out_of_memory, waves
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """The cells of a study that are not finished: gradient-trained ones as cohorts, and classical ones."""
+
+    cohorts: tuple[Cohort, ...]
+    classical: tuple[Trial, ...]
+
+    @property
+    def num_trials(self) -> int:
+        """Cells left to do."""
+        return sum(len(cohort.trials) for cohort in self.cohorts) + len(self.classical)
+
+    @property
+    def num_updates(self) -> int:
+        """Updates left to do, those of members half-way counted whole."""
+        return sum(cohort.num_updates for cohort in self.cohorts)
+
+
+def subset_orders(study: Study, arrays: Arrays) -> dict[int, np.ndarray]:
+    """The order of the pool, int [N], for each subset seed of a study."""
+    return {seed: arrays.order(seed) for seed in sorted({trial.subset_seed for trial in trials(study)})}
+
+
+def tell(text: str) -> None:
+    """Say what happened to the workdir's files, beside the progress."""
+    print(f"dlm: {text}", file=sys.stderr, flush=True)
+
+
+class Session:
+    """One run's way from cells to rows: it names each number's origin and appends it to the workdir."""
+
+    def __init__(
+        self,
+        study: Study,
+        arrays: Arrays,
+        folder: Path,
+        packing: Packing,
+        watch: Watch,
+        save_seconds: float | None,
+        flops: Mapping[str, float],
+    ) -> None:
+        self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
+        self.watch, self.save_seconds = watch, save_seconds
+        self.orders = subset_orders(study, arrays)
+        self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
+        self.updates, self.operations = 0, 0.0
+        self.flops = flops  # of an update, by cohort id
+        self.progress = Progress(0)
+
+    def do(self, work: Work, memory_limit: int) -> None:
+        """Train and fit everything that is left to do."""
+        if work.cohorts:
+            data = device_data(self.arrays, list(self.orders.values()))
+        total = sum(self.flops[cohort.cohort_id] * cohort.num_updates for cohort in work.cohorts)
+        with Progress(work.num_updates, total_work=total) as progress:
+            self.progress = progress
+            parts = []
+            for cohort in work.cohorts:
+                self.watch.check()
+                progress.update(0, phase="compile", detail=cohort.first.name)
+                population = population_of(cohort, self.arrays, data, self.packing)
+                parts.append((waves(population, cohort, data, memory_limit), population))
+            for of_cohort, population in parts:
+                self.train_all(of_cohort, population, data)
+            for number, trial in enumerate(work.classical, start=1):
+                where = f"fit {number} of {len(work.classical)}: {trial.name}, {trial.train_size:,} examples"
+                progress.update(self.updates, phase="fit", detail=where, work_done=self.operations)
+                self.fit(trial)
+
+    def train_all(self, waiting: list[Cohort], population: Population, data: Data) -> None:
+        """Train the waves of a cohort; one that runs out of memory all the same is halved.
+
+        Members that fail even so, or for another reason, are recorded as failed, and the study goes on.
+        """
+        while waiting:
+            wave, *waiting = waiting
+            try:
+                self.train(CohortRun(wave, population, data, list(self.orders)))
+            except (OSError, Interrupted, UsageError):
+                raise
+            except Exception as error:  # whatever a model or a device raises is these cells' failure
+                halves = halved(wave, population.num_devices) if is_out_of_memory(error) else []
+                waiting = [*halves, *waiting]
+                if halves:
+                    tell(f"{wave.first.name}: {len(wave.trials)} members ran out of memory; trying half as many")
+                else:
+                    self.fail(wave.trials, error)
+
+    def train(self, members: CohortRun) -> None:
+        """Train members to their end; finished ones are on disk as soon as they are measured."""
+        cohort = members.cohort
+        folder = self.folder / "cohorts" / cohort.cohort_id / "checkpoints"
+        written = records.measured_steps(records.rows(self.folder))
+        checkpoints = Checkpoints(folder, tell)
+        phase, detail = "compile", f"{cohort.first.name}, {len(cohort.trials)} members"
+        flops = self.flops[cohort.cohort_id]
+        try:
+            for event in train(members, checkpoints, save_seconds=self.save_seconds, stop=self.watch, written=written):
+                if isinstance(event, Tick):
+                    phase, updates = event.phase, event.updates
+                    self.watch.unsaved |= phase == "train"
+                else:
+                    self.write(self.rows(event))
+                    updates = 0 if event.status == "running" else event.trial.num_steps - event.step  # stopped early
+                self.updates, self.operations = self.updates + updates, self.operations + updates * flops
+                examples = self.updates * cohort.first.budget.batch_size
+                self.progress.update(
+                    self.updates, phase=phase, detail=detail, examples_done=examples, work_done=self.operations
+                )
+        finally:
+            checkpoints.close()
+            self.watch.unsaved = False
+
+    def fail(self, cells: Sequence[Trial], error: Exception) -> None:
+        """Record cells that have no number yet as failed, with what was raised."""
+        finished = records.finished(records.rows(self.folder))
+        for trial in cells:
+            if finished.get(trial.trial_id, "failed") == "failed":
+                measured = Measured(trial, 0, "failed", {}, 0.0)
+                self.write(self.rows(measured, f"{type(error).__name__}: {error}"[:2000]))
+
+    def fit(self, trial: Trial) -> None:
+        """Fit a classical cell; one that raises is recorded as failed, and the others go on."""
+        self.watch.check()
+        try:
+            steps, values, seconds = fit_and_measure(trial, self.arrays, self.orders[trial.subset_seed])
+        except Exception as error:  # whatever a library raises is this cell's failure, not the study's
+            self.fail([trial], error)
+        else:
+            self.write(self.rows(Measured(trial, steps, "done", values, seconds)))
+
+    def write(self, rows: Sequence[Record]) -> None:
+        """Append rows to the workdir, if it is still there: orbax would make it anew, and half would be elsewhere."""
+        if not (self.folder / workdir.STUDY).exists():
+            raise FileNotFoundError(errno.ENOENT, "the workdir has vanished", str(self.folder))
+        records.append(self.folder, rows)
+
+    def rows(self, measured: Measured, note: str = "") -> list[Record]:
+        """The numbers as records. The final block ends with the test error, absent where there is none."""
+        values: dict[tuple[str, str], float | None] = dict(measured.values)
+        last = ("test", "error")
+        if measured.status != "running":
+            values[last] = values.pop(last, None)
+        trial = measured.trial
+        deep = isinstance(trial.learner, Learner)
+        seen = {"train": trial.budget.batch_size if deep else trial.train_size}
+        seen |= {split: len(getattr(self.arrays, split)) for split in ("validation", "test")}
+        units = {"error": trial.task.unit, "loss": trial.task.loss_unit}
+        origin = self._origin(measured, note)
+        return [
+            Record(
+                **origin,
+                split=split,
+                metric=metric,
+                value=value,
+                unit=units.get(metric, ""),
+                num_examples=seen[split],
+                together=len(values),
+            )
+            for (split, metric), value in values.items()
+        ]
+
+    def _origin(self, measured: Measured, note: str) -> dict[str, Any]:
+        """What all rows of one measurement share."""
+        trial = measured.trial
+        deep = isinstance(trial.learner, Learner)
+        digests = self.arrays.digests[self.orders[trial.subset_seed][: trial.train_size]]
+        return {
+            "study": self.study.name,
+            "trial_id": trial.trial_id,
+            "learner": trial.name,
+            "train_size": trial.train_size,
+            "subset_seed": trial.subset_seed,
+            "init_seed": trial.init_seed,
+            "hyper": json.dumps(canonical(trial.learner), sort_keys=True),
+            "step": measured.step,
+            "status": measured.status,
+            "subset_hash": subset_hash(digests, trial.train_size),
+            "data": f"{self.arrays.name}@{self.arrays.fingerprint}",
+            "packing": self.packing if deep else "none",
+            "precision": trial.precision if deep else "none",
+            "seconds": round(measured.seconds, 6),
+            "device": devices.describe() if deep else "host",
+            "versions": self.versions,
+            "note": note,
+        }
