@@ -234,4 +234,7 @@ def _storage_failed(error: OSError) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    _code = main(sys.argv)
+    for _number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        signal.signal(_number, signal.SIG_IGN)  # all is said and saved; Python's last moments have no other handlers
+    sys.exit(_code)

@@ -345,3 +345,19 @@ def test_ctrl_c_while_a_module_loads_is_no_traceback(tmp_path):
     path.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nimport time\ntime.sleep(9)\n")
     ended = run(f"--experiment={path}")
     assert (ended.returncode, ended.stderr.count("\n")) == (130, 1)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
+def test_a_signal_while_the_interpreter_winds_up_changes_nothing(name):
+    code = (
+        "import os, runpy, signal, sys\n"
+        "class Last:\n"
+        f"    def __del__(self, kill=os.kill, own=os.getpid(), number=signal.{name}):\n"
+        "        kill(own, number)\n"
+        "sys.last_of_all = Last()\n"
+        f"sys.argv = [{str(SCRIPT)!r}, '--list']\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "digits" in ended.stdout
