@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 from dlm.curves.compare import overtake_with
 from dlm.curves.forecast import Forecast, carried_reach, check_level
 from dlm.curves.measured import curve_forecast, curve_points, only_finite
+from dlm.curves.noise import noise_at_largest, remark
 from dlm.curves.points import MIN_SIZES
-from dlm.curves.results import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction
+from dlm.curves.results import Answer, Curve, Grid, LearnerAnswer, Need, Overtake, Prediction
 
 __all__ = ["Answer", "Curve", "LearnerAnswer", "Need", "Overtake", "Prediction", "answer"]
 
 Array = NDArray[np.float64]
 
 FIGURE_REACH = 10.0
-FEW_MISTAKES = 25  # below, chance alone moves an error by more than a fifth of it (one standard error)
 _FIGURE_SIZES = 60
+_GRID_SIZES = 40
+_GRID_LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 
 
 def answer(
@@ -89,36 +91,40 @@ def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: 
         span, most = sizes[-1] / sizes[0], max(multiples)
         note = f"{len(sizes)} sizes over a span of {span:.3g}x cannot carry a {most:.3g}x extrapolation: add sizes"
         return _Told(forecast, carried, True, note)
-    return _Told(forecast, carried, True, _scarce_test(curve))
+    return _Told(forecast, carried, True, remark(curve))
 
 
 def _learner_answer(curve: Curve, told: _Told, targets: Sequence[float], level: float) -> LearnerAnswer:
     forecast = told.forecast
     needs = tuple(_need(curve, forecast if told.carries else None, target, level) for target in targets)
+    noise = noise_at_largest(curve)
     if forecast is None:
-        return LearnerAnswer(curve, "", (), (), needs, told.note)
+        return LearnerAnswer(curve, "", (), (), needs, told.note, noise)
     largest = float(curve.sizes[-1])
     reach = max((min(multiple, FIGURE_REACH) for multiple in told.multiples), default=1.0)
     grid = np.unique(np.rint(np.geomspace(curve.sizes[0], largest * reach, _FIGURE_SIZES)))
     ahead = np.array(told.multiples) * largest
     predictions = _predictions(forecast, ahead, level) if told.multiples else ()
-    return LearnerAnswer(curve, forecast.law, _predictions(forecast, grid, level), predictions, needs, told.note)
-
-
-def _scarce_test(curve: Curve) -> str:
-    """A warning where the test split is so small that another one would have given another error.
-
-    Every seed is measured on the same test examples, so no spread and no interval shows this noise (binomial).
-    """
-    error = float(np.median(curve.errors[-1]))
-    wrong = error * curve.num_test
-    if curve.bound != (0.0, 1.0) or not curve.num_test or wrong >= FEW_MISTAKES:
-        return ""
-    spread = math.sqrt(max(error, 1 / curve.num_test) / curve.num_test)
-    return (
-        f"the error at {curve.sizes[-1]:,} examples is about {wrong:.0f} mistakes in {curve.num_test:,} test examples; "
-        f"another test split may differ by ±{2 * spread:.1%}, which the intervals do not hold"
+    return LearnerAnswer(
+        curve=curve,
+        law=forecast.law,
+        fitted=_predictions(forecast, grid, level),
+        predictions=predictions,
+        needs=needs,
+        note=told.note,
+        noise=noise,
+        grid=_grid(curve, forecast, level) if told.carries else None,
     )
+
+
+def _grid(curve: Curve, forecast: Forecast, level: float) -> Grid:
+    """Quantiles as far as the points carry, so that the forecast can be held against any size there."""
+    largest = curve.sizes[-1]
+    levels = sorted({*_GRID_LEVELS, (1 - level) / 2, (1 + level) / 2})
+    reach = largest * carried_reach(np.unique(np.array(curve.sizes, dtype=float)))
+    sizes = np.unique(np.rint(np.geomspace(largest, max(math.floor(reach), largest), _GRID_SIZES)))
+    errors = np.quantile(forecast.curves.at(sizes), levels, axis=0).T
+    return Grid(tuple(levels), tuple(map(int, sizes)), tuple(tuple(map(float, row)) for row in errors))
 
 
 def _predictions(forecast: Forecast, sizes: Array, level: float) -> tuple[Prediction, ...]:

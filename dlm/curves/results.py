@@ -12,7 +12,8 @@ class Curve:
     `errors[k]` holds one number for each finished seed at `sizes[k]` (ascending sizes, at least one seed
     each). `unit` says what the numbers are ("error rate", "nats per byte"); `bound` is their possible
     range; `num_test` is the number of examples behind each number, 0 when unknown (gives the binomial noise
-    floor). `failed` counts diverged or failed cells, which are absent from `errors`.
+    floor). `failed` counts diverged or failed cells, which are absent from `errors`. `stderr` [K] is the standard
+    error of each mean where it was given with it; empty where seeds or test set must tell.
     """
 
     learner: str
@@ -22,6 +23,54 @@ class Curve:
     bound: tuple[float, float | None] = (0.0, 1.0)
     num_test: int = 0
     failed: int = 0
+    stderr: tuple[float, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """How much an error would move, at one size: by another seed, and by another test set; None where not known.
+
+    `training` is the standard deviation over `num_seeds` seeds of one test set, `test` the binomial standard error
+    of that test set, which all seeds share.
+    """
+
+    size: int
+    training: float | None
+    test: float | None
+    num_seeds: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Quantiles of the forecast error: `errors[k][q]` at `sizes[k]`, from the largest measured size to the farthest
+    that the points carry, and `levels[q]`; both ascending."""
+
+    levels: tuple[float, ...]
+    sizes: tuple[int, ...]
+    errors: tuple[tuple[float, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """The sizes at which a learner's error had been measured by then, whether the forecast used them or not."""
+
+    learner: str
+    sizes: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stamp:
+    """When a forecast was made and of what.
+
+    `made` is UTC in ISO 8601, `largest` the largest size among its inputs. `inputs` is the SHA-256 of what was
+    measured (learners, sizes, errors, standard errors), `content` that of everything in the answer but itself.
+    """
+
+    made: str
+    largest: int
+    seen: tuple[Seen, ...]
+    inputs: str
+    content: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +110,8 @@ class LearnerAnswer:
     predictions: tuple[Prediction, ...]  # at each multiple of the largest size; empty when not carried
     needs: tuple[Need, ...]
     note: str = ""
+    noise: Noise | None = None  # at the largest size
+    grid: Grid | None = None  # None when nothing beyond the measured sizes is carried
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,3 +142,4 @@ class Answer:
     overtakes: tuple[Overtake, ...]
     multiples: tuple[float, ...]
     level: float
+    stamp: Stamp | None = None

@@ -233,11 +233,12 @@ def _end_of(line: _Line) -> CurveEnd | None:
 def _caption(answer: Answer) -> Iterator[str]:
     curves = [learner.curve for learner in answer.learners]
     counts = [len(errors) for curve in curves for errors in curve.errors]
-    if counts:
+    means = all(curve.stderr for curve in curves)
+    if counts and not means:
         number = str(min(counts)) if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
         yield f"dots: seeds ({number} a size)"
     words = spread_words(curves)
-    yield "solid: median" + (f", {words}" if words else "")
+    yield ("solid: mean" if means else "solid: median") + (f", {words}" if words else "")
     if any(_beyond(learner) for learner in answer.learners):
         yield f"dashed: forecast, {percent(answer.level)} interval"
     if any(error == 0 for curve in curves for errors in curve.errors for error in errors):

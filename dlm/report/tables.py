@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import types
 import typing
 
@@ -21,9 +22,16 @@ def from_json(text: str) -> Answer:
 
     Raises ValueError that names the field, where the text was written by another version or is not an answer.
     """
-    answer = _read(Answer, json.loads(text), "answer")
+    try:
+        answer = _read(Answer, json.loads(text, parse_constant=_no_number), "answer")
+    except RecursionError:
+        raise ValueError("the text is nested too deep for an answer") from None
     assert isinstance(answer, Answer)
     return answer
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number of an answer: its numbers are finite or absent")
 
 
 def _read(kind: typing.Any, data: typing.Any, where: str) -> typing.Any:
@@ -46,6 +54,8 @@ def _read(kind: typing.Any, data: typing.Any, where: str) -> typing.Any:
     accepted = (int, float) if kind is float else kind
     if not isinstance(data, accepted) or isinstance(data, bool):
         raise ValueError(f"{where} is {data!r}; expected {kind.__name__}")
+    if kind is float and not abs(data) <= sys.float_info.max:
+        raise ValueError(f"{where} is beyond every float; its numbers are finite or absent")
     return kind(data)
 
 

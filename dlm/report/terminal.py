@@ -25,7 +25,7 @@ from dlm.report.phrases import (
 from dlm.report.summary import Spread, spread, spread_words
 from dlm.report.words import sentences
 
-__all__ = ["print_answer", "print_list", "sentences"]
+__all__ = ["print_answer", "print_list", "say", "section", "sentences", "table"]
 
 _INDENT = 2
 _GAP = 3  # columns of a table are this far apart
@@ -44,24 +44,25 @@ def print_answer(answer: Answer, console: Console, *, title: str = "", question:
     if title or question:
         console.print()
     if title:
-        _say(console, title, style="bold")
+        say(console, title, style="bold")
     if question:
-        _say(console, question)
+        say(console, question)
     console.print()
     for sentence in words.lead(answer):
-        _say(console, sentence)
+        say(console, sentence)
     if not answer.learners:
         return
     level = percent(answer.level)
     if any(learner.curve.sizes for learner in answer.learners):
-        _section(console, _measured_heading(answer), _measured(answer, console))
+        section(console, _measured_heading(answer), _measured(answer, console))
     if any(learner.predictions for learner in answer.learners):
-        _section(console, f"What more data would buy, with {level} intervals", _forecasts(answer, console))
+        section(console, f"What more data would buy, with {level} intervals", _forecasts(answer, console))
     else:
         print_list(console, "What more data would buy", ["No forecast is given for any learner."])
-    _section(console, f"Examples needed, with {level} intervals", _needs(answer, console))
+    section(console, f"Examples needed, with {level} intervals", _needs(answer, console))
     print_list(console, f"Who overtakes whom, with {level} intervals", words.overtakes(answer))
     print_list(console, "The law of each learner (n: examples)", words.laws(answer))
+    print_list(console, "Noise of the error at the largest size", words.noises(answer))
     print_list(console, "To know before trusting these numbers", words.notes(answer))
     console.print()
 
@@ -71,7 +72,10 @@ def _measured_heading(answer: Answer) -> str:
     units = {curve.unit for curve in curves}
     # Learners of several units say theirs in the head of their column.
     unit = f"{curves[0].unit} in %" if unit_text(curves[0].unit) == "%" else curves[0].unit
-    what = f"Measured {unit if len(units) == 1 else 'error'}: median"
+    what = f"Measured {unit if len(units) == 1 else 'error'}:"
+    if all(curve.stderr for curve in curves):
+        return f"{what} mean ± standard error"
+    what += " median"
     spreads = spread_words(curves)
     return f"{what}{f' [{spreads}]' if spreads else ''} (number of seeds)"
 
@@ -94,14 +98,17 @@ def _measured(answer: Answer, console: Console) -> Iterator[Table]:
 def _cells(curve: Curve, sizes: Sequence[int]) -> list[str]:
     """Cells such as "1.4 [1.0–2.2] (8)", their parts padded so that they stand in line."""
     spreads = {size: spread(errors) for size, errors in zip(curve.sizes, curve.errors, strict=True)}
-    parts = [_parts(spreads[size], curve.unit) if size in spreads else ("", "", "") for size in sizes]
+    stderr = dict(zip(curve.sizes, curve.stderr))
+    parts = [_parts(spreads[size], curve.unit, stderr.get(size)) if size in spreads else ("", "", "") for size in sizes]
     widths = [max(len(part[k]) for part in parts) for k in range(3)]
     padded = [[text.rjust(width) for text, width in zip(part, widths, strict=True)] for part in parts]
     lines = [" ".join(text for text, width in zip(part, widths, strict=True) if width) for part in padded]
     return [line if size in spreads else _ABSENT for size, line in zip(sizes, lines, strict=True)]
 
 
-def _parts(cell: Spread, unit: str) -> tuple[str, str, str]:
+def _parts(cell: Spread, unit: str, stderr: float | None) -> tuple[str, str, str]:
+    if stderr is not None:
+        return error_number(cell.median, unit), f"± {error_number(stderr, unit)}", ""
     low, high = (error_number(end, unit, cell.median) for end in (cell.low, cell.high))
     interval = f"[{low}–{high}]" if cell.num_seeds > 1 else ""
     return error_number(cell.median, unit), interval, f"({cell.num_seeds:,})"
@@ -143,7 +150,7 @@ def _needs(answer: Answer, console: Console) -> Iterator[Table]:
             names.append(Text(curve.learner))
             cells.append(Text(need_cell(need)))
     if rows:
-        yield _table(console, "error", rows, [("learner", names), ("examples", cells)])
+        yield table(console, "error", rows, [("learner", names), ("examples", cells)])
 
 
 def _tables(
@@ -157,15 +164,16 @@ def _tables(
     for head, cells in columns:
         needed = _GAP + max(len(head), *(len(cell) for cell in cells))
         if chunk and used + needed > room:
-            yield _table(console, corner, rows, chunk)
+            yield table(console, corner, rows, chunk)
             chunk, used = [], 0
         chunk.append((head, cells))
         used += needed
     if chunk:
-        yield _table(console, corner, rows, chunk)
+        yield table(console, corner, rows, chunk)
 
 
-def _table(console: Console, corner: str, rows: Sequence[str], columns: Sequence[tuple[str, Sequence[Text]]]) -> Table:
+def table(console: Console, corner: str, rows: Sequence[str], columns: Sequence[tuple[str, Sequence[Text]]]) -> Table:
+    """A table of columns (head, cells) beside the names of its rows."""
     # A rule under the head is all the drawing; without UTF-8 there is none, since its stand-ins are ugly.
     box = rich.box.SIMPLE_HEAD if console.encoding.lower().startswith("utf") else None
     table = Table(box=box, show_edge=False, pad_edge=False, padding=(0, 1), header_style="bold")
@@ -177,11 +185,12 @@ def _table(console: Console, corner: str, rows: Sequence[str], columns: Sequence
     return table
 
 
-def _section(console: Console, heading: str, tables: Iterator[Table]) -> None:
+def section(console: Console, heading: str, tables: Iterator[Table]) -> None:
+    """A heading and the tables below it."""
     for k, table in enumerate(tables):
         console.print()
         if k == 0:
-            _say(console, heading, style="bold")
+            say(console, heading, style="bold")
         console.print(Padding(table, (0, 0, 0, _INDENT), expand=False))
 
 
@@ -190,12 +199,12 @@ def print_list(console: Console, heading: str, lines: Sequence[str]) -> None:
     if not lines:
         return
     console.print()
-    _say(console, heading, style="bold")
+    say(console, heading, style="bold")
     for line in lines:
-        _say(console, line, first=" " * _INDENT, rest=" " * 2 * _INDENT)
+        say(console, line, first=" " * _INDENT, rest=" " * 2 * _INDENT)
 
 
-def _say(console: Console, text: str, *, style: str = "", first: str = "", rest: str = "") -> None:
+def say(console: Console, text: str, *, style: str = "", first: str = "", rest: str = "") -> None:
     """Prints text wrapped to the width; never read as markup, since a law may hold brackets."""
     for paragraph in text.splitlines():
         lines = textwrap.wrap(

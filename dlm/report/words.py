@@ -26,6 +26,7 @@ def sentences(answer: Answer) -> list[str]:
     return [
         *lead(answer),
         *laws(answer),
+        *noises(answer),
         *forecasts(answer),
         *needs(answer),
         *overtakes(answer),
@@ -45,22 +46,43 @@ def lead(answer: Answer) -> list[str]:
     # Stable: learners that tie keep the order of the study.
     cells.sort(key=lambda cell: cell[1].median)
     counts = {cell.num_seeds for _, cell in cells}
-    same = f" of {seeds(min(counts))}" if len(counts) == 1 else ""
+    means = all(curve.stderr for curve, _ in cells)
+    kind = "mean" if means else "median"
+    same = f" of {seeds(min(counts))}" if len(counts) == 1 and not means else ""
     places = [
-        f"{curve.learner} {error_text(cell.median, curve.unit)}" + ("" if same else f" ({seeds(cell.num_seeds)})")
+        f"{curve.learner} {error_text(cell.median, curve.unit)}"
+        + ("" if same or means else f" ({seeds(cell.num_seeds)})")
         for curve, cell in cells
     ]
     if len(places) == 1:
         [(curve, cell)] = cells
-        return [f"At {size:,} examples the median error{same} is {error_text(cell.median, curve.unit)}."]
+        return [f"At {size:,} examples the {kind} error{same} is {error_text(cell.median, curve.unit)}."]
     if len(places) > MOST_LED:
         places = [*places[: MOST_LED - 2], f"{len(places) - MOST_LED + 1} more", places[-1]]
-    return [f"At {size:,} examples the median errors{same} are, best first, {_listed(places)}."]
+    return [f"At {size:,} examples the {kind} errors{same} are, best first, {_listed(places)}."]
 
 
 def laws(answer: Answer) -> list[str]:
     """The law of each learner, a line each."""
     return [f"{item.curve.learner}: {item.law or 'no law was fitted'}" for item in answer.learners]
+
+
+def noises(answer: Answer) -> list[str]:
+    """What another seed and another test set would do to the last error, a line for each learner that knows."""
+    lines = []
+    for learner in answer.learners:
+        noise, unit = learner.noise, learner.curve.unit
+        if noise is None:
+            continue
+        parts = []
+        if noise.training is not None:
+            parts.append(f"±{error_text(noise.training, unit)} by training (s.d. of {seeds(noise.num_seeds)})")
+        if noise.test is not None:
+            parts.append(
+                f"±{error_text(noise.test, unit)} by the test set (s.e. of {learner.curve.num_test:,} examples)"
+            )
+        lines.append(f"{learner.curve.learner}: {', '.join(parts)}")
+    return lines
 
 
 def forecasts(answer: Answer) -> list[str]:
@@ -102,7 +124,7 @@ def _forecast(learner: LearnerAnswer, level: float) -> str:
     cell = spread(curve.errors[-1])
     now = (
         f"{curve.learner} is at {error_text(cell.median, curve.unit)} with n={curve.sizes[-1]:,} "
-        f"(median of {seeds(cell.num_seeds)})"
+        f"({'mean' if curve.stderr else f'median of {seeds(cell.num_seeds)}'})"
     )
     if not learner.predictions:
         return f"{now}; no forecast beyond that size is given."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,12 @@ from dlm import records
 from dlm.curves.answer import Answer, Curve, answer
 from dlm.curves.from_records import curves
 from dlm.errors import UsageError
-from dlm.files import write_atomically
 from dlm.report.figures import learning_curve
+from dlm.report.kept import FORECAST, keep
 from dlm.report.lost import without_a_number
-from dlm.report.tables import to_json
+from dlm.report.stamp import stamped
 from dlm.report.terminal import print_answer, print_list
 from dlm.workdir import STUDY
-
-FORECAST = "forecast.json"
 
 
 def report(
@@ -43,15 +41,38 @@ def report(
     if not measured:
         raise UsageError(f"--workdir={workdir} holds no finished trial; run the study first, with --mode=run")
     told = answer(measured, targets=tuple(targets) or default_targets(measured), level=level)
-    folder = workdir / "figures"
-    folder.mkdir(exist_ok=True)
-    figures = learning_curve(told, folder / "learning_curve", title=title)
-    write_atomically(workdir / FORECAST, to_json(told))
+    told = stamped(told, _measured_sizes(rows))
+    lost = {"Cells without a number": without_a_number(rows, trial_ids)}
+    return publish(told, workdir, console, title=title, question=question, lists=lost)
+
+
+def publish(
+    told: Answer,
+    folder: Path,
+    console: Console,
+    *,
+    title: str,
+    question: str = "",
+    lists: Mapping[str, Sequence[str]],
+) -> Answer:
+    """Draw a stamped answer, write it into the folder, print it and the lists, by heading; the answer as written."""
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    figures = learning_curve(told, folder / "figures" / "learning_curve", title=title)
+    told = keep(told, folder)
     print_answer(told, console, title=title, question=question)
-    print_list(console, "Cells without a number", without_a_number(rows, trial_ids))
-    written = [*figures, workdir / FORECAST]
+    for heading, lines in lists.items():
+        print_list(console, heading, lines)
+    written = [*figures, folder / FORECAST]
     console.print("\nWritten: " + ", ".join(str(path) for path in written), soft_wrap=True, highlight=False)
     return told
+
+
+def _measured_sizes(rows: Sequence[records.Record]) -> dict[str, set[int]]:
+    """Sizes with a test error, by learner: of every trial of the workdir, as each could have been looked at."""
+    sizes: dict[str, set[int]] = {}
+    for row in records.ends(rows).values():
+        sizes.setdefault(row.learner, set()).add(row.train_size)
+    return sizes
 
 
 def declared(workdir: Path) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""What moves a measured error though the learner stays the same: the draw of the training, and that of the test set.
+
+Seeds show the first. They share one test set, so none of them shows the second: it is the binomial one of a share
+of mistakes, no more than sqrt(p(1 − p) / examples), and only a larger test set makes it less.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlm.curves.results import Curve, Noise
+
+Array = NDArray[np.float64]
+
+FEW_MISTAKES = 25  # below, chance alone moves an error by more than a fifth of it (one standard error)
+_WORTH_A_WORD = 0.05  # share of the error that the test set's noise must have before it is warned of
+_RATE = (0.0, 1.0)
+
+
+def test_set_noise(error: float, curve: Curve) -> float | None:
+    """Binomial standard error of an error rate; None where it is no rate, or the test set is not known.
+
+    No mistake at all is taken for half a mistake, as the test set could not have shown a smaller share.
+    """
+    if curve.bound != _RATE or curve.num_test <= 0 or not 0 <= error <= 1:
+        return None
+    share = min(max(error, 0.5 / curve.num_test), 1 - 0.5 / curve.num_test)
+    return math.sqrt(share * (1 - share) / curve.num_test)
+
+
+def training_noise(errors: tuple[float, ...]) -> float | None:
+    """Standard deviation over the seeds of one size; None for fewer than two."""
+    return float(np.std(errors, ddof=1)) if len(errors) > 1 else None
+
+
+def noise_at_largest(curve: Curve) -> Noise | None:
+    """Both noises at the largest size; None where neither is known."""
+    if not curve.sizes:
+        return None
+    errors = curve.errors[-1]
+    training, test = training_noise(errors), test_set_noise(float(np.mean(errors)), curve)
+    if training is None and test is None:
+        return None
+    return Noise(curve.sizes[-1], training, test, len(errors))
+
+
+def standard_errors(curve: Curve) -> Array | None:
+    """Standard error [K] of each mean, where the seeds do not show it: as given, or the binomial one; else None."""
+    if curve.stderr:
+        return np.array(curve.stderr, dtype=float)
+    if any(len(errors) > 1 for errors in curve.errors):
+        return None
+    known = [test_set_noise(float(np.mean(errors)), curve) for errors in curve.errors]
+    return np.array(known, dtype=float) if known and None not in known else None
+
+
+def standard_error(curve: Curve, place: int) -> float | None:
+    """Standard error of the mean at one size: as given, by its seeds, or of a lone seed's test set; None if unknown.
+
+    The test set's noise is no part of a mean over seeds: they share it, with the seeds that a forecast was made of.
+    """
+    errors = curve.errors[place]
+    if curve.stderr:
+        return curve.stderr[place]
+    training = training_noise(errors)
+    return test_set_noise(errors[0], curve) if training is None else training / math.sqrt(len(errors))
+
+
+def remark(curve: Curve) -> str:
+    """A warning where the test set moves the last error more than the seeds do, and by an amount that matters."""
+    noise = noise_at_largest(curve)
+    if noise is None or noise.test is None:
+        return ""
+    error = float(np.mean(curve.errors[-1]))
+    of_the_mean = None if noise.training is None else noise.training / math.sqrt(noise.num_seeds)
+    few = error * curve.num_test < FEW_MISTAKES
+    if not few and (of_the_mean is None or noise.test <= max(of_the_mean, _WORTH_A_WORD * error)):
+        return ""
+    told = (
+        f"the error at {noise.size:,} examples is about {error * curve.num_test:.0f} mistakes in {curve.num_test:,} "
+        f"test examples; another test split may differ by ±{2 * noise.test:.1%}"
+    )
+    if of_the_mean is None:
+        return told
+    if noise.test > of_the_mean:
+        told += f", other seeds by ±{2 * of_the_mean:.1%}: the test set's noise dominates"
+    return f"{told}. The intervals do not hold this; a larger test set makes it less"
