@@ -1,8 +1,15 @@
 """Run a data-scaling study: python launch.py --experiment=digits
 
 Trains every cell (learner, size, seed) that the workdir does not hold yet, then answers: how does each
-learner get better with more data, and how much data does an error take? The same command resumes. Exit codes:
-0 done, 1 some cell failed, 2 wrong usage, 75 preempted with the state saved, 130 interrupted.
+learner get better with more data, and how much data does an error take? The same command resumes.
+
+  --mode=plan      says what a study will cost, before anything is trained
+  --mode=report    answers again, from what is there
+  --mode=forecast  answers for a table from anywhere: --curve=my.csv, with the columns size and error
+  --mode=score     holds an earlier forecast against what larger sizes really gave:
+                   --forecast=forecast.json and --workdir=runs/digits or --curve=later.csv
+
+Exit codes: 0 done, 1 some cell failed, 2 wrong usage, 75 preempted with the state saved, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -37,12 +44,24 @@ _EXPERIMENT = flags.DEFINE_string("experiment", "", "Name of an experiment (see 
 _MODE = flags.DEFINE_enum(
     "mode",
     "run",
-    ["run", "plan", "report"],
-    "run: train what is missing and answer; plan: say what that costs; report: answer from what is there.",
+    ["run", "plan", "report", "forecast", "score"],
+    "run: train what is missing and answer; plan: say what that costs; report: answer from what is there; "
+    "forecast: answer for --curve; score: hold --forecast against what was measured later.",
 )
 _WORKDIR = flags.DEFINE_string(
-    "workdir", "", "Where all of a run is kept; runs/<experiment> by default.", short_name="w"
+    "workdir",
+    "",
+    "Where all of a run is kept; runs/<experiment> by default, and for a table a folder beside it.",
+    short_name="w",
 )
+_CURVE = flags.DEFINE_string(
+    "curve", "", "forecast, score: a table with the columns size, error and, if any, repeat, learner, stderr."
+)
+_TARGETS = flags.DEFINE_string("targets", "", "forecast: errors to be asked the size of, such as 0.05,0.02.")
+_MULTIPLES = flags.DEFINE_string("multiples", "2,10", "forecast: times the largest size to forecast at.")
+_LEVEL = flags.DEFINE_float("level", 0.95, "forecast: the share an interval should hold.")
+_BOUND = flags.DEFINE_string("bound", "", "forecast: the error's possible range, such as 0,1, or 0, without an end.")
+_FORECAST = flags.DEFINE_string("forecast", "", "score: a forecast.json that was written before the data existed.")
 _SET = flags.DEFINE_multi_string("set", [], "path=value, changes a field of the study, such as budget.epochs=20.")
 _SIZES = flags.DEFINE_string("sizes", "", "Training-set sizes instead of the study's, such as 100,1000.")
 _SEEDS = flags.DEFINE_string("seeds", "", "A number of seeds, or the seeds themselves, such as 0,1,2.")
@@ -66,6 +85,16 @@ _SAVE = flags.DEFINE_float(
 _LIST = flags.DEFINE_bool("list", False, "Name the experiments and what each asks.")
 _HELP = flags.DEFINE_bool("help", False, "Show this help.", short_name="h")
 _DEBUG = flags.DEFINE_bool("debug", False, "Show tracebacks.")
+
+_STUDIES, _TABLE, _LATER = ("run", "plan", "report"), ("forecast",), ("score",)
+_MODES_OF = {  # a flag that a mode does not read is a slip, told and not passed over
+    **dict.fromkeys(("experiment", "set", "sizes", "seeds", "precision", "data_dir"), _STUDIES),
+    **dict.fromkeys(("packing", "num_cpu_devices", "save_seconds"), _STUDIES),
+    **dict.fromkeys(("targets", "multiples", "level", "bound"), _TABLE),
+    "learners": _STUDIES + _TABLE,
+    "curve": _TABLE + _LATER,
+    "forecast": _LATER,
+}
 
 
 def main(argv: list[str]) -> int:
@@ -98,6 +127,11 @@ def main(argv: list[str]) -> int:
 
 def _act() -> int:
     _refuse_empty()
+    _refuse_idle()
+    if _MODE.value == "forecast":
+        return _forecast()
+    if _MODE.value == "score":
+        return _score()
     if _MODE.value == "report" and not _EXPERIMENT.value:
         if not _WORKDIR.value:
             raise UsageError("--mode=report needs --workdir or --experiment")
@@ -166,6 +200,37 @@ def _report(study: Study, workdir: Path, question: str) -> int:
     return 0
 
 
+def _forecast() -> int:
+    from dlm.report.from_table import read_bound, read_multiples, report_table
+
+    if not _CURVE.value:
+        raise UsageError("--mode=forecast needs --curve=FILE, a table with the columns size and error")
+    report_table(
+        Path(_CURVE.value).expanduser(),
+        _console(),
+        folder=_local(_WORKDIR.value) if _WORKDIR.value else None,
+        targets=overrides.parse(_TARGETS.value, tuple[float, ...], "--targets"),
+        multiples=read_multiples(_MULTIPLES.value),
+        level=_LEVEL.value,
+        bound=read_bound(_BOUND.value) if _BOUND.value else None,
+        learners=_LEARNERS.value,
+    )
+    return 0
+
+
+def _score() -> int:
+    from dlm.report.score import report_score
+
+    if not _FORECAST.value or bool(_CURVE.value) == bool(_WORKDIR.value):
+        raise UsageError(
+            "--mode=score needs --forecast=FILE and what was measured later, --workdir=DIR or --curve=FILE"
+        )
+    workdir = _local(_WORKDIR.value) if _WORKDIR.value else None
+    curve = Path(_CURVE.value).expanduser() if _CURVE.value else None
+    report_score(Path(_FORECAST.value).expanduser(), _console(), workdir=workdir, curve=curve)
+    return 0
+
+
 def _study() -> tuple[Study, str]:
     """The experiment with the flags' changes, and the question it asks."""
     if not _EXPERIMENT.value:
@@ -188,9 +253,18 @@ def _study() -> tuple[Study, str]:
 
 def _refuse_empty() -> None:
     """UsageError for a flag given without a value, which is what an unset shell variable leaves."""
-    for flag in (_EXPERIMENT, _WORKDIR, _SIZES, _SEEDS, _LEARNERS, _DATA_DIR):
-        if flag.present and not flag.value:
-            raise UsageError(f"--{flag.name}= is empty; give a value, or leave the flag out")
+    for name in ("workdir", *_MODES_OF):
+        flag = flags.FLAGS[name]
+        if flag.present and flag.value in ("", []):
+            raise UsageError(f"--{name}= is empty; give a value, or leave the flag out")
+
+
+def _refuse_idle() -> None:
+    """UsageError for a flag that the mode has no use for."""
+    for name, modes in _MODES_OF.items():
+        if flags.FLAGS[name].present and _MODE.value not in modes:
+            named = " or ".join(f"--mode={mode}" for mode in modes)
+            raise UsageError(f"--{name} is of no use with --mode={_MODE.value}; it goes with {named}")
 
 
 def _local(folder: str) -> Path:
