@@ -1,5 +1,6 @@
 """Four virtual CPU devices, of which most tests use two, and compiled programs kept between runs of the tests."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -11,6 +12,8 @@ os.environ.setdefault("PYTHONPATH", str(ROOT))
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from absl import flags  # noqa: E402
+from command import SCRIPT  # noqa: E402
 
 from dlm.train import devices  # noqa: E402
 
@@ -44,3 +47,30 @@ def bits_equal():
         return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in pairs)
 
     return equal
+
+
+@pytest.fixture(scope="session")
+def program():
+    spec = importlib.util.spec_from_file_location("launch_under_test", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def launch(program, capsys, monkeypatch, tmp_path):
+    """Run launch.main with some flags, away from the project: (exit code, its output, its complaints)."""
+    # JAX is set up for all tests already, and cannot be again.
+    monkeypatch.setattr(devices, "configure", lambda *_: None)
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+
+    def launch(*arguments):
+        try:
+            code = program.main(["launch.py", *map(str, arguments)])
+        finally:
+            flags.FLAGS.unparse_flags()
+        return code, *capsys.readouterr()
+
+    return launch

@@ -1,21 +1,17 @@
 """The command line: what is wrong is said in a line with its remedy, before anything is trained or lost."""
 
 import dataclasses
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from absl import flags
+from command import ROOT, SCRIPT, assert_refused, contents
 
 from dlm import Interrupted, experiment, workdir
 from dlm.baselines import LogisticRegression
 from dlm.lock import LOCK, occupied
 from dlm.records import FILE
-
-ROOT = Path(__file__).resolve().parent.parent
-SCRIPT = ROOT / "launch.py"
 
 NEEDS_TFDS = '''"""Asks for data that is not there."""
 from dlm import Learner, Study
@@ -28,51 +24,6 @@ def study():
     learners = {"a": Learner(MLP())}
     return Study(data=Tfds("mnist"), task=Classification(), learners=learners, sizes=(10,))
 '''
-
-
-@pytest.fixture(scope="module")
-def program():
-    spec = importlib.util.spec_from_file_location("launch_under_test", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def launch(program, capsys, monkeypatch, tmp_path):
-    """Run launch.main with some flags, away from the project: (exit code, its output, its complaints)."""
-    from dlm.train import devices
-
-    # JAX is set up for all tests already, and cannot be again.
-    monkeypatch.setattr(devices, "configure", lambda *_: None)
-    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-    (tmp_path / "cwd").mkdir()
-    monkeypatch.chdir(tmp_path / "cwd")
-
-    def launch(*arguments):
-        try:
-            code = program.main(["launch.py", *map(str, arguments)])
-        finally:
-            flags.FLAGS.unparse_flags()
-        return code, *capsys.readouterr()
-
-    return launch
-
-
-def contents(folder):
-    """Every file below a folder, with its bytes; None where there is no folder."""
-    if not folder.exists():
-        return None
-    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
-
-
-def assert_refused(outcome, message=""):
-    code, out, err = outcome
-    assert code == 2, err
-    assert out == ""
-    assert err.startswith("dlm: ")
-    assert err.count("\n") == 1
-    assert message in err
 
 
 DIGITS = "--experiment=digits"
@@ -123,6 +74,22 @@ DIGITS = "--experiment=digits"
         ([DIGITS, "--learners="], "--learners= is empty"),
         ([DIGITS, "--learners=mpl"], "did you mean 'mlp'?"),
         ([DIGITS, "--mode=report"], "holds no finished trial"),
+        ([DIGITS, "--targets=0.1"], "--targets is of no use with --mode=run; it goes with --mode=forecast"),
+        (["--curve=x.csv"], "--curve is of no use with --mode=run; it goes with --mode=forecast or --mode=score"),
+        ([DIGITS, "--mode=forecast"], "--experiment is of no use with --mode=forecast"),
+        (["--mode=forecast"], "--mode=forecast needs --curve=FILE"),
+        (["--mode=forecast", "--curve="], "--curve= is empty"),
+        (["--mode=forecast", "--curve=x.csv", "--multiples=1"], "--multiples=1 must be above 1"),
+        (["--mode=forecast", "--curve=x.csv", "--multiples=2,x"], "--multiples='2,x' is not"),
+        (["--mode=forecast", "--curve=x.csv", "--targets=few"], "--targets='few' is not"),
+        (["--mode=forecast", "--curve=x.csv", "--level=high"], "--level=high"),
+        (["--mode=forecast", "--curve=x.csv", "--bound=1,0"], "--bound=1,0 is no range"),
+        (["--mode=forecast", "--curve=x.csv", "--bound=-1,0"], "--bound=-1,0 is no range"),
+        (["--mode=forecast", "--curve=x.csv", "--bound=0,1,2"], "--bound=0,1,2 is no range"),
+        (["--mode=forecast", "--curve=x.csv"], "x.csv: there is no such file"),
+        (["--mode=forecast", "--curve=x.csv", "--target=0.1"], "Did you mean: targets"),
+        (["--mode=score"], "--mode=score needs --forecast=FILE"),
+        (["--mode=score", "--forecast=x.json"], "x.json: there is no such file"),
     ],
 )
 def test_wrong_usage_is_told_and_no_workdir_is_made(launch, tmp_path, arguments, message):

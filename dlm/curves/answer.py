@@ -120,7 +120,7 @@ def _learner_answer(curve: Curve, told: _Told, targets: Sequence[float], level: 
 def _grid(curve: Curve, forecast: Forecast, level: float) -> Grid:
     """Quantiles as far as the points carry, so that the forecast can be held against any size there."""
     largest = curve.sizes[-1]
-    levels = sorted({*_GRID_LEVELS, (1 - level) / 2, (1 + level) / 2})
+    levels = sorted({*_GRID_LEVELS, round((1 - level) / 2, 9), round((1 + level) / 2, 9)} - {0.0, 1.0})
     reach = largest * carried_reach(np.unique(np.array(curve.sizes, dtype=float)))
     sizes = np.unique(np.rint(np.geomspace(largest, max(math.floor(reach), largest), _GRID_SIZES)))
     errors = np.quantile(forecast.curves.at(sizes), levels, axis=0).T

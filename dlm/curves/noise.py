@@ -58,15 +58,18 @@ def standard_errors(curve: Curve) -> Array | None:
 
 
 def standard_error(curve: Curve, place: int) -> float | None:
-    """Standard error of the mean at one size: as given, by its seeds, or of a lone seed's test set; None if unknown.
+    """Standard error of the mean at one size: as given, else of its seeds and of the test set, as far as known.
 
-    The test set's noise is no part of a mean over seeds: they share it, with the seeds that a forecast was made of.
+    The test set's is part of it although the smaller sizes share that set: which of its examples are missed changes
+    from size to size, so only some of its noise is in a forecast already.
     """
     errors = curve.errors[place]
     if curve.stderr:
         return curve.stderr[place]
-    training = training_noise(errors)
-    return test_set_noise(errors[0], curve) if training is None else training / math.sqrt(len(errors))
+    training, test = training_noise(errors), test_set_noise(float(np.mean(errors)), curve)
+    if training is None:
+        return test
+    return math.hypot(training / math.sqrt(len(errors)), test or 0.0)
 
 
 def remark(curve: Curve) -> str:
@@ -81,10 +84,10 @@ def remark(curve: Curve) -> str:
         return ""
     told = (
         f"the error at {noise.size:,} examples is about {error * curve.num_test:.0f} mistakes in {curve.num_test:,} "
-        f"test examples; another test split may differ by ±{2 * noise.test:.1%}"
+        f"test examples; another test split may differ by ±{200 * noise.test:.1f} %"
     )
     if of_the_mean is None:
         return told
     if noise.test > of_the_mean:
-        told += f", other seeds by ±{2 * of_the_mean:.1%}: the test set's noise dominates"
+        told += f", other seeds by ±{200 * of_the_mean:.1f} %: the test set's noise dominates"
     return f"{told}. The intervals do not hold this; a larger test set makes it less"

@@ -87,7 +87,10 @@ def _sound(learner: LearnerAnswer) -> bool:
 
 
 def _sound_grid(grid: Grid) -> bool:
-    if not (grid.sizes and _ascend((0, *grid.sizes)) and len(grid.levels) > 1 and _ascend((0, *grid.levels, 1))):
+    levels = [round(level, 9) for level in grid.levels]
+    if not (
+        grid.sizes and _ascend((0, *grid.sizes)) and 0.5 in levels and len(levels) > 1 and _ascend((0, *levels, 1))
+    ):
         return False
     rows = [len(row) == len(grid.levels) and row[0] >= 0 and list(row) == sorted(row) for row in grid.errors]
     return len(rows) == len(grid.sizes) and all(rows) and math.isfinite(max(map(max, grid.errors)))
