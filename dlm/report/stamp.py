@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dlm.curves.results import Answer, Curve, Grid, LearnerAnswer, Seen, Stamp
 from dlm.report.tables import from_json, to_json
 
+LARGEST = 10**18  # examples: more than any study's, and numbers up to here can be reckoned with
+
 
 def stamped(answer: Answer, seen: Mapping[str, Iterable[int]], now: datetime.datetime | None = None) -> Answer:
     """The answer with its stamp. `seen`: the sizes measured by now, by learner, beside those the answer is made of."""
@@ -57,6 +59,8 @@ def checked(answer: Answer) -> Stamp:
     if stamp.content != _hash_of_content(answer):
         raise ValueError("was changed after it was made: the hash of its content is another; use the file as written")
     moment(stamp)
+    if not 0 < answer.level < 1:
+        raise ValueError(f"holds intervals at level {answer.level:g}, which is not inside (0, 1)")
     for learner in answer.learners:
         if not _sound(learner):
             raise ValueError(f"holds numbers of {learner.curve.learner!r} that are no curve with a forecast")
@@ -81,6 +85,8 @@ def _hash_of_content(answer: Answer) -> str:
 def _sound(learner: LearnerAnswer) -> bool:
     """Whether sizes ascend, and errors are there, as many as there should be, none negative."""
     curve, grid = learner.curve, learner.grid
+    if not curve.learner.isprintable() or max(curve.sizes, default=0) > LARGEST:
+        return False
     whole = len(curve.sizes) == len(curve.errors) and len(curve.stderr) in (0, len(curve.sizes))
     measured = whole and _ascend((0, *curve.sizes)) and all(errors and min(errors) >= 0 for errors in curve.errors)
     return measured and (grid is None or _sound_grid(grid))
@@ -88,12 +94,10 @@ def _sound(learner: LearnerAnswer) -> bool:
 
 def _sound_grid(grid: Grid) -> bool:
     levels = [round(level, 9) for level in grid.levels]
-    if not (
-        grid.sizes and _ascend((0, *grid.sizes)) and 0.5 in levels and len(levels) > 1 and _ascend((0, *levels, 1))
-    ):
+    if not (grid.sizes and _ascend((0, *grid.sizes, LARGEST + 1)) and 0.5 in levels and _ascend((0, *levels, 1))):
         return False
     rows = [len(row) == len(grid.levels) and row[0] >= 0 and list(row) == sorted(row) for row in grid.errors]
-    return len(rows) == len(grid.sizes) and all(rows) and math.isfinite(max(map(max, grid.errors)))
+    return len(levels) > 1 and len(rows) == len(grid.sizes) and all(rows) and math.isfinite(max(map(max, grid.errors)))
 
 
 def _ascend(numbers: Sequence[float]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -31,6 +32,7 @@ _INDENT = 2
 _GAP = 3  # columns of a table are this far apart
 _ABSENT = "–"
 _NO_BREAK = "\u00a0"
+_MOST_ROWS = 40  # of more sizes a few are shown, spread over all
 _NO_FORECAST = "no forecast"
 _ASCII = str.maketrans({"–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "≈": "~", "≤": "<=", "≥": ">=", "…": "..."})
 
@@ -72,7 +74,7 @@ def _measured_heading(answer: Answer) -> str:
     units = {curve.unit for curve in curves}
     # Learners of several units say theirs in the head of their column.
     unit = f"{curves[0].unit} in %" if unit_text(curves[0].unit) == "%" else curves[0].unit
-    what = f"Measured {unit if len(units) == 1 else 'error'}:"
+    what = f"Measured {unit if len(units) == 1 else 'error'}{_share_of_sizes(curves)}:"
     if all(curve.stderr for curve in curves):
         return f"{what} mean ± standard error"
     what += " median"
@@ -82,7 +84,7 @@ def _measured_heading(answer: Answer) -> str:
 
 def _measured(answer: Answer, console: Console) -> Iterator[Table]:
     curves = [learner.curve for learner in answer.learners]
-    sizes = sorted({size for curve in curves for size in curve.sizes})
+    sizes = _shown(_all_sizes(curves))
     best = {size: _best_at(size, curves) for size in sizes}
     columns = []
     for curve in curves:
@@ -93,6 +95,24 @@ def _measured(answer: Answer, console: Console) -> Iterator[Table]:
         head = curve.learner if len({one.unit for one in curves}) == 1 else f"{curve.learner}, {curve.unit}"
         columns.append((head, cells))
     return _tables(console, "examples", [f"{size:,}" for size in sizes], columns)
+
+
+def _all_sizes(curves: Sequence[Curve]) -> Sequence[int]:
+    return sorted({size for curve in curves for size in curve.sizes})
+
+
+def _share_of_sizes(curves: Sequence[Curve]) -> str:
+    sizes = _all_sizes(curves)
+    shown = len(_shown(sizes))
+    return f" at {shown} of {len(sizes):,} sizes" if shown < len(sizes) else ""
+
+
+def _shown(sizes: Sequence[int]) -> Sequence[int]:
+    """All sizes, or of many some that lie evenly on a logarithmic axis, among them the first and the last."""
+    if len(sizes) <= _MOST_ROWS:
+        return sizes
+    wanted = [sizes[0] * (sizes[-1] / sizes[0]) ** (k / (_MOST_ROWS - 1)) for k in range(_MOST_ROWS)]
+    return sorted({min(sizes, key=lambda size: abs(math.log(size / near))) for near in wanted})
 
 
 def _cells(curve: Curve, sizes: Sequence[int]) -> list[str]:

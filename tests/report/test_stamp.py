@@ -2,18 +2,20 @@
 
 import contextlib
 import copy
-import dataclasses
 import datetime
 import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from dlm import UsageError
 from dlm.curves.answer import Answer, Curve, answer
+from dlm.curves.scoring import score
 from dlm.report import from_json, to_json
 from dlm.report.kept import FORECAST, FORMER, keep, read_stamped
+from dlm.report.score_table import print_score
 from dlm.report.stamp import checked, hash_of_inputs, stamped
 
 NOON = datetime.datetime(2026, 11, 25, 13, 0, 5, 678, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
@@ -96,9 +98,7 @@ def forged(change):
     """The text of a forecast that was changed by someone who computed the hashes anew."""
     data = copy.deepcopy(DATA)
     change(data)
-    told = from_json(json.dumps(data))
-    again = stamped(told, {})
-    return to_json(dataclasses.replace(again, stamp=dataclasses.replace(again.stamp, made=told.stamp.made)))
+    return to_json(stamped(from_json(json.dumps(data)), {}))
 
 
 CURVE = DATA["learners"][0]["curve"]
@@ -107,11 +107,13 @@ CURVE = DATA["learners"][0]["curve"]
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        (("curve", "sizes"), []),
+        (("curve", "sizes"), [64]),
         (("curve", "sizes"), [64, 64, 256, 512]),
         (("curve", "sizes"), [-1, 128, 256, 512]),
         (("curve", "errors"), [[], *CURVE["errors"][1:]]),
         (("curve", "errors"), [[-0.5], *CURVE["errors"][1:]]),
+        (("curve", "sizes"), [64, 128, 256, 10**400]),
+        (("curve", "learner"), "\x1b[31mred"),
         (("curve", "stderr"), [0.1]),
         (("grid", "levels"), []),
         (("grid", "levels"), [0.0, 0.5]),
@@ -123,7 +125,7 @@ CURVE = DATA["learners"][0]["curve"]
 def test_numbers_that_are_no_curve_are_refused_though_the_hashes_fit(tmp_path, field, value):
     path = tmp_path / FORECAST
     path.write_text(forged(lambda data: data["learners"][0][field[0]].update({field[1]: value})))
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="that are no curve with a forecast"):
         read_stamped(path)
 
 
@@ -146,3 +148,37 @@ def test_whatever_a_forecast_holds_it_is_read_or_refused(tmp_path_factory, place
     path.write_text(json.dumps(data))
     with contextlib.suppress(UsageError):
         read_stamped(path)
+
+
+def test_a_level_that_is_none_is_refused_though_the_hashes_fit(tmp_path):
+    (tmp_path / FORECAST).write_text(forged(lambda data: data.update(level=5.0)))
+    with pytest.raises(UsageError, match="at level 5, which is not inside"):
+        read_stamped(tmp_path)
+
+
+NUMBERS = (
+    st.floats()
+    | st.integers()
+    | st.sampled_from([0, 1, -1, 0.5, 1e-320, 1e308, 10**400, "", "x", None, [], [0.0, 1.0]])
+)
+LATER = Curve("a", (600, 1024, 9999), ((0.1, 0.2), (0.0,), (1.0,)), num_test=50)
+
+
+@settings(deadline=None)
+@given(place=st.sampled_from(PLACES), depth=st.integers(0, 2), value=NUMBERS)
+def test_whatever_a_forger_writes_is_refused_or_scored(tmp_path_factory, place, depth, value):
+    def change(data):
+        inner = data
+        for key in place[: len(place) - depth][:-1]:
+            inner = inner[key]
+        inner[place[: len(place) - depth][-1]] = value
+
+    path = tmp_path_factory.mktemp("any") / FORECAST
+    try:
+        path.write_text(forged(change))
+        told = read_stamped(path)
+    except (ValueError, TypeError, IndexError):  # UsageError is a ValueError; the others are the forger's own
+        return
+    result = score(told, [LATER])
+    if result.cells:
+        print_score(told, result, Console(quiet=True), path)

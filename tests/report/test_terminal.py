@@ -116,3 +116,21 @@ def test_a_learner_without_a_finished_cell(digits: Answer) -> None:
     assert "lost: 56 cells failed or diverged and are left out of every number." in text
     assert "lost has no finished cell." in sentences(Answer((lost,), (), (), 0.95))
     assert "no law was fitted" in printed(Answer((lost,), (), (), 0.95))
+
+
+def test_of_very_many_sizes_some_are_shown_and_it_is_said() -> None:
+    sizes = tuple(range(10, 1010))
+    text = printed(Answer((LearnerAnswer(Curve("mlp", sizes, ((0.1,),) * 1000), "", (), (), ()),), (), (), 0.95))
+    rows = [line for line in text.splitlines() if line.endswith("(1)")]
+    assert 30 <= len(rows) <= 40
+    assert f"at {len(rows)} of 1,000 sizes" in text
+    assert rows[0].split()[0] == "10"
+    assert rows[-1].split()[0] == "1,009"
+
+
+def test_a_mean_is_shown_with_its_standard_error_and_not_with_seeds() -> None:
+    curve = Curve("mlp", (64,), ((0.125,),), stderr=(0.0131,))
+    text = printed(Answer((LearnerAnswer(curve, "", (), (), ()),), (), (), 0.95))
+    assert "the mean error is 12.5 %" in text
+    assert "12.5 ± 1.3" in text
+    assert "seed" not in text
