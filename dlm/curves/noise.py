@@ -20,7 +20,7 @@ _WORTH_A_WORD = 0.05  # share of the error that the test set's noise must have b
 _RATE = (0.0, 1.0)
 
 
-def test_set_noise(error: float, curve: Curve) -> float | None:
+def binomial_noise(error: float, curve: Curve) -> float | None:
     """Binomial standard error of an error rate; None where it is no rate, or the test set is not known.
 
     No mistake at all is taken for half a mistake, as the test set could not have shown a smaller share.
@@ -41,7 +41,7 @@ def noise_at_largest(curve: Curve) -> Noise | None:
     if not curve.sizes:
         return None
     errors = curve.errors[-1]
-    training, test = training_noise(errors), test_set_noise(float(np.mean(errors)), curve)
+    training, test = training_noise(errors), binomial_noise(float(np.mean(errors)), curve)
     if training is None and test is None:
         return None
     return Noise(curve.sizes[-1], training, test, len(errors))
@@ -53,7 +53,7 @@ def standard_errors(curve: Curve) -> Array | None:
         return np.array(curve.stderr, dtype=float)
     if any(len(errors) > 1 for errors in curve.errors):
         return None
-    known = [test_set_noise(float(np.mean(errors)), curve) for errors in curve.errors]
+    known = [binomial_noise(float(np.mean(errors)), curve) for errors in curve.errors]
     return np.array(known, dtype=float) if known and None not in known else None
 
 
@@ -66,7 +66,7 @@ def standard_error(curve: Curve, place: int) -> float | None:
     errors = curve.errors[place]
     if curve.stderr:
         return curve.stderr[place]
-    training, test = training_noise(errors), test_set_noise(float(np.mean(errors)), curve)
+    training, test = training_noise(errors), binomial_noise(float(np.mean(errors)), curve)
     if training is None:
         return test
     return math.hypot(training / math.sqrt(len(errors)), test or 0.0)
