@@ -13,10 +13,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dlm.curves import backtest
-from dlm.curves.backtest import calibration
+from dlm.curves.backtest import accuracy, calibration, figures, how_much, published, sharpness
 from dlm.curves.backtest.setting import Part, Setting
 
-PARTS: dict[str, Callable[[Setting], Part]] = {"calibration": calibration.run}
+PARTS: dict[str, Callable[[Setting], Part]] = {
+    "calibration": calibration.run,
+    "sharpness": sharpness.run,
+    "accuracy": accuracy.run,
+    "published": published.run,
+    "how-much": how_much.run,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,7 +98,13 @@ def _write(parts: Sequence[Part], setting: Setting, folder: pathlib.Path) -> Non
     }
     path = folder / "backtest.json"
     path.write_text(json.dumps(_finite(told), indent=1) + "\n")
-    print(f"\nwrote {path}")
+    drawn = [
+        file
+        for part in parts
+        if "reliability" in part.data
+        for file in figures.reliability(part.data["reliability"], folder / "reliability")
+    ]
+    print(f"\nwrote {', '.join(map(str, [path, *drawn]))}")
 
 
 def _finite(value: Any) -> Any:
