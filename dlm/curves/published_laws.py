@@ -25,9 +25,10 @@ Curve = Callable[[Array, Array], Array]  # log error [K] of free parameters and 
 NUM_STARTS = 4
 HELD_OUT = 0.2  # share of the fitted points, the largest, that chooses the number of breaks
 GAIN = 0.25  # the second break must foretell these with this share of the squares: best for BNSL on the open curves
-MAX_POINTS = 160  # more than these are fused to neighbours on the log axis: no law here could tell
-_MAX_EVALUATIONS = 400
-_BISECTIONS = 60
+MAX_POINTS = 80  # more than these are fused to neighbours on the log axis: no law here could tell
+_MAX_EVALUATIONS = 100
+_MAX_BROKEN = 300  # the broken law creeps along valleys
+_NEWTON_STEPS = 16
 _FARTHEST = 60.0
 
 
@@ -67,7 +68,9 @@ def fused(logs: Array, target: Array, most: int) -> tuple[Array, Array, Array]:
     return np.bincount(index, logs) / count, np.bincount(index, target) / count, count.astype(float)
 
 
-def polish(curve: Curve, data: Data, starts: list[Array], low: Array, high: Array) -> tuple[Array, float]:
+def polish(
+    curve: Curve, data: Data, starts: list[Array], low: Array, high: Array, most: int = _MAX_EVALUATIONS
+) -> tuple[Array, float]:
     """The best free parameters from some starts, by least squares on log error; and the mean squared misfit."""
     from scipy.optimize import least_squares  # slow to import
 
@@ -80,7 +83,7 @@ def polish(curve: Curve, data: Data, starts: list[Array], low: Array, high: Arra
             inside,
             bounds=(low, high),
             x_scale="jac",
-            max_nfev=_MAX_EVALUATIONS,
+            max_nfev=most,
         )
         if found.cost < least:
             best, least = found.x, float(found.cost)
@@ -139,16 +142,17 @@ def m3(data: Data) -> Callable[[Array], Array]:
 
 
 def m4_log_error(free: Array, z: Array) -> Array:
-    """Log error [K] of M4; free are ε, log(ε₀ - ε), α, log β and c. Bisection on the share of ε₀ - ε above ε."""
+    """Log error [K] of M4; free are ε, log(ε₀ - ε), α, log β and c."""
     limit, log_range, alpha, log_beta, exponent = free
-    # w/(1 - w)^α = f, rising in w: solved for u = log w - log(1 - w), which has no ends.
+    # w/(1 - w)^α = f, for w the share of ε₀ - ε above ε, in u = log w - log(1 - w): convex or concave, and rising,
+    # so that Newton's steps converge from anywhere.
     wanted = log_beta - exponent * z + (alpha - 1.0) * log_range
-    low, high = np.full(z.shape, -_FARTHEST), np.full(z.shape, _FARTHEST)
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        value = -np.logaddexp(0.0, -middle) + alpha * np.logaddexp(0.0, middle)
-        low, high = np.where(value < wanted, middle, low), np.where(value < wanted, high, middle)
-    share = -np.logaddexp(0.0, -0.5 * (low + high))
+    place = np.clip(wanted, -_FARTHEST, _FARTHEST)
+    for _ in range(_NEWTON_STEPS):
+        value = -np.logaddexp(0.0, -place) + alpha * np.logaddexp(0.0, place)
+        slope = (1.0 + alpha * np.exp(place)) / (1.0 + np.exp(place))
+        place = np.clip(place + (wanted - value) / np.maximum(slope, 1e-12), -_FARTHEST, _FARTHEST)
+    share = -np.logaddexp(0.0, -place)
     return np.asarray(np.log(np.maximum(limit + np.exp(log_range + share), 1e-12)))
 
 
@@ -199,7 +203,8 @@ def bnsl(data: Data, breaks: int) -> Callable[[Array], Array]:
                 candidates.append(np.concatenate([[floor, found[0], found[1]], *tail]))
     low = np.array([0.0, -40.0, -5.0, *([-20.0, 1.5 * first, np.log(0.02)] * breaks)])
     high = np.array([least, 40.0, 5.0, *([20.0, abs(first), np.log(5.0)] * breaks)])
-    free, _ = polish(bnsl_log_error, data, best_starts(bnsl_log_error, data, candidates), low, high)
+    starts = best_starts(bnsl_log_error, data, candidates)
+    free, _ = polish(bnsl_log_error, data, starts, low, high, _MAX_BROKEN)
     return lambda z: bnsl_log_error(free, z)
 
 

@@ -143,7 +143,7 @@ def _cells(answers: Sequence[Answer]) -> list[Cell]:
         len(reached),
         float(((low <= true) & (true <= high)).mean()) if len(reached) else nothing,
         float((true < low).sum() / len(answers)),
-        float(((true > high).sum() + sum(not math.isfinite(one.met) and one.high <= one.end for one in answers)))
+        float((true > high).sum() + sum(not math.isfinite(one.met) and one.high <= one.end for one in answers))
         / len(answers),
         float(np.isinf(high).mean()) if len(reached) else nothing,
         float(np.exp(np.median(np.log(median[finite] / true[finite])))) if finite.any() else nothing,
