@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlm.curves.asking import scored, spread_out
+from dlm.curves.asking import spread_out
 from dlm.curves.backtest.setting import Cell, Part, Setting, Table
 from dlm.curves.protocols import Task, cut
 from dlm.curves.rivals import single_laws
@@ -47,13 +47,13 @@ def run(setting: Setting) -> Part:
     for archive in archives:
         tasks = sample(setting, archive)
         if tasks:
-            tables.append(_table(archive, tasks, setting.jobs))
+            tables.append(_table(archive, tasks, setting))
     return Part("accuracy", tables)
 
 
-def _table(archive: str, tasks: Sequence[Task], jobs: int) -> Table:
-    rows = spread_out(scored, tasks, jobs)
-    laws = spread_out(_laws, tasks, jobs)
+def _table(archive: str, tasks: Sequence[Task], setting: Setting) -> Table:
+    rows = setting.ask(tasks)
+    laws = spread_out(_laws, tasks, setting.jobs)
     misses: dict[tuple[float, str], list[float]] = collections.defaultdict(list)
     for task, row, told in zip(tasks, rows, laws):
         if row.refused:

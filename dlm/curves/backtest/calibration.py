@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from dlm.curves.archives import number
-from dlm.curves.asking import Row, scored, spread_out
+from dlm.curves.asking import Row
 from dlm.curves.backtest.setting import SPLIT_ARCHIVE, Cell, Part, Setting, Table
 from dlm.curves.protocols import FEW_SEEDS, RATIOS, Task, cuts, split_task, with_few_seeds
 from dlm.curves.scores import LEVELS, central_calibration_error, coverage, quantile_calibration_error
@@ -38,7 +38,7 @@ def run(setting: Setting) -> Part:
     """Asks everything and tabulates coverage by archive, distance and repeats, and by learner."""
     # Shuffled by hash, so that no process is left with the slow ones.
     questions = sorted(tasks(setting), key=lambda task: number(task.key))
-    rows = spread_out(scored, questions, setting.jobs)
+    rows = setting.ask(questions)
     told = [row for row in rows if not row.refused]
     found = [
         Table(

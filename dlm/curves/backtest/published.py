@@ -9,7 +9,7 @@ import numpy as np
 
 from dlm.curves import published_laws
 from dlm.curves.archives import by_hash
-from dlm.curves.asking import Row, scored, spread_out
+from dlm.curves.asking import Row, spread_out
 from dlm.curves.backtest.setting import Cell, Part, Setting, Table
 from dlm.curves.protocols import Task, published
 from dlm.curves.scores import coverage, rmsle
@@ -30,7 +30,7 @@ def run(setting: Setting) -> Part:
     """RMSLE of the forecast and of every law, by set; coverage of all the points asked."""
     curves = {curve.key: curve for curve in setting.published()}
     tasks = [task for key in by_hash(curves, setting.limit) if (task := published(curves[key])) is not None]
-    rows = spread_out(scored, tasks, setting.jobs)
+    rows = setting.ask(tasks)
     laws = spread_out(_laws, tasks, setting.jobs)
     groups: dict[str, list[int]] = collections.defaultdict(list)
     for place, task in enumerate(tasks):

@@ -20,6 +20,8 @@ from dlm.curves.archives import (
     stem,
     tables,
 )
+from dlm.curves.asking import Row, scored, spread_out
+from dlm.curves.protocols import Task
 
 Cell = str | float | int
 SPLIT_ARCHIVE = "lcdb10"  # whose single splits are in the table of splits
@@ -36,6 +38,14 @@ class Setting:
     half: str = "report"
     limit: int | None = 300
     jobs: int = 1
+    known: dict[str, Row] = dataclasses.field(default_factory=dict, repr=False)
+
+    def ask(self, tasks: Sequence[Task]) -> list[Row]:
+        """The scores of the forecaster on each task; what one part has asked, the next does not ask again."""
+        new = [task for task in tasks if task.key not in self.known]
+        for task, row in zip(new, spread_out(scored, new, self.jobs)):
+            self.known[task.key] = row
+        return [self.known[task.key] for task in tasks]
 
     @functools.cached_property
     def curves(self) -> list[ArchiveCurve]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dlm.curves.archives import number
-from dlm.curves.asking import Row, scored, spread_out
+from dlm.curves.asking import Row, spread_out
 from dlm.curves.backtest.calibration import DENSE, THINNED
 from dlm.curves.backtest.setting import Cell, Part, Setting, Table
 from dlm.curves.protocols import RATIOS, Task, cuts
@@ -33,7 +33,7 @@ def tasks(setting: Setting, half: str) -> list[Task]:
 def run(setting: Setting) -> Part:
     """Asks the forecaster and the rivals the same, by archive and K."""
     reported = tasks(setting, setting.half)
-    rows = spread_out(scored, reported, setting.jobs)
+    rows = setting.ask(reported)
     # Learnt on the other half; on both halves there is no other.
     other = {"report": "choose", "choose": "report"}.get(setting.half, "both")
     learning = tasks(setting, other) or reported
