@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dlm.curves.forecast import Forecast, forecast, forecast_many
 from dlm.curves.protocols import Task
-from dlm.curves.scores import interval_score, log_miss, measured_draws, pit, rmsle
+from dlm.curves.scores import interval_score, log_miss, measured_draws, pit, rmsle, smallest_error
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
@@ -131,7 +131,7 @@ def score(task: Task, told: Forecast | str) -> Row:
         median=float(median[-1]),
         high=float(high[-1]),
         score=float(interval_score(least, most, task.targets[-1], 0.95)),
-        miss=float(log_miss(task.targets[-1], median[-1])),
+        miss=float(log_miss(task.targets[-1], median[-1], smallest_error(task.bound))),
         rmsle=rmsle(task.targets, median),
         pits=tuple(map(float, pits)),
     )

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from dlm.curves.protocols import Task
 from dlm.curves.rivals import clipped, positive
-from dlm.curves.scores import SMALLEST_ERROR
 
 Array = NDArray[np.float64]
 Curve = Callable[[Array, Array], Array]  # log error [K] of free parameters and log relative sizes [K]
@@ -50,7 +49,7 @@ class Data:
 
 def read(task: Task) -> Data:
     """The fitted points of a task; `ceiling` is the largest error possible, relative to the scale."""
-    errors = positive(task.means, SMALLEST_ERROR)
+    errors = positive(task)
     logs, target = np.log(task.sizes / task.sizes[-1]), np.log(errors)
     logs, target, weight = fused(logs, target, MAX_POINTS)
     scale = float(np.exp(target[-1]))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dlm.curves.protocols import Task
 from dlm.curves.rivals import clipped
-from dlm.curves.scores import SMALLEST_ERROR, log_miss
+from dlm.curves.scores import log_miss, smallest_error
 
 Array = NDArray[np.float64]
 
@@ -45,13 +45,17 @@ class Told:
     def factor_needed(self) -> float:
         """The least factor with which the interval holds the measured value."""
         target = float(self.task.targets[-1])
-        gap = float(log_miss(target, self.median)) if self.in_logs else abs(target - self.median)
+        gap = (
+            float(log_miss(target, self.median, smallest_error(self.task.bound)))
+            if self.in_logs
+            else abs(target - self.median)
+        )
         return gap / self.spread
 
 
 def spread_last_value(task: Task) -> Told:
     """The last value; in log error, so that its factor is a quantile of |log error ratio|."""
-    return Told(task, max(float(task.means[-1]), SMALLEST_ERROR), 1.0, in_logs=True)
+    return Told(task, max(float(task.means[-1]), smallest_error(task.bound)), 1.0, in_logs=True)
 
 
 def power_law(task: Task) -> Told:
@@ -71,7 +75,7 @@ def power_law(task: Task) -> Told:
     variance = float(gradient @ covariance @ gradient) * max(misfit / max(len(task.sizes) - 3, 1), 1.0)
     median = float(clipped(np.array([_power(x, *parameters)]), task)[0])
     spread = NORMAL_95 * np.sqrt(variance) if np.isfinite(variance) and variance >= 0 else abs(median)
-    return Told(task, median, float(max(spread, _LEAST_WIDTH)))
+    return Told(task, median, float(max(spread, _LEAST_WIDTH * unit(task))))
 
 
 def _power(x: Array, limit: float, factor: float, alpha: float) -> Array:
@@ -82,7 +86,7 @@ def _least_squares(task: Task, largest: float, sd: Array, alpha: float) -> tuple
     """Sum of squares, parameters and their covariance, from one start; None where it does not converge."""
     from scipy.optimize import OptimizeWarning, curve_fit
 
-    last = float(max(task.means[-1], SMALLEST_ERROR))
+    last = float(max(task.means[-1], smallest_error(task.bound)))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OptimizeWarning)
@@ -113,8 +117,12 @@ def standard_errors(task: Task) -> Array:
         known = np.sqrt(pooled / count)
     else:
         known = np.zeros(len(task.sizes))
-    least = _LEAST_ERROR * (1.0 if task.bound[1] == 1.0 else max(float(np.abs(task.means).max()), SMALLEST_ERROR))
-    return np.asarray(np.maximum(known, least))
+    return np.asarray(np.maximum(known, _LEAST_ERROR * unit(task)))
+
+
+def unit(task: Task) -> float:
+    """1 for an error rate, else the largest error shown: what the least widths are shares of."""
+    return 1.0 if task.bound[1] == 1.0 else max(float(np.abs(task.means).max()), smallest_error(task.bound))
 
 
 def factors(told: Sequence[Told], level: float = 0.95) -> dict[float, float]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlm.curves.protocols import Task
+from dlm.curves.scores import smallest_error
 
 Array = NDArray[np.float64]
 
@@ -134,9 +135,10 @@ def _starts(form: Form, x: Array, target: Array, sd: Array) -> list[Array]:
     return chosen
 
 
-def positive(errors: Array, smallest: float) -> Array:
-    """Errors with zeros replaced by half the least positive one, or by `smallest` where there is none."""
-    least = float(errors[errors > 0].min()) if (errors > 0).any() else 2 * smallest
+def positive(task: Task) -> Array:
+    """Mean errors [K] with zeros replaced by half the least positive one, or by what is told from zero."""
+    errors = task.means
+    least = float(errors[errors > 0].min()) if (errors > 0).any() else 2 * smallest_error(task.bound)
     return np.where(errors > 0, errors, 0.5 * least)
 
 
@@ -151,9 +153,9 @@ def last_value(task: Task) -> Array:
     return np.full(len(task.at), task.means[-1])
 
 
-def single_laws(task: Task, smallest: float, forms: Sequence[Form] = FORMS) -> dict[str, Array]:
+def single_laws(task: Task, forms: Sequence[Form] = FORMS) -> dict[str, Array]:
     """What the best fit of each law says [A], the last value, and the median of four laws."""
-    errors = positive(task.means, smallest)
+    errors = positive(task)
     told = {"last value": last_value(task)}
     for form in forms:
         told[form.name] = clipped(fit(form, task.sizes, errors).at(task.at), task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlm.curves.archives import number
+from dlm.curves.archives import Bound, number
 
 Array = NDArray[np.float64]
 
@@ -14,7 +14,12 @@ ROUNDING = 1e-4  # the archives give four digits: a measured mean lies within ha
 LEVELS = np.arange(0.05, 0.951, 0.05)  # of quantiles and of central intervals, where calibration is scored
 
 
-def measured_draws(samples: Array, stderr: ArrayLike, bound: tuple[float, float | None], name: str) -> Array:
+def smallest_error(bound: Bound) -> float:
+    """The least error that is told from zero: of an error rate; of an error with a unit of its own there is none."""
+    return SMALLEST_ERROR if bound[1] == 1.0 else 1e-12
+
+
+def measured_draws(samples: Array, stderr: ArrayLike, bound: Bound, name: str) -> Array:
     """Draws [D, A] of the measured mean, from draws of the expected error and the mean's standard error [A].
 
     Noise is normal with rounding added, depends on `name` alone, and leaves nothing outside the bound, so that a
@@ -68,7 +73,7 @@ def log_miss(measured: ArrayLike, predicted: ArrayLike, smallest: float = SMALLE
 
 def rmsle(measured: ArrayLike, predicted: ArrayLike) -> float:
     """Root of the mean over a curve's points of (log predicted - log measured)^2."""
-    return float(np.sqrt(np.mean(log_miss(measured, predicted, smallest=1e-12) ** 2)))
+    return float(np.sqrt(np.mean(log_miss(measured, predicted, smallest=smallest_error((0.0, None))) ** 2)))
 
 
 def brier(probability: ArrayLike, happened: ArrayLike) -> float:

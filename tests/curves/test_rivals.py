@@ -44,10 +44,10 @@ def test_a_wild_point_does_not_lead():
 def test_single_laws_tell_inside_the_bound_and_survive_zeros():
     sizes = np.array([16.0, 32, 64, 128])
     task = task_of(lambda n: np.where(n > 50, 0.0, 0.2), sizes, [256, 1024], bound=(0.0, 1.0))
-    told = single_laws(task, 5e-4)
+    told = single_laws(task)
     assert {"last value", "pow3", "median of four"} <= set(told)
     assert all(((value >= 0) & (value <= 1)).all() for value in told.values())
-    nothing = single_laws(task_of(np.zeros_like, sizes, [256], bound=(0.0, 1.0)), 5e-4)
+    nothing = single_laws(task_of(np.zeros_like, sizes, [256], bound=(0.0, 1.0)))
     assert nothing["pow4"][0] < 1e-2
 
 
@@ -125,3 +125,13 @@ def test_shifted_forms_are_monotone_on_their_grid():
     x = np.geomspace(0.01, 16, 50)
     for form in (POW4, MMF4):
         assert (np.diff(form.shape(form.grid, x), axis=1) <= 1e-12).all()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_unit_of_error_does_not_matter_to_rivals(scale):
+    plain, scaled = (task_of(lambda n, s=s: s * (0.1 + 3 * n**-0.5)) for s in (1.0, scale))
+    for name, told in single_laws(plain).items():
+        assert single_laws(scaled)[name] == pytest.approx(scale * told, rel=0.01), name
+    one, other = rival_intervals.power_law(plain), rival_intervals.power_law(scaled)
+    assert other.median == pytest.approx(scale * one.median, rel=0.01)
+    assert other.spread == pytest.approx(scale * one.spread, rel=0.2)
