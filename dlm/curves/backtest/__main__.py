@@ -33,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = _parts(args.only)
         if args.out and args.out.exists() and not args.out.is_dir():
             raise ValueError(f"out={args.out} is a file; name a folder")
+        print(_heading(setting), flush=True)
+        start = time.perf_counter()
         parts = [_run(name, setting) for name in names]
+        print(f"\n{time.perf_counter() - start:.0f} s in all, {setting.jobs} processes")
     except (ValueError, OSError) as error:
         print(f"backtest: {error}", file=sys.stderr)
         return 2
@@ -69,6 +72,16 @@ def _parts(only: str) -> list[str]:
         if name not in PARTS:
             raise ValueError(f"only={name} is no part; choose from {', '.join(PARTS)}")
     return names
+
+
+def _heading(setting: Setting) -> str:
+    """Which curves are measured on."""
+    sizes = [f"{name} {len(setting.archive(name))}" for name in setting.cut_archives]
+    published = len(setting.published())
+    sizes += [f"{published} with published parts"] if published else []
+    sizes += [f"{len(setting.split_curves())} with single splits"] if setting.splits else []
+    halves = {"both": "all data sets", "report": "the reporting half", "choose": "the choosing half"}
+    return f"curves of {halves[setting.half]} (limit {setting.limit or 'none'}): {', '.join(sizes)}"
 
 
 def _run(name: str, setting: Setting) -> Part:
