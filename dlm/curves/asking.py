@@ -144,8 +144,11 @@ def spread_out(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[I
         return list(itertools.chain.from_iterable(map(work, chunks)))
     # A fresh interpreter, for one that is forked may hold locks of threads it does not have.
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
+    pool = concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread)
+    try:
         return list(itertools.chain.from_iterable(pool.map(work, chunks)))
+    finally:
+        pool.shutdown(cancel_futures=True)  # where an interrupt ends it, no process works on for nobody
 
 
 def _one_thread() -> None:

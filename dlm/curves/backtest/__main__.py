@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -130,4 +131,6 @@ def _finite(value: Any) -> Any:
 
 
 if __name__ == "__main__":
+    # A kill ends the processes too: it unwinds like an exit.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     sys.exit(main())
