@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dlm.curves.alarms import carried_reach
 from dlm.curves.compare import overtake_with
-from dlm.curves.forecast import Forecast, carried_reach, check_level
+from dlm.curves.forecast import Forecast, check_level
 from dlm.curves.measured import curve_forecast, curve_points, only_finite
 from dlm.curves.noise import noise_at_largest, remark
 from dlm.curves.points import MIN_SIZES

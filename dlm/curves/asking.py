@@ -74,7 +74,7 @@ def _tell_alike(tasks: Sequence[Task]) -> Sequence[Forecast | str]:
     rows = [_columns(task) for task in tasks]
     at = [task.at for task in tasks]
     try:
-        return forecast_many(rows, at=at, bound=tasks[0].bound, seed=_SEED)  # type: ignore[arg-type]
+        return forecast_many(rows, at=at, bound=tasks[0].bound, seed=_SEED)
     except ValueError:
         return [_tell_one(task) for task in tasks]  # one that is refused must not take the others along
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.forecast import CALIBRATED_REACH, Forecast, carried_reach, check_level
+from dlm.curves.alarms import CALIBRATED_REACH, carried_reach
+from dlm.curves.forecast import Forecast, check_level
 from dlm.curves.measured import curve_forecast, curve_points, only_finite
 from dlm.curves.points import Points
 from dlm.curves.results import Curve, Overtake

@@ -30,7 +30,6 @@ FIT_SHARE = 0.3  # weight of the marginal likelihood in a family's log weight
 AHEAD_SHARE = 0.5  # weight of its extrapolation score
 AHEAD_SCALE = 0.03  # scale of an extrapolation error per e-fold of distance
 MAX_HOLDOUTS = 3
-FLAT_SLOPE = 0.01
 POLISH_FROM = 0.02  # weight from which a family is worth polishing
 
 
@@ -50,17 +49,12 @@ class Fit:
 class Mixture:
     """All families on one curve; `weights` sum to 1.
 
-    `sigma` is the residual of the best law on log error, `noise` the typical standard error of a point on
-    that scale (known, or else the residual). `slope` is the expected |d log error / d log n| from the largest
-    size to twice it, `flat_share` the probability that it is under 0.01.
+    `sigma` is the residual of the best law on log error.
     """
 
     fits: tuple[Fit, ...]
     weights: Array
     sigma: float
-    noise: float
-    slope: float
-    flat_share: float
 
     @property
     def best(self) -> Fit:
@@ -80,12 +74,7 @@ def fit_mixture(points: Points, laws: Sequence[Law] = LAWS) -> Mixture:
         for fit, shape, weight in zip(fits, shapes, weights)
     ]
     weights = _weights(fits, ahead)
-    slopes = np.concatenate([fit.law.log_shape(fit.theta, np.array([2.0]))[:, 0] / np.log(2.0) for fit in fits])
-    probability = np.concatenate([weight * fit.probability for fit, weight in zip(fits, weights)])
-    slopes = np.minimum(np.abs(slopes), 3.0)
-    flat_share = float(probability[slopes < FLAT_SLOPE].sum())
-    noise = float(np.median(points.noise)) if points.noise_known else sigma
-    return Mixture(tuple(fits), weights, sigma, noise, float(probability @ slopes), flat_share)
+    return Mixture(tuple(fits), weights, sigma)
 
 
 def _weights(fits: Sequence[Fit], ahead: Array) -> Array:

@@ -12,19 +12,22 @@ Array = NDArray[np.float64]
 Bound = tuple[float | None, float | None]
 
 MIN_SIZES = 3
-MAX_SIZES = 48  # more are fused to neighbours: the laws cannot tell, and memory stays small
+MAX_SIZES = 24  # more are fused to neighbours: neither the network nor the laws could tell
 ZERO_SPREAD = 0.7  # log-scale standard deviation of an error that was measured as exactly zero
 _PRIOR_REPEATS = 4.0  # repeats' worth of belief in the curve's pooled relative noise
 
 
 class Points(NamedTuple):
-    """One curve, K distinct ascending sizes: log mean error above `base`, its s.e. `noise` (0: unknown)."""
+    """One curve, K distinct ascending sizes: log mean error above `base`, its s.e. `noise` (0: unknown).
+
+    `zero` [K] is 1 where the error was measured as exactly zero; log_error is then that of half the least positive one.
+    """
 
     sizes: Array
     log_error: Array
     noise: Array
     repeats: Array
-    num_zero: int
+    zero: Array
     base: float
 
     @property
@@ -39,8 +42,13 @@ class Points(NamedTuple):
 
     def first(self, count: int) -> Points:
         """The `count` smallest sizes."""
-        sizes, log_error, noise, repeats = (column[:count] for column in self[:4])
-        return Points(sizes, log_error, noise, repeats, self.num_zero, self.base)
+        sizes, log_error, noise, repeats, zero = (column[:count] for column in self[:5])
+        return Points(sizes, log_error, noise, repeats, zero, self.base)
+
+    @property
+    def num_zero(self) -> int:
+        """How many sizes had no error at all."""
+        return int((self.zero > 0.5).sum())
 
 
 def read_points(
@@ -167,7 +175,7 @@ def _pool(size: Array, mean: Array, spread: Array, count: Array) -> Points:
     variance = np.bincount(index, (count * np.nan_to_num(spread)) ** 2) / num**2
     zero = pooled <= 0
     if zero.all():
-        return Points(distinct, np.zeros(len(zero)), np.full(len(zero), ZERO_SPREAD), num, len(zero), -np.inf)
+        return Points(distinct, np.zeros(len(zero)), np.full(len(zero), ZERO_SPREAD), num, np.ones(len(zero)), -np.inf)
     pooled = np.where(zero, 0.5 * pooled[~zero].min(), pooled)
     noise = np.where(zero, ZERO_SPREAD, np.minimum(np.sqrt(variance) / pooled, ZERO_SPREAD))
     # Rounded, so that a change of unit gives the same numbers to the last bit and so the same draws.
@@ -177,7 +185,7 @@ def _pool(size: Array, mean: Array, spread: Array, count: Array) -> Points:
         log_error,
         np.round(noise, 10).astype(float),
         num,
-        int(zero.sum()),
+        zero.astype(float),
         float(np.log(pooled[-1])),
     )
 
@@ -193,9 +201,8 @@ def _fuse(points: Points) -> Points:
     def average(column: Array) -> Array:
         return np.bincount(index, column) / num
 
-    # The largest size keeps its place: everything is said relative to it.
     size = np.exp(average(np.log(points.sizes)))
-    size[-1] = points.sizes[-1]
     noise = np.sqrt(average(points.noise**2) / num)
     repeats = np.bincount(index, points.repeats).astype(float)
-    return Points(size, average(points.log_error), noise, repeats, points.num_zero, points.base)
+    log_error = average(points.log_error)
+    return Points(size, log_error - log_error[-1], noise, repeats, average(points.zero), points.base + log_error[-1])

@@ -64,10 +64,15 @@ def train(
             run.save(checkpoints, since_save)
             since_save, saved_at = 0, time.monotonic()
             if save_seconds is None:
-                interval = max(SAVE_SECONDS, (saved_at - begin) / MOST_COPYING)
+                interval = save_interval(saved_at - begin)
         if code:
             raise Interrupted("stopped by a signal; the state is saved, run the same command again to go on", code)
         updates, _ = run.advance(steps)
         since_save += updates
         steps = int(np.clip(CHUNK_SECONDS / max(run.seconds_per_step, 1e-9), 1, min(8 * steps, MOST_STEPS)))
         yield Tick("train", updates)
+
+
+def save_interval(copying: float) -> float:
+    """Seconds between checkpoints of which each makes training wait `copying` seconds."""
+    return max(SAVE_SECONDS, copying / MOST_COPYING)

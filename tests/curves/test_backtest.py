@@ -9,7 +9,7 @@ import pytest
 from dlm.curves import protocols
 from dlm.curves.archives import number, read_folder
 from dlm.curves.asking import scored, tell
-from dlm.curves.backtest import how_much
+from dlm.curves.backtest import alarms, how_much
 from dlm.curves.backtest.__main__ import main
 from dlm.curves.backtest.calibration import tasks
 from dlm.curves.backtest.setting import Setting, Table
@@ -39,10 +39,10 @@ def test_a_users_history_is_checked(history, tmp_path, capsys):
     out = tmp_path / "out"
     assert main([f"--curves={history}", "--half=both", f"--out={out}", "--jobs=1", "--limit=3"]) == 0
     printed = capsys.readouterr().out
-    for title in ("Calibration", "Worst learners", "Sharpness", "Mean RMSLE", "How much data"):
+    for title in ("Calibration", "Worst learners", "Sharpness", "Mean RMSLE", "How much data", "Alarms"):
         assert title in printed
     told = json.loads((out / "backtest.json").read_text())
-    assert list(told["parts"]) == ["calibration", "sharpness", "accuracy", "published", "how-much"]
+    assert list(told["parts"]) == ["calibration", "sharpness", "accuracy", "published", "how-much", "alarms"]
     by_k = told["parts"]["calibration"]["tables"][1]
     assert [row[0] for row in by_k["rows"]] == ["2", "4", "8", "16"]
     assert {row[1] for row in by_k["rows"]} == {3}
@@ -95,6 +95,22 @@ def test_tables_are_markdown():
     text = Table("T", ("a", "b", "c"), [["x", 3, 0.12345], ["y", 4, float("nan")]]).text()
     assert "| x | 3 | 0.123 |" in text
     assert "| y | 4 | – |" in text
+
+
+def test_coverage_on_planted_curves():
+    """Laws, bumps, plateaus and noise, each foretold 8x beyond what is shown."""
+    rows = scored([case.task for case in alarms.planted(20)])
+    pits = [row.pit for row in rows]
+    assert coverage(pits, 0.95) > 0.85
+    assert 0.65 < coverage(pits, 0.8) < 0.97
+    assert 0.3 < coverage(pits, 0.5) < 0.85
+
+
+def test_alarms_are_right_on_planted_curves():
+    cases = alarms.planted(12)
+    raised = alarms.raised([case.task for case in cases])
+    right = [(name in names) == should for case, names in zip(cases, raised) for name, should in case.truth.items()]
+    assert np.mean(right) > 0.8
 
 
 @needs_curves

@@ -144,7 +144,7 @@ def test_alarms():
     assert "plateau" in flat.diagnostics["alarms"]
     assert flat.median[0] == pytest.approx(0.3, rel=0.03)
     far = forecast(SIZES, pow3(SIZES), at=[SIZES[-1] * 17])
-    assert "extrapolation beyond 16x" in far.diagnostics["alarms"]
+    assert "beyond what was calibrated" in far.diagnostics["alarms"]
 
 
 @pytest.mark.parametrize("place", range(7))
@@ -185,7 +185,8 @@ def test_density_matches_the_draws():
     density = np.exp([told.logpdf(value)[0] for value in grid])
     assert np.trapezoid(density, grid) == pytest.approx(1.0, abs=0.02)
     assert told.logpdf(told.median)[0] > told.logpdf(told.high * 1.5)[0]
-    assert told.logpdf(0.0)[0] == -np.inf
+    assert told.logpdf(0.0)[0] < -20
+    assert told.logpdf(-1.0)[0] == -np.inf
 
 
 def test_forecast_many():

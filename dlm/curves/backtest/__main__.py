@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dlm.curves import backtest
-from dlm.curves.backtest import accuracy, calibration, figures, how_much, published, sharpness
+from dlm.curves.backtest import accuracy, alarms, calibration, figures, how_much, published, sharpness
 from dlm.curves.backtest.setting import Part, Setting
 
 PARTS: dict[str, Callable[[Setting], Part]] = {
@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[Setting], Part]] = {
     "accuracy": accuracy.run,
     "published": published.run,
     "how-much": how_much.run,
+    "alarms": alarms.run,
 }
 
 

@@ -1,0 +1,241 @@
+"""A network that reads the points of a curve and tells the distribution of its error at other sizes.
+
+Written once for NumPy, which answers, and for JAX, which learns (`xp` is either module). Everything is said relative to
+the last point and in units of the curve's own scale, so that another unit of error or of size gives the same answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlm.curves.guesses import NUM_GUESSES, Guesses, guess
+
+Array = Any  # numpy.ndarray or jax.Array
+
+# Places, in log size before the largest, at which the points around are summed up, and how far around.
+NODES = -np.log(2.0) * np.array([0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])
+WIDTHS = np.log(2.0) * np.array([0.25, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5, 2.0])
+NUM_LAST = 4  # points at the end that are also told one by one
+NUM_FEATURES = 5 * len(NODES) + 5 * NUM_LAST + 18 + NUM_GUESSES
+NUM_PLACE_FEATURES = 5 + 2 * NUM_GUESSES + 2
+COMPONENTS = 6
+_LEAST_NOISE = 0.03  # of log error: no point says more than this, since laws bend
+_LEAST_SCALE = 0.003
+
+
+class Context(NamedTuple):
+    """B curves of up to K points, ascending in size; `there` [B, K] marks points, the rest is padding.
+
+    `log_size` and `log_error` [B, K] are relative to the last point, `noise` [B, K] is the standard error of log_error
+    (0: unknown), `zero` [B, K] marks errors measured as zero. `level` [B] is the last point's log error relative to the
+    largest error possible, where there is one (`bounded` [B]). All are float arrays.
+    """
+
+    log_size: Array
+    log_error: Array
+    noise: Array
+    zero: Array
+    there: Array
+    level: Array
+    bounded: Array
+
+
+class Scale(NamedTuple):
+    """What a curve does near its end: `unit` [B], its slope [B] in log error an e-fold, its level [B] at the last size,
+    and how the points scatter around that line [B]."""
+
+    unit: Array
+    slope: Array
+    level: Array
+    scatter: Array
+
+
+def scale(context: Context, xp: Any = np) -> Scale:
+    """The line through the later points, by weighted least squares."""
+    span = -xp.where(context.there > 0, context.log_size, 0.0).min(1)
+    reach = xp.maximum(0.5 * span, 0.7)[:, None]
+    weight = context.there * xp.exp(xp.minimum(context.log_size, 0.0) / reach) / (context.noise**2 + 0.02**2)
+    total = weight.sum(1)
+    centre = (weight * context.log_size).sum(1) / total
+    mean = (weight * context.log_error).sum(1) / total
+    away = context.log_size - centre[:, None]
+    moved = context.log_error - mean[:, None]
+    slope = (weight * away * moved).sum(1) / ((weight * away**2).sum(1) + 1e-6 * total)
+    slope = xp.clip(slope, -3.0, 3.0)
+    scatter = xp.sqrt((weight * (moved - slope[:, None] * away) ** 2).sum(1) / total)
+    unit = xp.sqrt(slope**2 + (0.5 * scatter) ** 2 + _LEAST_SCALE**2)
+    return Scale(unit, slope, mean - centre * slope, scatter)
+
+
+def features(context: Context, by: Scale, xp: Any = np) -> Array:
+    """Numbers [B, NUM_FEATURES - NUM_GUESSES] that say what the points do, without any law."""
+    rest = context.log_error - (by.level[:, None] + by.slope[:, None] * context.log_size)
+    return xp.concatenate(
+        [_around_nodes(context, rest, by, xp), _last_points(context, rest, by, xp), _as_a_whole(context, rest, by, xp)],
+        axis=1,
+    )
+
+
+def _log(value: Array, xp: Any) -> Array:
+    return xp.log(value + 1e-4) / 3 + 1
+
+
+def _around_nodes(context: Context, rest: Array, by: Scale, xp: Any) -> Array:
+    """Kernel means of what the line leaves, of where the points are, and of their scatter."""
+    nodes, widths = (values.astype(np.float32) for values in (NODES, WIDTHS))
+    precision = context.there / (context.noise**2 + _LEAST_NOISE**2)
+    precision = precision / precision.max(1, keepdims=True)
+    away = context.log_size[:, None] - nodes[:, None]
+    kernel = xp.exp(-0.5 * (away / widths[:, None]) ** 2) * context.there[:, None]
+    weight = kernel * precision[:, None]
+    total = weight.sum(-1) + 1e-6
+    have = kernel.sum(-1)
+    have = have / (have + 0.3)
+    mean = (weight * rest[:, None]).sum(-1) / total
+    place = (weight * away).sum(-1) / total * have
+    scatter = xp.sqrt((weight * (rest[:, None] - mean[..., None]) ** 2).sum(-1) / total)
+    mean = mean * have
+    return xp.concatenate(
+        [
+            xp.arcsinh(mean / by.unit[:, None]) / 2,
+            xp.tanh(0.7 * mean),
+            place / widths,
+            have,
+            _log(scatter, xp) * have,
+        ],
+        axis=1,
+    )
+
+
+def _last_points(context: Context, rest: Array, by: Scale, xp: Any) -> Array:
+    index = context.there.sum(1).astype(int)[:, None] - 1 - np.arange(NUM_LAST)
+    there = xp.where(index >= 0, 1.0, 0.0)
+    index = xp.maximum(index, 0)
+
+    def last(values: Array) -> Array:
+        return xp.take_along_axis(values, index, axis=1) * there
+
+    unit = by.unit[:, None]
+    return xp.concatenate(
+        [
+            xp.arcsinh(last(rest) / unit) / 2,
+            xp.log1p(-last(context.log_size)),
+            xp.log1p(last(context.noise) / unit) / 2,
+            there,
+            last(context.zero),
+        ],
+        axis=1,
+    )
+
+
+def _as_a_whole(context: Context, rest: Array, by: Scale, xp: Any) -> Array:
+    count = context.there.sum(1)
+    known = xp.where((context.noise > 0) & (context.zero < 0.5), 1.0, 0.0) * context.there
+    noise = (known * context.noise).sum(1) / xp.maximum(known.sum(1), 1.0)
+    span = -xp.where(context.there > 0, context.log_size, 0.0).min(1)
+    least = xp.where(context.there > 0, context.log_error, 50.0).min(1)
+    last = count.astype(int)[:, None] - 1
+    ends = [xp.take_along_axis(rest, xp.maximum(last - back, 0), axis=1)[:, 0] for back in (0, 1)]
+    level = xp.where(context.bounded > 0, context.level + by.level, 0.0)
+    columns = [
+        xp.log(by.unit) / 2,
+        by.slope / by.unit,
+        _log(by.scatter, xp),
+        xp.log(count) - 2,
+        span / 4,
+        _log(noise, xp),
+        level / 2,
+        xp.where(context.bounded > 0, xp.log(xp.maximum(-level, 1e-3)) / 2, 0.0),
+        context.bounded,
+        xp.where(known.sum(1) > 0, 1.0, 0.0),
+        (context.zero * context.there).sum(1) / count,
+        context.zero[:, 0],
+        xp.take_along_axis(context.zero, last, axis=1)[:, 0],
+        xp.arcsinh(ends[0] / by.unit),
+        xp.arcsinh(ends[1] / by.unit),
+        xp.arcsinh((least - by.level) / by.unit),
+        xp.tanh(by.slope),
+        xp.arcsinh(noise / by.unit),
+    ]
+    return xp.stack(columns, axis=1)
+
+
+class Told(NamedTuple):
+    """Mixtures of normals [B, A, M] of the log error relative to the last point, and the log odds [B, A] of error 0."""
+
+    log_weight: Array
+    mean: Array
+    sd: Array
+    zero: Array
+
+
+def apply(params: Any, context: Context, place: Array, xp: Any = np) -> Told:
+    """What the network tells of log sizes `place` [B, A], relative to the last point."""
+    by = scale(context, xp)
+    told = guess(context, place, xp)
+    x = xp.concatenate([features(context, by, xp), _log(told.misfit, xp)], axis=1)
+    x = _dense(params["inputs"], x)
+    for block in params["trunk"]:
+        x = x + _dense(block["out"], _gelu(_dense(block["in"], _norm(x, xp)), xp))
+    unit = by.unit[:, None, None] * (xp.abs(place)[..., None] + 0.3)
+    # A start: the line goes on at 0.7 of its slope, or what the laws say, where they do not run away from it.
+    line = (by.level[:, None] + xp.where(place > 0, 0.7 * place, place) * by.slope[:, None])[..., None]
+    start = line + xp.clip(told.all_mean[..., :1] - line, -unit, unit)
+    about = xp.concatenate([_about(place, xp), _guessed(told, start, unit, xp)], axis=-1)
+    h = _gelu(_dense(params["curve"], _norm(x, xp))[:, None] + _dense(params["place"], about), xp)
+    for layer in params["head"]:
+        h = h + _gelu(_dense(layer, _norm(h, xp)), xp)
+    out = _dense(params["outputs"], _norm(h, xp))
+    weight, mean, sd = (out[..., k * COMPONENTS : (k + 1) * COMPONENTS] for k in range(3))
+    highest = weight.max(-1, keepdims=True)
+    counted = (context.bounded > 0) | ((context.zero * context.there).max(1) > 0)
+    return Told(
+        log_weight=weight - highest - xp.log(xp.exp(weight - highest).sum(-1, keepdims=True)),
+        mean=start + unit * (mean + np.linspace(-1, 1, COMPONENTS, dtype=np.float32)),
+        sd=unit * xp.exp(xp.clip(sd - 1.0, -8.0, 4.0)) + 1e-4,
+        # Only what is counted can be exactly zero: not where none was seen and nothing bounds the error.
+        zero=xp.where(counted[:, None], out[..., -1], -30.0),
+    )
+
+
+def _about(place: Array, xp: Any) -> Array:
+    ahead = xp.maximum(place, 0.0)
+    columns = [place / 4, xp.tanh(place), xp.exp(-ahead), xp.log1p(ahead), xp.exp(xp.minimum(place, 0.0))]
+    return xp.stack(columns, axis=-1)
+
+
+def _guessed(told: Guesses, start: Array, unit: Array, xp: Any) -> Array:
+    away = [xp.arcsinh((mean - start) / unit) for mean in (told.mean, told.all_mean)]
+    return xp.concatenate([*away, _log(told.sd / unit, xp)], axis=-1)
+
+
+def _dense(layer: Any, x: Array) -> Array:
+    return x @ layer["kernel"] + layer["bias"]
+
+
+def _norm(x: Array, xp: Any) -> Array:
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / xp.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+
+
+def _gelu(x: Array, xp: Any) -> Array:
+    return 0.5 * x * (1 + xp.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + 0.044715 * x * x * x)))
+
+
+def init(rng: np.random.Generator, width: int, head: int, depth: int = 3, head_depth: int = 2) -> Any:
+    """Parameters before learning, float32."""
+
+    def dense(num_in: int, num_out: int, gain: float = 1.0) -> dict[str, Array]:
+        kernel = rng.standard_normal((num_in, num_out)) * gain / np.sqrt(num_in)
+        return {"kernel": kernel.astype(np.float32), "bias": np.zeros(num_out, np.float32)}
+
+    return {
+        "inputs": dense(NUM_FEATURES, width),
+        "trunk": [{"in": dense(width, width), "out": dense(width, width, 0.5)} for _ in range(depth)],
+        "curve": dense(width, head),
+        "place": dense(NUM_PLACE_FEATURES, head),
+        "head": [dense(head, head) for _ in range(head_depth)],
+        "outputs": dense(head, 3 * COMPONENTS + 1, 0.3),
+    }
