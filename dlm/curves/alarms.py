@@ -5,6 +5,7 @@ How often each alarm is right is measured by `python -m dlm.curves.backtest --on
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ ZERO = "zero errors"
 FEW_SIZES = 5  # fewer are too few
 CALIBRATED_REACH = 16.0  # extrapolations further than this were not measured
 PLATEAU_REACH, PLATEAU_FALL = 8.0, 0.05  # a plateau: so many times the data lower the error by less than this
-_LEAST_RISE = 0.01  # of the error: twice the noise is exceeded by chance now and then, so a rise must be visible too
+_LEAST_RISE = 0.01  # of the error: a rise must be visible too
+_BY_CHANCE = 0.05  # of curves that do not rise are called rising, were their noise known exactly
 _REACH_OF = {3: 4.0, 4: 16.0}  # a curve of so few sizes carries at most this; more sizes carry _MOST_REACH
 _MOST_REACH = 100.0
 
@@ -46,7 +48,7 @@ def diagnose(mixture: Mixture, points: Points, farthest: float, flat: float) -> 
     reason = _reason(points, farthest / float(points.sizes[-1]), noise)
     return {
         "weights": {fit.law.name: float(weight) for fit, weight in zip(mixture.fits, mixture.weights)},
-        "alarms": _alarms(points, farthest / float(points.sizes[-1]), noise, mixture.sigma, flat),
+        "alarms": _alarms(mixture, points, farthest / float(points.sizes[-1]), flat),
         "noise": noise,
         "carries": not reason,
         "reason": reason,
@@ -65,15 +67,28 @@ def _reason(points: Points, reach: float, noise: float) -> str:
     return ""
 
 
-def _alarms(points: Points, reach: float, noise: float, scatter: float, flat: float) -> list[str]:
-    change = float(np.abs(points.log_error - points.log_error[-1]).max())
-    of_steps = 2 * np.hypot(np.hypot(points.noise[1:], points.noise[:-1]), 1.4 * scatter)
+def _alarms(mixture: Mixture, points: Points, reach: float, flat: float) -> list[str]:
+    noise = points.noise if points.noise_known else np.full(len(points.noise), mixture.sigma)
     found = {
         FEW: len(points.sizes) < FEW_SIZES,
         FAR: reach > CALIBRATED_REACH,
-        RISE: bool((np.diff(points.log_error) > np.maximum(of_steps, _LEAST_RISE)).any()),
+        RISE: _rises(points.log_error, noise),
         PLATEAU: flat > 0.5,
-        NOISE: noise > 0.5 * max(change, 1e-12),
+        NOISE: float(np.median(noise)) > 0.5 * _change(mixture, points),
         ZERO: points.num_zero > 0,
     }
     return [name for name, on in found.items() if on]
+
+
+def _rises(log_error: Array, noise: Array) -> bool:
+    """Whether an error lies above the least one before it by more than chance would have it at any of the sizes."""
+    least = np.array([np.argmin(log_error[:place]) for place in range(1, len(log_error))])
+    rise, spread = log_error[1:] - log_error[least], np.hypot(noise[1:], noise[least])
+    critical = NormalDist().inv_cdf(1 - _BY_CHANCE / (2 * len(rise)))
+    return bool((rise > np.maximum(critical * spread, _LEAST_RISE)).any())
+
+
+def _change(mixture: Mixture, points: Points) -> float:
+    """How much the laws change in log error over the points, which do so by their noise alone."""
+    told = [fit.law.log_shape(fit.theta[[np.argmax(fit.probability)]], points.x)[0] for fit in mixture.fits]
+    return float(mixture.weights @ [np.ptp(shape) for shape in told])

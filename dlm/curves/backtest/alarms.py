@@ -76,9 +76,11 @@ def _planted(kind: str, index: int, rng: np.random.Generator) -> Flagged:
         octave = np.log2(size / _SIZES[0])
         return (limit + start * 2 ** (-power * octave)) * np.exp(height * np.exp(-0.5 * ((octave - centre) / 0.7) ** 2))
 
-    spread = rng.uniform(0.4, 0.8) if kind == "noise" else 0.03
+    if kind == "noise":
+        power, limit = rng.uniform(0.02, 0.08), 0.0
+    spread = rng.uniform(0.2, 0.6) if kind == "noise" else 0.03
     told = law(_SIZES)
-    errors = np.clip(told[:, None] * np.exp(spread * rng.standard_normal((len(told), SEEDS))), 0.0, 1.0)
+    errors = np.clip(told[:, None] * np.exp(spread * rng.standard_normal((len(told), SEEDS)) - spread**2 / 2), 0.0, 1.0)
     ahead = PLATEAU_REACH * _SIZES[-1:]
     task = _task(f"{kind}{index}", errors, ahead, law(ahead))
     rise = float(np.diff(np.log(told)).max())

@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 RATIOS = (4, 8, 16)
 SHARES = (0.97, 0.93, 0.85, 0.7, 0.5)  # targets, as shares of the error at the largest size shown
 LEVEL = 0.9
+UNREACHABLE = 0.05  # p_reachable up to which a target is called not reachable, as in a study's answer
 FAR = 1e3  # the search of `sizes_for` goes this many times beyond the largest size
 
 
@@ -119,14 +120,15 @@ def run(setting: Setting) -> Part:
         groups["all", "all"].append(answer)
     cells: list[list[Cell]] = [[*name, *_cells(groups[name])] for name in sorted(groups)]
     columns = ("set", "K", "targets", "met", f"in {LEVEL:.0%}", "early, of all", "late, of all", "inf", "median/true")
-    more = ("P(by n_max)", "Brier", "base rate's", "Brier of p_reachable")
+    more = ("P(by n_max)", "Brier", "base rate's", "Brier of p_reachable", "not reachable", "yet met")
     note = (
         "Targets are 97 to 50 % of the error at the largest size shown, below all errors shown. True sizes are "
         "where the curve, made to fall throughout, meets them. "
         f"In {LEVEL:.0%}: of those met by n_max, which are the early ones, so that even a perfect forecaster may be "
         "off; of all targets, 5 % should be met before low, and no more than 5 % after high, or not by n_max "
         "though high is below it. The base rate is the share met in this very row. "
-        f"p_reachable looks {FAR:g} times beyond what was shown, so that it should be above the share met by n_max."
+        f"p_reachable looks {FAR:g} times beyond what was shown, so that it should be above the share met by n_max. "
+        f"Not reachable: how often p_reachable is at most {UNREACHABLE:g}; yet met: the share of these met by n_max."
     )
     return Part("how-much", [Table("How much data a target takes", (*columns, *more), cells, note)])
 
@@ -151,4 +153,6 @@ def _cells(answers: Sequence[Answer]) -> list[Cell]:
         brier(by_end, met),
         base_rate_brier(met),
         brier(ever, met),
+        int((ever <= UNREACHABLE).sum()),
+        float(met[ever <= UNREACHABLE].mean()) if (ever <= UNREACHABLE).any() else nothing,
     ]
