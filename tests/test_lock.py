@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -226,6 +227,7 @@ def test_silence_is_measured_by_the_clock_of_the_file_system(tmp_path, monkeypat
         holder(since="\x1b[2J"),
         holder(more=1),
     ],
+    ids=itertools.count(),  # the texts hold a process id, and names of tests are to be the same in every process
 )
 def test_a_lock_that_says_nothing_counts_as_left_by_its_age_alone(tmp_path, text):
     leave(tmp_path / LOCK, text, 60)
