@@ -171,32 +171,53 @@ class Told(NamedTuple):
     zero: Array
 
 
-def apply(params: Any, context: Context, place: Array, xp: Any = np) -> Told:
-    """What the network tells of log sizes `place` [B, A], relative to the last point."""
+class Reading(NamedTuple):
+    """What a network is given: `curve` [B, NUM_FEATURES] and `place` [B, A, NUM_PLACE_FEATURES].
+
+    Its answer is relative to `start`, in units of `unit` [B, A, 1]; `counted` [B]: whether an error of zero is possible.
+    """
+
+    curve: Array
+    place: Array
+    start: Array
+    unit: Array
+    counted: Array
+
+
+def read(context: Context, place: Array, xp: Any = np) -> Reading:
+    """Reads curves for log sizes `place` [B, A], relative to the last point; the same for every network."""
     by = scale(context, xp)
-    told = guess(context, place, xp)
-    x = xp.concatenate([features(context, by, xp), _log(told.misfit, xp)], axis=1)
-    x = _dense(params["inputs"], x)
-    for block in params["trunk"]:
-        x = x + _dense(block["out"], _gelu(_dense(block["in"], _norm(x, xp)), xp))
+    guesses = guess(context, place, xp)
     unit = by.unit[:, None, None] * (xp.abs(place)[..., None] + 0.3)
     # A start: the line goes on at 0.7 of its slope, or what the laws say, where they do not run away from it.
     line = (by.level[:, None] + xp.where(place > 0, 0.7 * place, place) * by.slope[:, None])[..., None]
-    start = line + xp.clip(told.all_mean[..., :1] - line, -unit, unit)
-    about = xp.concatenate([_about(place, xp), _guessed(told, start, unit, xp)], axis=-1)
-    h = _gelu(_dense(params["curve"], _norm(x, xp))[:, None] + _dense(params["place"], about), xp)
+    start = line + xp.clip(guesses.all_mean[..., :1] - line, -unit, unit)
+    return Reading(
+        curve=xp.concatenate([features(context, by, xp), _log(guesses.misfit, xp)], axis=1),
+        place=xp.concatenate([_about(place, xp), _guessed(guesses, start, unit, xp)], axis=-1),
+        start=start,
+        unit=unit,
+        counted=(context.bounded > 0) | ((context.zero * context.there).max(1) > 0),
+    )
+
+
+def apply(params: Any, reading: Reading, xp: Any = np) -> Told:
+    """What the network of these parameters tells."""
+    x = _dense(params["inputs"], reading.curve)
+    for block in params["trunk"]:
+        x = x + _dense(block["out"], _gelu(_dense(block["in"], _norm(x, xp)), xp))
+    h = _gelu(_dense(params["curve"], _norm(x, xp))[:, None] + _dense(params["place"], reading.place), xp)
     for layer in params["head"]:
         h = h + _gelu(_dense(layer, _norm(h, xp)), xp)
     out = _dense(params["outputs"], _norm(h, xp))
     weight, mean, sd = (out[..., k * COMPONENTS : (k + 1) * COMPONENTS] for k in range(3))
     highest = weight.max(-1, keepdims=True)
-    counted = (context.bounded > 0) | ((context.zero * context.there).max(1) > 0)
     return Told(
         log_weight=weight - highest - xp.log(xp.exp(weight - highest).sum(-1, keepdims=True)),
-        mean=start + unit * (mean + np.linspace(-1, 1, COMPONENTS, dtype=np.float32)),
-        sd=unit * xp.exp(xp.clip(sd - 1.0, -8.0, 4.0)) + 1e-4,
+        mean=reading.start + reading.unit * (mean + np.linspace(-1, 1, COMPONENTS, dtype=np.float32)),
+        sd=reading.unit * xp.exp(xp.clip(sd - 1.0, -8.0, 4.0)) + 1e-4,
         # Only what is counted can be exactly zero: not where none was seen and nothing bounds the error.
-        zero=xp.where(counted[:, None], out[..., -1], -30.0),
+        zero=xp.where(reading.counted[:, None], out[..., -1], -30.0),
     )
 
 
@@ -206,9 +227,9 @@ def _about(place: Array, xp: Any) -> Array:
     return xp.stack(columns, axis=-1)
 
 
-def _guessed(told: Guesses, start: Array, unit: Array, xp: Any) -> Array:
-    away = [xp.arcsinh((mean - start) / unit) for mean in (told.mean, told.all_mean)]
-    return xp.concatenate([*away, _log(told.sd / unit, xp)], axis=-1)
+def _guessed(guesses: Guesses, start: Array, unit: Array, xp: Any) -> Array:
+    away = [xp.arcsinh((mean - start) / unit) for mean in (guesses.mean, guesses.all_mean)]
+    return xp.concatenate([*away, _log(guesses.sd / unit, xp)], axis=-1)
 
 
 def _dense(layer: Any, x: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlm.curves.marginals import Marginals
-from dlm.curves.network import Context, apply
+from dlm.curves.network import Context, apply, read
 from dlm.curves.points import Bound, Points
 
 Array = NDArray[np.float64]
@@ -33,7 +33,8 @@ def predictive(points: Points, bound: Bound) -> Callable[[Array], Marginals]:
 
     def at(sizes: Array) -> Marginals:
         place = np.log(np.asarray(sizes, dtype=float) / points.sizes[-1])[None]
-        return blend([apply(member, context, place) for member in weights()], points.base)
+        reading = read(context, place)
+        return blend([apply(member, reading) for member in weights()], points.base)
 
     return at
 

@@ -26,9 +26,10 @@ def batch():
 
 def test_numpy_and_jax_tell_the_same(batch):
     context = network.Context(*batch[:7])
-    by_numpy = network.apply(weights()[0], context, batch.place)
+    by_numpy = network.apply(weights()[0], network.read(context, batch.place))
     with jax.numpy_rank_promotion("allow"):
-        by_jax = jax.jit(lambda context, place: network.apply(weights()[0], context, place, jnp))(context, batch.place)
+        reading = jax.jit(lambda context, place: network.read(context, place, jnp))(context, batch.place)
+        by_jax = jax.jit(lambda reading: network.apply(weights()[0], reading, jnp))(reading)
     for one, other in zip(by_numpy, by_jax):
         # Single precision learns, double answers: laws that fit alike may be weighed a little differently.
         away = np.abs(one - other) / (np.abs(one) + 0.1)
@@ -39,7 +40,9 @@ def test_numpy_and_jax_tell_the_same(batch):
 def test_padding_says_nothing():
     context = context_of(read_points(SIZES, ERRORS), (0.0, 1.0))
     padded = network.Context(*(np.pad(column, ((0, 0), (0, 7))) if column.ndim > 1 else column for column in context))
-    for one, other in zip(*(network.apply(weights()[0], c, np.array([[0.7, 2.0]])) for c in (context, padded))):
+    for one, other in zip(
+        *(network.apply(weights()[0], network.read(c, np.array([[0.7, 2.0]]))) for c in (context, padded))
+    ):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 

@@ -27,9 +27,7 @@ def main() -> None:
     """Train, and write the weights as float16."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--curves", type=pathlib.Path, required=True, help="folder of the archives")
-    parser.add_argument(
-        "--out", type=pathlib.Path, default=pathlib.Path(predictive.__file__).with_name(predictive.WEIGHTS)
-    )
+    parser.add_argument("--out", type=pathlib.Path, default=OUT)
     parser.add_argument("--members", type=int, default=2, help="networks whose answers are averaged")
     parser.add_argument("--start", type=pathlib.Path, help="weights after the simulated phase, made if not there")
     args = parser.parse_args()

@@ -44,7 +44,7 @@ MEASURED = Phase(steps=3_000, lr=5e-4, share=0.5)
 def loss(params: Any, batch: Batch) -> jax.Array:
     """Mean negative log likelihood of the targets, whose own noise widens what the network tells."""
     with jax.numpy_rank_promotion("allow"):  # the network is written for NumPy too
-        told = network.apply(params, Context(*batch[:7]), batch.place, jnp)
+        told = network.apply(params, network.read(Context(*batch[:7]), batch.place, jnp), jnp)
     variance = told.sd**2 + batch.target_noise[..., None] ** 2
     parts = told.log_weight - 0.5 * jnp.log(2 * jnp.pi * variance)
     likelihood = jax.nn.logsumexp(parts - 0.5 * (batch.target[..., None] - told.mean) ** 2 / variance, axis=-1)
