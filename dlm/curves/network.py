@@ -174,7 +174,7 @@ class Told(NamedTuple):
 class Reading(NamedTuple):
     """What a network is given: `curve` [B, NUM_FEATURES] and `place` [B, A, NUM_PLACE_FEATURES].
 
-    Its answer is relative to `start`, in units of `unit` [B, A, 1]; `counted` [B]: whether an error of zero is possible.
+    Its answer is relative to `start`, in units of `unit` [B, A, 1]. `counted` [B]: whether it can be exactly zero.
     """
 
     curve: Array
