@@ -8,10 +8,12 @@ import numpy as np
 from benchmarks.workloads import LR, POOL_SIZE, WEIGHT_DECAY, Workload, arrays
 from dlm import Budget, Hyper, Learner, Optimizer, Study
 from dlm.data import Digits
+from dlm.data.orders import Orders
 from dlm.learner import Precision
 from dlm.study import cohorts, trials
 from dlm.train.cohort_run import CohortRun
-from dlm.train.compiled import device_data, population_of
+from dlm.train.compiled import population_of
+from dlm.train.placed import place
 from dlm.train.population import Packing
 
 
@@ -34,14 +36,8 @@ def population(
     """The workload's members (or so many) as one cohort; its programs are compiled at their first use."""
     data = arrays(workload)
     cells = trials(study(workload, members or workload.members, precision))
-    seeds = sorted(trial.subset_seed for trial in cells)
-    cohort, on_devices = cohorts(cells)[0], device_data(data, [order(seed) for seed in seeds])
-    return CohortRun(cohort, population_of(cohort, data, on_devices, packing), on_devices, seeds)
-
-
-def order(seed: int) -> np.ndarray:
-    """An order of the pool. int32 [POOL_SIZE]."""
-    return np.random.default_rng(seed).permutation(POOL_SIZE).astype(np.int32)
+    cohort, placed = cohorts(cells)[0], place(Orders(data, (trial.subset_seed for trial in cells)))
+    return CohortRun(cohort, population_of(cohort, placed, packing), placed)
 
 
 def row_of_seed_0(run: CohortRun) -> int:

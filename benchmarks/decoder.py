@@ -12,6 +12,7 @@ import optax
 
 from dlm.data.arrays import Arrays
 from dlm.models.dense import Dense
+from dlm.tasks import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ class DecoderNet(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class NextSymbol:
+class NextSymbol(Task):
     """Predict each symbol of a text from those before it."""
 
     unit = "error rate"

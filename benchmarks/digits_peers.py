@@ -36,7 +36,7 @@ def learning_curves(study: Study, arrays: Arrays, estimator: Any, sizes: tuple[i
     from sklearn.model_selection import learning_curve
 
     splits = (arrays.train, arrays.test)
-    x = np.concatenate([arrays.features(split).reshape(len(split), -1) for split in splits])
+    x = np.concatenate([arrays.features(split.x).reshape(len(split), -1) for split in splits])
     y = np.concatenate([split.y for split in splits])
     test = np.arange(len(arrays.train), len(x))
     folds = [(arrays.order(seed), test) for seed in study.seeds]
@@ -73,7 +73,7 @@ def logistic_regression(study: Study, arrays: Arrays) -> float:
 
 def cnn(study: Study, arrays: Arrays, one_process: bool) -> float:
     """The CNN of the study in an eager PyTorch loop, cell by cell."""
-    digits = Digits(*(part for split in (arrays.train, arrays.test) for part in (arrays.features(split), split.y)))
+    digits = Digits(*(part for split in (arrays.train, arrays.test) for part in (arrays.features(split.x), split.y)))
     hyper = study.learners["cnn"].hyper
     cells = [
         Cell(seed, arrays.order(seed)[:size], study.budget.num_steps(size), hyper.lr, hyper.weight_decay)

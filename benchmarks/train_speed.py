@@ -25,7 +25,7 @@ from typing import Any
 
 import jax
 
-from benchmarks.cohort import first_weights, order, population, row_of_seed_0
+from benchmarks.cohort import first_weights, population, row_of_seed_0
 from benchmarks.peers import STEPS_A_CALL, FlaxLoop, KerasLoop, Start, TorchLoop, Worker
 from benchmarks.rates import matrix_rate
 from benchmarks.workloads import WORKLOADS, Workload, useful_operations
@@ -65,7 +65,7 @@ def together(workers: list[Worker], steps: int) -> tuple[float, float]:
 def compare(workload: Workload, theirs: dict[str, list[Worker]], rounds: int, seconds: float) -> dict[str, Any]:
     """A member's update timed in all rounds for every contender, and the losses after CHECKED_STEPS updates."""
     ours = population(workload)
-    start = Start(workload, first_weights(ours), order(0))
+    start = Start(workload, first_weights(ours), ours.placed.orders[0])
     for worker in itertools.chain(*theirs.values()):
         worker.begin(start)
     ours.advance(CHECKED_STEPS)

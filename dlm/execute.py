@@ -7,9 +7,11 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import jax
+
 from dlm import provenance, records, workdir
 from dlm.data.arrays import Arrays, check_sizes
-from dlm.errors import UsageError
+from dlm.errors import UsageError, choose
 from dlm.files import DAMAGED
 from dlm.learner import Learner
 from dlm.lock import occupied
@@ -19,6 +21,8 @@ from dlm.session import Session, Work, tell
 from dlm.study import Study, Trial, cohorts, trials
 from dlm.train import devices
 from dlm.train.compiled import check_model, program_of
+
+MOST_RESIDENT = 0.5  # of the devices' memory that the pool may take; members need the rest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +73,7 @@ def run(
     *,
     data_dir: Path | None = None,
     packing: str = "auto",
+    input_mode: str = "auto",
     question: str = "",
     save_seconds: float | None = None,
     memory_limit: int | None = None,
@@ -76,7 +81,8 @@ def run(
 ) -> Outcome:
     """Train every cell of a study that the workdir `folder` does not hold yet, and export its records.
 
-    `memory_limit` in bytes, None for what the devices have: a cohort that takes more is trained in waves.
+    `input_mode`: "device", "stream" or "auto", see `is_streamed`. `memory_limit` in bytes, None for what the devices
+    have: a cohort that takes more is trained in waves.
     `save_seconds` between checkpoints, None for about a minute. `watch`: the one that hears signals already, if any.
     UsageError for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved;
     OSError where the disk is full or gone.
@@ -93,10 +99,19 @@ def run(
         watch.before_end.append(lock.close)
         work = remaining(study, records.rows(folder))
         flops = _claimed(study, folder, arrays, work, question)
-        session = Session(study, arrays, folder, devices.packing(packing), watch, save_seconds, flops)
+        streamed = is_streamed(input_mode, arrays)
+        session = Session(study, arrays, folder, devices.packing(packing), watch, save_seconds, flops, streamed)
         session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)
         records.export(folder)
         return _outcome(study, work, records.rows(folder))
+
+
+def is_streamed(input_mode: str, arrays: Arrays) -> bool:
+    """Whether the pool stays on the host: where asked to, or where it would fill half of the devices' memory."""
+    choose("input", input_mode, ("auto", "device", "stream"))
+    if input_mode != "auto":
+        return input_mode == "stream"
+    return arrays.train.nbytes * jax.local_device_count() > MOST_RESIDENT * devices.memory_limit()
 
 
 def _claimed(study: Study, folder: Path, arrays: Arrays, work: Work, question: str) -> dict[str, float]:

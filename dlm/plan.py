@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,15 @@ import psutil
 from dlm import records
 from dlm.baselines.runner import fit_and_measure
 from dlm.curves.answer import Curve, answer
-from dlm.data.arrays import Arrays
-from dlm.execute import load, remaining
+from dlm.data.orders import Orders
+from dlm.execute import is_streamed, load, remaining
 from dlm.report.figures import learning_curve
-from dlm.session import subset_orders
+from dlm.session import orders_of
 from dlm.study import Cohort, Study, Trial, trials
 from dlm.train import devices
 from dlm.train.cohort_run import CohortRun
-from dlm.train.compiled import device_data, population_of, program_of
-from dlm.train.member import Data
+from dlm.train.compiled import population_of, program_of
+from dlm.train.placed import Placed, place
 from dlm.train.population import Packing
 from dlm.train.waves import memory, waves
 
@@ -64,29 +64,30 @@ class Plan:
         return self.start_seconds + parts + self.report_seconds
 
 
-def plan(study: Study, workdir: Path, *, data_dir: Path | None = None, packing: str = "auto") -> Plan:
+def plan(
+    study: Study, workdir: Path, *, data_dir: Path | None = None, packing: str = "auto", input_mode: str = "auto"
+) -> Plan:
     """Cost of what the workdir does not hold yet. Keeps nothing that it trains and writes nothing into the workdir."""
     devices.configure()
     arrays = load(study, data_dir)
     work = remaining(study, records.rows(workdir))
-    orders = subset_orders(study, arrays)
-    seeds = list(orders)
-    data = device_data(arrays, list(orders.values()))
+    orders = orders_of(study, arrays)
+    placed = place(orders, streamed=is_streamed(input_mode, arrays))
     start_seconds = time.time() - psutil.Process().create_time()
-    parts = [_cohort_cost(cohort, arrays, data, seeds, devices.packing(packing)) for cohort in work.cohorts]
+    parts = [_cohort_cost(cohort, placed, devices.packing(packing)) for cohort in work.cohorts]
     for name in dict.fromkeys(trial.name for trial in work.classical):
         cells = [trial for trial in work.classical if trial.name == name]
-        parts.append(_classical_cost(name, cells, arrays, orders))
+        parts.append(_classical_cost(name, cells, orders))
     return Plan(tuple(parts), start_seconds, _report_seconds(study), len(trials(study)) - work.num_trials)
 
 
-def _cohort_cost(cohort: Cohort, arrays: Arrays, data: Data, seeds: Sequence[int], packing: Packing) -> Cost:
-    population = population_of(cohort, arrays, data, packing)
-    first, *more = waves(population, cohort, data, devices.memory_limit())
-    fixed, each = memory(population, cohort, data)
-    CohortRun(first, population, data, seeds).compile()
+def _cohort_cost(cohort: Cohort, placed: Placed, packing: Packing) -> Cost:
+    population = population_of(cohort, placed, packing)
+    first, *more = waves(population, cohort, placed, devices.memory_limit())
+    fixed, each = memory(population, cohort, placed)
+    CohortRun(first, population, placed).compile()
     start = time.perf_counter()
-    run = CohortRun(first, population_of(cohort, arrays, data, packing), data, seeds)
+    run = CohortRun(first, population_of(cohort, placed, packing), placed)
     run.compile()  # again, as the run will find it: from the cache
     compile_seconds = (time.perf_counter() - start) * (1 + len(more))
     updates = cohort.num_updates
@@ -97,7 +98,7 @@ def _cohort_cost(cohort: Cohort, arrays: Arrays, data: Data, seeds: Sequence[int
         trials=len(cohort.trials),
         programs=run.population.num_compiled,
         updates=updates,
-        flops=updates * program_of(cohort.first, arrays).flops,
+        flops=updates * program_of(cohort.first, placed.arrays).flops,
         memory=int(fixed + each * len(first.trials)),
         compile_seconds=compile_seconds,
         work_seconds=updates * _seconds_per_update(run) + evaluations * _seconds_per_evaluation(run),
@@ -127,7 +128,7 @@ def _seconds_per_evaluation(run: CohortRun) -> float:
     return (time.perf_counter() - start) / len(run.rows)
 
 
-def _classical_cost(name: str, cells: Sequence[Trial], arrays: Arrays, orders: Mapping[int, np.ndarray]) -> Cost:
+def _classical_cost(name: str, cells: Sequence[Trial], orders: Orders) -> Cost:
     """Fit ever larger cells for a while; a fit's time is taken as proportional to the size beyond the largest timed."""
     one_a_size = {trial.train_size: trial for trial in cells}
     timed: dict[int, float] = {}
@@ -136,7 +137,7 @@ def _classical_cost(name: str, cells: Sequence[Trial], arrays: Arrays, orders: M
             break
         for _ in range(2):  # the first time of a size imports and compiles what the others find
             start = time.perf_counter()
-            fit_and_measure(trial, arrays, orders[trial.subset_seed])
+            fit_and_measure(trial, orders)
             timed[size] = time.perf_counter() - start
             if timed[size] > 1.0:
                 break

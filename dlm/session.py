@@ -10,13 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dlm import records, workdir
 from dlm.baselines.runner import fit_and_measure
 from dlm.config import canonical
 from dlm.data.arrays import Arrays
-from dlm.data.subsets import subset_hash
+from dlm.data.orders import Orders
 from dlm.errors import Interrupted, UsageError
 from dlm.learner import Learner
 from dlm.preemption import Watch
@@ -26,8 +24,8 @@ from dlm.study import Cohort, Study, Trial, trials
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.cohort_run import CohortRun, Measured
-from dlm.train.compiled import device_data, population_of
-from dlm.train.member import Data
+from dlm.train.compiled import population_of
+from dlm.train.placed import Placed, place
 from dlm.train.population import Packing, Population
 from dlm.train.runner import Tick, train
 from dlm.train.waves import halved, is_out_of_memory, waves
@@ -51,9 +49,9 @@ class Work:
         return sum(cohort.num_updates for cohort in self.cohorts)
 
 
-def subset_orders(study: Study, arrays: Arrays) -> dict[int, np.ndarray]:
-    """The order of the pool, int [N], for each subset seed of a study."""
-    return {seed: arrays.order(seed) for seed in sorted({trial.subset_seed for trial in trials(study)})}
+def orders_of(study: Study, arrays: Arrays) -> Orders:
+    """The pool's orders for the subset seeds of a study."""
+    return Orders(arrays, (trial.subset_seed for trial in trials(study)))
 
 
 def tell(text: str) -> None:
@@ -73,10 +71,12 @@ class Session:
         watch: Watch,
         save_seconds: float | None,
         flops: Mapping[str, float],
+        streamed: bool = False,
     ) -> None:
         self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
+        self.streamed = streamed
         self.watch, self.save_seconds = watch, save_seconds
-        self.orders = subset_orders(study, arrays)
+        self.orders = orders_of(study, arrays)
         self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
         self.updates, self.operations = 0, 0.0
         self.flops = flops  # of an update, by cohort id
@@ -85,7 +85,7 @@ class Session:
     def do(self, work: Work, memory_limit: int) -> None:
         """Train and fit everything that is left to do."""
         if work.cohorts:
-            data = device_data(self.arrays, list(self.orders.values()))
+            placed = place(self.orders, streamed=self.streamed)
         total = sum(self.flops[cohort.cohort_id] * cohort.num_updates for cohort in work.cohorts)
         with Progress(work.num_updates, total_work=total) as progress:
             self.progress = progress
@@ -93,16 +93,16 @@ class Session:
             for cohort in work.cohorts:
                 self.watch.check()
                 progress.update(0, phase="compile", detail=cohort.first.name)
-                population = population_of(cohort, self.arrays, data, self.packing)
-                parts.append((waves(population, cohort, data, memory_limit), population))
+                population = population_of(cohort, placed, self.packing)
+                parts.append((waves(population, cohort, placed, memory_limit), population))
             for of_cohort, population in parts:
-                self.train_all(of_cohort, population, data)
+                self.train_all(of_cohort, population, placed)
             for number, trial in enumerate(work.classical, start=1):
                 where = f"fit {number} of {len(work.classical)}: {trial.name}, {trial.train_size:,} examples"
                 progress.update(self.updates, phase="fit", detail=where, work_done=self.operations)
                 self.fit(trial)
 
-    def train_all(self, waiting: list[Cohort], population: Population, data: Data) -> None:
+    def train_all(self, waiting: list[Cohort], population: Population, placed: Placed) -> None:
         """Train the waves of a cohort; one that runs out of memory all the same is halved.
 
         Members that fail even so, or for another reason, are recorded as failed, and the study goes on.
@@ -110,7 +110,7 @@ class Session:
         while waiting:
             wave, *waiting = waiting
             try:
-                self.train(CohortRun(wave, population, data, list(self.orders)))
+                self.train(CohortRun(wave, population, placed))
             except (OSError, Interrupted, UsageError):
                 raise
             except Exception as error:  # whatever a model or a device raises is these cells' failure
@@ -158,7 +158,7 @@ class Session:
         """Fit a classical cell; one that raises is recorded as failed, and the others go on."""
         self.watch.check()
         try:
-            steps, values, seconds = fit_and_measure(trial, self.arrays, self.orders[trial.subset_seed])
+            steps, values, seconds = fit_and_measure(trial, self.orders)
         except Exception as error:  # whatever a library raises is this cell's failure, not the study's
             self.fail([trial], error)
         else:
@@ -199,7 +199,6 @@ class Session:
         """What all rows of one measurement share."""
         trial = measured.trial
         deep = isinstance(trial.learner, Learner)
-        digests = self.arrays.digests[self.orders[trial.subset_seed][: trial.train_size]]
         return {
             "study": self.study.name,
             "trial_id": trial.trial_id,
@@ -210,7 +209,7 @@ class Session:
             "hyper": json.dumps(canonical(trial.learner), sort_keys=True),
             "step": measured.step,
             "status": measured.status,
-            "subset_hash": subset_hash(digests, trial.train_size),
+            "subset_hash": self.orders.hash(trial.subset_seed, trial.train_size),
             "data": f"{self.arrays.name}@{self.arrays.fingerprint}",
             "packing": self.packing if deep else "none",
             "precision": trial.precision if deep else "none",

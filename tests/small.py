@@ -50,6 +50,6 @@ def small(**changes):
     return dataclasses.replace(base, **changes)
 
 
-def started(cohort, arrays, data, subset_seeds, packing="exact"):
+def started(cohort, placed, packing="exact"):
     """A cohort's members before their first update."""
-    return CohortRun(cohort, population_of(cohort, arrays, data, packing), data, subset_seeds)
+    return CohortRun(cohort, population_of(cohort, placed, packing), placed)

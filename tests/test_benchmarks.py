@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import accelerator
-from benchmarks.cohort import first_weights, order, population, row_of_seed_0, study
+from benchmarks.cohort import first_weights, population, row_of_seed_0, study
 from benchmarks.digits_phases import Union
 from benchmarks.peers import FlaxLoop, Start, TorchLoop
 from benchmarks.workloads import WORKLOADS, arrays, useful_operations
@@ -27,7 +27,7 @@ def trained(number):
     """(where the peers of a small workload begin, the loss that dlm ends at)."""
     workload = SMALL[number]
     ours = population(workload)
-    start = Start(workload, first_weights(ours), order(0))
+    start = Start(workload, first_weights(ours), ours.placed.orders[0])
     applied, seconds = ours.advance(STEPS)
     assert applied == STEPS * workload.members
     assert seconds > 0

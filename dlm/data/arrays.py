@@ -5,41 +5,99 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlm.data.subsets import row_digests, stratified_order
 from dlm.errors import UsageError
 
+if TYPE_CHECKING:
+    from dlm.data.moments import Moments
+
 HOLD_OUT_SEED = 2**32  # beyond every subset seed, so that the split's order is no subset's
+
+
+class Rows:
+    """Rows of an array on disk, read when they are asked for; otherwise like an array [N, ...]."""
+
+    def __init__(self, base: np.ndarray, rows: np.ndarray):
+        self.base, self.rows = base, rows
+        self.shape, self.dtype, self.ndim = (len(rows), *base.shape[1:]), base.dtype, base.ndim
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return np.asarray(self.base[self.rows[rows]])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not isinstance(self.base, np.memmap):
+            return Rows, (self.base, self.rows)
+        base = self.base
+        return _reopened, (str(base.filename), base.dtype.str, base.shape, base.offset, self.rows)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+
+def _reopened(path: str, dtype: str, shape: tuple[int, ...], offset: int, rows: np.ndarray) -> Rows:
+    """Rows in another process: the file is opened there, and not sent."""
+    return Rows(np.memmap(path, dtype, "r", offset, shape), rows)
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Examples of one split. x: [N, ...] in storage type (uint8, float32, …); y: int32 [N] classes."""
+    """Examples of one split. x: [N, ...] in storage type (uint8, float32, …), an array or Rows.
 
-    x: np.ndarray
+    y: int32 [N] classes; float32 [N] or [N, K] numbers; whole numbers [N, ...] tokens or a class for each pixel.
+    """
+
+    x: np.ndarray | Rows
     y: np.ndarray
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, rows: np.ndarray) -> Split:
-        """The rows asked for, in that order."""
+        """The rows asked for, in that order; of inputs on disk none is read."""
+        if isinstance(self.x, Rows):
+            return Split(Rows(self.x.base, self.x.rows[rows]), self.y[rows])
+        if isinstance(self.x, np.memmap):
+            return Split(Rows(self.x, rows), self.y[rows])
         return Split(self.x[rows], self.y[rows])
+
+    @property
+    def strata(self) -> np.ndarray:
+        """What subsets keep the shares of: the classes, or nothing (all zero). int [N]."""
+        is_class = self.y.ndim == 1 and self.y.dtype.kind in "iu"
+        return self.y if is_class else np.zeros(len(self.y), np.int32)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of inputs and targets."""
+        return int(np.prod(self.x.shape)) * self.x.dtype.itemsize + self.y.nbytes
 
 
 @dataclasses.dataclass(frozen=True)
 class Arrays:
-    """A data set in memory. A learner sees `x * scale + shift` as float32; `num_classes` counts labels."""
+    """A data set.
+
+    `num_classes` counts labels, 0 where targets are no classes. A learner sees inputs as `x * scale + shift`, float32;
+    with `standardize` (x [N, D], NaN where missing) by mean and standard deviation of its own training subset, see
+    `Moments`; with `vocabulary` above 0 as they are, tokens of 0 … vocabulary − 1. `remarks` say how files were read.
+    """
 
     name: str
     train: Split
     validation: Split
     test: Split
-    num_classes: int
+    num_classes: int = 0
     scale: float = 1.0
     shift: float = 0.0
+    vocabulary: int = 0
+    standardize: bool = False
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def digests(self) -> np.ndarray:
@@ -54,19 +112,34 @@ class Arrays:
 
     def order(self, subset_seed: int) -> np.ndarray:
         """The order of the pool whose first n rows are the subset of size n. int32 [N]."""
-        return stratified_order(self.digests, self.train.y, subset_seed)
+        return stratified_order(self.digests, self.train.strata, subset_seed)
 
-    def features(self, split: Split) -> np.ndarray:
-        """Inputs as a learner sees them: float32 [N, ...]."""
-        return (split.x * np.float32(self.scale) + np.float32(self.shift)).astype(np.float32)
+    def features(self, x: Any, moments: Moments | None = None) -> np.ndarray:
+        """Stored inputs [N, ...] as a learner with these moments sees them: float32, or int32 tokens."""
+        x = np.asarray(x)
+        if self.vocabulary:
+            return x.astype(np.int32)
+        if self.standardize:
+            assert moments is not None
+            return moments.inputs(x.astype(np.float32)).astype(np.float32)
+        return (x * np.float32(self.scale) + np.float32(self.shift)).astype(np.float32)
+
+    @property
+    def has_numeric_targets(self) -> bool:
+        """Whether targets are numbers to come near to, not classes or tokens."""
+        return self.train.y.dtype.kind == "f"
 
 
-def hold_out(pool: Split, count: int, name: str) -> tuple[Split, Split]:
-    """(held out, the rest): a stratified `count` of the pool, chosen by content alone."""
-    if not 0 < count < len(pool):
-        raise UsageError(f"{name}={count} must lie between 1 and {len(pool) - 1}: {len(pool)} examples are there")
-    order = stratified_order(row_digests(pool.x, pool.y), pool.y, HOLD_OUT_SEED)
-    return pool.take(order[:count]), pool.take(np.sort(order[count:]))
+def hold_out(pool: Split, count: float, name: str) -> tuple[Split, Split]:
+    """(held out, the rest): a stratified `count` of the pool, or a share if below 1, chosen by content alone."""
+    number = round(count * len(pool)) if 0 < count < 1 else int(count)
+    if not 0 < number < len(pool):
+        raise UsageError(
+            f"{name}={count} must lie between 1 and {len(pool) - 1}, or be a share of the {len(pool)} examples "
+            "that are there"
+        )
+    order = stratified_order(row_digests(pool.x, pool.y), pool.strata, HOLD_OUT_SEED)
+    return pool.take(order[:number]), pool.take(np.sort(order[number:]))
 
 
 def check_sizes(arrays: Arrays, sizes: tuple[int, ...]) -> None:

@@ -56,7 +56,13 @@ def permute(index: Array, size: Array, key: Array, xp: ModuleType = np) -> Array
 
 def batch_rows(step: Array, batch_size: int, size: Array, seed: Array, xp: ModuleType = np) -> Array:
     """Rows of 0 … size-1 in the batch of update `step` (from 0); every row once per epoch. uint32 [B]."""
-    position = step * np.uint32(batch_size) + xp.arange(batch_size, dtype=np.uint32)
+    return stream_rows(step * np.uint32(batch_size), batch_size, size, seed, xp)
+
+
+def stream_rows(start: Array, count: int, size: Array, seed: Array, xp: ModuleType = np) -> Array:
+    """Rows at `count` positions of a member's stream from `start` on. uint32 [count]."""
+    size, seed = (np.uint32(number) if isinstance(number, int) else number for number in (size, seed))
+    position = start + xp.arange(count, dtype=np.uint32)
     epoch = position // size
     return permute(position - epoch * size, size, epoch_key(seed, epoch), xp)
 

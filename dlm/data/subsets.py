@@ -10,20 +10,32 @@ import hashlib
 import heapq
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
+HASHED_AT_ONCE = 8192  # rows, so that a pool on disk need not fit into memory
 
-def row_digests(*columns: np.ndarray) -> np.ndarray:
-    """A 64-bit content hash of each row. columns: arrays [N, ...]; returns uint64 [N].
+
+def row_digests(*columns: Any) -> np.ndarray:
+    """A 64-bit content hash of each row. columns: arrays [N, ...], or what is sliced like one; returns uint64 [N].
 
     Numbers are hashed as little-endian float32, so that a pixel is the same pixel as uint8 and as float64.
     """
+    hashes: list[bytes] = []
+    for start in range(0, len(columns[0]), HASHED_AT_ONCE):
+        parts = [_canonical_bytes(np.asarray(column[start : start + HASHED_AT_ONCE])) for column in columns]
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        hashes += [hashlib.blake2b(row, digest_size=8).digest() for row in np.ascontiguousarray(joined)]
+    return np.frombuffer(b"".join(hashes), dtype="<u8")
+
+
+def _canonical_bytes(block: np.ndarray) -> np.ndarray:
+    """Rows as float32 [B, D], a number always in the same bytes."""
     # Adding zero turns -0.0, the same number in other bytes, into 0.0.
-    rows = [(np.asarray(column).astype("<f4") + np.float32(0)).reshape(len(column), -1) for column in columns]
-    joined = rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
-    hashes = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in np.ascontiguousarray(joined))
-    return np.frombuffer(hashes, dtype="<u8")
+    numbers = block.astype("<f4").reshape(len(block), -1) + np.float32(0)
+    numbers[np.isnan(numbers)] = np.float32(np.nan)
+    return numbers
 
 
 def stratified_order(digests: np.ndarray, strata: np.ndarray, seed: int) -> np.ndarray:

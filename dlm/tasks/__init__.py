@@ -1,5 +1,7 @@
 """Tasks: what a batch's loss and error are."""
 
 from dlm.tasks.classification import Classification
+from dlm.tasks.regression import Regression
+from dlm.tasks.task import Task
 
-__all__ = ["Classification"]
+__all__ = ["Classification", "Regression", "Task"]

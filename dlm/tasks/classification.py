@@ -10,33 +10,40 @@ import jax.numpy as jnp
 import optax
 
 from dlm.data.arrays import Arrays
+from dlm.errors import UsageError
+from dlm.tasks.task import Task
 
 
 @dataclasses.dataclass(frozen=True)
-class Classification:
+class Classification(Task):
     """One label an example; the error is the share of wrong labels."""
 
     unit = "error rate"
     loss_unit = "nats"
     bound = (0.0, 1.0)
-    loss_is_mean = True  # over the batch's examples, so that a batch may be taken in parts
+    loss_is_mean = True
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless there is one class an example."""
+        if not arrays.num_classes:
+            raise UsageError(
+                f"task=Classification() needs classes to tell apart, and {arrays.name!r} has none; choose a target "
+                "that is a class, or another task, such as Regression()"
+            )
 
     def num_outputs(self, arrays: Arrays) -> int:
         """Outputs a model needs: one logit a class."""
         return arrays.num_classes
 
-    def loss(self, logits: jax.Array, labels: jax.Array, label_smoothing: Any) -> jax.Array:
-        """Mean cross-entropy in nats. logits [B, C], labels int [B], label_smoothing [] (may be traced)."""
-        targets = jax.nn.one_hot(labels, logits.shape[-1])
-        targets = targets * (1.0 - label_smoothing) + label_smoothing / logits.shape[-1]
-        return optax.softmax_cross_entropy(logits, targets).mean()
+    def loss(self, outputs: jax.Array, targets: jax.Array, label_smoothing: Any) -> jax.Array:
+        """Mean cross-entropy in nats. Logits [B, C], labels int [B], label_smoothing [] (may be traced)."""
+        wanted = jax.nn.one_hot(targets, outputs.shape[-1])
+        wanted = wanted * (1.0 - label_smoothing) + label_smoothing / outputs.shape[-1]
+        return optax.softmax_cross_entropy(outputs, wanted).mean()
 
-    def measures(self, logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
-        """Of each example its error (0 or 1) and loss (nats). logits [B, C], labels int [B]; each returned [B].
-
-        "error" is the first, the one that curves plot and selection looks at.
-        """
+    def measures(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+        """Of each example its error (0 or 1) and loss (nats). Logits [B, C], labels int [B]; each returned [B]."""
         return {
-            "error": (jnp.argmax(logits, axis=-1) != labels).astype(jnp.float32),
-            "loss": optax.softmax_cross_entropy_with_integer_labels(logits, labels),
+            "error": (jnp.argmax(outputs, axis=-1) != targets).astype(jnp.float32),
+            "loss": optax.softmax_cross_entropy_with_integer_labels(outputs, targets),
         }

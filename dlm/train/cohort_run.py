@@ -10,11 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from dlm.data.stream import Part, streamed
 from dlm.study import Cohort, Trial
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.compiled import members_of, one_of
+from dlm.train.feed import window_shapes, windows_of
 from dlm.train.groups import Group, gathered, longest_first, reach, widths
-from dlm.train.member import Data, Member
+from dlm.train.member import Member, Window
+from dlm.train.placed import Placed
 from dlm.train.population import Population, deal
 
 
@@ -40,9 +43,8 @@ class CohortRun:
     that members still had to make.
     """
 
-    def __init__(self, cohort: Cohort, population: Population, data: Data, subset_seeds: Sequence[int]) -> None:
-        self.cohort, self.population, self.data = cohort, population, data
-        self.subset_seeds = list(subset_seeds)
+    def __init__(self, cohort: Cohort, population: Population, placed: Placed) -> None:
+        self.cohort, self.population, self.placed, self.data = cohort, population, placed, placed.data
         self.seconds = {trial.trial_id: 0.0 for trial in cohort.trials}
         self.seconds_per_step = 0.0  # of all rows, in the last chunk
         self.computed = self.applied = 0
@@ -65,15 +67,16 @@ class CohortRun:
     @property
     def members(self) -> Member:
         """What tells the rows apart [M]."""
-        return members_of(self.rows, self.subset_seeds)
+        return members_of(self.rows, self.placed.orders)
 
     def compile(self) -> None:
         """Compile what the groups will need, so that it is not mistaken for training."""
         for group in self.groups:
             nobody = self.population.shard(np.zeros(len(group.rows), bool))
             steps = self.population.shard(np.zeros(len(group.rows), np.int32))
-            self.population.compile("advance", group.states, group.members, self.data, steps)
-            self.population.compile("evaluate", group.states, nobody, nobody, self.data)
+            window = window_shapes(self.placed, self.population.spec, len(group.rows))
+            self.population.compile("advance", group.states, group.members, self.data, steps, window)
+            self.population.compile("evaluate", group.states, group.members, nobody, nobody, self.data)
 
     def restore(self, checkpoints: Checkpoints, written: Mapping[str, Collection[int]] | None = None) -> None:
         """Continue the members that the newest checkpoint holds; the others keep their initial state.
@@ -95,6 +98,7 @@ class CohortRun:
             if pairs:
                 into, out_of = (np.array(column) for column in zip(*pairs))
                 group.states = self.population.shard(_replaced(group.states, into, saved.states, out_of))
+                group.stream = None
                 for row in out_of:
                     self.seconds[saved.trial_ids[row]] = saved.seconds[row]
 
@@ -127,9 +131,15 @@ class CohortRun:
     def _advance(self, group: Group, steps: int) -> tuple[int, float, float]:
         """(updates applied, steps that one row made, seconds)."""
         population, before = self.population, group.steps
-        asked = reach(group, steps, population.packing, population.num_devices, population.spec.eval_every)
         start = time.perf_counter()
-        group.states = population.advance(group.members, group.states, self.data, asked)
+        if self.placed.streamed:
+            part = self._next(group)
+            window = Window(*population.shard(part))
+            asked = np.full(len(group.rows), part.x.shape[1] // population.spec.batch_size, np.int32)
+        else:
+            window = None
+            asked = reach(group, steps, population.packing, population.num_devices, population.spec.eval_every)
+        group.states = population.advance(group.members, group.states, self.data, asked, window)
         applied, seconds = group.steps - before, time.perf_counter() - start
         for row, trial in enumerate(group.rows):
             if trial:
@@ -137,6 +147,13 @@ class CohortRun:
         self.applied += int(applied.sum())
         self.computed += int(applied.sum() if population.packing == "exact" else applied.max() * len(applied))
         return int(applied.sum()), float((applied / asked).max() * asked.min()), seconds
+
+    def _next(self, group: Group) -> Part:
+        """The next window of a group, of a stream that begins where its members stand; empty seats at the end."""
+        if group.stream is None:
+            group.stream = streamed(windows_of(group, self.placed, self.population.spec))
+        part = next(group.stream, None)
+        return part if part is not None else windows_of(group, self.placed, self.population.spec)[0]
 
     def evaluate_all(self) -> None:
         """Measure every row on both splits, for its time."""
@@ -169,7 +186,9 @@ class CohortRun:
         rows = _where(on_validation | on_test)
         if not rows:
             return {}
-        group.states, measures = self.population.evaluate(group.states, on_validation, on_test, self.data)
+        group.states, measures = self.population.evaluate(
+            group.members, group.states, on_validation, on_test, self.data
+        )
         return {row: _flat(measures, row) for row in rows}
 
     def _told(self, group: Group, row: int, values: dict[tuple[str, str], float], ended: bool) -> Measured:
@@ -205,7 +224,7 @@ class CohortRun:
             for width in widths(len(trials), self.population.num_devices):
                 seats.append([*waiting[:width], *[None] * (width - len(waiting))])
                 waiting = waiting[width:]
-        return [(rows, self.population.shard(members_of(rows, self.subset_seeds))) for rows in seats]
+        return [(rows, self.population.shard(members_of(rows, self.placed.orders))) for rows in seats]
 
 
 def _replaced(states: Any, into: np.ndarray, others: Any, out_of: np.ndarray) -> Any:

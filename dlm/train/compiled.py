@@ -1,4 +1,4 @@
-"""From trials to what a program is compiled from and fed with: a spec, the data on the devices, members as arrays."""
+"""From trials to what a program is compiled from and fed with: a spec, and members as arrays."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import jax
 import numpy as np
 
 from dlm.data.arrays import Arrays
+from dlm.data.moments import Moments, moments
+from dlm.data.orders import Orders
 from dlm.errors import UsageError
 from dlm.models import build
 from dlm.study import Cohort, Trial
-from dlm.train import evaluate, member
-from dlm.train.evaluate import batches
-from dlm.train.member import Data, Member, Spec
-from dlm.train.population import Packing, Population, replicated
+from dlm.train import evaluate, member, placed
+from dlm.train.member import Member, Spec
+from dlm.train.placed import Placed
+from dlm.train.population import Packing, Population
 
 
 def spec_of(trial: Trial, arrays: Arrays) -> Spec:
@@ -30,6 +32,9 @@ def spec_of(trial: Trial, arrays: Arrays) -> Spec:
         input_shape=arrays.train.x.shape[1:],
         scale=arrays.scale,
         shift=arrays.shift,
+        tokens=arrays.vocabulary > 0,
+        standardize=arrays.standardize,
+        numeric_targets=arrays.has_numeric_targets,
         batch_size=trial.budget.batch_size,
         dropout=trial.learner.hyper.dropout > 0,
         eval_every=trial.budget.eval_every,
@@ -38,19 +43,19 @@ def spec_of(trial: Trial, arrays: Arrays) -> Spec:
     )
 
 
-def population_of(cohort: Cohort, arrays: Arrays, data: Data, packing: Packing) -> Population:
+def population_of(cohort: Cohort, where: Placed, packing: Packing) -> Population:
     """The programs of a cohort on the devices that hold the data."""
-    return Population(spec_of(cohort.first, arrays), packing, data.x.devices())
+    return Population(spec_of(cohort.first, where.arrays), packing, where.devices)
 
 
 def check_model(trial: Trial, arrays: Arrays) -> None:
-    """UsageError if a trial's model cannot be built for this data, found without a device."""
+    """UsageError if a trial's task or model does not suit this data, found without a device."""
+    trial.task.check(arrays)
     spec = spec_of(trial, arrays)
-    example = jax.ShapeDtypeStruct((1, *spec.input_shape), np.float32)
-    stored = jax.ShapeDtypeStruct(example.shape, arrays.train.x.dtype)
+    example = jax.ShapeDtypeStruct((1, *spec.input_shape), np.int32 if spec.tokens else np.float32)
     try:
         params = jax.eval_shape(spec.model.init, jax.random.key(0), example)
-        jax.eval_shape(spec.outputs, params, stored)
+        jax.eval_shape(spec.outputs, params, example)
     except UsageError:
         raise
     except Exception as error:  # whatever a model raises says that it does not fit
@@ -58,14 +63,6 @@ def check_model(trial: Trial, arrays: Arrays) -> None:
             f"learners.{trial.name}: {trial.learner.model} does not take examples of shape {spec.input_shape}: "
             f"{type(error).__name__}: {error}"
         ) from error
-
-
-def device_data(arrays: Arrays, orders: Sequence[np.ndarray], devices: Sequence[jax.Device] | None = None) -> Data:
-    """The data on every device (all local ones by default), where the members will then be trained.
-
-    orders: the pool's order for each subset seed, int [N] each.
-    """
-    return replicated(_data(arrays, np.stack(orders)), devices or jax.local_devices())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,12 +79,13 @@ def program_of(trial: Trial, arrays: Arrays) -> Program:
     The hash changes with the code of a model, a task or dlm itself where that changes a program, and with nothing else:
     they are lowered for a CPU whatever the machine, and for one subset seed. Nothing is compiled.
     """
-    spec, one, state, data = _shapes(trial, arrays)
+    spec, one = spec_of(trial, arrays), one_of(members_of([trial], _Unread(arrays)))
+    state, data = jax.eval_shape(functools.partial(member.init, spec), one), placed.shapes(arrays, 1, streamed=False)
     yes = jax.ShapeDtypeStruct((), np.bool_)
     steps = (
         (functools.partial(member.update, spec), (one, state, data)),
         (functools.partial(member.init, spec), (one,)),
-        (functools.partial(evaluate.evaluate, spec), (state, data, yes, yes)),
+        (functools.partial(evaluate.evaluate, spec), (one, state, data, yes, yes)),
     )
     lowered = [jax.jit(step).trace(*shapes).lower(lowering_platforms=("cpu",)) for step, shapes in steps]
     cost: dict[str, float] = lowered[0].cost_analysis() or {}
@@ -95,20 +93,20 @@ def program_of(trial: Trial, arrays: Arrays) -> Program:
     return Program(float(cost.get("flops", 0.0)), digest.hexdigest()[:16])
 
 
-def _shapes(trial: Trial, arrays: Arrays) -> tuple[Spec, Member, Any, Data]:
-    """A cohort's spec with the shapes of one member, its state, and the data with one subset seed."""
-    spec, one = spec_of(trial, arrays), one_of(members_of([trial], [trial.subset_seed]))
-    order = np.broadcast_to(np.int32(0), (1, len(arrays.train)))
-    data = _data(arrays, order)
-    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), data)
-    return spec, one, jax.eval_shape(functools.partial(member.init, spec), one), shapes
+class _Unread:
+    """Orders for whom only shapes matter: nothing is read."""
+
+    def __init__(self, arrays: Arrays):
+        self._arrays = arrays
+
+    def place(self, seed: int) -> int:
+        return 0
+
+    def moments(self, seed: int, size: int) -> Moments | None:
+        return moments(self._arrays, np.arange(1))
 
 
-def _data(arrays: Arrays, orders: np.ndarray) -> Data:
-    return Data(arrays.train.x, arrays.train.y, orders, batches(arrays.validation), batches(arrays.test))
-
-
-def members_of(rows: Sequence[Trial | None], subset_seeds: Sequence[int]) -> Member:
+def members_of(rows: Sequence[Trial | None], orders: Orders | _Unread) -> Member:
     """The arrays [M] that tell members apart; padding is a member without updates."""
 
     def column(value: Callable[[Trial], Any], dtype: Any, padding: Any = 0) -> np.ndarray:
@@ -116,14 +114,22 @@ def members_of(rows: Sequence[Trial | None], subset_seeds: Sequence[int]) -> Mem
 
     return Member(
         seed=column(lambda trial: trial.init_seed, np.uint32),
-        order=column(lambda trial: subset_seeds.index(trial.subset_seed), np.int32),
+        order=column(lambda trial: orders.place(trial.subset_seed), np.int32),
         size=column(lambda trial: trial.train_size, np.uint32, padding=1),
         limit=column(lambda trial: trial.num_steps, np.int32),
         lr=column(lambda trial: trial.learner.hyper.lr, np.float32),
         weight_decay=column(lambda trial: trial.learner.hyper.weight_decay, np.float32),
         dropout=column(lambda trial: trial.learner.hyper.dropout, np.float32),
         label_smoothing=column(lambda trial: trial.learner.hyper.label_smoothing, np.float32),
+        moments=_stacked([trial and orders.moments(trial.subset_seed, trial.train_size) for trial in rows]),
     )
+
+
+def _stacked(trees: Sequence[Any]) -> Any:
+    """Trees of arrays as one of arrays [M, ...]; zeros where there is none, None where there are none at all."""
+    known = next((tree for tree in trees if tree is not None), None)
+    zeros = jax.tree.map(np.zeros_like, known)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *(zeros if tree is None else tree for tree in trees))
 
 
 def one_of(tree: Any) -> Any:

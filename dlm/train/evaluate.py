@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlm.data.arrays import Split
-from dlm.train.member import Batches, Best, Data, Spec, State
+from dlm.data.moments import Moments
+from dlm.train.member import Batches, Best, Data, Member, Spec, State
 
 BATCH_SIZE = 256
 
@@ -31,29 +32,31 @@ def batches(split: Split) -> Batches:
 
 
 @functools.partial(jax.jit, static_argnums=0)  # so that a program traces it once, however often it is looked at
-def measure(spec: Spec, params: Any, split: Batches) -> dict[str, jax.Array]:
-    """Mean of each of the task's measures over a split. Returns scalars."""
+def measure(spec: Spec, moments: Moments | None, params: Any, split: Batches) -> dict[str, jax.Array]:
+    """The task's measures over a split. Returns scalars."""
 
     def one(batch: Batches) -> dict[str, jax.Array]:
-        outputs = spec.outputs(params, batch.x)
+        outputs = spec.outputs(params, spec.inputs(batch.x, moments))
+        if spec.numeric_targets and moments:
+            outputs = moments.outputs(outputs)
         return {name: (value * batch.weight).sum() for name, value in spec.task.measures(outputs, batch.y).items()}
 
     sums = jax.lax.map(one, split)
-    return {name: value.sum() / split.weight.sum() for name, value in sums.items()}
+    return spec.task.finish({name: value.sum() / split.weight.sum() for name, value in sums.items()})
 
 
 def evaluate(
-    spec: Spec, state: State, data: Data, on_validation: jax.Array, on_test: jax.Array
+    spec: Spec, member: Member, state: State, data: Data, on_validation: jax.Array, on_test: jax.Array
 ) -> tuple[State, dict[str, dict[str, jax.Array]]]:
     """Measure the splits asked for (bools []); NaN stands for a split that was not.
 
     With early stopping, validation first updates the best snapshot, and test measures that snapshot.
     """
-    validation = _if(on_validation, lambda: measure(spec, state.params, data.validation))
+    validation = _if(on_validation, lambda: measure(spec, member.moments, state.params, data.validation))
     if state.best is not None:
         state = _note(spec, state, on_validation, validation["error"])
     params = state.params if state.best is None else state.best.params
-    test = _if(on_test, lambda: measure(spec, params, data.test))
+    test = _if(on_test, lambda: measure(spec, member.moments, params, data.test))
     return state, {"validation": validation, "test": test}
 
 

@@ -8,12 +8,13 @@ of them has to stop. Where they run one after another, a device with fewer live 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from dlm.data.stream import Part
 from dlm.study import Trial
 from dlm.train.member import Member, State
 from dlm.train.population import Packing
@@ -23,11 +24,12 @@ MOST_PADDING = 0.1  # of a group's rows; more, and the group becomes two
 
 @dataclasses.dataclass
 class Group:
-    """Members [W] in rows, None for padding, with their states."""
+    """Members [W] in rows, None for padding, with their states, and what is streamed to them."""
 
     rows: list[Trial | None]
     members: Member
     states: State
+    stream: Iterator[Part] | None = None
 
     @property
     def limits(self) -> np.ndarray:

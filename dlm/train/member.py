@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from dlm.data.batches import batch_rows
+from dlm.data.moments import Moments
 from dlm.learner import Optimizer, Precision
 from dlm.models import Model
 from dlm.train.optim import transform, unit_schedule
@@ -26,7 +27,8 @@ Array = Any  # jax.Array, or a NumPy array on its way to the devices
 class Member(NamedTuple):
     """What tells members of a cohort apart: scalars, or arrays [M] for a population.
 
-    `order` is a row of `Data.orders`; `size` the number of examples; `limit` the number of updates.
+    `order` is a row of `Data.orders`; `size` the number of examples; `limit` the number of updates; `moments` are
+    of the training subset, None where inputs and targets are met as they are.
     """
 
     seed: Array
@@ -37,6 +39,7 @@ class Member(NamedTuple):
     weight_decay: Array
     dropout: Array
     label_smoothing: Array
+    moments: Moments | None = None
 
 
 class Best(NamedTuple):
@@ -70,20 +73,35 @@ class Batches(NamedTuple):
 
 
 class Data(NamedTuple):
-    """The data on the device, shared by all members. `orders` [S, N]: the pool's order for each subset seed."""
+    """The data on the device, shared by all members. `orders` [S, N]: the pool's order for each subset seed.
+
+    Of a pool that is streamed `x`, `y` and `orders` are None; its examples come in a `Window`.
+    """
+
+    x: Array | None
+    y: Array | None
+    orders: Array | None
+    validation: Batches
+    test: Batches
+
+
+class Window(NamedTuple):
+    """The examples of one member's next updates in the order they are met: x [W·B, ...], y [W·B, ...].
+
+    `first` is the number of updates applied before the first of them.
+    """
 
     x: Array
     y: Array
-    orders: Array
-    validation: Batches
-    test: Batches
+    first: Array
 
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
     """What a cohort's program is compiled from: functions and static numbers.
 
-    `precision`: what the model is computed in, forward and backward; all else is float32.
+    `tokens`: inputs are whole numbers and stay so; `standardize`, `numeric_targets`: inputs, targets are met by the
+    subset's moments. `precision`: what the model is computed in, forward and backward; all else is float32.
     `in_parts`: a batch may be taken in parts that stay in the cache, where the loss is a mean over examples.
     """
 
@@ -99,20 +117,33 @@ class Spec:
     patience: int
     precision: Precision = "float32"
     in_parts: bool = False
+    tokens: bool = False
+    standardize: bool = False
+    numeric_targets: bool = False
 
-    def inputs(self, x: jax.Array) -> jax.Array:
-        """Stored inputs as the model sees them: float32."""
-        return x.astype(jnp.float32) * self.scale + self.shift
+    def inputs(self, x: jax.Array, moments: Moments | None) -> jax.Array:
+        """Stored inputs as the model sees them: float32, or int32 tokens."""
+        if self.tokens:
+            return x.astype(jnp.int32)
+        x = x.astype(jnp.float32)
+        if self.standardize:
+            assert moments is not None
+            return moments.inputs(x, jnp)
+        return x * self.scale + self.shift
 
-    def outputs(self, params: Any, x: jax.Array, dropout: Any = None, key: jax.Array | None = None) -> jax.Array:
-        """The model's outputs for stored inputs, float32. A cast to the type that an array has leaves no trace."""
-        params, inputs = jax.tree.map(lambda leaf: leaf.astype(self.precision), (params, self.inputs(x)))
+    def outputs(self, params: Any, inputs: jax.Array, dropout: Any = None, key: jax.Array | None = None) -> jax.Array:
+        """The model's outputs, float32. A cast to the type that an array has leaves no trace."""
+        params, inputs = jax.tree.map(self._in_precision, (params, inputs))
         return self.model.apply(params, inputs, dropout, key).astype(jnp.float32)
+
+    def _in_precision(self, leaf: jax.Array) -> jax.Array:
+        return leaf.astype(self.precision) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
 
 def init(spec: Spec, member: Member) -> State:
     """A member before its first update."""
-    params = spec.model.init(_key(member, INIT), jnp.zeros((1, *spec.input_shape), jnp.float32))
+    example = jnp.zeros((1, *spec.input_shape), jnp.int32 if spec.tokens else jnp.float32)
+    params = spec.model.init(_key(member, INIT), example)
     zero = jnp.int32(0)
     best = Best(params, jnp.float32(jnp.inf), zero, zero, zero) if spec.patience else None
     return State(
@@ -126,27 +157,34 @@ def init(spec: Spec, member: Member) -> State:
     )
 
 
-def advance(spec: Spec, member: Member, state: State, data: Data, steps: jax.Array) -> State:
-    """Up to `steps` updates: never past the member's limit, nor past its next validation."""
+def advance(
+    spec: Spec, member: Member, state: State, data: Data, steps: jax.Array, window: Window | None = None
+) -> State:
+    """Up to `steps` updates: never past the member's limit, nor past its next validation.
+
+    With a window its examples are met, which are those that the pool would have given.
+    """
     end = jnp.minimum(state.step + steps, member.limit)
     if spec.eval_every:
         end = jnp.minimum(end, (state.step // spec.eval_every + 1) * spec.eval_every)
     return jax.lax.while_loop(
         lambda state: (state.step < end) & ~state.diverged & ~state.stopped,
-        lambda state: update(spec, member, state, data),
+        lambda state: update(spec, member, state, data, window),
         state,
     )
 
 
-def update(spec: Spec, member: Member, state: State, data: Data) -> State:
+def update(spec: Spec, member: Member, state: State, data: Data, window: Window | None = None) -> State:
     """One update. A loss that is not finite freezes the member: `diverged`, its step not counted."""
-    rows = batch_rows(state.step.astype(jnp.uint32), spec.batch_size, member.size, member.seed, jnp)
-    index = data.orders[member.order, rows]
+    index, x, y = _examples(spec, member, state.step, data, window)
     key = jax.random.fold_in(_key(member, DROPOUT), state.step) if spec.dropout else None
 
     def loss_of(params: Any, index: jax.Array) -> jax.Array:
-        outputs = spec.outputs(params, data.x[index], member.dropout if spec.dropout else None, key)
-        return spec.task.loss(outputs, data.y[index], member.label_smoothing)
+        inputs, targets = spec.inputs(x[index], member.moments), y[index]
+        if spec.numeric_targets and member.moments:
+            targets = member.moments.targets(targets)
+        outputs = spec.outputs(params, inputs, member.dropout if spec.dropout else None, key)
+        return spec.task.loss(outputs, targets, member.label_smoothing)
 
     at_once = examples_at_once(loss_of, state.params, index) if spec.in_parts else spec.batch_size
     loss, gradient = value_and_grad(loss_of, state.params, index, at_once)
@@ -161,6 +199,17 @@ def update(spec: Spec, member: Member, state: State, data: Data) -> State:
         loss=jnp.where(finite, loss, state.loss),
         diverged=~finite,
     )
+
+
+def _examples(
+    spec: Spec, member: Member, step: jax.Array, data: Data, window: Window | None
+) -> tuple[jax.Array, Any, Any]:
+    """Where the examples of a batch are, int [B], and the inputs and targets that they are in."""
+    if window is not None:
+        return (step - window.first) * spec.batch_size + jnp.arange(spec.batch_size), window.x, window.y
+    assert data.orders is not None
+    rows = batch_rows(step.astype(jnp.uint32), spec.batch_size, member.size, member.seed, jnp)
+    return data.orders[member.order, rows], data.x, data.y
 
 
 def _key(member: Member, purpose: int) -> jax.Array:

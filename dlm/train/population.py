@@ -18,7 +18,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from dlm.train import evaluate, member
-from dlm.train.member import Data, Member, Spec, State
+from dlm.train.member import Data, Member, Spec, State, Window
 
 Packing = Literal["exact", "fast"]
 AXIS = "member"
@@ -41,16 +41,16 @@ class Population:
         self._functions = {
             "init": self._sharded(over(functools.partial(member.init, spec)), "m"),
             "advance": self._sharded(
-                lambda states, members, data, steps: over(
-                    lambda state, one, count: member.advance(spec, one, state, data, count)
-                )(states, members, steps),
-                "mm.m",
+                lambda states, members, data, steps, window: over(
+                    lambda state, one, count, window: member.advance(spec, one, state, data, count, window)
+                )(states, members, steps, window),
+                "mm.mm",
             ),
             "evaluate": self._sharded(
-                lambda states, on_validation, on_test, data: over(
-                    lambda state, *wanted: evaluate.evaluate(spec, state, data, *wanted)
-                )(states, on_validation, on_test),
-                "mmm.",
+                lambda states, members, on_validation, on_test, data: over(
+                    lambda state, one, *wanted: evaluate.evaluate(spec, one, state, data, *wanted)
+                )(states, members, on_validation, on_test),
+                "mmmm.",
             ),
         }
 
@@ -63,15 +63,17 @@ class Population:
         """States [M] before the first update."""
         return self._run("init", members)
 
-    def advance(self, members: Member, states: State, data: Data, steps: np.ndarray) -> State:
+    def advance(
+        self, members: Member, states: State, data: Data, steps: np.ndarray, window: Window | None = None
+    ) -> State:
         """Up to `steps` updates, int32 [M], for each member. Consumes `states`."""
-        return self._run("advance", states, members, data, self.shard(steps))
+        return self._run("advance", states, members, data, self.shard(steps), window)
 
     def evaluate(
-        self, states: State, validation: np.ndarray, test: np.ndarray, data: Data
+        self, members: Member, states: State, validation: np.ndarray, test: np.ndarray, data: Data
     ) -> tuple[State, dict[str, dict[str, np.ndarray]]]:
         """Measures of the members marked in `validation` and `test` (bool [M]), NaN for others. Consumes `states`."""
-        states, measures = self._run("evaluate", states, self.shard(validation), self.shard(test), data)
+        states, measures = self._run("evaluate", states, members, self.shard(validation), self.shard(test), data)
         return states, jax.device_get(measures)
 
     def shard(self, tree: Any) -> Any:

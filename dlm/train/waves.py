@@ -8,19 +8,20 @@ import numpy as np
 from dlm.errors import UsageError
 from dlm.study import Cohort
 from dlm.train.compiled import members_of
+from dlm.train.feed import window_shapes
 from dlm.train.groups import longest_first, widths
-from dlm.train.member import Data
+from dlm.train.placed import Placed
 from dlm.train.population import Population
 
 CHECKPOINT_COPIES = 2  # of the states on the host, while they are saved
 
 
-def waves(run: Population, cohort: Cohort, data: Data, limit: int) -> list[Cohort]:
+def waves(run: Population, cohort: Cohort, placed: Placed, limit: int) -> list[Cohort]:
     """The cohort in as few parts as fit into `limit` bytes, the longest trials first. UsageError if not one fits.
 
     The order is fixed, so that a run that goes on finds the members of the wave that it left in its first one.
     """
-    fixed, each = memory(run, cohort, data)
+    fixed, each = memory(run, cohort, placed)
     fit = int((limit - fixed) // each) // run.num_devices * run.num_devices
     if fit < 1:
         raise UsageError(
@@ -49,16 +50,17 @@ def is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def memory(run: Population, cohort: Cohort, data: Data) -> tuple[float, float]:
+def memory(run: Population, cohort: Cohort, placed: Placed) -> tuple[float, float]:
     """(bytes whatever the number of members, bytes a member) while a cohort trains and is saved.
 
     From the program that the whole cohort would be trained with, compiled here; nothing is put on the devices.
     """
     count, devices = len(cohort.trials), run.num_devices
     width = -(-count // devices) * devices if run.packing == "exact" else widths(count, devices)[0]
-    members = run.shard(members_of([cohort.first] * width, [cohort.first.subset_seed]))
+    members = run.shard(members_of([cohort.first] * width, placed.orders))
     states = run.shapes(members)
-    run.compile("advance", states, members, data, run.shard(np.zeros(width, np.int32)))
+    steps, window = run.shard(np.zeros(width, np.int32)), window_shapes(placed, run.spec, width)
+    run.compile("advance", states, members, placed.data, steps, window)
     held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) / width
     scratch = run.scratch()
     shared = run.memory() - scratch - held * width

@@ -23,7 +23,7 @@ def test_digits_are_the_real_ones_and_no_example_is_in_two_splits(digits):
     assert (len(digits.train), len(digits.validation), len(digits.test)) == (1257, 180, 360)
     assert digits.train.x.shape[1:] == (8, 8, 1)
     assert digits.train.x.dtype == np.uint8
-    assert (digits.features(digits.train).min(), digits.features(digits.train).max()) == (0, 1)
+    assert (digits.features(digits.train.x).min(), digits.features(digits.train.x).max()) == (0, 1)
     splits = [set(row_digests(part.x, part.y)) for part in (digits.train, digits.validation, digits.test)]
     assert len(set.union(*splits)) == sum(map(len, splits)) == 1797
     for part in (digits.validation, digits.test):

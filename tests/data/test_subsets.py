@@ -199,6 +199,6 @@ def test_sizes_that_the_pool_cannot_give_are_refused():
 
 def test_a_learner_sees_scaled_and_shifted_floats():
     pool = Split(np.array([[0], [255]], np.uint8), np.array([0, 1], np.int32))
-    seen = dataclasses.replace(arrays(pool), scale=2 / 255, shift=-1.0).features(pool)
+    seen = dataclasses.replace(arrays(pool), scale=2 / 255, shift=-1.0).features(pool.x)
     assert seen.dtype == np.float32
     assert np.allclose(seen, [[-1], [1]])

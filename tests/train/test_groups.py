@@ -9,12 +9,13 @@ from small import started
 
 from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
+from dlm.data.orders import Orders
 from dlm.models import MLP
 from dlm.study import cohorts, trials
 from dlm.tasks import Classification
 from dlm.train.cohort_run import Measured
-from dlm.train.compiled import device_data
 from dlm.train.groups import reach, widths
+from dlm.train.placed import place
 from dlm.train.runner import train
 
 SEEDS = list(range(8))
@@ -33,8 +34,8 @@ def study(sizes, seeds, budget):
 
 @pytest.fixture(scope="module")
 def data(digits):
-    orders = [digits.order(seed) for seed in SEEDS]
-    return {count: device_data(digits, orders, jax.devices()[:count]) for count in (1, 2)}
+    orders = Orders(digits, SEEDS)
+    return {count: place(orders, jax.devices()[:count]) for count in (1, 2)}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_members_side_by_side_waste_at_most_a_tenth_of_the_updates_with_few_prog
     sizes, seeds, budget, digits, data
 ):
     (cohort,) = cohorts(trials(study(sizes, seeds, budget)))
-    run = started(cohort, digits, data[1], SEEDS, "fast")
+    run = started(cohort, data[1], "fast")
     told = [event for event in train(run, None) if isinstance(event, Measured) and event.status == "done"]
     assert len(told) == len(cohort.trials)
     assert run.applied == sum(event.step for event in told)
@@ -71,7 +72,7 @@ def test_widths_hold_everyone_with_little_padding():
 
 def test_a_device_with_fewer_members_lets_each_go_further(digits, data):
     (cohort,) = cohorts(trials(study((100,), 5, Budget(steps=1000))))
-    run = started(cohort, digits, data[2], SEEDS)
+    run = started(cohort, data[2])
     (group,) = run.groups
     asked = reach(group, 20, "exact", 2, 0)
     hands = [sum(asked[row] for row in rows if group.rows[row]) for rows in np.split(np.arange(6), 2)]
@@ -83,7 +84,7 @@ def test_a_device_with_fewer_members_lets_each_go_further(digits, data):
 def test_a_program_a_cohort_and_purpose_however_many_members_sizes_and_hyperparameters(digits, data):
     cells = trials(study((16, 32, 64), 8, Budget(epochs=1)))
     cells = [*cells, *(dataclasses.replace(cell, learner=Learner(MLP((4,)), Hyper(lr=1e-2))) for cell in cells)]
-    run = started(cohorts(cells)[0], digits, data[2], SEEDS)
+    run = started(cohorts(cells)[0], data[2])
     list(train(run, None))
     assert run.population.num_compiled == 3
     assert run.computed == run.applied == sum(cell.num_steps for cell in cells)

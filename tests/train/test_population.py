@@ -10,11 +10,12 @@ from small import started
 
 from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
+from dlm.data.orders import Orders
 from dlm.models import CNN, MLP, ViT
 from dlm.study import cohorts, trials
 from dlm.tasks import Classification
 from dlm.train.cohort_run import Measured
-from dlm.train.compiled import device_data
+from dlm.train.placed import place
 from dlm.train.population import deal
 from dlm.train.runner import train
 
@@ -39,8 +40,8 @@ def study(model=MODELS["mlp"], sizes=(20, 32, 100, 300), **budget):
 
 @pytest.fixture(scope="module")
 def data(digits):
-    orders = [digits.order(seed) for seed in SEEDS]
-    return {count: device_data(digits, orders, jax.devices()[:count]) for count in (2, 4)}
+    orders = Orders(digits, SEEDS)
+    return {count: place(orders, jax.devices()[:count]) for count in (2, 4)}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def trained(digits, data):
     """States and measurements by trial, after all updates."""
 
     def run(cells, packing="exact", num_devices=2):
-        members = started(cohorts(cells)[0], digits, data[num_devices], SEEDS, packing)
+        members = started(cohorts(cells)[0], data[num_devices], packing)
         told = {event.trial: event for event in train(members, None) if isinstance(event, Measured)}
         rows = {trial: row for row, trial in enumerate(members.rows) if trial}  # fast ones leave once they are done
         states = {
@@ -131,7 +132,7 @@ def test_dropout_and_label_smoothing_differ_between_members_of_one_program(train
 
 def test_a_cohort_compiles_three_programs_that_never_talk_and_hold_no_slow_convolution(digits, data):
     cells = trials(study(MODELS["cnn"], steps=20))
-    members = started(cohorts(cells)[0], digits, data[2], SEEDS)
+    members = started(cohorts(cells)[0], data[2])
     list(train(members, None))
     assert members.population.num_compiled == 3
     text = "".join(program.as_text() for program in members.population._compiled.values())
@@ -140,13 +141,13 @@ def test_a_cohort_compiles_three_programs_that_never_talk_and_hold_no_slow_convo
 
 
 def test_training_copies_nothing_from_the_device_but_whether_members_are_done(digits, data):
-    members = started(cohorts(trials(study(steps=20)))[0], digits, data[2], SEEDS)
+    members = started(cohorts(trials(study(steps=20)))[0], data[2])
     members.compile()
     (group,) = members.groups
     steps = members.population.shard(np.full(len(group.rows), 5, np.int32))
-    program = members.population.compile("advance", group.states, group.members, members.data, steps)
+    program = members.population.compile("advance", group.states, group.members, members.data, steps, None)
     with jax.transfer_guard("disallow"):
-        states = program(group.states, group.members, members.data, steps)
+        states = program(group.states, group.members, members.data, steps, None)
     assert set(np.asarray(states.step)) == {5}
 
 

@@ -10,13 +10,15 @@ from small import started
 
 from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
+from dlm.data.orders import Orders
 from dlm.models import CNN, MLP, ViT
 from dlm.models.dense import add_bias
 from dlm.study import cohorts, trials
 from dlm.tasks import Classification
 from dlm.train import evaluate, member
 from dlm.train.cohort_run import Measured
-from dlm.train.compiled import device_data, spec_of
+from dlm.train.compiled import spec_of
+from dlm.train.placed import place
 from dlm.train.runner import train
 
 SEEDS = [0, 1]
@@ -41,7 +43,7 @@ def study(precision, model=MODELS["mlp"], dropout=0.0):
 
 @pytest.fixture(scope="module")
 def data(digits):
-    return device_data(digits, [digits.order(seed) for seed in SEEDS], jax.devices()[:2])
+    return place(Orders(digits, SEEDS), jax.devices()[:2])
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def trained(digits, data):
     """Final state and measurement by trial, of members trained together."""
 
     def run(cells):
-        members = started(cohorts(cells)[0], digits, data, SEEDS)
+        members = started(cohorts(cells)[0], data)
         told = {event.trial: event for event in train(members, None) if isinstance(event, Measured)}
         rows = {trial: row for row, trial in enumerate(members.rows) if trial}
         return {
@@ -66,11 +68,11 @@ def programs(digits, data):
 
     def make(trial):
         spec = spec_of(trial, digits)
-        scalars = member.Member(*(np.float32(0),) * len(member.Member._fields))
+        scalars = member.Member(*(np.float32(0),) * 8)
         one = scalars._replace(**dict.fromkeys(("seed", "size"), np.uint32(1)), order=np.int32(0), limit=np.int32(50))
         state = jax.eval_shape(functools.partial(member.init, spec), one)
-        update = functools.partial(member.update, spec), (one, state, data)
-        return update, (functools.partial(evaluate.measure, spec), (state.params, data.test))
+        update = functools.partial(member.update, spec), (one, state, data.data)
+        return update, (functools.partial(evaluate.measure, spec, None), (state.params, data.data.test))
 
     return make
 
@@ -117,8 +119,8 @@ def test_in_float32_a_program_is_the_one_without_a_choice(name, programs, monkey
     def lowered():
         return [jax.jit(function).lower(*arguments).as_text() for function, arguments in programs(cell)]
 
-    def plain(spec, params, x, *dropout):
-        return spec.model.apply(params, spec.inputs(x), *dropout)
+    def plain(spec, params, inputs, *dropout):
+        return spec.model.apply(params, inputs, *dropout)
 
     cell = trials(study("float32", MODELS[name], dropout=0.1))[0]
     chosen = lowered()

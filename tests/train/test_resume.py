@@ -10,13 +10,14 @@ from small import started
 
 from dlm import Budget, Hyper, Interrupted, Learner, Study
 from dlm.data import Digits
+from dlm.data.orders import Orders
 from dlm.models import MLP
 from dlm.study import cohorts, trials
 from dlm.tasks import Classification
 from dlm.train import runner
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.cohort_run import Measured
-from dlm.train.compiled import device_data
+from dlm.train.placed import place
 from dlm.train.runner import Tick, train
 
 SEEDS = [0, 1]
@@ -40,12 +41,10 @@ def study(budget, sizes=(32, 200), dropout=0.2):
 
 @pytest.fixture(scope="module")
 def start(digits):
-    data = {
-        count: device_data(digits, [digits.order(seed) for seed in SEEDS], jax.devices()[:count]) for count in (2, 4)
-    }
+    data = {count: place(Orders(digits, SEEDS), jax.devices()[:count]) for count in (2, 4)}
 
     def run(cells, num_devices=2):
-        return started(cohorts(cells)[0], digits, data[num_devices], SEEDS)
+        return started(cohorts(cells)[0], data[num_devices])
 
     return run
 

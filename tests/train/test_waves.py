@@ -4,8 +4,10 @@ import pytest
 from small import small
 
 from dlm import Interrupted, UsageError, execute, records, session
+from dlm.data.orders import Orders
 from dlm.study import cohorts, trials
-from dlm.train.compiled import device_data, population_of
+from dlm.train.compiled import population_of
+from dlm.train.placed import place
 from dlm.train.waves import memory, waves
 
 LEARNER = "net"
@@ -20,9 +22,9 @@ def study():
 @pytest.fixture(scope="module")
 def parts(study, digits):
     """(programs, cohort, data) of the small study's network."""
-    data = device_data(digits, [digits.order(seed) for seed in range(3)])
+    data = place(Orders(digits, range(3)))
     (cohort,) = cohorts(trials(study))
-    return population_of(cohort, digits, data, "exact"), cohort, data
+    return population_of(cohort, data, "exact"), cohort, data
 
 
 def values(folder):

@@ -1,0 +1,56 @@
+"""Regression: squared error to learn by, its root over a split to report."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dlm.data.arrays import Arrays
+from dlm.errors import UsageError
+from dlm.tasks.task import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Regression(Task):
+    """One or several numbers an example; the error is the root of the mean squared one (RMSE), in the targets' unit.
+
+    A learner meets targets that are standardized by its own training subset, see `Moments`; measures undo that.
+    """
+
+    unit = "RMSE"
+    loss_unit = "squared error"
+    loss_is_mean = True
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless targets are numbers."""
+        if not arrays.has_numeric_targets:
+            raise UsageError(
+                f"task=Regression() needs numbers to come near to, and the targets of {arrays.name!r} are classes or "
+                "tokens; choose another target or task, such as Classification()"
+            )
+
+    def num_outputs(self, arrays: Arrays) -> int:
+        """Outputs a model needs: one a number."""
+        return int(np.prod(arrays.train.y.shape[1:]))
+
+    def loss(self, outputs: jax.Array, targets: jax.Array, label_smoothing: Any) -> jax.Array:
+        """Mean squared error. outputs [B, K], targets [B] or [B, K]; labels to smooth there are none."""
+        return _squares(outputs, targets).mean()
+
+    def measures(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+        """Of each example its squared error, twice: as loss, and to become the RMSE. Each [B]."""
+        squares = _squares(outputs, targets)
+        return {"error": squares, "loss": squares}
+
+    def finish(self, means: dict[str, Any]) -> dict[str, Any]:
+        """The root of the mean squared error in place of the mean."""
+        return means | {"error": means["error"] ** 0.5}
+
+
+def _squares(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    """Mean squared error of each example [B]."""
+    return jnp.square(outputs.reshape(outputs.shape[0], -1) - targets.reshape(targets.shape[0], -1)).mean(axis=-1)

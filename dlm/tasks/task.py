@@ -1,0 +1,41 @@
+"""What every task says, and what goes without saying."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+from dlm.data.arrays import Arrays
+
+
+class Task:
+    """Base of tasks, which are frozen dataclasses.
+
+    `unit` is that of the error, `loss_unit` of the loss, `bound` the error's possible range. With `loss_is_mean` the
+    loss is the mean of the examples' losses, so that a batch may be taken in parts.
+    """
+
+    unit = ""
+    loss_unit = ""
+    bound: tuple[float, float | None] = (0.0, None)
+    loss_is_mean = False
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless the data's targets are of this task's kind."""
+
+    def num_outputs(self, arrays: Arrays) -> int:
+        """Outputs a model needs."""
+        raise NotImplementedError
+
+    def loss(self, outputs: jax.Array, targets: jax.Array, label_smoothing: Any) -> jax.Array:
+        """What training makes small. outputs [B, ...], targets [B, ...]; a scalar."""
+        raise NotImplementedError
+
+    def measures(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+        """What is averaged over a split, of each example [B]. "error" is the one that curves plot."""
+        raise NotImplementedError
+
+    def finish(self, means: dict[str, Any]) -> dict[str, Any]:
+        """The measures of a split from the means over its examples."""
+        return means

@@ -1,0 +1,64 @@
+"""A study's data where training finds it: on every device, or its pool on the host to be streamed from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from dlm.data.arrays import Arrays
+from dlm.data.orders import Orders
+from dlm.train.evaluate import batches
+from dlm.train.member import Data
+from dlm.train.population import replicated
+
+
+@dataclasses.dataclass(frozen=True)
+class Placed:
+    """`data` on every device; with `streamed` without the pool, which stays in `orders.arrays`."""
+
+    orders: Orders
+    data: Data
+    streamed: bool = False
+
+    @property
+    def arrays(self) -> Arrays:
+        """The data on the host."""
+        return self.orders.arrays
+
+    @property
+    def devices(self) -> set[jax.Device]:
+        """Where members are trained."""
+        devices: set[jax.Device] = self.data.validation.x.devices()
+        return devices
+
+
+def place(orders: Orders, devices: Sequence[jax.Device] | None = None, *, streamed: bool = False) -> Placed:
+    """The data on every device (all local ones by default), where the members will then be trained."""
+    data = unplaced(orders.arrays, None if streamed else orders.stacked)
+    return Placed(orders, replicated(data, devices or jax.local_devices()), streamed)
+
+
+def unplaced(arrays: Arrays, orders: np.ndarray | None) -> Data:
+    """The data as NumPy arrays; without the pool if there are no `orders` [S, N]."""
+    pool: tuple[Any, Any, Any] = (None, None, None)
+    if orders is not None:
+        pool = (np.asarray(arrays.train.x), arrays.train.y, orders)
+    return Data(*pool, batches(arrays.validation), batches(arrays.test))
+
+
+def shapes(arrays: Arrays, num_orders: int, *, streamed: bool) -> Data:
+    """Shapes and types of `unplaced`, without reading a pool from disk."""
+
+    def shape(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+    pool: tuple[Any, Any, Any] = (None, None, None)
+    if not streamed:
+        orders = jax.ShapeDtypeStruct((num_orders, len(arrays.train)), np.int32)
+        pool = (shape(arrays.train.x), shape(arrays.train.y), orders)
+    validation, test = (jax.tree.map(shape, batches(split)) for split in (arrays.validation, arrays.test))
+    return Data(*pool, validation, test)
