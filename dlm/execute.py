@@ -74,6 +74,7 @@ def run(
     data_dir: Path | None = None,
     packing: str = "auto",
     input_mode: str = "auto",
+    input_workers: int = 0,
     question: str = "",
     save_seconds: float | None = None,
     memory_limit: int | None = None,
@@ -81,7 +82,8 @@ def run(
 ) -> Outcome:
     """Train every cell of a study that the workdir `folder` does not hold yet, and export its records.
 
-    `input_mode`: "device", "stream" or "auto", see `is_streamed`. `memory_limit` in bytes, None for what the devices
+    `input_mode`: "device", "stream" or "auto", see `is_streamed`; `input_workers`: processes that read a stream, threads
+    if 0. `memory_limit` in bytes, None for what the devices
     have: a cohort that takes more is trained in waves.
     `save_seconds` between checkpoints, None for about a minute. `watch`: the one that hears signals already, if any.
     UsageError for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved;
@@ -100,7 +102,9 @@ def run(
         work = remaining(study, records.rows(folder))
         flops = _claimed(study, folder, arrays, work, question)
         streamed = is_streamed(input_mode, arrays)
-        session = Session(study, arrays, folder, devices.packing(packing), watch, save_seconds, flops, streamed)
+        session = Session(
+            study, arrays, folder, devices.packing(packing), watch, save_seconds, flops, streamed, input_workers
+        )
         session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)
         records.export(folder)
         return _outcome(study, work, records.rows(folder))

@@ -72,9 +72,10 @@ class Session:
         save_seconds: float | None,
         flops: Mapping[str, float],
         streamed: bool = False,
+        workers: int = 0,
     ) -> None:
         self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
-        self.streamed = streamed
+        self.streamed, self.workers = streamed, workers
         self.watch, self.save_seconds = watch, save_seconds
         self.orders = orders_of(study, arrays)
         self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
@@ -85,7 +86,7 @@ class Session:
     def do(self, work: Work, memory_limit: int) -> None:
         """Train and fit everything that is left to do."""
         if work.cohorts:
-            placed = place(self.orders, streamed=self.streamed)
+            placed = place(self.orders, streamed=self.streamed, workers=self.workers)
         total = sum(self.flops[cohort.cohort_id] * cohort.num_updates for cohort in work.cohorts)
         with Progress(work.num_updates, total_work=total) as progress:
             self.progress = progress

@@ -151,7 +151,7 @@ class CohortRun:
     def _next(self, group: Group) -> Part:
         """The next window of a group, of a stream that begins where its members stand; empty seats at the end."""
         if group.stream is None:
-            group.stream = streamed(windows_of(group, self.placed, self.population.spec))
+            group.stream = streamed(windows_of(group, self.placed, self.population.spec), self.placed.workers)
         part = next(group.stream, None)
         return part if part is not None else windows_of(group, self.placed, self.population.spec)[0]
 

@@ -18,11 +18,15 @@ from dlm.train.population import replicated
 
 @dataclasses.dataclass(frozen=True)
 class Placed:
-    """`data` on every device; with `streamed` without the pool, which stays in `orders.arrays`."""
+    """`data` on every device; with `streamed` without the pool, which stays in `orders.arrays`.
+
+    It is read there by threads, or by `workers` processes where there are any.
+    """
 
     orders: Orders
     data: Data
     streamed: bool = False
+    workers: int = 0
 
     @property
     def arrays(self) -> Arrays:
@@ -36,10 +40,12 @@ class Placed:
         return devices
 
 
-def place(orders: Orders, devices: Sequence[jax.Device] | None = None, *, streamed: bool = False) -> Placed:
+def place(
+    orders: Orders, devices: Sequence[jax.Device] | None = None, *, streamed: bool = False, workers: int = 0
+) -> Placed:
     """The data on every device (all local ones by default), where the members will then be trained."""
     data = unplaced(orders.arrays, None if streamed else orders.stacked)
-    return Placed(orders, replicated(data, devices or jax.local_devices()), streamed)
+    return Placed(orders, replicated(data, devices or jax.local_devices()), streamed, workers)
 
 
 def unplaced(arrays: Arrays, orders: np.ndarray | None) -> Data:

@@ -29,7 +29,10 @@ def placed(digits):
     return {way: place(orders, jax.devices()[:2], streamed=way == "stream") for way in ("device", "stream")}
 
 
-def run(placed, model="mlp", budget=Budget(steps=50), packing="exact"):
+SHORT = Budget(steps=50)
+
+
+def run(placed, model="mlp", budget=SHORT, packing="exact"):
     learner = Learner(MODELS[model], Hyper(lr=0.01))
     cells = trials(small(learners={"net": learner}, sizes=(32, 100, 1257), seeds=SEEDS, budget=budget))
     return started(cohorts(cells)[0], placed, packing)
@@ -67,9 +70,7 @@ def test_a_streamed_trial_is_the_resident_one_bit_for_bit(model, packing, budget
     by_trial = []
     for members in (resident, over_stream):
         rows = {trial.trial_id: row for row, trial in enumerate(members.rows) if trial}
-        by_trial.append(
-            {key: jax.tree.map(lambda leaf, row=row: leaf[row], members.states) for key, row in rows.items()}
-        )
+        by_trial.append({key: jax.tree.map(lambda leaf, at=row: leaf[at], members.states) for key, row in rows.items()})
     shared = by_trial[0].keys() & by_trial[1].keys()
     assert shared
     for key in shared:
