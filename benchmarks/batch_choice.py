@@ -23,7 +23,7 @@ from dlm.models import MLP, build
 from dlm.tasks import Classification
 from dlm.train import devices, member
 from dlm.train.evaluate import batches
-from dlm.train.member import Data, Member, Spec
+from dlm.train.spec import Data, Member, Spec
 from dlm.train.population import Population, replicated
 
 POOL, FEATURES, MEMBERS, STEPS = 2**22, 32, 8, 1000

@@ -11,6 +11,7 @@ import jax
 
 from dlm import provenance, records, workdir
 from dlm.data.arrays import Arrays, check_sizes
+from dlm.data.corrupt import check_noise
 from dlm.errors import UsageError, choose
 from dlm.files import DAMAGED
 from dlm.learner import Learner
@@ -45,6 +46,10 @@ def load(study: Study, data_dir: Path | None = None) -> Arrays:
     cells = trials(study)
     arrays = study.data.load(data_dir)
     check_sizes(arrays, study.sizes)
+    study.task.check(arrays)
+    for cell in {(cell.noise, cell.test_noise): cell for cell in cells}.values():
+        for where, noise in (("noise", cell.noise), ("test_noise", cell.test_noise)):
+            check_noise(noise, arrays.num_classes, tokens=arrays.vocabulary > 0, where=where)
     for cohort in cohorts([trial for trial in cells if isinstance(trial.learner, Learner)]):
         check_model(cohort.first, arrays)
     return arrays
@@ -82,9 +87,8 @@ def run(
 ) -> Outcome:
     """Train every cell of a study that the workdir `folder` does not hold yet, and export its records.
 
-    `input_mode`: "device", "stream" or "auto", see `is_streamed`; `input_workers`: processes that read a stream, threads
-    if 0. `memory_limit` in bytes, None for what the devices
-    have: a cohort that takes more is trained in waves.
+    `input_mode`: "device", "stream" or "auto", see `is_streamed`; `input_workers`: processes that read a stream; 0:
+    threads do. `memory_limit` in bytes, None for what the devices have: a cohort that takes more is trained in waves.
     `save_seconds` between checkpoints, None for about a minute. `watch`: the one that hears signals already, if any.
     UsageError for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved;
     OSError where the disk is full or gone.

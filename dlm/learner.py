@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import Any, Literal, get_args
 
+from dlm.augment import Augment
+from dlm.config import unsaid
 from dlm.declared import check_fields
 from dlm.errors import UsageError, choose
 
@@ -111,9 +113,10 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True)
 class Learner:
-    """A gradient-trained learner: a model's config, hyperparameters, optimizer, and a budget of its own."""
+    """A gradient-trained learner: a model's config, hyperparameters, optimizer, a budget of its own, augmentation."""
 
     model: Any
     hyper: Hyper = Hyper()
     optimizer: Optimizer = Optimizer()
     budget: Budget | None = None
+    augment: Augment = unsaid(Augment())

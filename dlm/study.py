@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from dlm.augment import Augment
 from dlm.axes import Axes
-from dlm.config import FrozenDict, canonical, digest, has, replaced
+from dlm.config import FrozenDict, digest, has, replaced, unsaid
 from dlm.declared import check_frozen
 from dlm.errors import UsageError, choose
 from dlm.learner import PRECISIONS, Budget, Hyper, Learner, Precision
+from dlm.noise import Noise
 
 MAX_EXAMPLES_SEEN = 2**32  # positions in a member's stream of examples are 32-bit
 MAX_SEEDS = 10_000  # above it, a number of seeds is more likely a seed
@@ -29,7 +31,8 @@ class Study:
     `learners` maps a name to a `Learner` or the config of a classical one. `seeds` is a number of seeds or
     the seeds themselves; each draws its own subset and its own initial weights. `targets` are errors to be
     asked "how many examples for this?"; empty: half the best error reached. `level` is that of every
-    interval. `precision` is that of gradient-trained models' forward and backward passes.
+    interval. `precision` is that of gradient-trained models' forward and backward passes. `noise` is what is wrong with
+    training examples, `test_noise` with test examples; validation stays clean.
     """
 
     data: Any
@@ -43,6 +46,8 @@ class Study:
     level: float = 0.95
     name: str = ""
     precision: Precision = "float32"
+    noise: Noise = unsaid(Noise())
+    test_noise: Noise = unsaid(Noise())
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -80,7 +85,9 @@ class Trial:
     subset_seed: int
     init_seed: int
     budget: Budget
-    precision: Precision = "float32"
+    precision: Precision = unsaid("float32")
+    noise: Noise = unsaid(Noise())
+    test_noise: Noise = unsaid(Noise())
 
     @property
     def num_steps(self) -> int:
@@ -90,7 +97,7 @@ class Trial:
     @cached_property
     def trial_id(self) -> str:
         """Hash of the canonical trial: a changed field is another trial."""
-        return digest(_said(canonical(self)))
+        return digest(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,9 +136,11 @@ def trials(study: Study) -> tuple[Trial, ...]:
                 init_seed=seed,
                 budget=getattr(learner, "budget", None) or study.budget,
                 precision=study.precision if isinstance(learner, Learner) else "float32",
+                noise=noise,
+                test_noise=test_noise,
             )
             for name, base in study.learners.items()
-            for learner in variants(base, study)
+            for learner, noise, test_noise in variants(base, study)
             for size in study.sizes
             for seed in study.seeds  # type: ignore[union-attr]
         )
@@ -145,18 +154,19 @@ def trials(study: Study) -> tuple[Trial, ...]:
     return cells
 
 
-def variants(base: Any, study: Study) -> tuple[Any, ...]:
-    """A learner at every point of the axes; an axis that it does not have passes it by."""
+def variants(base: Any, study: Study) -> tuple[tuple[Any, Noise, Noise], ...]:
+    """A learner, its noise and the test's at every point of the axes; an axis that it does not have passes it by."""
     for path in dict.fromkeys(path for point in study.axes.points for path in point):
-        if not any(has(learner, _full(path)) for learner in study.learners.values()):
+        if not _is_noise(path) and not any(has(learner, _full(path)) for learner in study.learners.values()):
             raise UsageError(
-                f"axis {path!r} is a field of no learner; use lr, dropout, … or a path such as model.widths"
+                f"axis {path!r} is a field of no learner; use lr, dropout, …, model.widths, … or noise.label, …"
             )
     out = []
     for point in study.axes.points:
         learner = replaced(base, {_full(path): value for path, value in point.items() if has(base, _full(path))})
         check_frozen(learner, f"axes: {type(learner).__name__}")
-        out.append(learner)
+        noisy = replaced(study, {path: value for path, value in point.items() if _is_noise(path)})
+        out.append((learner, noisy.noise, noisy.test_noise))
     return tuple(dict.fromkeys(out))
 
 
@@ -169,7 +179,10 @@ def cohorts(cells: Sequence[Trial]) -> tuple[Cohort, ...]:
 
 
 def static_fields(trial: Trial) -> dict[str, Any]:
-    """What a compiled program depends on; sizes, seeds, `Hyper` and step limits are arrays, not among it."""
+    """What a compiled program depends on; sizes, seeds, `Hyper`, step limits and amounts of noise are arrays.
+
+    What came later goes without saying at its default, so that ids from before stay.
+    """
     fields = {
         "name": trial.name,
         "model": trial.learner.model,
@@ -180,14 +193,18 @@ def static_fields(trial: Trial) -> dict[str, Any]:
         "batch_size": trial.budget.batch_size,
         "eval_every": trial.budget.eval_every,
         "patience": trial.budget.patience,
-        "precision": trial.precision,
     }
-    return _said(fields)
+    later = {
+        "precision": (trial.precision, "float32"),
+        "noise": (trial.noise.kinds, ()),
+        "test_noise": (trial.test_noise, Noise()),
+        "augment": (trial.learner.augment, Augment()),
+    }
+    return fields | {name: value for name, (value, default) in later.items() if value != default}
 
 
-def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What goes into an id: float32 goes without saying, so that ids from when there was nothing else stay."""
-    return {name: value for name, value in fields.items() if (name, value) != ("precision", "float32")}
+def _is_noise(path: str) -> bool:
+    return path.partition(".")[0] in ("noise", "test_noise")
 
 
 def _whole(value: Any) -> int:

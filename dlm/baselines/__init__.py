@@ -1,5 +1,7 @@
 """Classical learners, run on the very same subsets as the deep ones."""
 
-from dlm.baselines.linear import LogisticRegression
+from dlm.baselines.boosting import GradientBoosting
+from dlm.baselines.linear import LogisticRegression, Ridge
+from dlm.baselines.text import BagOfWords
 
-__all__ = ["LogisticRegression"]
+__all__ = ["BagOfWords", "GradientBoosting", "LogisticRegression", "Ridge"]

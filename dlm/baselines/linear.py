@@ -1,4 +1,4 @@
-"""Linear classifiers of scikit-learn."""
+"""Linear models of scikit-learn."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LogisticRegression:
         if self.c <= 0:
             raise UsageError(f"c={self.c} must be above 0; it is the inverse of the penalty's strength")
 
-    def fit(self, x: np.ndarray, y: np.ndarray, num_classes: int, seed: int) -> Fitted:
+    def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...], y int [N]. The optimum is unique, so `seed` changes nothing."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression as Model
@@ -39,6 +39,26 @@ class LogisticRegression:
         return Fitted(
             iterations=int(np.max(model.n_iter_)),
             outputs=lambda inputs: log_probabilities(
-                model.predict_proba(inputs.reshape(len(inputs), -1)), model.classes_, num_classes
+                model.predict_proba(inputs.reshape(len(inputs), -1)), model.classes_, num_outputs
             ),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Ridge:
+    """Linear regression with an L2 penalty (scikit-learn's Ridge); `alpha` is its strength."""
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least(0, alpha=self.alpha)
+
+    def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
+        """Fit to x float32 [N, ...], y float32 [N] or [N, K], by a direct solver: `seed` changes nothing."""
+        from sklearn.linear_model import Ridge as Model
+
+        model = Model(alpha=self.alpha).fit(x.reshape(len(x), -1), y.reshape(len(y), -1))
+        return Fitted(
+            iterations=1,
+            outputs=lambda inputs: model.predict(inputs.reshape(len(inputs), -1)).reshape(len(inputs), num_outputs),
         )

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlm.data.subsets import row_digests, stratified_order
+from dlm.data.subsets import HASHED_AT_ONCE, row_digests, stratified_order
 from dlm.errors import UsageError
 
 if TYPE_CHECKING:
     from dlm.data.moments import Moments
 
+STANDARD_EXTENT = 3.0  # standard deviations, within which nearly all of a standardized column lies
 HOLD_OUT_SEED = 2**32  # beyond every subset seed, so that the split's order is no subset's
 
 
@@ -123,6 +124,16 @@ class Arrays:
             assert moments is not None
             return moments.inputs(x.astype(np.float32)).astype(np.float32)
         return (x * np.float32(self.scale) + np.float32(self.shift)).astype(np.float32)
+
+    @cached_property
+    def extent(self) -> tuple[float, float]:
+        """The least and the largest value of the pool's inputs as a learner sees them: what salt noise sets them to."""
+        if self.standardize:
+            return -STANDARD_EXTENT, STANDARD_EXTENT
+        starts = range(0, len(self.train), HASHED_AT_ONCE)
+        ends = [(of.min(), of.max()) for of in (self.train.x[at : at + HASHED_AT_ONCE] for at in starts)]
+        least, most = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+        return least * self.scale + self.shift, most * self.scale + self.shift
 
     @property
     def has_numeric_targets(self) -> bool:

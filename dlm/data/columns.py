@@ -63,6 +63,18 @@ class Column:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def array(self) -> np.ndarray:
+        """The values of rows of one shape."""
+        assert isinstance(self.values, np.ndarray)
+        return self.values
+
+    @property
+    def ragged(self) -> Ragged:
+        """The values of rows of any shape."""
+        assert isinstance(self.values, Ragged)
+        return self.values
+
     def take(self, rows: np.ndarray) -> Column:
         """The rows asked for, in that order."""
         values = self.values.take(rows) if isinstance(self.values, Ragged) else self.values[rows]

@@ -16,7 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from dlm.files import set_aside
-from dlm.train.member import State
+from dlm.train.spec import State
 
 
 @dataclasses.dataclass(frozen=True)

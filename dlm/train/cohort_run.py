@@ -16,9 +16,9 @@ from dlm.train.checkpoint import Checkpoints
 from dlm.train.compiled import members_of, one_of
 from dlm.train.feed import window_shapes, windows_of
 from dlm.train.groups import Group, gathered, longest_first, reach, widths
-from dlm.train.member import Member, Window
 from dlm.train.placed import Placed
 from dlm.train.population import Population, deal
+from dlm.train.spec import Member, Window
 
 
 @dataclasses.dataclass(frozen=True)

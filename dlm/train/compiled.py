@@ -11,16 +11,18 @@ from typing import Any
 import jax
 import numpy as np
 
+from dlm import augment
 from dlm.data.arrays import Arrays
+from dlm.data.corrupt import Amounts
 from dlm.data.moments import Moments, moments
 from dlm.data.orders import Orders
 from dlm.errors import UsageError
 from dlm.models import build
 from dlm.study import Cohort, Trial
 from dlm.train import evaluate, member, placed
-from dlm.train.member import Member, Spec
 from dlm.train.placed import Placed
 from dlm.train.population import Packing, Population
+from dlm.train.spec import Member, Noisy, Spec
 
 
 def spec_of(trial: Trial, arrays: Arrays) -> Spec:
@@ -35,6 +37,11 @@ def spec_of(trial: Trial, arrays: Arrays) -> Spec:
         tokens=arrays.vocabulary > 0,
         standardize=arrays.standardize,
         numeric_targets=arrays.has_numeric_targets,
+        augment=trial.learner.augment,
+        noise=trial.noise.kinds,
+        test_noise=trial.test_noise,
+        extent=arrays.extent if {"salt"} & {*trial.noise.kinds, *trial.test_noise.kinds} else (0.0, 1.0),
+        num_classes=arrays.num_classes,
         batch_size=trial.budget.batch_size,
         dropout=trial.learner.hyper.dropout > 0,
         eval_every=trial.budget.eval_every,
@@ -49,9 +56,9 @@ def population_of(cohort: Cohort, where: Placed, packing: Packing) -> Population
 
 
 def check_model(trial: Trial, arrays: Arrays) -> None:
-    """UsageError if a trial's task or model does not suit this data, found without a device."""
-    trial.task.check(arrays)
+    """UsageError if a trial's model or augmentation does not suit this data, found without a device."""
     spec = spec_of(trial, arrays)
+    augment.check(trial.learner.augment, spec.input_shape, spec.tokens)
     example = jax.ShapeDtypeStruct((1, *spec.input_shape), np.int32 if spec.tokens else np.float32)
     try:
         params = jax.eval_shape(spec.model.init, jax.random.key(0), example)
@@ -121,8 +128,17 @@ def members_of(rows: Sequence[Trial | None], orders: Orders | _Unread) -> Member
         weight_decay=column(lambda trial: trial.learner.hyper.weight_decay, np.float32),
         dropout=column(lambda trial: trial.learner.hyper.dropout, np.float32),
         label_smoothing=column(lambda trial: trial.learner.hyper.label_smoothing, np.float32),
+        noise=_stacked([trial and noise_of(trial) for trial in rows]),
         moments=_stacked([trial and orders.moments(trial.subset_seed, trial.train_size) for trial in rows]),
     )
+
+
+def noise_of(trial: Trial) -> Noisy | None:
+    """How much is wrong with a trial's examples, None if nothing."""
+    if not trial.noise.kinds:
+        return None
+    amounts = dataclasses.astuple(trial.noise)
+    return Noisy(np.uint32(trial.subset_seed), Amounts(*(np.float32(amount) for amount in amounts)))
 
 
 def _stacked(trees: Sequence[Any]) -> Any:

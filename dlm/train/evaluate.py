@@ -11,9 +11,12 @@ import numpy as np
 
 from dlm.data.arrays import Split
 from dlm.data.moments import Moments
-from dlm.train.member import Batches, Best, Data, Member, Spec, State
+from dlm.noise import Noise
+from dlm.train.meeting import corrupted
+from dlm.train.spec import Batches, Best, Data, Member, Spec, State
 
 BATCH_SIZE = 256
+TEST_SEED = 2**32 - 1  # of what is wrong with test examples: no subset's, and the same for every trial
 
 
 def batches(split: Split) -> Batches:
@@ -31,17 +34,24 @@ def batches(split: Split) -> Batches:
     )
 
 
-@functools.partial(jax.jit, static_argnums=0)  # so that a program traces it once, however often it is looked at
-def measure(spec: Spec, moments: Moments | None, params: Any, split: Batches) -> dict[str, jax.Array]:
-    """The task's measures over a split. Returns scalars."""
+@functools.partial(jax.jit, static_argnums=(0, 4))  # so that a program traces it once, however often it is looked at
+def measure(
+    spec: Spec, moments: Moments | None, params: Any, split: Batches, is_noisy: bool = False
+) -> dict[str, jax.Array]:
+    """The task's measures over a split, or over it with the noise of tests. Returns scalars."""
 
-    def one(batch: Batches) -> dict[str, jax.Array]:
-        outputs = spec.outputs(params, spec.inputs(batch.x, moments))
+    def one(numbered: tuple[jax.Array, Batches]) -> dict[str, jax.Array]:
+        number, batch = numbered
+        inputs, targets = spec.inputs(batch.x, moments), batch.y
+        if is_noisy:
+            ranks = (number * len(inputs) + jnp.arange(len(inputs))).astype(jnp.uint32)
+            inputs, targets = corrupted(spec, inputs, targets, ranks, jnp.uint32(TEST_SEED), spec.test_noise)
+        outputs = spec.outputs(params, inputs)
         if spec.numeric_targets and moments:
             outputs = moments.outputs(outputs)
-        return {name: (value * batch.weight).sum() for name, value in spec.task.measures(outputs, batch.y).items()}
+        return {name: (value * batch.weight).sum() for name, value in spec.task.measures(outputs, targets).items()}
 
-    sums = jax.lax.map(one, split)
+    sums = jax.lax.map(one, (jnp.arange(len(split.weight)), split))
     return spec.task.finish({name: value.sum() / split.weight.sum() for name, value in sums.items()})
 
 
@@ -56,7 +66,7 @@ def evaluate(
     if state.best is not None:
         state = _note(spec, state, on_validation, validation["error"])
     params = state.params if state.best is None else state.best.params
-    test = _if(on_test, lambda: measure(spec, member.moments, params, data.test))
+    test = _if(on_test, lambda: measure(spec, member.moments, params, data.test, spec.test_noise != Noise()))
     return state, {"validation": validation, "test": test}
 
 

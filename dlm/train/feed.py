@@ -8,8 +8,8 @@ import numpy as np
 from dlm.data.stream import Seat, Windows, window_updates
 from dlm.study import Trial
 from dlm.train.groups import Group
-from dlm.train.member import Spec, Window
 from dlm.train.placed import Placed
+from dlm.train.spec import Spec, Window
 
 
 def windows_of(group: Group, placed: Placed, spec: Spec) -> Windows:

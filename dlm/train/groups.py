@@ -16,8 +16,8 @@ import numpy as np
 
 from dlm.data.stream import Part
 from dlm.study import Trial
-from dlm.train.member import Member, State
 from dlm.train.population import Packing
+from dlm.train.spec import Member, State
 
 MOST_PADDING = 0.1  # of a group's rows; more, and the group becomes two
 

@@ -12,8 +12,8 @@ import numpy as np
 from dlm.data.arrays import Arrays
 from dlm.data.orders import Orders
 from dlm.train.evaluate import batches
-from dlm.train.member import Data
 from dlm.train.population import replicated
+from dlm.train.spec import Data
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from dlm.train import evaluate, member
-from dlm.train.member import Data, Member, Spec, State, Window
+from dlm.train.spec import Data, Member, Spec, State, Window
 
 Packing = Literal["exact", "fast"]
 AXIS = "member"

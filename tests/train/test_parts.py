@@ -9,7 +9,7 @@ from dlm.learner import Optimizer
 from dlm.models import CNN, MLP, ViT, build
 from dlm.tasks import Classification
 from dlm.train import parts
-from dlm.train.member import Spec
+from dlm.train.spec import Spec
 from dlm.train.population import Population
 
 SHAPE = (8, 8, 1)

@@ -1,0 +1,65 @@
+"""Gradient boosting of decision trees on binned inputs, by scikit-learn."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from dlm.baselines.fitted import Fitted, log_probabilities
+from dlm.errors import UsageError, at_least
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientBoosting:
+    """scikit-learn's HistGradientBoosting, of classes or of numbers (Ke et al. 2017, "LightGBM", is its model).
+
+    `trees` are grown one after another, each of at most `leaves` leaves with `least_in_leaf` examples.
+    """
+
+    trees: int = 100
+    learning_rate: float = 0.1
+    leaves: int = 31
+    least_in_leaf: int = 20
+
+    def __post_init__(self) -> None:
+        at_least(1, trees=self.trees, least_in_leaf=self.least_in_leaf)
+        at_least(2, leaves=self.leaves)
+        if self.learning_rate <= 0:
+            raise UsageError(f"learning_rate={self.learning_rate} must be above 0, such as 0.1")
+
+    def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
+        """Fit to x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K], of which each has its trees."""
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        rows, options = x.reshape(len(x), -1), self._options(seed)
+        if y.dtype.kind in "iu":
+            if len(np.unique(y)) == 1:  # a small subset may hold one class, which scikit-learn refuses
+                return Fitted(0, lambda inputs: _only(int(y[0]), len(inputs), num_outputs))
+            model = HistGradientBoostingClassifier(**options).fit(rows, y)
+            return Fitted(
+                model.n_iter_,
+                lambda inputs: log_probabilities(
+                    model.predict_proba(inputs.reshape(len(inputs), -1)), model.classes_, num_outputs
+                ),
+            )
+        models = [HistGradientBoostingRegressor(**options).fit(rows, each) for each in y.reshape(len(y), -1).T]
+        return Fitted(
+            sum(model.n_iter_ for model in models),
+            lambda inputs: np.stack([model.predict(inputs.reshape(len(inputs), -1)) for model in models], axis=1),
+        )
+
+    def _options(self, seed: int) -> dict[str, Any]:
+        return {
+            "max_iter": self.trees,
+            "learning_rate": self.learning_rate,
+            "max_leaf_nodes": self.leaves,
+            "min_samples_leaf": self.least_in_leaf,
+            "early_stopping": False,  # it would hold examples out of the subset
+            "random_state": seed,
+        }
+
+
+def _only(label: int, count: int, num_outputs: int) -> np.ndarray:
+    return log_probabilities(np.ones((count, 1)), np.array([label]), num_outputs)

@@ -1,0 +1,74 @@
+"""Examples as a classical learner meets them on the host, and its measures by the very task of the deep ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from dlm.baselines.fitted import Fitted
+from dlm.data.arrays import Arrays, Split
+from dlm.data.corrupt import noisy_inputs, noisy_labels
+from dlm.data.moments import Moments
+from dlm.noise import Noise
+from dlm.train.evaluate import BATCH_SIZE
+
+OUTPUTS_AT_ONCE = 2**24  # numbers that a learner is asked for in one go
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """A data set as one training subset lets it be seen."""
+
+    arrays: Arrays
+    moments: Moments | None
+
+    def examples(self, split: Split, noise: Noise, seed: int, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs [N, ...], and targets in their own unit, of a split that begins at rank `start`, with its noise."""
+        arrays = self.arrays
+        x = arrays.features(split.x, self.moments)
+        ranks = np.arange(start, start + len(x), dtype=np.uint32)
+        y = noisy_labels(split.y, ranks, np.uint32(seed), noise, arrays.num_classes)
+        low, high = arrays.extent if "salt" in noise.kinds else (0.0, 1.0)
+        return noisy_inputs(x, ranks, np.uint32(seed), noise, low, high), y
+
+    def targets(self, y: np.ndarray) -> np.ndarray:
+        """Targets as the learner meets them."""
+        return self.moments.targets(y) if self.moments and self.arrays.has_numeric_targets else y
+
+    def outputs(self, outputs: np.ndarray) -> np.ndarray:
+        """A learner's outputs in the targets' own unit."""
+        return self.moments.outputs(outputs) if self.moments and self.arrays.has_numeric_targets else outputs
+
+
+def measured(task: Any, fitted: Fitted, seen: Seen, split: Split, noise: Noise, seed: int) -> dict[str, float]:
+    """The task's measures over a split, taken in batches of one shape: one program for all cells."""
+    arrays, sums = seen.arrays, dict[str, float]()
+    places = 1 if arrays.has_numeric_targets else int(np.prod(split.y.shape[1:]))
+    block = max(1, OUTPUTS_AT_ONCE // (task.num_outputs(arrays) * places * BATCH_SIZE)) * BATCH_SIZE
+    for start in range(0, len(split), block):
+        part = Split(split.x[start : start + block], split.y[start : start + block])
+        x, y = seen.examples(part, noise, seed, start)
+        outputs = seen.outputs(np.asarray(fitted.outputs(x)))
+        for name, total in _sums(task, outputs, y).items():
+            sums[name] = sums.get(name, 0.0) + total
+    finished: dict[str, float] = task.finish({name: total / len(split) for name, total in sums.items()})
+    return finished
+
+
+def _sums(task: Any, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for start in range(0, len(outputs), BATCH_SIZE):
+        count = min(BATCH_SIZE, len(outputs) - start)
+        rows = np.arange(start, start + BATCH_SIZE) % len(outputs)
+        for name, values in _compiled(task)(outputs[rows], targets[rows]).items():
+            sums[name] = sums.get(name, 0.0) + float(np.sum(np.asarray(values)[:count], dtype=np.float64))
+    return sums
+
+
+@functools.cache
+def _compiled(task: Any) -> Any:
+    return jax.jit(task.measures)

@@ -1,0 +1,62 @@
+"""What every source of columns lets choose, and how its columns become Arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from dlm.data.arrays import Arrays, hold_out
+from dlm.data.columns import Columns
+from dlm.data.encode import encoded
+from dlm.data.guess import choose
+
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # held out where there is no such split: a fifth, and a tenth of the rest
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Base of sources that read columns. What is empty or 0 is guessed from the columns.
+
+    `inputs` and `target` name columns; a text that is both is learnt byte by byte. `validation` and `test`: the name of
+    a split, or how many examples to hold out of the training pool, or which share if below 1; stratified and chosen by
+    content. `length` cuts and pads texts (bytes), sounds (samples) and sequences; `size` is height and width that
+    pictures are brought to.
+    """
+
+    inputs: tuple[str, ...] = ()
+    target: str = ""
+    validation: int | float | str = ""
+    test: int | float | str = ""
+    length: int = 0
+    size: tuple[int, int] | None = None
+
+    def arrays(self, name: str, splits: Mapping[str, Columns], remarks: Sequence[str] = ()) -> Arrays:
+        """Arrays of the columns of "train" and, where they are not to be held out, "validation" and "test"."""
+        columns = splits["train"]
+        encoding = choose(columns, self.inputs, self.target, self.length, self.size)
+        found = {part: encoded(of, encoding) for part, of in splits.items()}
+        pool = found["train"]
+        for part, usual in (("test", TEST_SHARE), ("validation", VALIDATION_SHARE)):
+            if part not in found:
+                found[part], pool = hold_out(pool, _number(getattr(self, part), usual), f"data.{part}")
+        label = columns[encoding.target]
+        return Arrays(
+            name,
+            pool,
+            found["validation"],
+            found["test"],
+            num_classes=_num_classes(label.names, found.values()) if label.kind == "class" else 0,
+            scale=encoding.scale(columns),
+            vocabulary=encoding.vocabulary(columns),
+            standardize=encoding.table is not None,
+            remarks=tuple(remarks),
+        )
+
+
+def _number(asked: int | float | str, usual: float) -> float:
+    return usual if isinstance(asked, str) else asked
+
+
+def _num_classes(names: Sequence[str], splits: object) -> int:
+    highest = max(int(split.y.max(initial=0)) for split in splits)  # type: ignore[attr-defined]
+    return max(len(names), highest + 1)

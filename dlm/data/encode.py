@@ -1,0 +1,131 @@
+"""Columns as a learner takes them: inputs and targets as arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from dlm.data import tabular
+from dlm.data.arrays import Split
+from dlm.data.audio import log_mel
+from dlm.data.columns import Column, Columns, Ragged
+from dlm.data.text_blocks import blocks
+from dlm.errors import UsageError
+
+NUM_BYTES = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """What was chosen for a data set: made from its training pool, and applied to every split.
+
+    `length` is that of texts (bytes), sounds (samples), sequences; `size` the height and width of pictures.
+    """
+
+    inputs: tuple[str, ...]
+    target: str
+    length: int = 0
+    size: tuple[int, int] | None = None
+    table: tabular.Plan | None = None
+
+    @property
+    def predicts_itself(self) -> bool:
+        """Whether the target is the input's own next symbol."""
+        return self.inputs == (self.target,)
+
+    def vocabulary(self, columns: Columns) -> int:
+        """Kinds of tokens that inputs are made of, 0 where they are numbers."""
+        return NUM_BYTES if columns[self.inputs[0]].kind == "text" else 0
+
+    def scale(self, columns: Columns) -> float:
+        """What stored inputs are multiplied by for a learner: brightness becomes 0 … 1."""
+        column = columns[self.inputs[0]]
+        values = column.values.values if isinstance(column.values, Ragged) else column.values
+        return 1 / 255 if not self.table and column.kind in ("image", "number") and values.dtype == np.uint8 else 1.0
+
+
+def encoded(columns: Columns, encoding: Encoding) -> Split:
+    """Inputs and targets of one split."""
+    if encoding.predicts_itself:
+        column = columns[encoding.target]
+        if column.kind != "text":
+            raise UsageError(f"data.target={encoding.target!r} is its own input, which only a text can be")
+        documents = [column.ragged[row].tobytes() for row in range(len(column))]
+        return Split(*blocks(documents, encoding.length))
+    return Split(_inputs(columns, encoding), _targets(columns[encoding.target], encoding))
+
+
+def _inputs(columns: Columns, encoding: Encoding) -> Any:
+    if encoding.table:
+        return tabular.table(columns, encoding.table)
+    (name,) = encoding.inputs
+    column = columns[name]
+    if column.kind == "text":
+        return _padded(column.ragged, encoding.length)
+    if column.kind == "audio":
+        is_ragged = isinstance(column.values, Ragged)
+        samples = _padded(column.ragged, encoding.length) if is_ragged else column.array[:, : encoding.length]
+        full = np.iinfo(samples.dtype).max if samples.dtype.kind == "i" else 1.0
+        return log_mel(samples.astype(np.float32) / np.float32(full), column.rate)
+    if column.kind == "image":
+        return _pictures(name, column, encoding.size)
+    if isinstance(column.values, Ragged):
+        return _padded(column.values, encoding.length)
+    return column.values
+
+
+def _padded(values: Ragged, length: int) -> np.ndarray:
+    """Rows cut or filled with zeros to one length. [N, length, ...]."""
+    inner = {tuple(shape[1:]) for shape in values.shapes}
+    if len(inner) > 1:
+        raise UsageError(f"sequences have items of several shapes, such as {sorted(inner)[:3]}; they must agree")
+    out = np.zeros((len(values), length, *(inner.pop() if inner else ())), values.values.dtype)
+    for row in range(len(values)):
+        items = values[row][:length]
+        out[row, : len(items)] = items
+    return out
+
+
+def _pictures(name: str, column: Column, size: tuple[int, int] | None) -> np.ndarray:
+    values = column.values
+    if size is None and isinstance(values, Ragged):
+        shapes = np.unique(values.shapes[:, :2], axis=0)
+        raise UsageError(
+            f"{name!r} holds pictures of {len(shapes)} sizes, such as {shapes[0][0]}×{shapes[0][1]} and "
+            f"{shapes[-1][0]}×{shapes[-1][1]}; choose one, such as data.size=64,64"
+        )
+    if size is None or (not isinstance(values, Ragged) and values.shape[1:3] == size):
+        return values  # type: ignore[return-value]
+    return np.stack([_resized(values[row], size) for row in range(len(values))])
+
+
+def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture [H, W, C] in another size: area averages where it shrinks."""
+    from PIL import Image
+
+    channels = [
+        Image.fromarray(picture[..., channel]).resize(size[::-1], Image.Resampling.BOX)
+        for channel in range(picture.shape[-1])
+    ]
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+
+
+def _targets(column: Column, encoding: Encoding) -> np.ndarray:
+    if column.kind == "text":
+        return _padded(column.values, encoding.length)  # type: ignore[arg-type]
+    if isinstance(column.values, Ragged) or column.kind in ("audio", "date"):
+        raise UsageError(f"data.target={encoding.target!r} holds {column.kind} of several lengths; choose another")
+    if column.kind == "class":
+        if column.values.min(initial=0) < 0:
+            raise UsageError(
+                f"data.target={encoding.target!r} has examples without a label; choose another split or target"
+            )
+        return np.asarray(column.values, np.int32)
+    if column.kind == "image" or (column.values.ndim > 1 and column.values.dtype.kind in "iu"):
+        return np.asarray(column.values, np.int32)  # a class for each pixel or place
+    y = np.asarray(column.values, np.float32)
+    if not np.isfinite(y).all():
+        raise UsageError(f"data.target={encoding.target!r} has missing numbers; leave those rows out")
+    return y

@@ -1,0 +1,78 @@
+"""Columns of a table side by side as numbers: [N, D], NaN where missing, scaled by nobody yet."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from dlm.data.columns import Column, Columns, Ragged
+from dlm.errors import UsageError
+
+MOST_CATEGORIES = 64  # of a column, by frequency; rarer ones share one place
+YEAR, DAY = 365.2425 * 86_400, 86_400.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How each column is written: the categories that have a place of their own, and whether numbers go missing."""
+
+    names: tuple[str, ...]
+    categories: dict[str, np.ndarray]
+    missing: frozenset[str]
+
+
+def plan(columns: Columns, names: Sequence[str]) -> Plan:
+    """From the training pool: only which columns there will be. What a subset does not hold stays 0 for its learner."""
+    categories, missing = {}, set()
+    for name in names:
+        column = columns[name]
+        if column.kind == "class":
+            counts = np.bincount(column.array[column.array >= 0], minlength=len(column.names))
+            categories[name] = np.sort(
+                np.argsort(-counts, kind="stable")[: min(MOST_CATEGORIES, int((counts > 0).sum()))]
+            )
+        elif column.kind in ("number", "date"):
+            if np.isnan(np.asarray(column.values, np.float64)).any():
+                missing.add(name)
+        else:
+            raise UsageError(f"data.inputs: column {name!r} holds {column.kind}, which is no part of a table")
+    return Plan(tuple(names), categories, frozenset(missing))
+
+
+def table(columns: Columns, plan: Plan) -> np.ndarray:
+    """The inputs float32 [N, D]: numbers; a place a category, 1 for its own; dates as year, season, weekday, hour."""
+    parts: list[np.ndarray] = []
+    for name in plan.names:
+        column = columns[name]
+        if isinstance(column.values, Ragged):
+            raise UsageError(f"data.inputs: column {name!r} holds sequences of several lengths; name it alone")
+        if column.kind == "class":
+            parts.append(_places(column.values, plan.categories[name]))
+            continue
+        numbers = np.asarray(column.values, np.float64).reshape(len(column), -1)
+        parts.append(_calendar(numbers) if column.kind == "date" else numbers.astype(np.float32))
+        if name in plan.missing:
+            parts.append(np.isnan(numbers).astype(np.float32))
+    return np.concatenate(parts, axis=1)
+
+
+def _places(codes: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """One-hot by `kept`, with a last place for any other category; none for a missing one. float32 [N, K + 1]."""
+    place = np.where(np.isin(codes, kept), np.searchsorted(kept, codes), len(kept))
+    return (place[:, None] == np.arange(len(kept) + 1)).astype(np.float32) * (codes[:, None] >= 0)
+
+
+def _calendar(seconds: np.ndarray) -> np.ndarray:
+    """Dates [N, 1] as numbers: the year with its fraction, and places on the circles of year, week and day. [N, 7]."""
+    turns = [seconds / YEAR, seconds / (7 * DAY), seconds / DAY]
+    circles = [of(2 * np.pi * turn) for turn in turns for of in (np.sin, np.cos)]
+    return np.concatenate([1970 + seconds / YEAR, *circles], axis=1).astype(np.float32)
+
+
+def is_tabular(column: Column) -> bool:
+    """Whether a column can be part of a table: a number or a few, a category, a date."""
+    if isinstance(column.values, Ragged):
+        return False
+    return column.kind in ("class", "date") or (column.kind == "number" and column.values.ndim <= 2)
