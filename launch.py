@@ -1,4 +1,4 @@
-"""Run a data-scaling study: python launch.py --experiment=digits
+"""Run a data-scaling study: python launch.py --experiment=digits, or on your own data: --data=my.csv --target=label
 
 Trains every cell (learner, size, seed) that the workdir does not hold yet, then answers: how does each
 learner get better with more data, and how much data does an error take? The same command resumes.
@@ -41,6 +41,13 @@ from dlm.preemption import EXIT_INTERRUPTED, Watch
 from dlm.study import Study, trials
 
 _EXPERIMENT = flags.DEFINE_string("experiment", "", "Name of an experiment (see --list), or a path to a .py file.")
+_DATA = flags.DEFINE_string(
+    "data", "", "Instead of an experiment: a CSV, Parquet or .npz file, texts, or a folder of pictures, sounds, texts."
+)
+_TARGET = flags.DEFINE_string("target", "", "With --data: the column to predict.")
+_SAVE_EXPERIMENT = flags.DEFINE_string(
+    "save_experiment", "", "With --data: write the study as an experiment module to this .py file, and stop."
+)
 _MODE = flags.DEFINE_enum(
     "mode",
     "run",
@@ -70,6 +77,16 @@ _PRECISION = flags.DEFINE_enum(
     "precision", None, PRECISIONS, "What models are computed in, instead of the study's; parameters stay float32."
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of prepared TFDS data; TFDS_DATA_DIR by default.")
+_DOWNLOAD = flags.DEFINE_bool("download", False, "Let TFDS download and prepare a set that is not there.")
+_INPUT = flags.DEFINE_enum(
+    "input",
+    "auto",
+    ["auto", "device", "stream"],
+    "device: the training pool in the devices' memory; stream: read from the host as it is needed; auto: by its size.",
+)
+_WORKERS = flags.DEFINE_integer(
+    "input_workers", 0, "Processes that read a streamed pool; threads do by default.", lower_bound=0
+)
 _PACKING = flags.DEFINE_enum(
     "packing",
     "auto",
@@ -88,8 +105,9 @@ _DEBUG = flags.DEFINE_bool("debug", False, "Show tracebacks.")
 
 _STUDIES, _TABLE, _LATER = ("run", "plan", "report"), ("forecast",), ("score",)
 _MODES_OF = {  # a flag that a mode does not read is a slip, told and not passed over
-    **dict.fromkeys(("experiment", "set", "sizes", "seeds", "precision", "data_dir"), _STUDIES),
-    **dict.fromkeys(("packing", "num_cpu_devices", "save_seconds"), _STUDIES),
+    **dict.fromkeys(("experiment", "data", "target", "set", "sizes", "seeds", "precision", "data_dir"), _STUDIES),
+    **dict.fromkeys(("packing", "num_cpu_devices", "save_seconds", "download", "input", "input_workers"), _STUDIES),
+    "save_experiment": ("run",),
     **dict.fromkeys(("targets", "multiples", "level", "bound"), _TABLE),
     "learners": _STUDIES + _TABLE,
     "curve": _TABLE + _LATER,
@@ -132,24 +150,26 @@ def _act() -> int:
         return _forecast()
     if _MODE.value == "score":
         return _score()
-    if _MODE.value == "report" and not _EXPERIMENT.value:
+    if _SAVE_EXPERIMENT.value:
+        return _save_experiment()
+    if _MODE.value == "report" and not _EXPERIMENT.value and not _DATA.value:
         if not _WORKDIR.value:
             raise UsageError("--mode=report needs --workdir or --experiment")
         from dlm.report.write import declared, report
 
         report(_local(_WORKDIR.value), _console(), **declared(_local(_WORKDIR.value)))
         return 0
-    study, question = _study()
+    study, question, arrays = _study()
     workdir = _local(_WORKDIR.value or f"runs/{study.name}")
     if _MODE.value == "run":
         with Watch() as watch:
-            return _run(study, workdir, question, watch)
+            return _run(study, workdir, question, watch, arrays)
     if _MODE.value == "plan":
-        return _plan(study, workdir)
+        return _plan(study, workdir, arrays)
     return _report(study, workdir, question)
 
 
-def _run(study: Study, workdir: Path, question: str, watch: Watch) -> int:
+def _run(study: Study, workdir: Path, question: str, watch: Watch, arrays: Any) -> int:
     from dlm import execute
     from dlm.train import devices
 
@@ -159,7 +179,11 @@ def _run(study: Study, workdir: Path, question: str, watch: Watch) -> int:
         study,
         workdir,
         data_dir=_data_dir(),
+        download=_DOWNLOAD.value,
+        arrays=arrays,
         packing=_PACKING.value,
+        input_mode=_INPUT.value,
+        input_workers=_WORKERS.value,
         question=question,
         save_seconds=_SAVE.value,
         watch=watch,
@@ -174,13 +198,21 @@ def _run(study: Study, workdir: Path, question: str, watch: Watch) -> int:
     return 1 if outcome.failed else 0
 
 
-def _plan(study: Study, workdir: Path) -> int:
+def _plan(study: Study, workdir: Path, arrays: Any) -> int:
     from dlm import plan
     from dlm.report.plan_table import print_plan
     from dlm.train import devices
 
     devices.configure(_DEVICES.value)
-    cost = plan.plan(study, workdir, data_dir=_data_dir(), packing=_PACKING.value)
+    cost = plan.plan(
+        study,
+        workdir,
+        data_dir=_data_dir(),
+        download=_DOWNLOAD.value,
+        arrays=arrays,
+        packing=_PACKING.value,
+        input_mode=_INPUT.value,
+    )
     print_plan(cost, _console(), title=study.name)
     return 0
 
@@ -231,12 +263,26 @@ def _score() -> int:
     return 0
 
 
-def _study() -> tuple[Study, str]:
-    """The experiment with the flags' changes, and the question it asks."""
+def _study() -> tuple[Study, str, Any]:
+    """The study with the flags' changes, the question it asks, and its arrays if they had to be read for that."""
+    if _DATA.value and _EXPERIMENT.value:
+        raise UsageError(f"--data={_DATA.value} and --experiment={_EXPERIMENT.value} are two studies; choose one")
+    if _DATA.value:
+        from dlm import proposed
+
+        study, arrays = proposed.for_path(_DATA.value, _TARGET.value, _SET.value)
+        return _changed(study), proposed.question(study), arrays
+    if _TARGET.value:
+        raise UsageError(f"--target={_TARGET.value} goes with --data=PATH; an experiment names its own")
     if not _EXPERIMENT.value:
         known = ", ".join(experiment.names())
-        raise UsageError(f"--experiment is missing; choose one of {known} or a path to a .py file")
+        raise UsageError(f"--experiment is missing; choose one of {known} or a path to a .py file, or give --data=PATH")
     study = overrides.apply(experiment.load(_EXPERIMENT.value), _SET.value)
+    return _changed(study), experiment.question(experiment.find(_EXPERIMENT.value)), None
+
+
+def _changed(study: Study) -> Study:
+    """The study with what --sizes, --seeds, --learners and --precision say."""
     if not study.name:
         raise UsageError("--set=name= leaves the study without a name, which names its workdir; give one")
     changes: dict[str, Any] = {}
@@ -248,7 +294,18 @@ def _study() -> tuple[Study, str]:
         changes["learners"] = overrides.pick(study.learners, _LEARNERS.value, "--learners")
     if _PRECISION.value:
         changes["precision"] = _PRECISION.value
-    return dataclasses.replace(study, **changes), experiment.question(experiment.find(_EXPERIMENT.value))
+    return dataclasses.replace(study, **changes)
+
+
+def _save_experiment() -> int:
+    from dlm.written import write_module
+
+    if not _DATA.value:
+        raise UsageError(f"--save_experiment={_SAVE_EXPERIMENT.value} goes with --data=PATH")
+    study, question, _ = _study()
+    path = write_module(study, question, _SAVE_EXPERIMENT.value)
+    print(f"Written: {path}; run it with python launch.py --experiment={path}")
+    return 0
 
 
 def _refuse_empty() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -36,15 +38,19 @@ class Outcome:
     diverged: int
 
 
-def load(study: Study, data_dir: Path | None = None) -> Arrays:
-    """Read a study's data and check the study against it. UsageError for whatever is wrong with either."""
+def load(study: Study, data_dir: Path | None = None, *, download: bool = False, arrays: Arrays | None = None) -> Arrays:
+    """Read a study's data (or take the `arrays` it was read as) and check the study against it.
+
+    UsageError for whatever is wrong with either.
+    """
     for name, learner in study.learners.items():
         if not isinstance(learner, Learner) and not hasattr(learner, "fit"):
             raise UsageError(
                 f"learners.{name}={learner!r} is no learner; use dlm.Learner(model) or a config of dlm.baselines"
             )
     cells = trials(study)
-    arrays = study.data.load(data_dir)
+    if arrays is None:
+        arrays = study.data.load(data_dir, **_download(study.data, download))
     check_sizes(arrays, study.sizes)
     study.task.check(arrays)
     for cell in {(cell.noise, cell.test_noise): cell for cell in cells}.values():
@@ -53,6 +59,13 @@ def load(study: Study, data_dir: Path | None = None) -> Arrays:
     for cohort in cohorts([trial for trial in cells if isinstance(trial.learner, Learner)]):
         check_model(cohort.first, arrays)
     return arrays
+
+
+def _download(source: Any, wanted: bool) -> dict[str, bool]:
+    """What a source's load is told about downloading. UsageError for one that does not."""
+    if wanted and "download" not in inspect.signature(source.load).parameters:
+        raise UsageError(f"--download is of no use with data={type(source).__name__}, which downloads nothing")
+    return {"download": True} if wanted else {}
 
 
 def remaining(study: Study, done: Sequence[Record]) -> Work:
@@ -77,6 +90,8 @@ def run(
     folder: str | Path,
     *,
     data_dir: Path | None = None,
+    download: bool = False,
+    arrays: Arrays | None = None,
     packing: str = "auto",
     input_mode: str = "auto",
     input_workers: int = 0,
@@ -87,8 +102,9 @@ def run(
 ) -> Outcome:
     """Train every cell of a study that the workdir `folder` does not hold yet, and export its records.
 
-    `input_mode`: "device", "stream" or "auto", see `is_streamed`; `input_workers`: processes that read a stream; 0:
-    threads do. `memory_limit` in bytes, None for what the devices have: a cohort that takes more is trained in waves.
+    `arrays`: the data, if they are read already; `download`: TFDS may fetch them. `input_mode`: "device", "stream" or
+    "auto", see `is_streamed`; `input_workers`: processes that read a stream; 0: threads do. `memory_limit` in bytes,
+    None for what the devices have: a cohort that takes more is trained in waves.
     `save_seconds` between checkpoints, None for about a minute. `watch`: the one that hears signals already, if any.
     UsageError for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved;
     OSError where the disk is full or gone.
@@ -98,7 +114,7 @@ def run(
     with contextlib.ExitStack() as stack:
         watch = watch or stack.enter_context(Watch())
         # Before the workdir is made: a mistake in the study leaves nothing behind.
-        arrays = load(study, data_dir)
+        arrays = load(study, data_dir, download=download, arrays=arrays)
         watch.check()
         lock = stack.enter_context(contextlib.ExitStack())
         lock.enter_context(occupied(folder))

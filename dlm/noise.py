@@ -44,3 +44,8 @@ class Noise:
                 f"noise.label={self.label:g} and noise.label_pairs={self.label_pairs:g} are shares of the same labels; "
                 "choose at most 1 together"
             )
+
+
+def described(noise: Noise) -> list[str]:
+    """The amounts above 0, as `label=0.2`."""
+    return [f"{name}={getattr(noise, name):g}" for name in noise.kinds]

@@ -16,7 +16,7 @@ from dlm.errors import UsageError, nearest
 from dlm.study import Study
 
 
-def apply(study: Study, assignments: Sequence[str]) -> Study:
+def apply(study: Any, assignments: Sequence[str]) -> Study:
     """The study with every `path=value` applied, all at once; of the same path the last.
 
     Raises UsageError for a text without `=`, an unknown path (with the nearest valid ones), a value that is

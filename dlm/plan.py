@@ -14,6 +14,7 @@ import psutil
 from dlm import records
 from dlm.baselines.runner import fit_and_measure
 from dlm.curves.answer import Curve, answer
+from dlm.data.arrays import Arrays
 from dlm.data.orders import Orders
 from dlm.execute import is_streamed, load, remaining
 from dlm.report.figures import learning_curve
@@ -65,11 +66,18 @@ class Plan:
 
 
 def plan(
-    study: Study, workdir: Path, *, data_dir: Path | None = None, packing: str = "auto", input_mode: str = "auto"
+    study: Study,
+    workdir: Path,
+    *,
+    data_dir: Path | None = None,
+    download: bool = False,
+    arrays: Arrays | None = None,
+    packing: str = "auto",
+    input_mode: str = "auto",
 ) -> Plan:
     """Cost of what the workdir does not hold yet. Keeps nothing that it trains and writes nothing into the workdir."""
     devices.configure()
-    arrays = load(study, data_dir)
+    arrays = load(study, data_dir, download=download, arrays=arrays)
     work = remaining(study, records.rows(workdir))
     orders = orders_of(study, arrays)
     placed = place(orders, streamed=is_streamed(input_mode, arrays))

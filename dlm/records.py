@@ -28,7 +28,8 @@ class Record:
     `value` is None where there is no number (diverged, failed: `note` says why). `num_examples` stand behind
     the value; `seconds` are training seconds of the trial up to `step`. `hyper` is the learner's config as
     JSON text, for who sweeps one. `packing` and `precision` are "none" for a classical learner. `together` rows of a
-    trial at this step were written at once; fewer mean that some were lost (0: not known).
+    trial at this step were written at once; fewer mean that some were lost (0: not known). `noise` says what was wrong
+    with examples, such as `label=0.2, test missing=0.1`; empty: nothing.
     """
 
     study: str
@@ -54,6 +55,7 @@ class Record:
     versions: str
     note: str = ""
     together: int = 0
+    noise: str = ""
 
     @property
     def key(self) -> tuple[str, int, str, str]:

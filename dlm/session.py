@@ -17,6 +17,7 @@ from dlm.data.arrays import Arrays
 from dlm.data.orders import Orders
 from dlm.errors import Interrupted, UsageError
 from dlm.learner import Learner
+from dlm.noise import described
 from dlm.preemption import Watch
 from dlm.records import Record
 from dlm.report.progress import Progress
@@ -25,6 +26,7 @@ from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.cohort_run import CohortRun, Measured
 from dlm.train.compiled import population_of
+from dlm.train.evaluate import WITHOUT_LEAKS
 from dlm.train.placed import Placed, place
 from dlm.train.population import Packing, Population
 from dlm.train.runner import Tick, train
@@ -75,6 +77,7 @@ class Session:
         workers: int = 0,
     ) -> None:
         self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
+        self.num_leaked = 0 if arrays.leaked is None else len(arrays.leaked)
         self.streamed, self.workers = streamed, workers
         self.watch, self.save_seconds = watch, save_seconds
         self.orders = orders_of(study, arrays)
@@ -181,7 +184,7 @@ class Session:
         deep = isinstance(trial.learner, Learner)
         seen = {"train": trial.budget.batch_size if deep else trial.train_size}
         seen |= {split: len(getattr(self.arrays, split)) for split in ("validation", "test")}
-        units = {"error": trial.task.unit, "loss": trial.task.loss_unit}
+        units = {"error": trial.task.unit, "loss": trial.task.loss_unit, WITHOUT_LEAKS: trial.task.unit}
         origin = self._origin(measured, note)
         return [
             Record(
@@ -190,7 +193,7 @@ class Session:
                 metric=metric,
                 value=value,
                 unit=units.get(metric, ""),
-                num_examples=seen[split],
+                num_examples=seen[split] - (self.num_leaked if metric == WITHOUT_LEAKS else 0),
                 together=len(values),
             )
             for (split, metric), value in values.items()
@@ -218,4 +221,5 @@ class Session:
             "device": devices.describe() if deep else "host",
             "versions": self.versions,
             "note": note,
+            "noise": ", ".join([*described(trial.noise), *(f"test {part}" for part in described(trial.test_noise))]),
         }

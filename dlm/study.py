@@ -16,7 +16,7 @@ from dlm.augment import Augment
 from dlm.axes import Axes
 from dlm.config import FrozenDict, digest, has, replaced, unsaid
 from dlm.declared import check_frozen
-from dlm.errors import UsageError, choose
+from dlm.errors import UsageError, choose, nearest
 from dlm.learner import PRECISIONS, Budget, Hyper, Learner, Precision
 from dlm.noise import Noise
 
@@ -157,7 +157,10 @@ def trials(study: Study) -> tuple[Trial, ...]:
 def variants(base: Any, study: Study) -> tuple[tuple[Any, Noise, Noise], ...]:
     """A learner, its noise and the test's at every point of the axes; an axis that it does not have passes it by."""
     for path in dict.fromkeys(path for point in study.axes.points for path in point):
-        if not _is_noise(path) and not any(has(learner, _full(path)) for learner in study.learners.values()):
+        if _is_noise(path):
+            if not has(study, path):
+                raise UsageError(f"axis {path!r} is no noise; {nearest(path, _noises())}")
+        elif not any(has(learner, _full(path)) for learner in study.learners.values()):
             raise UsageError(
                 f"axis {path!r} is a field of no learner; use lr, dropout, …, model.widths, … or noise.label, …"
             )
@@ -201,6 +204,10 @@ def static_fields(trial: Trial) -> dict[str, Any]:
         "augment": (trial.learner.augment, Augment()),
     }
     return fields | {name: value for name, (value, default) in later.items() if value != default}
+
+
+def _noises() -> list[str]:
+    return [f"{head}.{field.name}" for head in ("noise", "test_noise") for field in dataclasses.fields(Noise)]
 
 
 def _is_noise(path: str) -> bool:

@@ -187,10 +187,10 @@ def out_of_memory_above(width):
     """`Population.advance` on devices that hold so many members."""
     advance = Population.advance
 
-    def limited(self, members, states, data, steps):
+    def limited(self, members, states, data, steps, window):
         if len(steps) > width:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes")
-        return advance(self, members, states, data, steps)
+        return advance(self, members, states, data, steps, window)
 
     return limited
 

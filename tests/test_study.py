@@ -12,6 +12,7 @@ import pytest
 
 from dlm import Axes, Budget, Hyper, Learner, Optimizer, Study, UsageError, grid, zipped
 from dlm.config import FrozenDict, canonical, digest, replaced
+from dlm.noise import Noise
 from dlm.study import cohorts, static_fields, trials, variants
 
 
@@ -212,16 +213,16 @@ def test_sweeps_cross_join_and_count():
 
 def test_variants_are_each_once_and_pass_by_what_a_learner_has_not():
     swept = study(axes=grid(lr=[0.1, 0.2, 0.1], dropout=[0]) + grid(lr=[0.2]))
-    assert [learner.hyper.lr for learner in variants(Learner(Model()), swept)] == [0.1, 0.2]
-    assert variants(Ridge(), swept) == (Ridge(),)
-    assert [v.c for v in variants(Ridge(), study(axes=grid(c=[1, 1.0, 2])))] == [1, 2]
+    assert [learner.hyper.lr for learner, _, _ in variants(Learner(Model()), swept)] == [0.1, 0.2]
+    assert variants(Ridge(), swept) == ((Ridge(), Noise(), Noise()),)
+    assert [v.c for v, _, _ in variants(Ridge(), study(axes=grid(c=[1, 1.0, 2])))] == [1, 2]
 
 
 def test_fields_that_depend_on_each_other_change_together():
     pair = {"model.widths": (8, 8), "model.depths": (1, 1)}
     assert replaced(Learner(Model()), pair).model == Model((8, 8), (1, 1))
     swept = study(axes=zipped({"model.widths": [(8,), (8, 16)], "model.depths": [(1,), (1, 2)]}))
-    assert [v.model.widths for v in variants(Learner(Model()), swept)] == [(8,), (8, 16)]
+    assert [v.model.widths for v, _, _ in variants(Learner(Model()), swept)] == [(8,), (8, 16)]
 
 
 def test_axes_that_cannot_be_meant():

@@ -14,7 +14,7 @@ from dlm.data.arrays import Arrays, Split
 from dlm.data.corrupt import noisy_inputs, noisy_labels
 from dlm.data.moments import Moments
 from dlm.noise import Noise
-from dlm.train.evaluate import BATCH_SIZE
+from dlm.train.evaluate import BATCH_SIZE, WITHOUT_LEAKS
 
 OUTPUTS_AT_ONCE = 2**24  # numbers that a learner is asked for in one go
 
@@ -44,29 +44,38 @@ class Seen:
         return self.moments.outputs(outputs) if self.moments and self.arrays.has_numeric_targets else outputs
 
 
-def measured(task: Any, fitted: Fitted, seen: Seen, split: Split, noise: Noise, seed: int) -> dict[str, float]:
-    """The task's measures over a split, taken in batches of one shape: one program for all cells."""
-    arrays, sums = seen.arrays, dict[str, float]()
+def measured(
+    task: Any, fitted: Fitted, seen: Seen, split: Split, noise: Noise, seed: int, leaked: np.ndarray | None = None
+) -> dict[str, float]:
+    """The task's measures over a split; with `leaked` rows also the error without them, as of deep learners."""
+    values = _values(task, fitted, seen, split, noise, seed)
+    found: dict[str, float] = task.finish({name: _mean(each) for name, each in values.items()})
+    if leaked is not None:
+        kept = ~np.isin(np.arange(len(split)), leaked)
+        found[WITHOUT_LEAKS] = task.finish({name: _mean(each[kept]) for name, each in values.items()})["error"]
+    return found
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.sum(values, dtype=np.float64)) / len(values)
+
+
+def _values(task: Any, fitted: Fitted, seen: Seen, split: Split, noise: Noise, seed: int) -> dict[str, np.ndarray]:
+    """The task's measures of each example [N], taken in batches of one shape: one program for all cells."""
+    arrays = seen.arrays
     places = 1 if arrays.has_numeric_targets else int(np.prod(split.y.shape[1:]))
     block = max(1, OUTPUTS_AT_ONCE // (task.num_outputs(arrays) * places * BATCH_SIZE)) * BATCH_SIZE
+    parts: list[dict[str, np.ndarray]] = []
     for start in range(0, len(split), block):
         part = Split(split.x[start : start + block], split.y[start : start + block])
         x, y = seen.examples(part, noise, seed, start)
         outputs = seen.outputs(np.asarray(fitted.outputs(x)))
-        for name, total in _sums(task, outputs, y).items():
-            sums[name] = sums.get(name, 0.0) + total
-    finished: dict[str, float] = task.finish({name: total / len(split) for name, total in sums.items()})
-    return finished
-
-
-def _sums(task: Any, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    sums: dict[str, float] = {}
-    for start in range(0, len(outputs), BATCH_SIZE):
-        count = min(BATCH_SIZE, len(outputs) - start)
-        rows = np.arange(start, start + BATCH_SIZE) % len(outputs)
-        for name, values in _compiled(task)(outputs[rows], targets[rows]).items():
-            sums[name] = sums.get(name, 0.0) + float(np.sum(np.asarray(values)[:count], dtype=np.float64))
-    return sums
+        for first in range(0, len(outputs), BATCH_SIZE):
+            count = min(BATCH_SIZE, len(outputs) - first)
+            rows = np.arange(first, first + BATCH_SIZE) % len(outputs)
+            taken = _compiled(task)(outputs[rows], y[rows])
+            parts.append({name: np.asarray(values)[:count] for name, values in taken.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 @functools.cache

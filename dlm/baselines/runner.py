@@ -24,8 +24,9 @@ def fit_and_measure(trial: Trial, orders: Orders) -> tuple[int, dict[tuple[str, 
         x, y = seen.examples(subset, trial.noise, trial.subset_seed)
         fitted = trial.learner.fit(x, seen.targets(y), task.num_outputs(arrays), trial.init_seed)
         seconds = time.perf_counter() - start
-        values = {("train", "loss"): measured(task, fitted, seen, subset, trial.noise, trial.subset_seed)["loss"]}
-        for name, noise in (("validation", Noise()), ("test", trial.test_noise)):
-            found = measured(task, fitted, seen, getattr(arrays, name), noise, TEST_SEED)
+        on_train = measured(task, fitted, seen, subset, trial.noise, trial.subset_seed)
+        values = {("train", "loss"): on_train["loss"]}
+        for name, noise, leaked in (("validation", Noise(), None), ("test", trial.test_noise, arrays.leaked)):
+            found = measured(task, fitted, seen, getattr(arrays, name), noise, TEST_SEED, leaked)
             values |= {(name, measure): value for measure, value in found.items()}
     return fitted.iterations, values, seconds

@@ -54,6 +54,7 @@ def answer(
     overtakes = tuple(
         overtake_with(a, b, forecast_a, forecast_b, level, seed)
         for (a, forecast_a), (b, forecast_b) in itertools.combinations(readable, 2)
+        if a.noise == b.noise
     )
     return Answer(learners, overtakes, tuple(map(float, multiples)), level)
 

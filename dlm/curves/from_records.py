@@ -14,7 +14,7 @@ BOUNDS: dict[str, tuple[float, float | None]] = {"error rate": (0.0, 1.0)}
 
 
 def curves(records: Iterable[Record], trial_ids: Collection[str] | None = None) -> list[Curve]:
-    """One curve a learner, of final test errors; only of the trials named, if any are.
+    """One curve a learner and noise, of final test errors; only of the trials named, if any are.
 
     Where a learner was swept over hyperparameters, or computed in both precisions, each size takes the variant
     with the least mean validation error, among those with the most finished seeds: one that diverged on all
@@ -26,13 +26,18 @@ def curves(records: Iterable[Record], trial_ids: Collection[str] | None = None) 
         for row in rows
         if (row.split, row.metric) == ("validation", "error") and row.value is not None
     }
-    by_learner: dict[str, list[Record]] = defaultdict(list)
+    by_learner: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for row in ends(rows).values():
-        by_learner[row.learner].append(row)
-    return [_curve(name, cells, validation) for name, cells in by_learner.items()]
+        by_learner[row.learner, row.noise].append(row)
+    return [_curve(name, noise, cells, validation) for (name, noise), cells in by_learner.items()]
 
 
-def _curve(name: str, cells: Sequence[Record], validation: Mapping[tuple[str, int], float]) -> Curve:
+def curve_name(learner: str, noise: str) -> str:
+    """What a learner's curve is called: its name, and what was wrong with the examples."""
+    return f"{learner} ({noise})" if noise else learner
+
+
+def _curve(name: str, noise: str, cells: Sequence[Record], validation: Mapping[tuple[str, int], float]) -> Curve:
     table: dict[int, dict[tuple[str, str], list[Record]]] = defaultdict(lambda: defaultdict(list))
     for cell in sorted(cells, key=lambda cell: (cell.train_size, cell.subset_seed, cell.init_seed)):
         table[cell.train_size][cell.hyper, cell.precision].append(cell)
@@ -41,7 +46,8 @@ def _curve(name: str, cells: Sequence[Record], validation: Mapping[tuple[str, in
     sizes = tuple(size for size in errors if errors[size])
     unit = cells[0].unit
     return Curve(
-        learner=name,
+        learner=curve_name(name, noise),
+        noise=noise,
         sizes=sizes,
         errors=tuple(errors[size] for size in sizes),
         unit=unit,

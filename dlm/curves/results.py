@@ -13,7 +13,8 @@ class Curve:
     each). `unit` says what the numbers are ("error rate", "nats per byte"); `bound` is their possible
     range; `num_test` is the number of examples behind each number, 0 when unknown (gives the binomial noise
     floor). `failed` counts diverged or failed cells, which are absent from `errors`. `stderr` [K] is the standard
-    error of each mean where it was given with it; empty where seeds or test set must tell.
+    error of each mean where it was given with it; empty where seeds or test set must tell. `noise`: what was wrong
+    with the examples, such as `label=0.2`; then `learner` is the learner's name with that in brackets.
     """
 
     learner: str
@@ -24,6 +25,7 @@ class Curve:
     num_test: int = 0
     failed: int = 0
     stderr: tuple[float, ...] = ()
+    noise: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -85,8 +85,9 @@ class Arrays:
     """A data set.
 
     `num_classes` counts labels, 0 where targets are no classes. A learner sees inputs as `x * scale + shift`, float32;
-    with `standardize` (x [N, D], NaN where missing) by mean and standard deviation of its own training subset, see
-    `Moments`; with `vocabulary` above 0 as they are, tokens of 0 … vocabulary − 1. `remarks` say how files were read.
+    with `standardize` (NaN where missing) by mean and standard deviation of its own training subset, see `Moments`;
+    with `vocabulary` above 0 as they are, tokens of 0 … vocabulary − 1. `remarks` say how files were read. `leaked`:
+    rows of the test split that are in the pool too, None where there are none or nobody looked.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Arrays:
     vocabulary: int = 0
     standardize: bool = False
     remarks: tuple[str, ...] = ()
+    leaked: np.ndarray | None = None
 
     @cached_property
     def digests(self) -> np.ndarray:

@@ -15,7 +15,7 @@ MOST_DEVIATIONS = 8.0  # of an input: by the spread of a few rows any other valu
 
 
 class Moments(NamedTuple):
-    """Statistics of one training subset: of inputs [D], and of targets [] or [K]; float32.
+    """Statistics of one training subset: of inputs [D] (or [...]), and of targets [] or [K]; float32.
 
     `rate` is 1 / standard deviation, and 0 for a column that is constant in the subset, such as a category that it does
     not hold: that column is 0 for the learner in every split. Columns of inputs that are not standardized have mean 0
@@ -28,7 +28,7 @@ class Moments(NamedTuple):
     target_spread: Array
 
     def inputs(self, x: Array, xp: ModuleType = np) -> Array:
-        """Inputs [..., D] standardized; what is missing (NaN) becomes 0, the mean."""
+        """Inputs standardized; what is missing (NaN) becomes 0, the mean."""
         seen = xp.clip((x - self.mean) * self.rate, -MOST_DEVIATIONS, MOST_DEVIATIONS)
         return xp.where(xp.isnan(x), xp.zeros_like(seen), seen)
 
@@ -56,11 +56,12 @@ def moments(arrays: Arrays, rows: np.ndarray) -> Moments | None:
 
 
 def _of_inputs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and 1 / standard deviation [D] of x [n, D] by scikit-learn, which passes missing values over."""
+    """Mean and 1 / standard deviation [...] of x [n, ...] by scikit-learn, which passes missing values over."""
     from sklearn.preprocessing import StandardScaler
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of columns without any value
-        fitted = StandardScaler().fit(np.asarray(x, np.float64))
+        fitted = StandardScaler().fit(np.asarray(x, np.float64).reshape(len(x), -1))
     varies = np.nan_to_num(fitted.var_) > 0
-    return np.nan_to_num(fitted.mean_), np.where(varies, 1 / np.where(varies, fitted.scale_, 1), 0)
+    rate = np.where(varies, 1 / np.where(varies, fitted.scale_, 1), 0)
+    return np.nan_to_num(fitted.mean_).reshape(x.shape[1:]), rate.reshape(x.shape[1:])

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from dlm import records
 from dlm.curves.answer import Answer, Curve, answer
-from dlm.curves.from_records import curves
+from dlm.curves.from_records import curve_name, curves
 from dlm.errors import UsageError
 from dlm.report.figures import learning_curve
 from dlm.report.kept import FORECAST, keep
@@ -71,7 +71,7 @@ def _measured_sizes(rows: Sequence[records.Record]) -> dict[str, set[int]]:
     """Sizes with a test error, by learner: of every trial of the workdir, as each could have been looked at."""
     sizes: dict[str, set[int]] = {}
     for row in records.ends(rows).values():
-        sizes.setdefault(row.learner, set()).add(row.train_size)
+        sizes.setdefault(curve_name(row.learner, row.noise), set()).add(row.train_size)
     return sizes
 
 

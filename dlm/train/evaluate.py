@@ -16,11 +16,15 @@ from dlm.train.meeting import corrupted
 from dlm.train.spec import Batches, Best, Data, Member, Spec, State
 
 BATCH_SIZE = 256
+WITHOUT_LEAKS = "error_without_leaks"
 TEST_SEED = 2**32 - 1  # of what is wrong with test examples: no subset's, and the same for every trial
 
 
-def batches(split: Split) -> Batches:
-    """A split cut into equal batches, the last one padded with copies of weight 0 (NumPy arrays)."""
+def batches(split: Split, leaked: np.ndarray | None = None) -> Batches:
+    """A split cut into equal batches, the last one padded with copies of weight 0 (NumPy arrays).
+
+    leaked: the rows that are in the training pool too.
+    """
     size = min(BATCH_SIZE, len(split))
     count = -(-len(split) // size)
     rows = np.arange(count * size)
@@ -31,6 +35,7 @@ def batches(split: Split) -> Batches:
         split.x[rows].reshape(*shape, *split.x.shape[1:]),
         split.y[rows].reshape(*shape, *split.y.shape[1:]),
         inside.astype(np.float32).reshape(shape),
+        None if leaked is None else (inside & ~np.isin(rows, leaked)).astype(np.float32).reshape(shape),
     )
 
 
@@ -38,9 +43,13 @@ def batches(split: Split) -> Batches:
 def measure(
     spec: Spec, moments: Moments | None, params: Any, split: Batches, is_noisy: bool = False
 ) -> dict[str, jax.Array]:
-    """The task's measures over a split, or over it with the noise of tests. Returns scalars."""
+    """The task's measures over a split, or over it with the noise of tests. Returns scalars.
 
-    def one(numbered: tuple[jax.Array, Batches]) -> dict[str, jax.Array]:
+    Where some of its examples are in the training pool too, "error_without_leaks" is that of the others.
+    """
+    weights = [split.weight] if split.clean is None else [split.weight, split.clean]
+
+    def one(numbered: tuple[jax.Array, Batches]) -> list[dict[str, jax.Array]]:
         number, batch = numbered
         inputs, targets = spec.inputs(batch.x, moments), batch.y
         if is_noisy:
@@ -49,10 +58,16 @@ def measure(
         outputs = spec.outputs(params, inputs)
         if spec.numeric_targets and moments:
             outputs = moments.outputs(outputs)
-        return {name: (value * batch.weight).sum() for name, value in spec.task.measures(outputs, targets).items()}
+        values = spec.task.measures(outputs, targets)
+        each = [batch.weight] if batch.clean is None else [batch.weight, batch.clean]
+        return [{name: (value * weight).sum() for name, value in values.items()} for weight in each]
 
     sums = jax.lax.map(one, (jnp.arange(len(split.weight)), split))
-    return spec.task.finish({name: value.sum() / split.weight.sum() for name, value in sums.items()})
+    found, *clean = [
+        spec.task.finish({name: value.sum() / weight.sum() for name, value in named.items()})
+        for named, weight in zip(sums, weights)
+    ]
+    return found | ({WITHOUT_LEAKS: clean[0]["error"]} if clean else {})
 
 
 def evaluate(

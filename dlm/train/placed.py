@@ -53,7 +53,7 @@ def unplaced(arrays: Arrays, orders: np.ndarray | None) -> Data:
     pool: tuple[Any, Any, Any] = (None, None, None)
     if orders is not None:
         pool = (np.asarray(arrays.train.x), arrays.train.y, orders)
-    return Data(*pool, batches(arrays.validation), batches(arrays.test))
+    return Data(*pool, batches(arrays.validation), batches(arrays.test, arrays.leaked))
 
 
 def shapes(arrays: Arrays, num_orders: int, *, streamed: bool) -> Data:
@@ -66,5 +66,6 @@ def shapes(arrays: Arrays, num_orders: int, *, streamed: bool) -> Data:
     if not streamed:
         orders = jax.ShapeDtypeStruct((num_orders, len(arrays.train)), np.int32)
         pool = (shape(arrays.train.x), shape(arrays.train.y), orders)
-    validation, test = (jax.tree.map(shape, batches(split)) for split in (arrays.validation, arrays.test))
+    splits = batches(arrays.validation), batches(arrays.test, arrays.leaked)
+    validation, test = (jax.tree.map(shape, split) for split in splits)
     return Data(*pool, validation, test)

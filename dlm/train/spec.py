@@ -69,11 +69,15 @@ class State(NamedTuple):
 
 
 class Batches(NamedTuple):
-    """A split cut into batches for measuring: x [K, B, ...], y [K, B], weight [K, B] (0 for padding)."""
+    """A split cut into batches for measuring: x [K, B, ...], y [K, B], weight [K, B] (0 for padding).
+
+    `clean` [K, B] are the weights without examples that are in the training pool too; None where there are no such.
+    """
 
     x: Array
     y: Array
     weight: Array
+    clean: Array | None = None
 
 
 class Data(NamedTuple):

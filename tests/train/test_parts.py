@@ -9,8 +9,8 @@ from dlm.learner import Optimizer
 from dlm.models import CNN, MLP, ViT, build
 from dlm.tasks import Classification
 from dlm.train import parts
-from dlm.train.spec import Spec
 from dlm.train.population import Population
+from dlm.train.spec import Spec
 
 SHAPE = (8, 8, 1)
 
