@@ -1,7 +1,10 @@
 """Sources of data, and the subsets and batches drawn from them."""
 
-from dlm.data.arrays import Arrays, Split
+from dlm.data.arrays import Arrays, Split, hold_out
+from dlm.data.file_source import File
+from dlm.data.items_source import from_items
+from dlm.data.series_source import Series
 from dlm.data.sklearn_source import Digits
 from dlm.data.tfds_source import Tfds
 
-__all__ = ["Arrays", "Digits", "Split", "Tfds"]
+__all__ = ["Arrays", "Digits", "File", "Series", "Split", "Tfds", "from_items", "hold_out"]

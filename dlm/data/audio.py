@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 WINDOW, HOP, NUM_MELS = 0.025, 0.010, 40  # seconds, seconds, bands: the habits of speech recognition
-FLOOR = 1e-6  # of a band's energy, that of a full-scale sine being about 1
+FLOOR = 1e-6  # of a band's energy, where the loudest of its sound is 1
 AT_ONCE = 256  # sounds
 
 
@@ -25,7 +25,9 @@ def log_mel(samples: np.ndarray, rate: int) -> np.ndarray:
 def _log_mel(samples: np.ndarray, width: int, hop: int, bands: np.ndarray) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(samples, width, axis=1)[:, ::hop]
     spectrum = np.abs(np.fft.rfft(frames * np.hanning(width).astype(np.float32), axis=2)) ** 2 / width
-    energy = np.log(np.maximum(spectrum.astype(np.float32) @ bands, FLOOR))
+    energy = spectrum.astype(np.float32) @ bands
+    loudest = np.maximum(energy.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
+    energy = np.log(np.maximum(energy / loudest, FLOOR))
     mean, spread = (of(energy, axis=(1, 2), keepdims=True) for of in (np.mean, np.std))
     return ((energy - mean) / np.maximum(spread, 1e-3)).astype(np.float32)
 

@@ -64,6 +64,11 @@ class Column:
         return len(self.values)
 
     @property
+    def is_array(self) -> bool:
+        """Whether all rows have one shape."""
+        return isinstance(self.values, np.ndarray)
+
+    @property
     def array(self) -> np.ndarray:
         """The values of rows of one shape."""
         assert isinstance(self.values, np.ndarray)

@@ -21,7 +21,7 @@ def choose(
     for name in (*inputs, *([target] if target else [])):
         if name not in columns:
             raise UsageError(f"data has no column {name!r}; {nearest(name, columns)}")
-    target = target or _guessed_target(columns, inputs)
+    target = target or guessed_target(columns, inputs)
     inputs = inputs or _guessed_inputs(columns, target)
     first = columns[inputs[0]]
     if len(inputs) > 1 or tabular.is_tabular(first):
@@ -31,7 +31,8 @@ def choose(
     return Encoding(inputs, target, length, size)
 
 
-def _guessed_target(columns: Columns, inputs: tuple[str, ...]) -> str:
+def guessed_target(columns: Columns, inputs: tuple[str, ...]) -> str:
+    """The column to predict: by its name, else the only one of classes, else the only text, which predicts itself."""
     free = [name for name in columns if name not in inputs]
     for name in TARGETS:
         if name in free:

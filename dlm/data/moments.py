@@ -29,16 +29,21 @@ class Moments(NamedTuple):
 
     def inputs(self, x: Array, xp: ModuleType = np) -> Array:
         """Inputs standardized; what is missing (NaN) becomes 0, the mean."""
-        seen = xp.clip((x - self.mean) * self.rate, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+        seen = xp.clip((x - self.mean[None]) * self.rate[None], -MOST_DEVIATIONS, MOST_DEVIATIONS)
         return xp.where(xp.isnan(x), xp.zeros_like(seen), seen)
 
     def targets(self, y: Array) -> Array:
         """Numbers to predict as the learner meets them."""
-        return (y - self.target_mean) / self.target_spread
+        return (y - _row(self.target_mean)) / _row(self.target_spread)
 
     def outputs(self, outputs: Array) -> Array:
         """What a learner predicts, in the targets' own unit."""
-        return outputs * self.target_spread + self.target_mean
+        return outputs * _row(self.target_spread) + _row(self.target_mean)
+
+
+def _row(statistic: Array) -> Array:
+    """A statistic as one row of examples; of a single number, the number."""
+    return statistic[None] if statistic.ndim else statistic
 
 
 def moments(arrays: Arrays, rows: np.ndarray) -> Moments | None:

@@ -190,6 +190,8 @@ def _storable(name: str, array: np.ndarray) -> np.typing.DTypeLike:
 
 
 def _is_number(value: Any) -> bool:
+    if isinstance(value, str | bytes | np.datetime64):  # NumPy's own have axes too
+        return False
     return isinstance(value, numbers.Real | np.bool_) or (getattr(value, "ndim", None) == 0 and hasattr(value, "item"))
 
 

@@ -1,11 +1,13 @@
 """Folders of WAV files: the right samples whatever they are written as."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.io import wavfile
 
 from dlm import UsageError
 from dlm.data.own.sounds import read_sounds, waves
+from dlm.data.own.tables import columns_of_table
 
 RATE = 8000
 TONE = np.sin(2 * np.pi * 440 * np.arange(800) / RATE) * 0.5
@@ -109,3 +111,10 @@ def test_a_folder_without_classes_or_without_wav_is_refused(tmp_path, name, word
     save(tmp_path / name, int16(TONE))
     with pytest.raises(UsageError, match=words):
         read_sounds(tmp_path)
+
+
+def test_a_table_may_hold_sounds_as_files(tmp_path):
+    rows = [{"bytes": save(tmp_path / f"{k}.wav", int16(TONE)[: 10 + k]).read_bytes(), "path": ""} for k in range(3)]
+    columns, _ = columns_of_table(pa.table({"audio": rows, "label": [0, 1, 0]}), "label")
+    assert (columns["audio"].kind, columns["audio"].rate) == ("audio", RATE)
+    assert np.array_equal(columns["audio"].values[2], int16(TONE)[:12])

@@ -1,0 +1,55 @@
+"""A time series table, as windows to forecast from."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from dlm.data.arrays import Arrays, Split
+from dlm.data.own.series import read_series, split_windows
+from dlm.errors import UsageError, nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """A table with a row for each time: from `context` steps of all columns, the next `horizon` of all, or of `target`.
+
+    `index` names the column of times, else the dates are it. `validation` and `test` are the shares of the steps that
+    come last, test after validation; a window's forecast never reaches over the border of its split. Windows begin
+    every `stride` steps.
+    """
+
+    path: str
+    context: int = 96
+    horizon: int = 24
+    target: str = ""
+    index: str = ""
+    stride: int = 1
+    validation: float = 0.1
+    test: float = 0.2
+
+    def load(self, data_dir: Path | None = None) -> Arrays:
+        """Inputs float32 [N, context, C], targets float32 [N, horizon] or [N, horizon · C]."""
+        series = read_series(self.path, index=self.index)
+        if self.target and self.target not in series.names:
+            raise UsageError(
+                f"data.target={self.target!r} is no column of numbers; {nearest(self.target, series.names)}"
+            )
+        steps = [round(share * len(series.values)) for share in (self.validation, self.test)]
+        place = series.names.index(self.target) if self.target else None
+        splits = split_windows(
+            series.values,
+            self.context,
+            self.horizon,
+            validation=steps[0],
+            test=steps[1],
+            stride=self.stride,
+            target=place,
+        )
+        train, validation, test = (
+            Split(*(np.asarray(part, np.float32) for part in splits[name])) for name in ("train", "validation", "test")
+        )
+        name = Path(self.path).stem
+        return Arrays(name, train, validation, test, standardize=True, remarks=series.remarks)
