@@ -175,6 +175,7 @@ def _run(study: Study, workdir: Path, question: str, watch: Watch, arrays: Any) 
 
     watch.check()
     devices.configure(_DEVICES.value)
+    _say_how_read(study, arrays)
     outcome = execute.run(
         study,
         workdir,
@@ -204,6 +205,7 @@ def _plan(study: Study, workdir: Path, arrays: Any) -> int:
     from dlm.train import devices
 
     devices.configure(_DEVICES.value)
+    _say_how_read(study, arrays)
     cost = plan.plan(
         study,
         workdir,
@@ -295,6 +297,23 @@ def _changed(study: Study) -> Study:
     if _PRECISION.value:
         changes["precision"] = _PRECISION.value
     return dataclasses.replace(study, **changes)
+
+
+def _say_how_read(study: Study, arrays: Any) -> None:
+    """What was assumed of somebody's own data, before anything is made of it."""
+    from dlm.report.terminal import print_list
+
+    if arrays is not None:
+        print_list(_console(), f"How {study.name} was read", [*arrays.remarks, *_proposal(study, arrays)])
+
+
+def _proposal(study: Study, arrays: Any) -> list[str]:
+    splits = (
+        f"{len(arrays.train):,} to learn from, {len(arrays.validation):,} to choose by, {len(arrays.test):,} to test"
+    )
+    return [
+        f"{splits}; learners: {', '.join(study.learners)}; --save_experiment=FILE.py writes the study to change it."
+    ]
 
 
 def _save_experiment() -> int:

@@ -11,9 +11,10 @@ from typing import Any
 
 import jax
 
-from dlm import provenance, records, workdir
+from dlm import leak_counts, provenance, records, workdir
 from dlm.data.arrays import Arrays, check_sizes
 from dlm.data.corrupt import check_noise
+from dlm.data.leak_search import searched
 from dlm.errors import UsageError, choose
 from dlm.files import DAMAGED
 from dlm.learner import Learner
@@ -114,7 +115,7 @@ def run(
     with contextlib.ExitStack() as stack:
         watch = watch or stack.enter_context(Watch())
         # Before the workdir is made: a mistake in the study leaves nothing behind.
-        arrays = load(study, data_dir, download=download, arrays=arrays)
+        arrays, leaks = searched(load(study, data_dir, download=download, arrays=arrays))
         watch.check()
         lock = stack.enter_context(contextlib.ExitStack())
         lock.enter_context(occupied(folder))
@@ -125,6 +126,7 @@ def run(
         session = Session(
             study, arrays, folder, devices.packing(packing), watch, save_seconds, flops, streamed, input_workers
         )
+        leak_counts.write(folder, leaks)
         session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)
         records.export(folder)
         return _outcome(study, work, records.rows(folder))

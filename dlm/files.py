@@ -7,7 +7,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import platformdirs
+
 DAMAGED = ".damaged"
+
+
+def user_cache() -> Path:
+    """Where what can be made again is kept between runs: $DLM_CACHE_DIR, else the user's cache folder."""
+    return Path(os.environ.get("DLM_CACHE_DIR") or platformdirs.user_cache_dir("dlm"))
 
 
 def write_atomically(path: Path, text: str) -> None:

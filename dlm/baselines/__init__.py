@@ -2,6 +2,7 @@
 
 from dlm.baselines.boosting import GradientBoosting
 from dlm.baselines.linear import LogisticRegression, Ridge
+from dlm.baselines.ngram import KneserNey
 from dlm.baselines.text import BagOfWords
 
-__all__ = ["BagOfWords", "GradientBoosting", "LogisticRegression", "Ridge"]
+__all__ = ["BagOfWords", "GradientBoosting", "KneserNey", "LogisticRegression", "Ridge"]

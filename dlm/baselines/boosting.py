@@ -15,13 +15,14 @@ from dlm.errors import UsageError, at_least
 class GradientBoosting:
     """scikit-learn's HistGradientBoosting, of classes or of numbers (Ke et al. 2017, "LightGBM", is its model).
 
-    `trees` are grown one after another, each of at most `leaves` leaves with `least_in_leaf` examples.
+    `trees` are grown one after another, each of at most `leaves` leaves with `least_in_leaf` examples:
+    fewer than scikit-learn's 20, of which a subset of 32 could not be split.
     """
 
     trees: int = 100
     learning_rate: float = 0.1
     leaves: int = 31
-    least_in_leaf: int = 20
+    least_in_leaf: int = 5
 
     def __post_init__(self) -> None:
         at_least(1, trees=self.trees, least_in_leaf=self.least_in_leaf)

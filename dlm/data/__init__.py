@@ -5,6 +5,7 @@ from dlm.data.file_source import File
 from dlm.data.items_source import from_items
 from dlm.data.series_source import Series
 from dlm.data.sklearn_source import Digits
+from dlm.data.stdlib_text import StdlibText
 from dlm.data.tfds_source import Tfds
 
-__all__ = ["Arrays", "Digits", "File", "Series", "Split", "Tfds", "from_items", "hold_out"]
+__all__ = ["Arrays", "Digits", "File", "Series", "Split", "StdlibText", "Tfds", "from_items", "hold_out"]

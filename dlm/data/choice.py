@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dlm.data.arrays import Arrays, hold_out
 from dlm.data.columns import Columns
 from dlm.data.encode import encoded
-from dlm.data.guess import choose
+from dlm.data.guess import choose, guessed_inputs, guessed_target
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # held out where there is no such split: a fifth, and a tenth of the rest
 
@@ -20,7 +20,7 @@ class Choice:
     `inputs` and `target` name columns; a text that is both is learnt byte by byte. `validation` and `test`: the name of
     a split, or how many examples to hold out of the training pool, or which share if below 1; stratified and chosen by
     content. `length` cuts and pads texts (bytes), sounds (samples) and sequences; `size` is height and width that
-    pictures are brought to.
+    pictures are brought to; `rate` makes numbers in a row a sound of so many samples a second.
     """
 
     inputs: tuple[str, ...] = ()
@@ -29,9 +29,11 @@ class Choice:
     test: int | float | str = ""
     length: int = 0
     size: tuple[int, int] | None = None
+    rate: int = 0
 
     def arrays(self, name: str, splits: Mapping[str, Columns], remarks: Sequence[str] = ()) -> Arrays:
         """Arrays of the columns of "train" and, where they are not to be held out, "validation" and "test"."""
+        splits = {part: self._as_sounds(columns) for part, columns in splits.items()} if self.rate else splits
         columns = splits["train"]
         encoding = choose(columns, self.inputs, self.target, self.length, self.size)
         found = {part: encoded(of, encoding) for part, of in splits.items()}
@@ -51,6 +53,16 @@ class Choice:
             standardize=encoding.table is not None,
             remarks=tuple(remarks),
         )
+
+    def _as_sounds(self, columns: Columns) -> Columns:
+        """The columns with those of the inputs that are numbers in a row as sounds."""
+        named = self.inputs or guessed_inputs(columns, self.target or guessed_target(columns, ()))
+        return {
+            name: dataclasses.replace(column, kind="audio", rate=self.rate)
+            if name in named and column.kind == "number"
+            else column
+            for name, column in columns.items()
+        }
 
 
 def _number(asked: int | float | str, usual: float) -> float:

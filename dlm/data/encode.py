@@ -37,7 +37,7 @@ class Encoding:
 
     def vocabulary(self, columns: Columns) -> int:
         """Kinds of tokens that inputs are made of, 0 where they are numbers."""
-        return NUM_BYTES if columns[self.inputs[0]].kind == "text" else 0
+        return NUM_BYTES if not self.table and columns[self.inputs[0]].kind == "text" else 0
 
     def scale(self, columns: Columns) -> float:
         """What stored inputs are multiplied by for a learner: brightness becomes 0 … 1."""

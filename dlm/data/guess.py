@@ -12,6 +12,7 @@ from dlm.errors import UsageError, nearest
 TEXT_LENGTH, BLOCK_LENGTH, SEQUENCE_LENGTH = 512, 128, 512  # at most, where no length is given
 SOUND_SECONDS = 4.0
 TARGETS = ("label", "target", "class", "y")
+INPUTS = ("image", "audio", "text", "features", "x")
 
 
 def choose(
@@ -22,7 +23,7 @@ def choose(
         if name not in columns:
             raise UsageError(f"data has no column {name!r}; {nearest(name, columns)}")
     target = target or guessed_target(columns, inputs)
-    inputs = inputs or _guessed_inputs(columns, target)
+    inputs = inputs or guessed_inputs(columns, target)
     first = columns[inputs[0]]
     if len(inputs) > 1 or tabular.is_tabular(first):
         return Encoding(inputs, target, table=tabular.plan(columns, inputs))
@@ -46,10 +47,14 @@ def guessed_target(columns: Columns, inputs: tuple[str, ...]) -> str:
     raise UsageError(f"which column is to be predicted cannot be told; name one with data.target: {_listed(columns)}")
 
 
-def _guessed_inputs(columns: Columns, target: str) -> tuple[str, ...]:
+def guessed_inputs(columns: Columns, target: str) -> tuple[str, ...]:
+    """The columns to learn from: by name, else the only picture, sound, text or array, else all that make a table."""
     if len(columns) == 1:
         return (target,)
     free = {name: column for name, column in columns.items() if name != target}
+    for name in INPUTS:
+        if name in free:
+            return (name,)
     for kind in ("image", "audio", "text"):
         found = [name for name, column in free.items() if column.kind == kind]
         if len(found) == 1 or (found and kind == "image"):

@@ -28,11 +28,9 @@ def plan(columns: Columns, names: Sequence[str]) -> Plan:
     categories, missing = {}, set()
     for name in names:
         column = columns[name]
-        if column.kind == "class":
-            counts = np.bincount(column.array[column.array >= 0], minlength=len(column.names))
-            categories[name] = np.sort(
-                np.argsort(-counts, kind="stable")[: min(MOST_CATEGORIES, int((counts > 0).sum()))]
-            )
+        if column.kind in ("class", "text"):
+            found, counts = np.unique(_known(column), return_counts=True)
+            categories[name] = np.sort(found[np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]])
         elif column.kind in ("number", "date"):
             if np.isnan(np.asarray(column.values, np.float64)).any():
                 missing.add(name)
@@ -46,11 +44,11 @@ def table(columns: Columns, plan: Plan) -> np.ndarray:
     parts: list[np.ndarray] = []
     for name in plan.names:
         column = columns[name]
+        if column.kind in ("class", "text"):
+            parts.append(_places(column, plan.categories[name]))
+            continue
         if isinstance(column.values, Ragged):
             raise UsageError(f"data.inputs: column {name!r} holds sequences of several lengths; name it alone")
-        if column.kind == "class":
-            parts.append(_places(column.values, plan.categories[name]))
-            continue
         numbers = np.asarray(column.values, np.float64).reshape(len(column), -1)
         parts.append(_calendar(numbers) if column.kind == "date" else numbers.astype(np.float32))
         if name in plan.missing:
@@ -58,10 +56,24 @@ def table(columns: Columns, plan: Plan) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def _places(codes: np.ndarray, kept: np.ndarray) -> np.ndarray:
+def _places(column: Column, kept: np.ndarray) -> np.ndarray:
     """One-hot by `kept`, with a last place for any other category; none for a missing one. float32 [N, K + 1]."""
-    place = np.where(np.isin(codes, kept), np.searchsorted(kept, codes), len(kept))
-    return (place[:, None] == np.arange(len(kept) + 1)).astype(np.float32) * (codes[:, None] >= 0)
+    values = _values(column)
+    place = np.where(np.isin(values, kept), np.searchsorted(kept, values), len(kept))
+    is_known = np.ones(len(column), bool) if column.kind == "text" else values >= 0
+    return (place[:, None] == np.arange(len(kept) + 1)).astype(np.float32) * is_known[:, None]
+
+
+def _values(column: Column) -> np.ndarray:
+    """Categories [N]: codes of classes, or texts as bytes."""
+    if column.kind == "class":
+        return column.array
+    return np.array([column.ragged[row].tobytes() for row in range(len(column))])
+
+
+def _known(column: Column) -> np.ndarray:
+    values = _values(column)
+    return values if column.kind == "text" else values[values >= 0]
 
 
 def _calendar(seconds: np.ndarray) -> np.ndarray:

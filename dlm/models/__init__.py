@@ -10,9 +10,10 @@ import jax
 from dlm.errors import UsageError
 from dlm.models.cnn import CNN
 from dlm.models.mlp import MLP
+from dlm.models.transformer import Transformer
 from dlm.models.vit import ViT
 
-__all__ = ["CNN", "MLP", "Model", "ViT", "build"]
+__all__ = ["CNN", "MLP", "Model", "Transformer", "ViT", "build"]
 
 
 class Model(NamedTuple):
@@ -32,7 +33,7 @@ def build(config: Any, num_outputs: int) -> Model:
     """
     if not hasattr(config, "net"):
         raise UsageError(
-            f"model={config!r} is not a model's config; use MLP, CNN, ViT or a frozen dataclass with "
+            f"model={config!r} is not a model's config; use MLP, CNN, ViT, Transformer or a frozen dataclass with "
             "net(num_outputs) -> flax.linen.Module"
         )
     net = config.net(num_outputs)

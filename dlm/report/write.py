@@ -10,12 +10,13 @@ from typing import Any
 
 from rich.console import Console
 
-from dlm import records
+from dlm import leak_counts, records
 from dlm.curves.answer import Answer, Curve, answer
 from dlm.curves.from_records import curve_name, curves
 from dlm.errors import UsageError
 from dlm.report.figures import learning_curve
 from dlm.report.kept import FORECAST, keep
+from dlm.report.leaked import leak_sentences
 from dlm.report.lost import without_a_number
 from dlm.report.stamp import stamped
 from dlm.report.terminal import print_answer, print_list
@@ -42,8 +43,11 @@ def report(
         raise UsageError(f"--workdir={workdir} holds no finished trial; run the study first, with --mode=run")
     told = answer(measured, targets=tuple(targets) or default_targets(measured), level=level)
     told = stamped(told, _measured_sizes(rows))
-    lost = {"Cells without a number": without_a_number(rows, trial_ids)}
-    return publish(told, workdir, console, title=title, question=question, lists=lost)
+    lists = {
+        "Examples in two places": leak_sentences(leak_counts.read(workdir), rows, trial_ids),
+        "Cells without a number": without_a_number(rows, trial_ids),
+    }
+    return publish(told, workdir, console, title=title, question=question, lists=lists)
 
 
 def publish(

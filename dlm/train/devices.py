@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 import jax
-import platformdirs
 import psutil
 
+from dlm.files import user_cache
 from dlm.train.population import Packing
 
 
@@ -38,7 +38,7 @@ def num_usable_cores() -> int:
 
 def cache_folder() -> Path:
     """Where compiled programs are kept between runs."""
-    return Path(platformdirs.user_cache_dir("dlm")) / "xla"
+    return user_cache() / "xla"
 
 
 def packing(choice: str) -> Packing:

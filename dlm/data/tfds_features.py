@@ -1,0 +1,152 @@
+"""The features that a TFDS data set declares, as fields of its records, found without TensorFlow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlm.data.tfds_fields import Field
+from dlm.data.tfds_folders import Prepared
+from dlm.errors import UsageError
+
+LAZY = -1  # in the place of a sample rate: the audio is stored as the file it came from
+
+
+def opened(prepared: Prepared) -> tuple[Any, tuple[Field, ...], dict[str, str]]:
+    """TFDS's builder of a data set, its fields, and what cannot be a column: name -> why. UsageError if TFDS fails."""
+    import tensorflow_datasets as tfds
+
+    try:
+        content = json.loads((prepared.folder / "features.json").read_text(encoding="utf-8"))
+        audio: dict[str, int] = {}
+        plain = _plain(content, "", audio)
+        builder = _builder(prepared.folder, plain) if plain != content else tfds.builder_from_directory(prepared.folder)
+    except Exception as error:  # what TFDS raises depends on the feature
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageError(
+            f"TFDS cannot make the features of {prepared.full_name!r} without TensorFlow ({reason[:300]}); where it is "
+            f"installed, store them as Tensor, Text, ClassLabel or Image, or export them to files, and read those"
+        ) from None
+    fields, left_out = _fields(builder.info.features, audio)
+    return builder, fields, left_out
+
+
+def _plain(feature: dict[str, Any], name: str, audio: dict[str, int]) -> dict[str, Any]:
+    """A feature's description without the classes that need TensorFlow to be constructed, though not to be read.
+
+    Audio is stored like a Tensor, a Video like a Sequence of Image. The sample rates of Audio go to `audio`.
+    """
+    core = "tensorflow_datasets.core.features"
+    if "featuresDict" in feature:
+        inner = feature["featuresDict"]["features"].items()
+        named = {key: _plain(each, f"{name}/{key}" if name else key, audio) for key, each in inner}
+        return feature | {"featuresDict": {"features": named}}
+    if "sequence" in feature:
+        return feature | {
+            "sequence": feature["sequence"] | {"feature": _plain(feature["sequence"]["feature"], name, audio)}
+        }
+    if "audio" in feature:
+        given = feature["audio"]
+        audio[name] = LAZY if given.get("lazyDecode") else int(given.get("sampleRate", 0))
+        if audio[name] == LAZY:
+            return {"pythonClassName": f"{core}.text_feature.Text", "text": {}}
+        tensor = {key: given[key] for key in ("shape", "dtype", "encoding") if key in given}
+        return {"pythonClassName": f"{core}.tensor_feature.Tensor", "tensor": tensor}
+    if "video" in feature:
+        given = feature["video"]
+        length, *frame = given["shape"]["dimensions"]
+        image = {"shape": {"dimensions": frame}, "dtype": given.get("dtype", "uint8")}
+        frames = {"pythonClassName": f"{core}.image_feature.Image", "image": image}
+        sequence = {"feature": frames, "length": length}
+        return {"pythonClassName": f"{core}.sequence_feature.Sequence", "sequence": sequence}
+    return feature
+
+
+def _builder(folder: Path, features: dict[str, Any]) -> Any:
+    """The builder of a folder whose features are described otherwise than its features.json does."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import dataset_info, read_only_builder
+
+    info = dataset_info.read_proto_from_builder_dir(folder)
+    info.features.CopyFrom(tfds.features.FeatureConnector.from_json(features).to_proto())
+    return read_only_builder.builder_from_metadata(folder, info)
+
+
+def _fields(features: Any, audio: Mapping[str, int]) -> tuple[tuple[Field, ...], dict[str, str]]:
+    fields, left_out = [], {}
+    for name, feature, info in _leaves("", features, features.get_tensor_info()):
+        try:
+            fields.append(_field(name, feature, info, audio.get(name)))
+        except _NoColumn as reason:
+            left_out[name] = str(reason)
+    return tuple(sorted(fields, key=lambda field: field.name)), left_out  # a protobuf map has no order
+
+
+def _leaves(name: str, feature: Any, info: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Features that hold no others, by nested name, with the type and the shape they have seen from the top."""
+    import tensorflow_datasets as tfds
+
+    while isinstance(feature, tfds.features.Sequence) and not isinstance(feature, tfds.features.Dataset):
+        feature = feature.feature
+    if isinstance(feature, tfds.features.Dataset):
+        yield name, feature, None
+    elif isinstance(feature, tfds.features.FeaturesDict):
+        for key, each in feature.items():
+            yield from _leaves(f"{name}/{key}" if name else key, each, info[key])
+    else:
+        yield name, feature, info
+
+
+class _NoColumn(Exception):
+    """Why a feature is left out."""
+
+
+def _field(name: str, feature: Any, info: Any, rate: int | None) -> Field:
+    import tensorflow_datasets as tfds
+
+    core = tfds.features
+    if info is None:
+        raise _NoColumn("a data set within each example")
+    if type(feature) not in (
+        core.Tensor, core.Scalar, core.Text, core.ClassLabel, core.BBoxFeature, core.Image, core.LabeledImage
+    ):  # fmt: skip
+        raise _NoColumn(f"a feature of its own kind, {type(feature).__name__}")
+    if rate == LAZY:
+        raise _NoColumn("audio stored as files, which TFDS decodes with TensorFlow")
+    dtype, shape = np.dtype(info.np_dtype), tuple(info.shape)
+    if info.sequence_rank > 1:
+        raise _NoColumn("sequences in sequences")
+    if isinstance(feature, core.Image):
+        return _image(name, feature, dtype, shape)
+    if dtype.kind in "OSU":
+        if len(shape) > 1:
+            raise _NoColumn("tables of texts")
+        return Field(name, "text", (), dtype, "texts")
+    if dtype.kind not in "biuf":
+        raise _NoColumn(f"numbers of type {dtype}")
+    encoding = str(getattr(feature.to_json_content(), "encoding", "") or "none").lower()
+    if shape.count(None) > 1 and (info.sequence_rank or encoding == "none"):
+        raise _NoColumn("numbers of several unknown sizes")
+    stored = encoding if encoding != "none" else "float_list" if dtype.kind == "f" else "int64_list"
+    if isinstance(feature, core.ClassLabel) and feature.num_classes:
+        kind, names = ("number" if shape else "class"), tuple(feature.names)
+        return Field(name, kind, shape, np.dtype(np.int32), stored, names)  # type: ignore[arg-type]
+    kind = "number" if rate is None else "audio"
+    return Field(name, kind, shape, dtype, stored, rate=rate or 0, optional=info.optional)  # type: ignore[arg-type]
+
+
+def _image(name: str, feature: Any, dtype: np.dtype, shape: tuple[int | None, ...]) -> Field:
+    """An image; what is not uint8, and the frames of a video, are numbers."""
+    frames = len(shape) == 4
+    if len(feature.shape) != 3 or feature.shape[2] not in (1, 2, 3, 4):
+        raise _NoColumn("images of several frames in one file, or of an unknown number of channels")
+    if frames and None in shape[1:]:
+        raise _NoColumn("images of unknown sizes in sequences")
+    if dtype not in (np.uint8, np.uint16, np.float32) or (dtype == np.uint16 and feature.shape[2] != 1):
+        raise _NoColumn(f"images of {feature.shape[2]} channels of type {dtype}")
+    names = tuple(getattr(feature, "names", None) or ()) if getattr(feature, "num_classes", None) else ()
+    return Field(name, "image" if dtype == np.uint8 and not frames else "number", shape, dtype, "images", names)
