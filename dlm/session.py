@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlm import records, workdir
+from dlm import records, samples, workdir
 from dlm.baselines.runner import fit_and_measure
 from dlm.config import canonical
 from dlm.data.arrays import Arrays
@@ -21,6 +21,7 @@ from dlm.noise import described
 from dlm.preemption import Watch
 from dlm.records import Record
 from dlm.report.progress import Progress
+from dlm.samples import Sample
 from dlm.study import Cohort, Study, Trial, trials
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
@@ -30,6 +31,7 @@ from dlm.train.evaluate import WITHOUT_LEAKS
 from dlm.train.placed import Placed, place
 from dlm.train.population import Packing, Population
 from dlm.train.runner import Tick, train
+from dlm.train.samples import writes, written
 from dlm.train.waves import halved, is_out_of_memory, waves
 
 
@@ -139,6 +141,7 @@ class Session:
                     phase, updates = event.phase, event.updates
                     self.watch.unsaved |= phase == "train"
                 else:
+                    self.keep_writing(event, members)
                     self.write(self.rows(event))
                     updates = 0 if event.status == "running" else event.trial.num_steps - event.step  # stopped early
                 self.updates, self.operations = self.updates + updates, self.operations + updates * flops
@@ -149,6 +152,13 @@ class Session:
         finally:
             checkpoints.close()
             self.watch.unsaved = False
+
+    def keep_writing(self, measured: Measured, members: CohortRun) -> None:
+        """At the end of a language model of the first seed, a text of its own."""
+        trial = measured.trial
+        if measured.status == "done" and writes(trial) and trial.subset_seed == self.study.seeds[0]:  # type: ignore[index]
+            text = written(trial, members.params_of(trial))
+            samples.append(self.folder, Sample(trial.trial_id, trial.name, trial.train_size, trial.subset_seed, text))
 
     def fail(self, cells: Sequence[Trial], error: Exception) -> None:
         """Record cells that have no number yet as failed, with what was raised."""

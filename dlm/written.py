@@ -46,7 +46,7 @@ def _said(value: Any, imports: dict[str, set[str]], indent: int) -> str:
     if dataclasses.is_dataclass(value):
         name = type(value).__name__
         imports[_home(type(value))].add(name)
-        fields = sorted(dataclasses.fields(value), key=lambda field: field.kw_only)
+        fields = sorted(dataclasses.fields(value), key=lambda field: bool(field.kw_only))
         fields = [field for field in fields if _is_told(field, getattr(value, field.name))]
         parts = [f"{field.name}={_said(getattr(value, field.name), imports, indent + 4)}" for field in fields]
         return _laid_out(f"{name}(", parts, ")", indent)

@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "xla"))
 os.environ.setdefault("PYTHONPATH", str(ROOT))
+os.environ["DLM_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "dlm")
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402

@@ -50,8 +50,8 @@ def measured(
     """The task's measures over a split; with `leaked` rows also the error without them, as of deep learners."""
     values = _values(task, fitted, seen, split, noise, seed)
     found: dict[str, float] = task.finish({name: _mean(each) for name, each in values.items()})
-    if leaked is not None:
-        kept = ~np.isin(np.arange(len(split)), leaked)
+    kept = ~np.isin(np.arange(len(split)), [] if leaked is None else leaked)
+    if leaked is not None and kept.any():
         found[WITHOUT_LEAKS] = task.finish({name: _mean(each[kept]) for name, each in values.items()})["error"]
     return found
 

@@ -25,7 +25,7 @@ class Tokens:
     """Rows [L] of tokens, 0 where there is none, alike if the Jaccard index of their shingles is RESEMBLANCE or more.
 
     A shingle is as many tokens as hold SHINGLE_BITS by the entropy of single tokens, so that two sequences hardly share
-    one by chance: about five bytes of English, three words, ten nucleotides. Rows with fewer than MIN_SHINGLES
+    one by chance: about five bytes of English, three words, eleven nucleotides. Rows with fewer than MIN_SHINGLES
     different ones are not judged: in so short a text few words are left when one changes.
     """
 

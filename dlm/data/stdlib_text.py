@@ -14,18 +14,8 @@ from dlm.errors import UsageError, at_least
 
 # Folders of other packages, of tests, and of tables that are no code and resemble each other.
 LEFT_OUT = frozenset(
-    [
-        "__pycache__",
-        "site-packages",
-        "dist-packages",
-        "test",
-        "tests",
-        "idlelib",
-        "lib2to3",
-        "encodings",
-        "pydoc_data",
-        "_bundled",
-    ]
+    ("__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3")
+    + ("encodings", "pydoc_data", "_bundled")
 )
 OF_THE_HOST = ("_sysconfigdata", "sitecustomize", "usercustomize", "python-config")  # files that differ between builds
 

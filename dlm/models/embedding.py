@@ -11,8 +11,8 @@ def look_up(table: jax.Array, rows: jax.Array) -> jax.Array:
     """table[rows]: [V, D] and int [...] in 0 … V − 1 -> [..., D].
 
     The gradient to the table is a sum over all places where a row was looked up: a product with one-hot rows, since
-    accelerators add in no fixed order, and in bfloat16; on a CPU, where that order is fixed, additions in float32, which
-    take 6 % less of a small transformer's update than the product.
+    accelerators add in no fixed order, and in bfloat16; on a CPU, where that order is fixed, additions in float32,
+    which take 6 % less of a small transformer's update than the product.
     """
     return jnp.take(table, rows, axis=0, mode="clip")
 

@@ -18,8 +18,8 @@ def sample(
 ) -> np.ndarray:
     """The prompt and `length` tokens drawn after it: [P + length], of the prompt's type.
 
-    prompt: whole numbers [P], at least one; 0 is the beginning of a text. Temperature 0 takes the likeliest token. Beyond
-    the length of text that the model learnt from its distances are new to it.
+    prompt: whole numbers [P], at least one; 0 is the beginning of a text. Temperature 0 takes the likeliest token.
+    Beyond the length of text that the model learnt from, its distances are new to it.
     """
     prompt = np.asarray(prompt)
     if prompt.ndim != 1 or not len(prompt) or prompt.dtype.kind not in "iu":
@@ -43,8 +43,8 @@ def next_logits(
 ) -> tuple[jax.Array, Cache]:
     """Logits [vocabulary] of the token after `token`, which stands at `place`; those before it are in the cache."""
     net, tokens = config.net(config.vocabulary), token.reshape(1, 1)
-    logits, cache = net.apply({"params": params}, tokens, cache=cache, start=place, method="extend")
-    return logits[0, 0], cache
+    logits, kept = net.apply({"params": params}, tokens, cache=cache, start=place, method="extend")
+    return logits[0, 0], kept  # type: ignore[return-value]
 
 
 @functools.partial(jax.jit, static_argnames=("config", "length"))

@@ -64,8 +64,8 @@ class TransformerNet(nn.Module):
     """Embedding, pre-norm blocks of attention and a GELU layer, linear output.
 
     int [B, T] -> [B, T, num_outputs], or [B, num_outputs] of whole texts. Vaswani et al. (2017), "Attention is all you
-    need"; norms before the layers by Xiong et al. (2020), without mean and bias (RMSNorm, Zhang & Sennrich 2019: as good
-    and fewer operations); rotary positions by Su et al. (2021), "RoFormer"; tied weights by Press & Wolf (2017).
+    need"; norms before the layers by Xiong et al. (2020), without mean and bias (RMSNorm, Zhang & Sennrich 2019: as
+    good and fewer operations); rotary positions by Su et al. (2021), "RoFormer"; tied weights by Press & Wolf (2017).
     """
 
     config: Transformer

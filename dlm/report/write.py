@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from dlm import leak_counts, records
+from dlm import leak_counts, records, samples
 from dlm.curves.answer import Answer, Curve, answer
 from dlm.curves.from_records import curve_name, curves
 from dlm.errors import UsageError
@@ -20,6 +20,7 @@ from dlm.report.leaked import leak_sentences
 from dlm.report.lost import without_a_number
 from dlm.report.stamp import stamped
 from dlm.report.terminal import print_answer, print_list
+from dlm.report.written import writings
 from dlm.workdir import STUDY
 
 
@@ -45,6 +46,7 @@ def report(
     told = stamped(told, _measured_sizes(rows))
     lists = {
         "Examples in two places": leak_sentences(leak_counts.read(workdir), rows, trial_ids),
+        "What was written after training": writings(samples.read(workdir), trial_ids),
         "Cells without a number": without_a_number(rows, trial_ids),
     }
     return publish(told, workdir, console, title=title, question=question, lists=lists)

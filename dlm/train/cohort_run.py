@@ -165,6 +165,12 @@ class CohortRun:
         """Measure the members that stand at a validation or at their end, but those already `told` their last."""
         return [measured for group in self.groups for measured in self._measure(group, told)]
 
+    def params_of(self, trial: Trial) -> Any:
+        """What a trial's test numbers are of: its parameters, or with early stopping its best ones."""
+        group, row = next((group, group.rows.index(trial)) for group in self.groups if trial in group.rows)
+        best = group.states.best
+        return jax.tree.map(lambda leaf: np.asarray(leaf[row]), group.states.params if best is None else best.params)
+
     def _measure(self, group: Group, told: set[str]) -> list[Measured]:
         spec, steps = self.population.spec, group.steps
         open_rows = np.array([trial is not None and trial.trial_id not in told for trial in group.rows])

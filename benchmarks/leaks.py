@@ -1,0 +1,257 @@
+"""What the search for leaks finds of planted and of real duplicates, what it takes for one wrongly, and its time.
+
+    python -m benchmarks.leaks
+    python -m benchmarks.leaks --part=time
+
+Reads the TFDS sets fashion_mnist, busi, fsdd, sms_spam, daily_dialog, multi30k and tiny_shakespeare from --data_dir or
+TFDS_DATA_DIR; one that is absent is left out. One thread; seconds are of the processor, for others may use it too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import scipy.signal
+import scipy.sparse
+from PIL import Image
+from sklearn.datasets import load_breast_cancer, load_digits
+from threadpoolctl import threadpool_limits
+
+from dlm.data import alike_numbers, tfds_source
+from dlm.data.alike_numbers import Pictures
+from dlm.data.alike_tokens import NOTHING, Tokens
+from dlm.data.leaks import Leaks, find_leaks
+
+PLANTED = 2000  # rows of the pool that are changed and looked for
+FOOTER = b" Sent from my phone. Reply STOP to end."
+
+
+def read(name: str, split: str, data_dir: Path | None) -> list[dict]:
+    """All examples of a split."""
+    import tensorflow_datasets as tfds
+
+    source = tfds.data_source(name, split=split, data_dir=tfds_source.folders(data_dir)[0])
+    starts = range(0, len(source), 1000)
+    return [row for start in starts for row in source.__getitems__(range(start, min(start + 1000, len(source))))]
+
+
+def there(name: str, data_dir: Path | None) -> bool:
+    """Whether a set is prepared on this machine; says so if not."""
+    folder = tfds_source.folders(data_dir)[0] / name
+    if not folder.is_dir():
+        print(f"{name}: left out, there is no {folder}")
+    return folder.is_dir()
+
+
+def changed_pictures(x: np.ndarray, top: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Pictures [n, H, W, 1] of 0 … top as somebody else may have stored them."""
+    rng = np.random.default_rng(0)
+
+    def stored(values: np.ndarray) -> np.ndarray:
+        return np.clip(np.round(values), 0, top).astype(np.uint8)
+
+    yield "noise of s.d. 3/255", stored(x + rng.normal(0, 3 * top / 255, x.shape))
+    yield "brighter by 20/255", stored(x + 20.0 * top / 255)
+    yield "darker by 20/255", stored(x - 20.0 * top / 255)
+    yield "contrast times 1.15", stored(x * 1.15)
+    yield "right by a pixel", np.pad(x, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]
+    yield "up by a pixel", np.pad(x, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, 1:]
+    yield "both", np.pad(x, ((0, 0), (0, 1), (1, 0), (0, 0)))[:, 1:, :-1]
+    for quality in (90, 75, 50):
+        yield f"JPEG, quality {quality}", stored(np.stack([jpeg(picture, top, quality) for picture in x]))
+
+
+def jpeg(picture: np.ndarray, top: int, quality: int) -> np.ndarray:
+    """A picture [H, W, 1] after JPEG."""
+    file = io.BytesIO()
+    Image.fromarray((picture[..., 0] * (255.0 / top)).astype(np.uint8)).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))[..., None] * (top / 255)
+
+
+def changed_table(x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Rows [n, D] of real numbers as somebody else may have written them down."""
+    rng = np.random.default_rng(0)
+    columns = rng.integers(0, x.shape[1], len(x))
+    yield "noise of 1 % of each column's s.d.", x + rng.normal(0, 0.01 * x.std(0), x.shape)
+    yield "three significant digits", np.vectorize(lambda value: float(f"{value:.3g}"))(x)
+    yield "one column off by its s.d. (not near)", x + np.eye(x.shape[1])[columns] * x.std(0)
+
+
+def changed_texts(texts: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
+    """Texts with a word replaced by another one of the collection, and with a footer."""
+    rng = np.random.default_rng(0)
+    words = sorted({word for text in texts for word in text.split()})
+
+    def replaced(text: bytes) -> bytes:
+        parts = text.split(b" ")
+        parts[rng.integers(len(parts))] = words[rng.integers(len(words))]
+        return b" ".join(parts)
+
+    yield "one word changed", [replaced(text) for text in texts]
+    yield f"{len(FOOTER)} bytes appended", [text + FOOTER for text in texts]
+    yield "in capitals (not near)", [text.upper() for text in texts]
+
+
+def padded(texts: list[bytes], length: int) -> np.ndarray:
+    """Texts as bytes uint8 [n, length], cut or filled with zeros."""
+    return np.stack([np.frombuffer(text[:length].ljust(length, b"\0"), np.uint8) for text in texts])
+
+
+def recall(found: Leaks, planted: np.ndarray) -> float:
+    """Share of test rows that were found with the pool row they were made of. planted: int [M], those pool rows."""
+    return len(np.unique(found.across.second[planted[found.across.second] == found.across.first])) / len(planted)
+
+
+def search(name: str, pool: np.ndarray, test: np.ndarray, kind: str = "numbers") -> Leaks:
+    """Look for leaks and print how many there are, in how many test rows, and the seconds it took."""
+    start = time.process_time()
+    found = find_leaks(pool, test, kind=kind)
+    seconds = time.process_time() - start
+    counts = (f"{pairs.exact.sum()} exact, {np.sum(~pairs.exact)} near" for pairs in (found.across, found.within))
+    print("{}, {:,} + {:,} rows: across {}; within {};".format(name, len(pool), len(test), *counts), end=" ")
+    print(f"{len(found.test_rows)} test rows; {seconds:.1f} s {found.note}")
+    return found
+
+
+def report(name: str, pool: np.ndarray, changes: Iterator, rows: np.ndarray, kind: str = "numbers") -> None:
+    """Print how many of the pool's rows are found when they are changed."""
+    for change, test in changes:
+        print(f"  {name}, {change}: {recall(find_leaks(pool, test, kind=kind), rows):.1%} of {len(rows):,}")
+
+
+def fashion(data_dir: Path | None) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures of the pool and the test set, as TFDS has them."""
+    pool, test = (np.stack([row["image"] for row in read("fashion_mnist", s, data_dir)]) for s in ("train", "test"))
+    return pool, test
+
+
+def pictures(data_dir: Path | None) -> None:
+    """Planted changes, and whether the search finds what a comparison of all pairs finds."""
+    digits = load_digits().images[..., None].astype(np.uint8)
+    search("digits", digits[:1437], digits[1437:])
+    report("digits", digits[:1437], changed_pictures(digits[:1437], 16), np.arange(1437))
+    if there("fashion_mnist", data_dir):
+        pool, test = fashion(data_dir)
+        print(of_all_pairs(pool, test, search("Fashion-MNIST", pool, test)))
+        rows = np.random.default_rng(0).choice(len(pool), PLANTED, replace=False)
+        report("Fashion-MNIST", pool, changed_pictures(pool[rows], 255), rows)
+    for name, taken in (("busi", "image"), ("fsdd", "audio")):
+        if there(name, data_dir):
+            splits = ([seen(row[taken]) for row in read(name, split, data_dir)] for split in ("train", "test"))
+            search(name, *map(np.stack, splits))
+
+
+def seen(row: np.ndarray) -> np.ndarray:
+    """A picture as it is; of a sound, the logarithm of the spectrogram of its first half second."""
+    if row.ndim > 1:
+        return row
+    sound = np.pad(np.asarray(row, np.float32)[:4000], (0, max(0, 4000 - len(row))))
+    return np.log(1e-3 + scipy.signal.spectrogram(sound, nperseg=256, noverlap=128)[2]).T
+
+
+def tables() -> None:
+    """Breast cancer, 30 real numbers a row, and digits as rows of 64 numbers."""
+    x, digits = load_breast_cancer().data, load_digits().data
+    search("breast cancer", x[:400], x[400:])
+    report("breast cancer", x, changed_table(x), np.arange(len(x)))
+    search("digits as a table", digits[:1437], digits[1437:])
+    noise = np.random.default_rng(0).normal(0, 3 * 16 / 255, digits.shape)
+    report("digits as a table", digits, iter([("noise of s.d. 3/255", digits + noise)]), np.arange(len(digits)))
+
+
+def texts(data_dir: Path | None) -> None:
+    """Texts as bytes: messages, dialogues, captions, and windows of one long text, which have nothing in common."""
+    for name, length in (("sms_spam", 160), ("daily_dialog", 512), ("multi30k", 128), ("tiny_shakespeare", 128)):
+        if not there(name, data_dir):
+            continue
+        pool, test = (text_of(name, split, data_dir) for split in ("train", "test"))
+        if not test:
+            pool, test = pool[:4000], pool[4000:]
+        x, held = padded(pool, length), padded(test, length)
+        print(of_all_texts(x, held, search(name, x, held, kind="tokens")))
+        rows = np.random.default_rng(0).permutation(np.flatnonzero((x != 0).sum(1) >= 80))[:PLANTED]
+        changed = changed_texts([pool[row] for row in rows])
+        report(f"{name}, from 80 bytes", x, ((n, padded(t, length)) for n, t in changed), rows, kind="tokens")
+
+
+def text_of(name: str, split: str, data_dir: Path | None) -> list[bytes]:
+    """The texts of a split, empty where there is none; of one long text, its windows of 128 bytes."""
+    if name == "sms_spam" and split == "test":
+        return []
+    rows = read(name, split, data_dir)
+    if name == "tiny_shakespeare":
+        return [rows[0]["text"][at : at + 128] for at in range(0, len(rows[0]["text"]) - 127, 128)]
+    return [b" ".join(row["dialog"]) if "dialog" in row else row["en" if "en" in row else "text"] for row in rows]
+
+
+def of_all_pairs(pool: np.ndarray, test: np.ndarray, found: Leaks) -> str:
+    """How many of the pairs that hold when every two pictures are compared were found. No shifts."""
+    likeness = Pictures.of(pool, np.arange(len(pool)))
+    x = np.concatenate([pool, test])
+    cells = np.concatenate([alike_numbers.cells(x[at : at + 5000], 0) for at in range(0, len(x), 5000)])
+    cells -= likeness.averages[0]
+    cells /= np.linalg.norm(cells, axis=1, keepdims=True)
+    every = set()
+    for at in range(0, len(pool), 2000):
+        first, second = np.nonzero(cells[at : at + 2000] @ cells.T >= likeness.COSINE)
+        every |= {(a + at, b) for a, b in zip(first.tolist(), second.tolist()) if a + at < b}
+    return found_of(every, found, len(pool))
+
+
+def of_all_texts(pool: np.ndarray, test: np.ndarray, found: Leaks) -> str:
+    """How many of the pairs that hold when every two texts are compared were found."""
+    likeness, x = Tokens.of(pool, np.arange(len(pool))), np.concatenate([pool, test])
+    shingles = likeness.shingles(x)
+    row, column = np.nonzero((shingles != NOTHING) & likeness.able(x)[:, None])
+    names, column = np.unique(shingles[row, column], return_inverse=True)
+    held = scipy.sparse.csr_array((np.ones(len(row), np.int32), (row, column)), shape=(len(x), len(names)))
+    counts, every = held.sum(1), set()
+    for at in range(0, len(pool), 500):
+        shared = (held[at : min(at + 500, len(pool))] @ held.T).tocoo()
+        united = counts[shared.coords[0] + at] + counts[shared.coords[1]] - shared.data
+        hits = shared.data >= likeness.RESEMBLANCE * united
+        first, second = (axis[hits].tolist() for axis in shared.coords)
+        every |= {(a + at, b) for a, b in zip(first, second) if a + at < b and (x[a + at] != x[b]).any()}
+    return found_of(every, found, len(pool))
+
+
+def found_of(every: set[tuple[int, int]], found: Leaks, pool_size: int) -> str:
+    """Found of every near pair; those between copies of rows are not counted, for a copy is reported once."""
+    repeated = set(found.within.second[found.within.exact].tolist())
+    across = zip(found.across.first.tolist(), (found.across.second + pool_size).tolist())
+    ours = {*across, *zip(found.within.first.tolist(), found.within.second.tolist())}
+    every = {pair for pair in every if not repeated & set(pair)}
+    return f"  of all near pairs, compared one by one: {len(every & ours)} of {len(every)} found"
+
+
+def timed(data_dir: Path | None) -> None:
+    """Seconds for a quarter, a half and all of Fashion-MNIST, and four times as much by mirroring it."""
+    if not there("fashion_mnist", data_dir):
+        return
+    pool, test = fashion(data_dir)
+    mirrored = [pool, pool[:, :, ::-1], pool[:, ::-1], pool[:, ::-1, ::-1]]
+    for parts in (0.25, 0.5, 1, 2, 4):
+        rows = int(len(pool) * min(parts, 1))
+        ours = np.concatenate([each[:rows] for each in mirrored[: max(1, int(parts))]])
+        search("Fashion-MNIST", ours, test[: int(len(test) * min(parts, 1))])
+
+
+def main() -> None:
+    """Print one part, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--part", choices=("pictures", "tables", "texts", "time"))
+    parser.add_argument("--data_dir", type=Path)
+    chosen = parser.parse_args()
+    with threadpool_limits(1):
+        for name, part in (("pictures", pictures), ("tables", lambda _: tables()), ("texts", texts), ("time", timed)):
+            if chosen.part in (None, name):
+                part(chosen.data_dir)
+
+
+if __name__ == "__main__":
+    main()

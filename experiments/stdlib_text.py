@@ -1,0 +1,31 @@
+"""How much source code must a small transformer read to predict the next byte better than counting n-grams?
+
+    python launch.py --experiment=stdlib_text
+
+Data: the running Python's own standard library, bytes in blocks of 128, whole files held out for validation and test.
+
+Result: not measured yet
+"""
+
+from dlm import Budget, Hyper, Learner, Optimizer, Study
+from dlm.baselines import KneserNey
+from dlm.data import StdlibText
+from dlm.models import Transformer
+from dlm.tasks import LanguageModelling
+
+
+def study() -> Study:
+    """A transformer and an n-gram model at seven sizes, in blocks of 128 bytes."""
+    return Study(
+        data=StdlibText(),
+        task=LanguageModelling(),
+        learners={
+            "transformer": Learner(
+                Transformer(dim=64, depth=2), Hyper(lr=3e-3, weight_decay=0.1), Optimizer(clip=1.0, b2=0.99)
+            ),
+            "kneser_ney": KneserNey(order=6),
+        },
+        sizes=(128, 256, 512, 1024, 2048, 4096, 8192),
+        seeds=2,
+        budget=Budget(epochs=8, min_steps=300, max_steps=2000, batch_size=32),
+    )
