@@ -21,7 +21,7 @@ def study() -> Study:
         task=LanguageModelling(),
         learners={
             "transformer": Learner(
-                Transformer(dim=64, depth=2), Hyper(lr=3e-3, weight_decay=0.1), Optimizer(clip=1.0, b2=0.99)
+                Transformer(dim=64, depth=2), Hyper(lr=1e-2, weight_decay=0.1), Optimizer(clip=1.0, b2=0.99)
             ),
             "kneser_ney": KneserNey(order=6),
         },

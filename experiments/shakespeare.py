@@ -1,0 +1,32 @@
+"""How much Shakespeare must a small transformer read to predict the next byte better than counting n-grams?
+
+    python launch.py --experiment=shakespeare --data_dir=FOLDER
+
+Data: TFDS `tiny_shakespeare`, prepared as array_record in FOLDER or TFDS_DATA_DIR: 1.1 MB of plays, bytes in blocks of
+128, in its own train, validation and test splits.
+
+Result: not measured yet
+"""
+
+from dlm import Budget, Hyper, Learner, Optimizer, Study
+from dlm.baselines import KneserNey
+from dlm.data import Tfds
+from dlm.models import Transformer
+from dlm.tasks import LanguageModelling
+
+
+def study() -> Study:
+    """A transformer and an n-gram model at seven sizes, in blocks of 128 bytes."""
+    return Study(
+        data=Tfds("tiny_shakespeare", length=128),
+        task=LanguageModelling(),
+        learners={
+            "transformer": Learner(
+                Transformer(dim=64, depth=2), Hyper(lr=1e-2, weight_decay=0.1), Optimizer(clip=1.0, b2=0.99)
+            ),
+            "kneser_ney": KneserNey(order=6),
+        },
+        sizes=(128, 256, 512, 1024, 2048, 4096, 7842),
+        seeds=2,
+        budget=Budget(epochs=8, min_steps=300, max_steps=2000, batch_size=32),
+    )
