@@ -50,8 +50,9 @@ def load(study: Study, data_dir: Path | None = None, *, download: bool = False, 
                 f"learners.{name}={learner!r} is no learner; use dlm.Learner(model) or a config of dlm.baselines"
             )
     cells = trials(study)
+    options = _download(study.data, download)
     if arrays is None:
-        arrays = study.data.load(data_dir, **_download(study.data, download))
+        arrays = study.data.load(data_dir, **options)
     check_sizes(arrays, study.sizes)
     study.task.check(arrays)
     for cell in {(cell.noise, cell.test_noise): cell for cell in cells}.values():
