@@ -20,6 +20,7 @@ from dlm.report.leaked import leak_sentences
 from dlm.report.lost import without_a_number
 from dlm.report.stamp import stamped
 from dlm.report.terminal import print_answer, print_list
+from dlm.report.worth import worth_sentences
 from dlm.report.written import writings
 from dlm.workdir import STUDY
 
@@ -45,6 +46,7 @@ def report(
     told = answer(measured, targets=tuple(targets) or default_targets(measured), level=level)
     told = stamped(told, _measured_sizes(rows))
     lists = {
+        "What a noisy example is worth": worth_sentences(measured, level),
         "Examples in two places": leak_sentences(leak_counts.read(workdir), rows, trial_ids),
         "What was written after training": writings(samples.read(workdir), trial_ids),
         "Cells without a number": without_a_number(rows, trial_ids),

@@ -1,0 +1,216 @@
+"""How often the interval of an exchange rate holds the rate: planted in simulated curves, and in measured ones.
+
+    python -m benchmarks.exchange [--curves=FOLDER]
+
+Simulated: errors a·n^-b + c with lognormal noise of mean one, whose parts are common to a pair of seeds, and correlated
+along the curves, as a setting says. Measured: single splits of LCDB 1.0 (`lcdb10_splits.csv.gz` in the folder), on
+the half of the data sets that nothing was chosen on. The reference is a curve at every other size, the other the
+same curve at earlier sizes that go by the names of later ones, so that an example of it is worth a known share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from dlm.curves.archives import SPLITS, in_half, read_splits
+from dlm.curves.exchange import exchange, overall
+from dlm.curves.results import Curve
+
+REACH = 4.0  # log size over which correlation along a curve falls by e
+HEAD = "in 95 % | worst size | too low | too high | two ends | high/low | one rate: in 95 % | high/low | said to change"
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """A pair of curves to simulate. `paired`: share of the noise's variance that is common to a pair; `along` and
+    `common_along`: correlation of neighbouring sizes, of what is a curve's own and of what is common."""
+
+    name: str
+    seeds: int
+    num_sizes: int = 7
+    step: float = 2.0
+    first: float = 50.0
+    power: float = 0.4
+    floor: float = 0.0
+    raised: float = 0.0  # added to the other's floor
+    rate: float = 0.3
+    drift: float = 0.0  # the rate falls by size to this power
+    noise: float = 0.1  # s.d. of one seed's log error
+    noise_power: float = 0.0
+    noise_ratio: float = 1.0  # of the other's to the reference's
+    paired: float = 0.0
+    along: float = 0.0
+    common_along: float = 0.0
+
+    def sizes(self) -> np.ndarray:
+        """[K]"""
+        return np.rint(self.first * self.step ** np.arange(self.num_sizes))
+
+    def rates(self) -> tuple[np.ndarray, np.ndarray]:
+        """The other's expected errors [K] and the true rates [K]."""
+        sizes = self.sizes()
+        above = (self.rate * (sizes / sizes[0]) ** -self.drift * sizes) ** -self.power + self.raised
+        return above + self.floor, above ** (-1 / self.power) / sizes
+
+    def draw(self, rng: np.random.Generator) -> tuple[Curve, Curve]:
+        """The reference and the other."""
+        sizes = self.sizes()
+        apart = np.abs(np.log(sizes)[:, None] - np.log(sizes))
+
+        def noise(near: float) -> np.ndarray:
+            along = np.where(apart == 0, 1 + 1e-9, near * np.exp(-apart / (REACH if near < 1 else np.inf)))
+            return np.linalg.cholesky(along) @ rng.standard_normal((len(sizes), self.seeds))
+
+        common = math.sqrt(self.paired) * noise(self.common_along)
+        curves = []
+        for errors, ratio in ((sizes**-self.power + self.floor, 1.0), (self.rates()[0], self.noise_ratio)):
+            spread = ratio * self.noise * (sizes / np.sqrt(sizes[0] * sizes[-1])) ** self.noise_power
+            logs = (
+                spread[:, None] * (common + math.sqrt(1 - self.paired) * noise(self.along)) - spread[:, None] ** 2 / 2
+            )
+            curves.append(_curve(sizes, errors[:, None] * np.exp(logs)))
+        return curves[0], curves[1]
+
+
+SETTINGS = (
+    Setting("A/A", 4, 6, rate=1.0),
+    Setting("A/A, half of the noise shared", 4, 6, rate=1.0, paired=0.5),
+    Setting("A/A, nine tenths shared", 4, 6, rate=1.0, paired=0.9),
+    Setting("A/A, correlated along", 3, 8, rate=1.0, along=0.6),
+    Setting("0.3", 5, 8),
+    Setting("0.3, half shared", 5, 8, paired=0.5),
+    Setting("0.3, nine tenths shared", 5, 8, paired=0.9),
+    Setting("0.3, half shared, correlated along", 5, 8, paired=0.5, along=0.5, common_along=0.5),
+    Setting("0.3, nine tenths shared, one draw for all sizes", 5, 8, paired=0.9, common_along=1.0),
+    Setting("0.05", 3, 8, 2.5, power=0.3),
+    Setting("1.6, half shared", 3, rate=1.6, paired=0.5),
+    Setting("0.7, two seeds", 2, 5, 3.0, rate=0.7),
+    Setting("0.3, two seeds, half shared, correlated along", 2, 8, paired=0.5, along=0.5, common_along=0.5),
+    Setting("0.5, four sizes", 8, 4, 3.0, rate=0.5, noise=0.15),
+    Setting("0.5, with a floor", 5, power=0.6, floor=0.01, rate=0.5, noise=0.05),
+    Setting(
+        "0.9 that falls to 0.4, floor raised", 5, power=0.6, floor=0.01, raised=0.008, rate=0.9, noise=0.05, paired=0.5
+    ),
+    Setting("the same, quiet", 8, power=0.6, floor=0.01, raised=0.008, rate=0.9, noise=0.015, paired=0.9),
+    Setting("0.9 that falls with size", 4, 8, rate=0.9, drift=0.15),
+    Setting("0.5, noise falls with size, less in the other", 4, rate=0.5, noise_power=-0.2, noise_ratio=0.5),
+    Setting("0.4, much noise", 3, rate=0.4, noise=0.3),
+    Setting("0.3, noise nearly alike along a curve", 5, 8, along=0.9),
+    Setting("the same, two seeds", 2, 8, along=0.9),
+    Setting("0.3, one seed", 1, 8),
+    Setting("0.4, one seed, five sizes", 1, 5, 3.0, rate=0.4),
+    Setting("0.3, one seed, correlated along", 1, 8, along=0.5),
+)
+
+
+class Tally:
+    """Counts over pairs: at each size that has a partner among the reference's, and for one rate for all."""
+
+    def __init__(self) -> None:
+        self.low: dict[int, list[bool]] = {}
+        self.high: dict[int, list[bool]] = {}
+        self.widths: list[float] = []
+        self.one: list[bool] = []
+        self.one_widths: list[float] = []
+        self.changes: list[bool] = []
+
+    def add(self, reference: Curve, other: Curve, rates: np.ndarray) -> None:
+        """One pair whose true rates [K] are known."""
+        slack = 1 + 1e-9
+        for rate, true in zip(exchange(reference, other), rates):
+            if reference.sizes[0] <= true * rate.size * slack and true * rate.size <= reference.sizes[-1] * slack:
+                self.low.setdefault(rate.size, []).append(rate.high is not None and true > rate.high * slack)
+                self.high.setdefault(rate.size, []).append(rate.low is not None and true * slack < rate.low)
+                if rate.kind == "interval":
+                    self.widths.append(rate.high / rate.low)
+        one = overall(reference, other)
+        self.changes.append(one.changes)
+        if np.ptp(np.log(rates)) < 0.05:
+            true = float(np.median(rates))
+            self.one.append((one.low or 0) <= true * slack and true <= (one.high or np.inf) * slack)
+            if one.kind == "interval":
+                self.one_widths.append(one.high / one.low)
+
+    def row(self) -> str:
+        """The table's cells, as `HEAD`."""
+        low, high = (np.concatenate([*sides.values()]) for sides in (self.low, self.high))
+        enough = max(map(len, self.low.values())) / 2
+        worst = min(1 - np.mean(self.low[n]) - np.mean(self.high[n]) for n in self.low if len(self.low[n]) >= enough)
+        cells = [1 - low.mean() - high.mean(), worst, low.mean(), high.mean(), len(self.widths) / len(low)]
+        shown = [f"{cell:.3f}" for cell in cells] + [_median(self.widths)]
+        one = f"{np.mean(self.one):.3f}" if self.one else ""
+        return " | ".join([*shown, one, _median(self.one_widths), f"{np.mean(self.changes):.3f}"])
+
+
+def measured(folder: Path) -> dict[tuple[str, str], np.ndarray]:
+    """Errors [sizes, 25] of each data set and learner, at sizes half an octave apart."""
+    tables = {}
+    for curve in read_splits(folder / f"{SPLITS}.csv.gz"):
+        places = np.rint(2 * np.log2(curve.sizes / 16)).astype(int)
+        full = {place: errors for place, errors in zip(places, curve.errors) if len(errors) == 25}
+        count = next(place for place in range(len(places) + 1) if place not in full)
+        if count >= 11 and in_half(curve.dataset, "report"):
+            tables[curve.dataset, curve.learner] = np.stack([full[place] for place in range(count)])
+    return tables
+
+
+def draw_measured(
+    table: np.ndarray, seeds: int, back: int, paired: bool, rng: np.random.Generator
+) -> tuple[Curve, Curve, np.ndarray]:
+    """Six sizes an octave apart of the reference; the other, measured `back` half octaves before its names; rates."""
+    start = int(rng.integers(0, len(table) - 10))
+    places = start + 2 * np.arange(6)
+    splits = rng.permutation(25)[: 2 * seeds].reshape(2, seeds)
+    sizes, there = np.rint(16 * 2 ** (places / 2)), places >= back
+    other = table[places[there] - back][:, splits[0 if paired else 1]]
+    rates = np.rint(16 * 2 ** ((places[there] - back) / 2)) / sizes[there]
+    return _curve(sizes, table[places][:, splits[0]]), _curve(sizes[there], other), rates
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description="How often the interval of an exchange rate holds the rate.")
+    parser.add_argument("--pairs", type=int, default=2000)
+    parser.add_argument("--curves", type=Path)
+    args = parser.parse_args()
+    print(f"| planted rate | seeds | sizes | {HEAD} |\n{'|---' * 12}|")
+    for setting in SETTINGS:
+        rng, tally = np.random.default_rng(zlib.crc32(setting.name.encode())), Tally()
+        for _ in range(args.pairs):
+            tally.add(*setting.draw(rng), setting.rates()[1])
+        print(f"| {setting.name} | {setting.seeds} | {setting.num_sizes} | {tally.row()} |", flush=True)
+    if args.curves:
+        report_measured(measured(args.curves), args.pairs)
+
+
+def report_measured(tables: dict[tuple[str, str], np.ndarray], pairs: int) -> None:
+    """The same of measured curves."""
+    print(f"\n| measured, planted rate | seeds | splits | {HEAD} |\n{'|---' * 12}|")
+    names = sorted(tables)
+    for seeds in (1, 2, 4, 8):
+        for back, paired in ((0, False), (3, False), (3, True)):
+            rng, tally = np.random.default_rng([seeds, back, paired]), Tally()
+            for _ in range(pairs):
+                table = tables[names[rng.integers(len(names))]]
+                tally.add(*draw_measured(table, seeds, back, paired, rng))
+            splits = "the same" if paired else "others"
+            print(f"| {2 ** (-back / 2):.2f} | {seeds} | {splits} | {tally.row()} |", flush=True)
+
+
+def _curve(sizes: np.ndarray, errors: np.ndarray) -> Curve:
+    rows = tuple(tuple(map(float, row)) for row in errors)
+    return Curve("learner", tuple(map(round, sizes.tolist())), rows, unit="error", bound=(0.0, None))
+
+
+def _median(ratios: list[float]) -> str:
+    return f"{np.median(ratios):.2f}" if ratios else ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""How many rightly labelled digits is one worth of which every fifth label is wrong?
+
+    python launch.py --experiment=noisy_digits
+
+Data: as experiments/digits.py; training labels are replaced by another class, validation and test stay clean.
+
+Result: not measured yet
+"""
+
+from dlm import Budget, Hyper, Learner, Study, grid
+from dlm.baselines import LogisticRegression
+from dlm.data import Digits
+from dlm.models import MLP
+from dlm.tasks import Classification
+
+
+def study() -> Study:
+    """Two learners at six sizes, six seeds each, with clean labels and two shares of wrong ones."""
+    return Study(
+        data=Digits(),
+        task=Classification(),
+        learners={
+            "mlp": Learner(MLP((128, 128)), Hyper(lr=3e-3, weight_decay=0.1)),
+            "logreg": LogisticRegression(c=0.1),
+        },
+        sizes=(40, 80, 160, 320, 640, 1257),
+        seeds=6,
+        budget=Budget(epochs=40, min_steps=200),
+        axes=grid({"noise.label": (0.0, 0.2, 0.4)}),
+        targets=(0.05,),
+    )
