@@ -4,7 +4,11 @@
 
 Data: as experiments/digits.py; training labels are replaced by another class, validation and test stay clean.
 
-Result: not measured yet
+Cost on two cores: about a minute; 216 cells.
+Result: with 1,257 examples the median test error of the mlp is 2.2 %, and 5.6 % and 11.9 % with 20 % and 40 % of labels
+wrong; an example with 20 % wrong labels is worth 0.31 [0.23, 0.39] clean ones there, with 40 % 0.09 [0.06, 0.12].
+Strongly penalized logreg, worse without noise, hardly minds it: 6.0 %, 6.4 %, 7.2 %.
+The numbers were chosen on the validation split; the test split was only reported.
 """
 
 from dlm import Budget, Hyper, Learner, Study, grid
