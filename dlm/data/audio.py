@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 
 WINDOW, HOP, NUM_MELS = 0.025, 0.010, 40  # seconds, seconds, bands: the habits of speech recognition
 FLOOR = 1e-6  # of a band's energy, where the loudest of its sound is 1
@@ -24,6 +23,8 @@ def log_mel(samples: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _log_mel(samples: np.ndarray, width: int, hop: int, bands: np.ndarray) -> np.ndarray:
+    import scipy.fft
+
     frames = np.lib.stride_tricks.sliding_window_view(samples, width, axis=1)[:, ::hop]
     spectrum = np.abs(scipy.fft.rfft(frames * np.hanning(width).astype(np.float32), axis=2)) ** 2 / width
     energy = spectrum @ bands

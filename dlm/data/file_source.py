@@ -8,7 +8,6 @@ from pathlib import Path
 from dlm.data.arrays import Arrays
 from dlm.data.choice import Choice
 from dlm.data.own.found import Kind, Task
-from dlm.data.own.read import read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +23,8 @@ class File(Choice):
 
     def load(self, data_dir: Path | None = None) -> Arrays:
         """UsageError for what is not there, cannot be read, or cannot be learnt from."""
+        from dlm.data.own.read import read
+
         own = read(self.path, target=self.target, kind=self.kind, size=self.size, task=self.task)
         splits = {"train" if name == "all" else name: columns for name, columns in own.splits.items()}
         return dataclasses.replace(self, target=own.target).arrays(own.name, splits, own.remarks)

@@ -10,7 +10,6 @@ from dlm.data.arrays import Arrays
 from dlm.data.choice import Choice
 from dlm.data.guess import guessed_target
 from dlm.data.own.found import split
-from dlm.data.own.items import columns_of
 from dlm.data.own.targets import with_target
 
 
@@ -21,6 +20,8 @@ def from_items(train: Any, *, name: str, validation: Any = "", test: Any = "", *
     share to hold out; `choice` is as for every source: inputs, target, length, size. To be called in the `load` of a
     source of your own.
     """
+    from dlm.data.own.items import columns_of
+
     others = {"validation": validation, "test": test}
     held_out: dict[str, Any] = {part: given for part, given in others.items() if isinstance(given, int | float | str)}
     sets = {"train": train} | {part: given for part, given in others.items() if part not in held_out}

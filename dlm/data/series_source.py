@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from dlm.data.arrays import Arrays, Split
-from dlm.data.own.series import read_series, split_windows
 from dlm.errors import UsageError, nearest
 
 
@@ -32,6 +31,8 @@ class Series:
 
     def load(self, data_dir: Path | None = None) -> Arrays:
         """Inputs float32 [N, context, C], targets float32 [N, horizon] or [N, horizon · C]."""
+        from dlm.data.own.series import read_series, split_windows
+
         series = read_series(self.path, index=self.index)
         if self.target and self.target not in series.names:
             raise UsageError(

@@ -21,7 +21,7 @@ from dlm.report.lost import without_a_number
 from dlm.report.stamp import stamped
 from dlm.report.terminal import print_answer, print_list
 from dlm.report.worth import worth_sentences
-from dlm.report.written import writings
+from dlm.report.writings import writings
 from dlm.workdir import STUDY
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dlm import UsageError
 from dlm.data.columns import Ragged
-from dlm.data.own import columns_of
+from dlm.data.own.items import columns_of
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (4, 3, 5, 3), np.uint8)
 ROWS = [{"image": picture, "label": k % 2} for k, picture in enumerate(PICTURES)]

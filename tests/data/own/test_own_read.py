@@ -12,7 +12,7 @@ from scipy.io import wavfile
 
 from dlm import UsageError
 from dlm.data.columns import num_rows
-from dlm.data.own import read
+from dlm.data.own.read import read
 
 RNG = np.random.default_rng(0)
 

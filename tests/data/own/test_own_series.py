@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlm import UsageError
-from dlm.data.own import read_series, split_windows, windows
+from dlm.data.own.series import read_series, split_windows, windows
 
 STEPS = np.arange(20.0)[:, None] * [1, 100]
 
