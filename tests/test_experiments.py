@@ -29,8 +29,9 @@ def test_an_experiment_trains_when_shrunk(name, tmp_path, request):
         key: dataclasses.replace(learner, budget=None) if isinstance(learner, Learner) else learner
         for key, learner in study.learners.items()
     }
-    outcome = execute.run(dataclasses.replace(shrunk, learners=learners), tmp_path)
-    assert outcome == execute.Outcome(trained=len(learners), before=0, failed=0, diverged=0)
+    shrunk = dataclasses.replace(shrunk, learners=learners)
+    outcome = execute.run(shrunk, tmp_path)
+    assert outcome == execute.Outcome(trained=len(trials(shrunk)), before=0, failed=0, diverged=0)
 
 
 def test_an_experiment_on_absent_data_says_how_to_get_it(tmp_path):

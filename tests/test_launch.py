@@ -34,7 +34,7 @@ DIGITS = "--experiment=digits"
     [
         ([], "--experiment is missing; choose one of "),
         (["--experiment="], "--experiment= is empty"),
-        (["--experiment=digit"], "did you mean 'digits'?"),
+        (["--experiment=digit"], "did you mean 'digits'"),
         (["--experiment=nowhere/mine.py"], "there is no such file"),
         ([DIGITS, "--siezs=10"], "Unknown command line flag 'siezs'. Did you mean: sizes"),
         ([DIGITS, "sizes=10"], "'sizes=10' is no flag"),

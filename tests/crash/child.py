@@ -116,9 +116,9 @@ def wrap_population(life: Life, module) -> None:
         seen.add(key)
         return program
 
-    def advanced(self, members, states, data, steps):
+    def advanced(self, members, states, data, steps, window):
         life.tell("chunk", asked=[int(count) for count in steps], every=self.spec.eval_every)
-        return advance(self, members, states, data, steps)
+        return advance(self, members, states, data, steps, window)
 
     module.Population.compile, module.Population.advance = compiled, advanced
 
