@@ -125,30 +125,39 @@ def _row_blocks(number: int, size: int) -> Iterator[slice]:
 def _log_probabilities(x: np.ndarray, counted: list[_Level], continued: list[_Level], num_classes: int) -> np.ndarray:
     """The logarithms of the next byte's probabilities at each place, float32 [N, L, num_classes]."""
     out = np.zeros((*x.shape, num_classes), np.float32)
-    shortest = _without_context((continued or counted)[0], num_classes)
+    first, later = _after_one_byte(counted, continued, num_classes)
     for rows in _row_blocks(len(x), ROWS_AT_ONCE):
-        part = out[rows].reshape(-1, num_classes)
-        left = np.ones(len(part), np.float32)
+        part = out[rows]
+        left = np.ones((*part.shape[:2], 1), np.float32)
         for level, places, contexts in _longest_first(x[rows], counted, continued):
-            _add(part, left, level, places, contexts)
-        part += left[:, None] * shortest
+            _add(part.reshape(-1, num_classes), left.reshape(-1), level, places, contexts)
+        part[:, :1] += left[:, :1] * first[x[rows, :1]]
+        part[:, 1:] += left[:, 1:] * later[x[rows, 1:]]
         np.log(part, out=part)
     return out
 
 
-def _without_context(level: _Level, num_classes: int) -> np.ndarray:
-    """Probabilities of bytes, mixed with equal ones. float32 [num_classes]."""
-    probabilities = np.full(num_classes, level.rest[0] / num_classes, np.float32)
-    probabilities[level.symbols] += level.values
-    return probabilities
+def _after_one_byte(counted: list[_Level], continued: list[_Level], num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities after each byte, float32 [256, num_classes]: at the first place of a block, and at the others."""
+    shortest = (continued or counted)[0]
+    alone = np.full(num_classes, shortest.rest[0] / num_classes, np.float32)
+    alone[shortest.symbols] += shortest.values
+    tables = []
+    for levels in (counted, continued):
+        table = np.repeat(alone[None], 256, axis=0)
+        for level in levels[1:2]:
+            table[level.contexts] *= level.rest[:, None]
+            table[np.repeat(level.contexts, np.diff(level.starts)), level.symbols] += level.values
+        tables.append(table)
+    return tables[0], tables[1] if len(continued) > 1 else tables[0]
 
 
 def _longest_first(
     x: np.ndarray, counted: list[_Level], continued: list[_Level]
 ) -> Iterator[tuple[_Level, np.ndarray, np.ndarray]]:
-    """Which level speaks at which places of x (numbers of x, flattened), with their contexts: three arrays [P]."""
+    """Each level of two bytes and more, its places (in x, flattened) int [P], and their contexts uint64 [P]."""
     places, longest = np.arange(x.size).reshape(x.shape), len(counted) - 1
-    for length in range(min(longest, x.shape[1]), 0, -1):
+    for length in range(min(longest, x.shape[1]), 1, -1):
         at, contexts = places[:, length - 1 :], _contexts(x, length)
         last = at.shape[1] if length == longest else 1  # places where no context is longer
         yield counted[length], at[:, :last].ravel(), contexts[:, :last].ravel()
