@@ -118,9 +118,7 @@ def run(
         # Before the workdir is made: a mistake in the study leaves nothing behind.
         arrays, leaks = searched(load(study, data_dir, download=download, arrays=arrays))
         watch.check()
-        lock = stack.enter_context(contextlib.ExitStack())
-        lock.enter_context(occupied(folder))
-        watch.before_end.append(lock.close)
+        _occupy(folder, stack, watch)
         work = remaining(study, records.rows(folder))
         flops = _claimed(study, folder, arrays, work, question)
         streamed = is_streamed(input_mode, arrays)
@@ -131,6 +129,13 @@ def run(
         session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)
         records.export(folder)
         return _outcome(study, work, records.rows(folder))
+
+
+def _occupy(folder: Path, stack: contextlib.ExitStack, watch: Watch) -> None:
+    """Hold the workdir until the stack ends, or the process does at a signal."""
+    lock = stack.enter_context(contextlib.ExitStack())
+    lock.enter_context(occupied(folder))
+    watch.before_end.append(lock.close)
 
 
 def is_streamed(input_mode: str, arrays: Arrays) -> bool:

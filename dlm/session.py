@@ -31,7 +31,7 @@ from dlm.train.evaluate import WITHOUT_LEAKS
 from dlm.train.placed import Placed, place
 from dlm.train.population import Packing, Population
 from dlm.train.runner import Tick, train
-from dlm.train.samples import writes, written
+from dlm.train.samples import text_of, writes_texts
 from dlm.train.waves import halved, is_out_of_memory, waves
 
 
@@ -156,8 +156,8 @@ class Session:
     def keep_writing(self, measured: Measured, members: CohortRun) -> None:
         """At the end of a language model of the first seed, a text of its own."""
         trial = measured.trial
-        if measured.status == "done" and writes(trial) and trial.subset_seed == self.study.seeds[0]:  # type: ignore[index]
-            text = written(trial, members.params_of(trial))
+        if measured.status == "done" and writes_texts(trial) and trial.subset_seed == self.study.seeds[0]:  # type: ignore[index]
+            text = text_of(trial, members.params_of(trial))
             samples.append(self.folder, Sample(trial.trial_id, trial.name, trial.train_size, trial.subset_seed, text))
 
     def fail(self, cells: Sequence[Trial], error: Exception) -> None:

@@ -14,13 +14,13 @@ from dlm.study import Trial
 LENGTH, TEMPERATURE = 160, 0.8
 
 
-def writes(trial: Trial) -> bool:
+def writes_texts(trial: Trial) -> bool:
     """Whether a trial's model gives a distribution of the next token to draw from."""
     model = getattr(trial.learner, "model", None)
     return isinstance(model, Transformer) and model.head == "tokens"
 
 
-def written(trial: Trial, params: Any) -> str:
+def text_of(trial: Trial, params: Any) -> str:
     """A text drawn from the model, from the beginning of a text on: the same for the same parameters and seed."""
     key = jax.random.key(trial.init_seed)
     local = jax.tree.map(np.asarray, params)  # of one member, away from the others' devices
