@@ -29,4 +29,5 @@ def study() -> Study:
         sizes=(128, 256, 512, 1024, 2048, 4096, 7842),
         seeds=2,
         budget=Budget(epochs=8, min_steps=300, max_steps=2000, batch_size=32, eval_every=100, patience=3),
+        targets=(1.5,),
     )

@@ -4,7 +4,11 @@
 
 Data: the running Python's own standard library, bytes in blocks of 128, whole files held out for validation and test.
 
-Result: not measured yet
+Cost on two cores: 16 min with other work on the machine, of which 11 min were this one's on a core; 28 cells.
+Result: with 8,192 blocks (1 MB) the transformer is at 1.62 nats per byte and the n-gram at 1.63; with 128 at 2.57 and
+2.01. The transformer has caught up, and whether it overtakes two seeds cannot tell; ten times the data would take it to
+about 1.46 [1.07, 1.68].
+The learning rate was chosen among 0.001, 0.003, 0.006 and 0.012 on the validation split at 2,048 blocks.
 """
 
 from dlm import Budget, Hyper, Learner, Optimizer, Study
@@ -28,4 +32,5 @@ def study() -> Study:
         sizes=(128, 256, 512, 1024, 2048, 4096, 8192),
         seeds=2,
         budget=Budget(epochs=8, min_steps=300, max_steps=2000, batch_size=32, eval_every=100, patience=3),
+        targets=(1.5,),
     )
