@@ -20,10 +20,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from dlm.curves.forecast import check_level
 from dlm.curves.pair_posterior import PairPosterior
@@ -211,6 +211,7 @@ def _last_below(at: Array, chance: Array, level: float) -> float:
 
 def _crossing(at: Array, chance: Array, after: int, level: float) -> float:
     """Between two neighbours, linear in normal scores."""
-    before_score, after_score = ndtri(np.clip(chance[after - 1 : after + 1], 1e-12, 1 - 1e-12))
-    share = (ndtri(level) - before_score) / (after_score - before_score)
+    neighbours = np.clip(chance[after - 1 : after + 1], 1e-12, 1 - 1e-12)
+    before, wanted, beyond = map(NormalDist().inv_cdf, (neighbours[0], level, neighbours[1]))
+    share = (wanted - before) / (beyond - before)
     return float(at[after - 1] + share * (at[after] - at[after - 1]))

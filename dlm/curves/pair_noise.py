@@ -22,13 +22,13 @@ Array = NDArray[np.float64]
 # Correlation of neighbours along a curve, the log size over which it falls by e, and its weight with and without seeds
 # that show it.
 _ALONG = (
-    (0.0, 1.0, 2.0, 2.0),
-    (0.4, 1.5, 1.5, 1.5),
+    (0.0, 1.0, 1.0, 2.0),
+    (0.4, 1.5, 1.0, 1.5),
     (0.4, 8.0, 1.0, 1.0),
     (0.75, 1.5, 1.0, 1.0),
-    (0.75, 8.0, 1.0, 1.0),
-    (0.92, 8.0, 1.0, 0.4),
-    (0.98, 8.0, 0.8, 0.0),
+    (0.75, 8.0, 1.5, 1.0),
+    (0.92, 8.0, 1.5, 0.4),
+    (0.98, 8.0, 1.0, 0.0),
 )
 _SHARED = ((0.4, 1.0), (0.7, 1.0), (0.9, 1.0), (0.98, 1.0))  # share of the variance that a pair has in common, weight
 _NOT_SHARED_WEIGHT = 2.0

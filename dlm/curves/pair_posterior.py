@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from dlm.curves.pair_noise import noises, thin
 from dlm.curves.paired import Pair
@@ -67,6 +66,8 @@ class PairPosterior:
 
     def chance_above(self, of_other: Array, of_reference: Array, weight: Array) -> Array:
         """Probability [Q] that each sum is above zero."""
+        from scipy.special import ndtr  # slow to import
+
         mean, sd = self._sums(of_other, of_reference, weight)
         return np.asarray(self._weight @ ndtr(mean / sd))
 

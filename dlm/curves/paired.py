@@ -19,7 +19,7 @@ _GIVEN_FREEDOM = 30  # degrees of freedom that a given standard error counts for
 _STEPS = 12  # of the regression; 6 were enough in all simulations
 # Prior s.d. of the regression's coefficients, in log variance: its level, the difference of the two curves, and each
 # curve's slope per factor e of size.
-_PRIOR_SD = np.array([1e5, 1.5, 0.5, 0.5])
+_PRIOR_SD = np.array([1e5, 0.7, 0.5, 0.5])
 
 
 class Block(NamedTuple):
