@@ -48,8 +48,6 @@ class Literal:
 
     def __call__(self, x):
         contexts = [[tuple(map(int, row[max(0, t + 2 - self.order) : t + 1])) for t in range(len(row))] for row in x]
-        if self.order == 1:
-            contexts = [[()] * len(row) for row in x]
         return [
             [[self.probability(w, h, self.counted) for w in range(self.num_classes)] for h in row] for row in contexts
         ]
