@@ -24,7 +24,7 @@ def study() -> Study:
             "transformer": Learner(
                 Transformer(dim=64, depth=2), Hyper(lr=1e-2, weight_decay=0.1), Optimizer(clip=1.0, b2=0.99)
             ),
-            "kneser_ney": KneserNey(order=6),
+            "kneser_ney": KneserNey(order=8),
         },
         sizes=(128, 256, 512, 1024, 2048, 4096, 7842),
         seeds=2,
