@@ -6,8 +6,8 @@ Data: the running Python's own standard library, bytes in blocks of 128, whole f
 
 Cost on two cores: 16 min with other work on the machine, of which 11 min were this one's on a core; 28 cells.
 Result: with 8,192 blocks (1 MB) the n-gram is at 1.60 nats per byte and the transformer at 1.62; with 128 at 2.01 and
-2.57. The transformer has nearly caught up; ten times the data would take it to about 1.46 [1.07, 1.68] and the n-gram to
-1.51 [1.33, 1.62]. Test and validation are a few whole files each, whose draw the seeds do not show.
+2.57. The transformer has nearly caught up; ten times the data would take it to about 1.46 [1.07, 1.68] and the n-gram
+to 1.51 [1.33, 1.62]. Test and validation are a few whole files each, whose draw the seeds do not show.
 Learning rate (of 0.001 to 0.012) and order (of 5 to 8) were chosen on the validation split.
 """
 
