@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from dlm.data.arrays import Arrays, hold_out
 from dlm.data.columns import Columns
-from dlm.data.encode import encoded
+from dlm.data.encode import Encoding, encoded
 from dlm.data.guess import choose, guessed_inputs, guessed_target
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # held out where there is no such split: a fifth, and a tenth of the rest
+
+
+FEWEST_DOCUMENTS = 10  # of which some are held out whole
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +42,8 @@ class Choice:
         splits = {part: self._as_sounds(columns) for part, columns in splits.items()} if self.rate else splits
         columns = splits["train"]
         encoding = choose(columns, self.inputs, self.target, self.length, self.size)
+        if encoding.predicts_itself:
+            splits = self._whole_documents(splits, encoding)
         found = {part: encoded(of, encoding) for part, of in splits.items()}
         pool = found["train"]
         for part, usual in (("test", TEST_SHARE), ("validation", VALIDATION_SHARE)):
@@ -54,6 +62,22 @@ class Choice:
             remarks=tuple(remarks),
         )
 
+    def _whole_documents(self, splits: Mapping[str, Columns], encoding: Encoding) -> dict[str, Columns]:
+        """Texts that predict themselves, held out whole where there are enough of them: no text in two splits."""
+        apart, texts = dict(splits), splits["train"][encoding.target].ragged
+        lengths = texts.shapes[:, 0]
+        hashes = [hashlib.blake2b(texts[row].tobytes()).digest() for row in range(len(texts))]
+        left = sorted(range(len(texts)), key=hashes.__getitem__)
+        for part, usual in (("test", TEST_SHARE), ("validation", VALIDATION_SHARE)):
+            if part in apart or len(left) < FEWEST_DOCUMENTS:
+                continue
+            number = _number(getattr(self, part), usual)
+            wanted = number * lengths[left].sum() if number < 1 else number * encoding.length
+            count = int(np.searchsorted(np.cumsum(lengths[left]), wanted)) + 1
+            apart[part] = _taken(splits["train"], left[:count])
+            left = left[count:]
+        return apart | {"train": _taken(splits["train"], sorted(left))}
+
     def _as_sounds(self, columns: Columns) -> Columns:
         """The columns with those of the inputs that are numbers in a row as sounds."""
         named = self.inputs or guessed_inputs(columns, self.target or guessed_target(columns, ()))
@@ -63,6 +87,10 @@ class Choice:
             else column
             for name, column in columns.items()
         }
+
+
+def _taken(columns: Columns, rows: list[int]) -> Columns:
+    return {name: column.take(np.array(rows, np.int64)) for name, column in columns.items()}
 
 
 def _number(asked: int | float | str, usual: float) -> float:

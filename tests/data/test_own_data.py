@@ -183,6 +183,26 @@ def texts_source(folder):
     return File(str(folder / "texts"))
 
 
+def test_texts_that_predict_themselves_are_held_out_whole(folder):
+    rng = np.random.default_rng(0)
+    plain = folder / "plain"
+    plain.mkdir()
+    for place in range(40):
+        (plain / f"{place}.txt").write_text(f"{place:03d}" + "".join(rng.choice(list("abcdef "), 700)))
+    arrays = File(str(plain), length=64).load()
+    assert arrays.vocabulary == 256
+    parts = [{row.tobytes() for row in split.y} for split in (arrays.train, arrays.validation, arrays.test)]
+    assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+    sizes = np.array([len(split) for split in (arrays.train, arrays.validation, arrays.test)])
+    assert np.allclose(sizes / sizes.sum(), (0.72, 0.08, 0.2), atol=0.05)
+    first = {text.read_bytes()[:3] for text in plain.iterdir()}
+    named = [
+        {name for name in first if any(name in row.tobytes() for row in split.y)}
+        for split in (arrays.train, arrays.test)
+    ]
+    assert not named[0] & named[1]
+
+
 def test_pitch_shows_in_the_band_where_it_is():
     from dlm.data.audio import log_mel, mel_bands
 
