@@ -36,6 +36,7 @@ Array = NDArray[np.float64]
 CLEARLY = 0.01  # chance with which a constant rate is said to change
 _GRID = 40
 _OPEN = 1e-4  # chances nearer to 0 or 1 than this are of no interest
+_MOST_POWER = 10.0  # of size in a drift; more is what a flat reference makes of noise
 _STEP = 0.02  # of the log rate, for the slope of the reference
 
 
@@ -59,7 +60,7 @@ class Rate:
 class OverallRate:
     """One rate for all sizes, as `Rate`; `sizes` are those of the other that have a partner in the reference's range.
 
-    `drift` is the factor by which the rate changes with each doubling of the size, None for fewer than two sizes;
+    `drift` is the factor by which the rate changes with each doubling of the size, None where that cannot be told;
     `changes` whether that is clearly not 1: then one rate does not fit, and this one is between the sizes'.
     """
 
@@ -163,6 +164,8 @@ def _drift(
     design = np.stack([slope, slope * (x - x.mean())], axis=1) / sd[:, None]
     weight = (-np.linalg.pinv(design)[1] / sd)[None]
     power = float(posterior.moments(x[None], x[None] + log_rate, weight)[0][0])
+    if abs(power) > _MOST_POWER:
+        return None, False
     chance = float(posterior.chance_above(x[None], x[None] + log_rate, weight)[0])
     return 2.0**power, 2 * min(chance, 1 - chance) < CLEARLY
 

@@ -118,6 +118,14 @@ def test_a_rate_that_falls_with_size_is_said_to_change():
     assert one.drift == pytest.approx(2**-0.3, rel=0.1)
 
 
+def test_a_nearly_flat_reference_is_not_said_to_change():
+    # One seed of a real learner that stops improving.
+    flat, falling = (0.338, 0.346, 0.3426, 0.3514, 0.3412, 0.336), (0.4478, 0.357, 0.3432, 0.3462, 0.3294, 0.322)
+    one = overall(*(Curve("cnn", SIZES, tuple((error,) for error in errors)) for errors in (flat, falling)))
+    assert one.drift is None
+    assert not one.changes
+
+
 def test_another_unit_of_error_or_size_gives_the_same_rates():
     reference, other = curve(clean, noise=0.05), curve(worth(0.4), noise=0.05, seed=1)
     scaled = [
