@@ -179,11 +179,7 @@ def _run(study: Study, workdir: Path, question: str, watch: Watch, arrays: Any) 
     outcome = execute.run(
         study,
         workdir,
-        data_dir=_data_dir(),
-        download=_DOWNLOAD.value,
-        arrays=arrays,
-        packing=_PACKING.value,
-        input_mode=_INPUT.value,
+        **_how(arrays),
         input_workers=_WORKERS.value,
         question=question,
         save_seconds=_SAVE.value,
@@ -206,17 +202,19 @@ def _plan(study: Study, workdir: Path, arrays: Any) -> int:
 
     devices.configure(_DEVICES.value)
     _say_how_read(study, arrays)
-    cost = plan.plan(
-        study,
-        workdir,
-        data_dir=_data_dir(),
-        download=_DOWNLOAD.value,
-        arrays=arrays,
-        packing=_PACKING.value,
-        input_mode=_INPUT.value,
-    )
-    print_plan(cost, _console(), title=study.name)
+    print_plan(plan.plan(study, workdir, **_how(arrays)), _console(), title=study.name)
     return 0
+
+
+def _how(arrays: Any) -> dict[str, Any]:
+    """Where the data come from and how members train: for a run, and for its plan."""
+    return {
+        "data_dir": _data_dir(),
+        "download": _DOWNLOAD.value,
+        "arrays": arrays,
+        "packing": _PACKING.value,
+        "input_mode": _INPUT.value,
+    }
 
 
 def _report(study: Study, workdir: Path, question: str) -> int:

@@ -23,6 +23,7 @@ from dlm.preemption import Watch
 from dlm.records import Record
 from dlm.session import Session, Work, tell
 from dlm.study import Study, Trial, cohorts, trials
+from dlm.tasks import Task
 from dlm.train import devices
 from dlm.train.compiled import check_model, program_of
 
@@ -49,6 +50,8 @@ def load(study: Study, data_dir: Path | None = None, *, download: bool = False, 
             raise UsageError(
                 f"learners.{name}={learner!r} is no learner; use dlm.Learner(model) or a config of dlm.baselines"
             )
+    if not isinstance(study.task, Task):
+        raise UsageError(f"task={study.task!r} is no task; use one of dlm.tasks, or a subclass of dlm.tasks.Task")
     cells = trials(study)
     options = _download(study.data, download)
     if arrays is None:

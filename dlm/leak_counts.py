@@ -9,6 +9,7 @@ from pathlib import Path
 from dlm.files import write_atomically
 
 FILE = "leaks.json"
+WITHOUT_LEAKS = "error_without_leaks"  # the measure of test examples that are not in the pool too
 
 
 @dataclasses.dataclass(frozen=True)

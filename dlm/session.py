@@ -16,6 +16,7 @@ from dlm.config import canonical
 from dlm.data.arrays import Arrays
 from dlm.data.orders import Orders
 from dlm.errors import Interrupted, UsageError
+from dlm.leak_counts import WITHOUT_LEAKS
 from dlm.learner import Learner
 from dlm.noise import described
 from dlm.preemption import Watch
@@ -27,7 +28,6 @@ from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.cohort_run import CohortRun, Measured
 from dlm.train.compiled import population_of
-from dlm.train.evaluate import WITHOUT_LEAKS
 from dlm.train.placed import Placed, place
 from dlm.train.population import Packing, Population
 from dlm.train.runner import Tick, train

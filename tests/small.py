@@ -1,8 +1,9 @@
 """A study that takes seconds, and a record, for whoever needs one."""
 
+import contextlib
 import dataclasses
 
-from dlm import Budget, Hyper, Learner, Study
+from dlm import Budget, Hyper, Learner, Study, execute
 from dlm.baselines import LogisticRegression
 from dlm.data import Digits
 from dlm.models import MLP
@@ -48,6 +49,21 @@ def small(**changes):
         name="small",
     )
     return dataclasses.replace(base, **changes)
+
+
+def interrupted(monkeypatch, study, folder, rounds, **options):
+    """Run a study until its members have been advanced so many times, then as by Ctrl-C: what is saved stays."""
+    left, advance = iter(range(rounds)), CohortRun.advance
+
+    def advanced(self, *arguments):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return advance(self, *arguments)
+
+    with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
+        patched.setattr(CohortRun, "advance", advanced)
+        execute.run(study, folder, save_seconds=0.0, **options)
+        raise AssertionError("the study ended before it was interrupted")
 
 
 def started(cohort, placed, packing="exact"):

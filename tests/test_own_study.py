@@ -10,9 +10,10 @@ from command import assert_refused
 from sklearn.datasets import load_breast_cancer
 from small import small
 
-from dlm import execute, experiment, leak_counts, proposed, records
+from dlm import Budget, UsageError, execute, experiment, leak_counts, proposed, records
+from dlm.baselines import GradientBoosting, LogisticRegression
 from dlm.curves.from_records import curves
-from dlm.data import Digits, Split
+from dlm.data import Digits, File, Split
 from dlm.data.leak_search import searched
 from dlm.study import trials
 
@@ -137,3 +138,27 @@ def test_nothing_is_said_where_nothing_leaks(digits, tmp_path):
     execute.run(small(sizes=(32,), seeds=1), tmp_path)
     assert json.loads((tmp_path / leak_counts.FILE).read_text())["leaked"] == 0
     assert not any(row.metric == "error_without_leaks" for row in records.rows(tmp_path))
+
+
+def test_a_subset_of_one_class_is_learnt_as_that_class(tmp_path):
+    """What scikit-learn's classifiers refuse: a rare class that a small subset does not hold."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "rare.csv"
+    with open(path, "w", newline="") as file:
+        rows = [[*rng.normal(size=3), "rare" if row < 6 else "usual"] for row in range(400)]
+        csv.writer(file).writerows([["a", "b", "c", "label"], *rows])
+    source = File(str(path), target="label")
+    study = small(
+        data=source, learners={"logreg": LogisticRegression(), "boosting": GradientBoosting()}, sizes=(10, 200), seeds=1
+    )
+    assert execute.run(study, tmp_path / "run").failed == 0
+    errors = {curve.learner: curve.errors for curve in curves(records.rows(tmp_path / "run"))}
+    assert errors["logreg"][0] == errors["boosting"][0] == (pytest.approx(np.mean(source.load().test.y == 0)),)
+
+
+def test_a_split_that_no_file_has_and_a_task_that_is_none_are_refused(table, tmp_path):
+    with pytest.raises(UsageError, match=r"data\.test='dev' names no split of these data; give how many"):
+        File(str(table), target="diagnosis", test="dev").load()
+    with pytest.raises(UsageError, match=r"is no task; use one of dlm\.tasks"):
+        execute.run(small(task=Budget(steps=1)), tmp_path / "new")
+    assert not (tmp_path / "new").exists()

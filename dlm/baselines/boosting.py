@@ -36,8 +36,6 @@ class GradientBoosting:
 
         rows, options = x.reshape(len(x), -1), self._options(seed)
         if y.dtype.kind in "iu":
-            if len(np.unique(y)) == 1:  # a small subset may hold one class, which scikit-learn refuses
-                return Fitted(0, lambda inputs: _only(int(y[0]), len(inputs), num_outputs))
             model = HistGradientBoostingClassifier(**options).fit(rows, y)
             return Fitted(
                 model.n_iter_,
@@ -60,7 +58,3 @@ class GradientBoosting:
             "early_stopping": False,  # it would hold examples out of the subset
             "random_state": seed,
         }
-
-
-def _only(label: int, count: int, num_outputs: int) -> np.ndarray:
-    return log_probabilities(np.ones((count, 1)), np.array([label]), num_outputs)

@@ -18,6 +18,12 @@ class Fitted:
     outputs: Callable[[np.ndarray], np.ndarray]
 
 
+def constant(label: int, num_classes: int) -> Fitted:
+    """What there is to learn from a subset of one class, which scikit-learn's classifiers refuse."""
+    sure = np.array([label])
+    return Fitted(0, lambda x: log_probabilities(np.ones((len(x), 1)), sure, num_classes))
+
+
 def log_probabilities(probabilities: np.ndarray, classes: np.ndarray, num_classes: int) -> np.ndarray:
     """Log-probabilities of all classes from those [N, K] of the `classes` [K] that were seen. float32 [N, C]."""
     out = np.full((len(probabilities), num_classes), LEAST_PROBABILITY)

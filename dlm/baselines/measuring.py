@@ -13,8 +13,9 @@ from dlm.baselines.fitted import Fitted
 from dlm.data.arrays import Arrays, Split
 from dlm.data.corrupt import noisy_inputs, noisy_labels
 from dlm.data.moments import Moments
+from dlm.leak_counts import WITHOUT_LEAKS
 from dlm.noise import Noise
-from dlm.train.evaluate import BATCH_SIZE, WITHOUT_LEAKS
+from dlm.train.evaluate import BATCH_SIZE
 
 OUTPUTS_AT_ONCE = 2**24  # numbers that a learner is asked for in one go
 

@@ -137,10 +137,19 @@ class Arrays:
         least, most = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
         return least * self.scale + self.shift, most * self.scale + self.shift
 
+    def with_leaked(self, rows: np.ndarray | None) -> Arrays:
+        """The same data with its leaked test rows known; what was computed of the rows stays."""
+        found = dataclasses.replace(self, leaked=rows)
+        found.__dict__.update({name: self.__dict__[name] for name in _OF_ROWS if name in self.__dict__})
+        return found
+
     @property
     def has_numeric_targets(self) -> bool:
         """Whether targets are numbers to come near to, not classes or tokens."""
         return self.train.y.dtype.kind == "f"
+
+
+_OF_ROWS = ("digests", "fingerprint", "extent")  # cached properties, which take a look at every row
 
 
 def hold_out(pool: Split, count: float, name: str) -> tuple[Split, Split]:

@@ -12,10 +12,9 @@ from dlm.data.arrays import Arrays, hold_out
 from dlm.data.columns import Columns
 from dlm.data.encode import Encoding, encoded
 from dlm.data.guess import choose, guessed_inputs, guessed_target
+from dlm.errors import UsageError
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # held out where there is no such split: a fifth, and a tenth of the rest
-
-
 FEWEST_DOCUMENTS = 10  # of which some are held out whole
 
 
@@ -46,9 +45,9 @@ class Choice:
             splits = self._whole_documents(splits, encoding)
         found = {part: encoded(of, encoding) for part, of in splits.items()}
         pool = found["train"]
-        for part, usual in (("test", TEST_SHARE), ("validation", VALIDATION_SHARE)):
+        for part in ("test", "validation"):
             if part not in found:
-                found[part], pool = hold_out(pool, _number(getattr(self, part), usual), f"data.{part}")
+                found[part], pool = hold_out(pool, self._count(part), f"data.{part}")
         label = columns[encoding.target]
         return Arrays(
             name,
@@ -68,15 +67,22 @@ class Choice:
         lengths = texts.shapes[:, 0]
         hashes = [hashlib.blake2b(texts[row].tobytes()).digest() for row in range(len(texts))]
         left = sorted(range(len(texts)), key=hashes.__getitem__)
-        for part, usual in (("test", TEST_SHARE), ("validation", VALIDATION_SHARE)):
+        for part in ("test", "validation"):
             if part in apart or len(left) < FEWEST_DOCUMENTS:
                 continue
-            number = _number(getattr(self, part), usual)
+            number = self._count(part)
             wanted = number * lengths[left].sum() if number < 1 else number * encoding.length
             count = int(np.searchsorted(np.cumsum(lengths[left]), wanted)) + 1
             apart[part] = _taken(splits["train"], left[:count])
             left = left[count:]
         return apart | {"train": _taken(splits["train"], sorted(left))}
+
+    def _count(self, part: str) -> float:
+        """How many examples of a split are held out, or which share. UsageError for a name, which no split here has."""
+        asked = getattr(self, part)
+        if asked and isinstance(asked, str):
+            raise UsageError(f"data.{part}={asked!r} names no split of these data; give how many examples to hold out")
+        return asked or {"test": TEST_SHARE, "validation": VALIDATION_SHARE}[part]
 
     def _as_sounds(self, columns: Columns) -> Columns:
         """The columns with those of the inputs that are numbers in a row as sounds."""
@@ -91,10 +97,6 @@ class Choice:
 
 def _taken(columns: Columns, rows: list[int]) -> Columns:
     return {name: column.take(np.array(rows, np.int64)) for name, column in columns.items()}
-
-
-def _number(asked: int | float | str, usual: float) -> float:
-    return usual if isinstance(asked, str) else asked
 
 
 def _num_classes(names: Sequence[str], splits: object) -> int:

@@ -102,14 +102,12 @@ def _pictures(name: str, column: Column, size: tuple[int, int] | None) -> np.nda
 
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A picture [H, W, C] in another size: area averages where it shrinks."""
+    """A picture [H, W, C] in another size, each channel for itself."""
     from PIL import Image
 
-    channels = [
-        Image.fromarray(picture[..., channel]).resize(size[::-1], Image.Resampling.BOX)
-        for channel in range(picture.shape[-1])
-    ]
-    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+    from dlm.data.images import resized
+
+    return np.stack([np.asarray(resized(Image.fromarray(channel), size)) for channel in np.moveaxis(picture, 2, 0)], 2)
 
 
 def _targets(column: Column, encoding: Encoding) -> np.ndarray:

@@ -34,6 +34,11 @@ def decode(files: Sequence[bytes], channels: int) -> np.ndarray | Ragged:
     return _as_one([image for block in blocks for image in block])
 
 
+def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A picture in another height and width, by Lanczos's filter, which averages where it shrinks."""
+    return image.resize(size[::-1], Image.Resampling.LANCZOS)
+
+
 def decode_deep(files: Sequence[bytes]) -> np.ndarray | Ragged:
     """Grey images of 16 bits: uint16 [N, H, W, 1], Ragged if sizes differ. ValueError for what Pillow cannot decode."""
     return _as_one([_pixels(file, None).astype(np.uint16)[..., None] for file in files])

@@ -42,7 +42,7 @@ def searched(arrays: Arrays) -> tuple[Arrays, LeakCounts]:
         repeated_near=int(near[2]),
         note=str(found["note"]),
     )
-    return dataclasses.replace(arrays, leaked=rows if len(rows) else None), counts
+    return arrays.with_leaked(rows if len(rows) else None), counts
 
 
 def _search(arrays: Arrays) -> dict[str, np.ndarray]:

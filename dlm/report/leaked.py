@@ -8,11 +8,9 @@ from collections.abc import Collection, Iterable
 import numpy as np
 
 from dlm.curves.from_records import curve_name
-from dlm.leak_counts import LeakCounts
+from dlm.leak_counts import WITHOUT_LEAKS, LeakCounts
 from dlm.records import Record, ends
 from dlm.report.phrases import error_text
-
-WITHOUT = "error_without_leaks"
 
 
 def leak_sentences(
@@ -48,7 +46,9 @@ def _near(count: int, near: int) -> str:
 
 def _errors(rows: list[Record]) -> list[str]:
     """Mean errors at each learner's largest size, of the seeds that have both."""
-    without = {(row.trial_id, row.step): row.value for row in rows if row.metric == WITHOUT and row.value is not None}
+    without = {
+        (row.trial_id, row.step): row.value for row in rows if row.metric == WITHOUT_LEAKS and row.value is not None
+    }
     cells: dict[str, dict[int, list[tuple[float, float, str]]]] = defaultdict(lambda: defaultdict(list))
     for row in ends(rows).values():
         other = without.get((row.trial_id, row.step))
@@ -57,10 +57,10 @@ def _errors(rows: list[Record]) -> list[str]:
     told = []
     for name, sizes in cells.items():
         size = max(sizes)
-        whole, clean = (float(np.mean([cell[place] for cell in sizes[size]])) for place in (0, 1))
+        all_of, others = (float(np.mean([cell[place] for cell in sizes[size]])) for place in (0, 1))
         unit = sizes[size][0][2]
         told.append(
-            f"{name}: {error_text(whole, unit)} with them, {error_text(clean, unit)} without "
+            f"{name}: {error_text(all_of, unit)} with them, {error_text(others, unit)} without "
             f"(n={size:,}, mean of {len(sizes[size])})."
         )
     return told

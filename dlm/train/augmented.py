@@ -40,31 +40,15 @@ def augmented(augment: Augment, x: jax.Array, key: jax.Array, places: jax.Array 
     return x
 
 
-def mixed(augment: Augment, x: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Mixup (Zhang et al. 2018): (weight·x + (1 - weight)·x[partner], partner int32 [B], weight float32 []).
+def partners(alpha: float, batch_size: int, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mixup (Zhang et al. 2018): a permutation of the batch, int32 [B], and the weight of an example, float32 [].
 
-    The loss to go with it is weight·loss(y) + (1 - weight)·loss(y[partner]). x: float32 [B, …].
-    """
-    partner, weight = partners(augment, len(x), key)
-    if not augment.mixup:
-        return x, partner, weight
-    # A branch has its inputs in memory: without it a CPU augments each pixel anew for each place it is read at, and a
-    # batch of 64 images of 28×28 takes 500 µs more.
-    mixture = jax.lax.cond(weight < 1, lambda x: weight * x + (1 - weight) * x[partner], lambda x: x, x)
-    return mixture, partner, weight
-
-
-def partners(augment: Augment, batch_size: int, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """What `mixed` mixes: a permutation of the batch, int32 [B], and the weight of an example itself, float32 [].
-
-    For a batch taken in parts, of which each needs the rows of its partners.
+    Inputs and losses are weight·own + (1 - weight)·partner's, the weight of Beta(alpha, alpha).
     """
     places = jnp.arange(batch_size, dtype=jnp.uint32)
-    if not augment.mixup:
-        return places.astype(jnp.int32), jnp.float32(1)
     of_order, of_radius, of_angle = _words(key, MIXUP, jnp.zeros(1, jnp.uint32), 3)[0]
     order = permute(places, jnp.uint32(batch_size), of_order, jnp)
-    return order.astype(jnp.int32), _beta(augment.mixup, _between_0_and_1(of_radius), _between_0_and_1(of_angle))
+    return order.astype(jnp.int32), _beta(alpha, _between_0_and_1(of_radius), _between_0_and_1(of_angle))
 
 
 def _beta(alpha: float, first: jax.Array, second: jax.Array) -> jax.Array:

@@ -11,12 +11,12 @@ import numpy as np
 
 from dlm.data.arrays import Split
 from dlm.data.moments import Moments
+from dlm.leak_counts import WITHOUT_LEAKS
 from dlm.noise import Noise
 from dlm.train.meeting import corrupted
 from dlm.train.spec import Batches, Best, Data, Member, Spec, State
 
 BATCH_SIZE = 256
-WITHOUT_LEAKS = "error_without_leaks"
 TEST_SEED = 2**32 - 1  # of what is wrong with test examples: no subset's, and the same for every trial
 
 

@@ -86,7 +86,7 @@ def meet(spec: Spec, member: Member, step: jax.Array, data: Data, window: Window
     key = jax.random.fold_in(key_of(member, AUGMENT), step) if spec.augment != Augment() else None
     if key is None or not spec.augment.mixup:
         return Meeting(spec, member, held.x, held.y, key, None, (drawn,))
-    partner, weight = partners(spec.augment, spec.batch_size, key)
+    partner, weight = partners(spec.augment.mixup, spec.batch_size, key)
     return Meeting(spec, member, held.x, held.y, key, weight, (drawn, jax.tree.map(lambda leaf: leaf[partner], drawn)))
 
 

@@ -44,28 +44,20 @@ def place(
     orders: Orders, devices: Sequence[jax.Device] | None = None, *, streamed: bool = False, workers: int = 0
 ) -> Placed:
     """The data on every device (all local ones by default), where the members will then be trained."""
-    data = unplaced(orders.arrays, None if streamed else orders.stacked)
+    arrays = orders.arrays
+    pool: tuple[Any, Any, Any] = (None, None, None)
+    if not streamed:
+        pool = (np.asarray(arrays.train.x), arrays.train.y, orders.stacked)
+    data = Data(*pool, batches(arrays.validation), batches(arrays.test, arrays.leaked))
     return Placed(orders, replicated(data, devices or jax.local_devices()), streamed, workers)
 
 
-def unplaced(arrays: Arrays, orders: np.ndarray | None) -> Data:
-    """The data as NumPy arrays; without the pool if there are no `orders` [S, N]."""
-    pool: tuple[Any, Any, Any] = (None, None, None)
-    if orders is not None:
-        pool = (np.asarray(arrays.train.x), arrays.train.y, orders)
-    return Data(*pool, batches(arrays.validation), batches(arrays.test, arrays.leaked))
-
-
-def shapes(arrays: Arrays, num_orders: int, *, streamed: bool) -> Data:
-    """Shapes and types of `unplaced`, without reading a pool from disk."""
+def shapes(arrays: Arrays) -> Data:
+    """Shapes and types of resident data with one subset seed, for what a program is: leaks make no other one of it."""
 
     def shape(leaf: Any) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
-    pool: tuple[Any, Any, Any] = (None, None, None)
-    if not streamed:
-        orders = jax.ShapeDtypeStruct((num_orders, len(arrays.train)), np.int32)
-        pool = (shape(arrays.train.x), shape(arrays.train.y), orders)
-    splits = batches(arrays.validation), batches(arrays.test, arrays.leaked)
-    validation, test = (jax.tree.map(shape, split) for split in splits)
-    return Data(*pool, validation, test)
+    validation, test = (jax.tree.map(shape, batches(split)) for split in (arrays.validation, arrays.test))
+    order = jax.ShapeDtypeStruct((1, len(arrays.train)), np.int32)
+    return Data(shape(arrays.train.x), shape(arrays.train.y), order, validation, test)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import small, started
+from small import interrupted, small, started
 
 from dlm import Budget, Hyper, Learner, UsageError, execute, grid, records
 from dlm.augment import Augment
@@ -18,7 +18,6 @@ from dlm.data.orders import Orders
 from dlm.models import CNN, MLP
 from dlm.noise import Noise
 from dlm.study import cohorts, trials
-from dlm.train.cohort_run import CohortRun
 from dlm.train.compiled import members_of, spec_of
 from dlm.train.meeting import meet
 from dlm.train.placed import place
@@ -90,17 +89,7 @@ def test_noise_and_changes_are_the_same_streamed_and_resident(model, placed, bit
 def test_a_trial_with_noise_and_changes_stopped_midway_is_the_unbroken_one(tmp_path, monkeypatch):
     noisy = study(NOISE, CHANGES, seeds=1, sizes=(32,))
     execute.run(noisy, tmp_path / "whole")
-    rounds, original = iter(range(1)), CohortRun.advance
-
-    def interrupt(self, *arguments):
-        if next(rounds, None) is None:
-            raise KeyboardInterrupt
-        return original(self, *arguments)
-
-    monkeypatch.setattr(CohortRun, "advance", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        execute.run(noisy, tmp_path / "broken", save_seconds=0.0)
-    monkeypatch.setattr(CohortRun, "advance", original)
+    interrupted(monkeypatch, noisy, tmp_path / "broken", 1)
     execute.run(noisy, tmp_path / "broken")
     values = [{row.key: row.value for row in records.rows(tmp_path / name)} for name in ("whole", "broken")]
     assert values[0] == values[1]

@@ -6,7 +6,7 @@ import pickle
 import jax
 import numpy as np
 import pytest
-from small import small, started
+from small import interrupted, small, started
 
 from dlm import Budget, Hyper, Learner, UsageError, execute, records
 from dlm.data import stream
@@ -16,7 +16,6 @@ from dlm.data.orders import Orders
 from dlm.data.stream import Seat, Windows, streamed
 from dlm.models import CNN, MLP
 from dlm.study import cohorts, trials
-from dlm.train.cohort_run import CohortRun
 from dlm.train.placed import place
 
 SEEDS = (0, 1)
@@ -124,20 +123,10 @@ def test_a_streamed_study_stopped_midway_ends_with_the_resident_numbers(tmp_path
     study = small(seeds=1)
     execute.run(study, tmp_path / "device", input_mode="device")
 
-    rounds, original = iter(range(3)), CohortRun.advance
-
     def values(folder):
         return {row.key: row.value for row in records.rows(folder)}
 
-    def interrupt(self, *arguments):
-        if next(rounds, None) is None:
-            raise KeyboardInterrupt
-        return original(self, *arguments)
-
-    monkeypatch.setattr(CohortRun, "advance", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        execute.run(study, tmp_path / "stream", input_mode="stream", save_seconds=0.0)
-    monkeypatch.setattr(CohortRun, "advance", original)
+    interrupted(monkeypatch, study, tmp_path / "stream", 3, input_mode="stream")
     execute.run(study, tmp_path / "stream", input_mode="stream")
     assert values(tmp_path / "stream") == values(tmp_path / "device")
 

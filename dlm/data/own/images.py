@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from dlm.data.columns import Column
+from dlm.data.images import resized
 from dlm.data.own.files import check_fits
 from dlm.data.own.folders import classes, counts, tree
 from dlm.data.own.found import Found, keep
@@ -129,7 +130,7 @@ def _pixels(file: Source, size: tuple[int, int], channels: int, bits: int) -> np
                 upright = Image.fromarray((np.asarray(upright).astype(np.uint32) >> (bits - 8)).astype(np.uint8))
             plain = upright.convert("L" if channels == 1 else "RGB")
             if plain.size != (width, height):
-                plain = plain.resize((width, height), Image.Resampling.LANCZOS)
+                plain = resized(plain, size)
             return np.asarray(plain).reshape(height, width, channels)
     except _BROKEN:
         return None
