@@ -99,6 +99,9 @@ _DEVICES = flags.DEFINE_integer(
 _SAVE = flags.DEFINE_float(
     "save_seconds", None, "Seconds between checkpoints; by default 60, or more where one takes long.", lower_bound=0.0
 )
+_KEEP = flags.DEFINE_integer(
+    "keep_mib", 512, "MiB of predictions, and of parameters, that cells may leave in the workdir.", lower_bound=0
+)
 _LIST = flags.DEFINE_bool("list", False, "Name the experiments and what each asks.")
 _HELP = flags.DEFINE_bool("help", False, "Show this help.", short_name="h")
 _DEBUG = flags.DEFINE_bool("debug", False, "Show tracebacks.")
@@ -108,6 +111,7 @@ _MODES_OF = {  # a flag that a mode does not read is a slip, told and not passed
     **dict.fromkeys(("experiment", "data", "target", "set", "sizes", "seeds", "precision", "data_dir"), _STUDIES),
     **dict.fromkeys(("packing", "num_cpu_devices", "save_seconds", "download", "input", "input_workers"), _STUDIES),
     "save_experiment": ("run",),
+    "keep_mib": ("run",),
     **dict.fromkeys(("targets", "multiples", "level", "bound"), _TABLE),
     "learners": _STUDIES + _TABLE,
     "curve": _TABLE + _LATER,
@@ -183,6 +187,7 @@ def _run(study: Study, workdir: Path, question: str, watch: Watch, arrays: Any) 
         input_workers=_WORKERS.value,
         question=question,
         save_seconds=_SAVE.value,
+        keep_mib=_KEEP.value,
         watch=watch,
     )
     watch.check()

@@ -12,11 +12,13 @@ from typing import Any
 import jax
 
 from dlm import leak_counts, provenance, records, workdir
+from dlm.artifacts import MEBIBYTE
 from dlm.data.arrays import Arrays, check_sizes
 from dlm.data.corrupt import check_noise
 from dlm.data.leak_search import searched
 from dlm.errors import UsageError, choose
 from dlm.files import DAMAGED
+from dlm.keeping import DEFAULT_MIB
 from dlm.learner import Learner
 from dlm.lock import occupied
 from dlm.preemption import Watch
@@ -53,7 +55,7 @@ def load(study: Study, data_dir: Path | None = None, *, download: bool = False, 
     if not isinstance(study.task, Task):
         raise UsageError(f"task={study.task!r} is no task; use one of dlm.tasks, or a subclass of dlm.tasks.Task")
     cells = trials(study)
-    options = _download(study.data, download)
+    options = _options(study, download)
     if arrays is None:
         arrays = study.data.load(data_dir, **options)
     check_sizes(arrays, study.sizes)
@@ -66,11 +68,14 @@ def load(study: Study, data_dir: Path | None = None, *, download: bool = False, 
     return arrays
 
 
-def _download(source: Any, wanted: bool) -> dict[str, bool]:
-    """What a source's load is told about downloading. UsageError for one that does not."""
-    if wanted and "download" not in inspect.signature(source.load).parameters:
-        raise UsageError(f"--download is of no use with data={type(source).__name__}, which downloads nothing")
-    return {"download": True} if wanted else {}
+def _options(study: Study, download: bool) -> dict[str, Any]:
+    """What a source's load is told beside the folder. UsageError for a source that does not take it."""
+    takes, name = inspect.signature(study.data.load).parameters, type(study.data).__name__
+    if download and "download" not in takes:
+        raise UsageError(f"--download is of no use with data={name}, which downloads nothing")
+    if study.groups and "groups" not in takes:
+        raise UsageError(f"groups={study.groups} are columns, and data={name} has none; leave groups out")
+    return ({"download": True} if download else {}) | ({"groups": study.groups} if study.groups else {})
 
 
 def remaining(study: Study, done: Sequence[Record]) -> Work:
@@ -103,6 +108,7 @@ def run(
     question: str = "",
     save_seconds: float | None = None,
     memory_limit: int | None = None,
+    keep_mib: int = DEFAULT_MIB,
     watch: Watch | None = None,
 ) -> Outcome:
     """Train every cell of a study that the workdir `folder` does not hold yet, and export its records.
@@ -110,6 +116,7 @@ def run(
     `arrays`: the data, if they are read already; `download`: TFDS may fetch them. `input_mode`: "device", "stream" or
     "auto", see `is_streamed`; `input_workers`: processes that read a stream; 0: threads do. `memory_limit` in bytes,
     None for what the devices have: a cohort that takes more is trained in waves.
+    `keep_mib`: mebibytes of predictions, and as many of parameters, that cells may leave in the workdir.
     `save_seconds` between checkpoints, None for about a minute. `watch`: the one that hears signals already, if any.
     UsageError for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved;
     OSError where the disk is full or gone.
@@ -126,7 +133,16 @@ def run(
         flops = _claimed(study, folder, arrays, work, question)
         streamed = is_streamed(input_mode, arrays)
         session = Session(
-            study, arrays, folder, devices.packing(packing), watch, save_seconds, flops, streamed, input_workers
+            study,
+            arrays,
+            folder,
+            devices.packing(packing),
+            watch,
+            save_seconds,
+            flops,
+            streamed,
+            input_workers,
+            keep_mib * MEBIBYTE,
         )
         leak_counts.write(folder, leaks)
         session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)

@@ -24,18 +24,23 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path):  # type: ignore[no-untyped-def]
-    """A temporary path to write to, which takes the place of `path` at the end; an error leaves `path` as it was."""
+def replacing(path: Path, *, durable: bool = True):  # type: ignore[no-untyped-def]
+    """A temporary path to write to, which takes the place of `path` at the end; an error leaves `path` as it was.
+
+    Unless it is `durable`, a power cut may lose what was written, which saves waiting for the disk.
+    """
     temporary = path.with_name(path.name + ".tmp")
     try:
         yield temporary
-        _sync(temporary)
+        if durable:
+            _sync(temporary)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    if durable:
+        _sync(path.parent)
 
 
 def set_aside(path: Path, folder: Path | None = None) -> Path:

@@ -39,11 +39,12 @@ def propose(source: Any, arrays: Arrays) -> Study:
 
 def for_path(path: str, target: str, assignments: Sequence[str] = ()) -> tuple[Study, Arrays]:
     """The study of a file or folder with what `--set` changes in it, and its arrays, read once."""
-    of_data = [text for text in assignments if text.strip().startswith("data.")]
-    source = overrides.apply(_Data(File(path, target=target)), of_data).data
-    arrays = source.load()
+    of_data = [text for text in assignments if text.strip().startswith(("data.", "groups"))]
+    read = overrides.apply(_Data(File(path, target=target)), of_data)
+    arrays = read.data.load(groups=read.groups)
     rest = [text for text in assignments if text not in of_data]
-    return overrides.apply(propose(source, arrays), rest), arrays
+    study = dataclasses.replace(propose(read.data, arrays), groups=read.groups)
+    return overrides.apply(study, rest), arrays
 
 
 def question(study: Study) -> str:
@@ -57,6 +58,7 @@ class _Data:
     """A study of which only the source is known yet."""
 
     data: Any
+    groups: tuple[str, ...] = ()
 
 
 def sizes_for(pool: int, num_classes: int) -> tuple[int, ...]:

@@ -29,7 +29,8 @@ class Record:
     the value; `seconds` are training seconds of the trial up to `step`. `hyper` is the learner's config as
     JSON text, for who sweeps one. `packing` and `precision` are "none" for a classical learner. `together` rows of a
     trial at this step were written at once; fewer mean that some were lost (0: not known). `noise` says what was wrong
-    with examples, such as `label=0.2, test missing=0.1`; empty: nothing.
+    with examples, such as `label=0.2, test missing=0.1`; empty: nothing. `flops`, `joules`: what the trial's updates up
+    to `step` took, by the program's count and the device's meter; None where there is none.
     """
 
     study: str
@@ -56,6 +57,8 @@ class Record:
     note: str = ""
     together: int = 0
     noise: str = ""
+    flops: float | None = None
+    joules: float | None = None
 
     @property
     def key(self) -> tuple[str, int, str, str]:

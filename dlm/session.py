@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from dlm import records, samples, workdir
+from dlm.artifacts import MEBIBYTE
 from dlm.baselines.runner import fit_and_measure
 from dlm.config import canonical
 from dlm.data.arrays import Arrays
 from dlm.data.orders import Orders
 from dlm.errors import Interrupted, UsageError
+from dlm.keeping import DEFAULT_MIB, Keeper
 from dlm.leak_counts import WITHOUT_LEAKS
 from dlm.learner import Learner
 from dlm.noise import described
@@ -30,8 +32,10 @@ from dlm.train.cohort_run import CohortRun, Measured
 from dlm.train.compiled import population_of
 from dlm.train.placed import Placed, place
 from dlm.train.population import Packing, Population
+from dlm.train.predict import Predictor
 from dlm.train.runner import Tick, train
 from dlm.train.samples import text_of, writes_texts
+from dlm.train.spec import Spent
 from dlm.train.waves import halved, is_out_of_memory, waves
 
 
@@ -77,6 +81,7 @@ class Session:
         flops: Mapping[str, float],
         streamed: bool = False,
         workers: int = 0,
+        keep_bytes: int = DEFAULT_MIB * MEBIBYTE,
     ) -> None:
         self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
         self.num_leaked = 0 if arrays.leaked is None else len(arrays.leaked)
@@ -86,6 +91,7 @@ class Session:
         self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
         self.updates, self.operations = 0, 0.0
         self.flops = flops  # of an update, by cohort id
+        self.keeper = Keeper(study, arrays, folder, keep_bytes)
         self.progress = Progress(0)
 
     def do(self, work: Work, memory_limit: int) -> None:
@@ -135,13 +141,14 @@ class Session:
         checkpoints = Checkpoints(folder, tell)
         phase, detail = "compile", f"{cohort.first.name}, {len(cohort.trials)} members"
         flops = self.flops[cohort.cohort_id]
+        predictor = Predictor(members.population.spec, members.placed)
         try:
             for event in train(members, checkpoints, save_seconds=self.save_seconds, stop=self.watch, written=written):
                 if isinstance(event, Tick):
                     phase, updates = event.phase, event.updates
                     self.watch.unsaved |= phase == "train"
                 else:
-                    self.keep_writing(event, members)
+                    self.keep(event, members, predictor)
                     self.write(self.rows(event))
                     updates = 0 if event.status == "running" else event.trial.num_steps - event.step  # stopped early
                 self.updates, self.operations = self.updates + updates, self.operations + updates * flops
@@ -153,11 +160,21 @@ class Session:
             checkpoints.close()
             self.watch.unsaved = False
 
-    def keep_writing(self, measured: Measured, members: CohortRun) -> None:
-        """At the end of a language model of the first seed, a text of its own."""
-        trial = measured.trial
-        if measured.status == "done" and writes_texts(trial) and trial.subset_seed == self.study.seeds[0]:  # type: ignore[index]
-            text = text_of(trial, members.params_of(trial))
+    def keep(self, measured: Measured, members: CohortRun, predictor: Predictor) -> None:
+        """At the end of a trial, what it leaves beside its numbers; of the first seed's language models also a text."""
+        trial, keeper = measured.trial, self.keeper
+        writes = writes_texts(trial) and trial.subset_seed == self.study.seeds[0]  # type: ignore[index]
+        kept = trial.trial_id in keeper.params | keeper.predictions
+        if measured.status != "done" or not (writes or kept):
+            return
+        self.check_workdir()
+        params = members.params_of(trial)
+        if trial.trial_id in keeper.params:
+            keeper.keep_params(trial, params)
+        if trial.trial_id in keeper.predictions:
+            keeper.keep_predictions(trial, predictor(params, self.orders.moments(trial.subset_seed, trial.train_size)))
+        if writes:
+            text = text_of(trial, params)
             samples.append(self.folder, Sample(trial.trial_id, trial.name, trial.train_size, trial.subset_seed, text))
 
     def fail(self, cells: Sequence[Trial], error: Exception) -> None:
@@ -165,24 +182,31 @@ class Session:
         finished = records.finished(records.rows(self.folder))
         for trial in cells:
             if finished.get(trial.trial_id, "failed") == "failed":
-                measured = Measured(trial, 0, "failed", {}, 0.0)
+                measured = Measured(trial, 0, "failed", {}, Spent())
                 self.write(self.rows(measured, f"{type(error).__name__}: {error}"[:2000]))
 
     def fit(self, trial: Trial) -> None:
         """Fit a classical cell; one that raises is recorded as failed, and the others go on."""
         self.watch.check()
         try:
-            steps, values, seconds = fit_and_measure(trial, self.orders)
+            fit = fit_and_measure(trial, self.orders)
         except Exception as error:  # whatever a library raises is this cell's failure, not the study's
             self.fail([trial], error)
         else:
-            self.write(self.rows(Measured(trial, steps, "done", values, seconds)))
+            if trial.trial_id in self.keeper.predictions:
+                self.check_workdir()
+                self.keeper.keep_predictions(trial, fit.test_examples)
+            self.write(self.rows(Measured(trial, fit.iterations, "done", fit.values, Spent(fit.seconds))))
 
     def write(self, rows: Sequence[Record]) -> None:
-        """Append rows to the workdir, if it is still there: orbax would make it anew, and half would be elsewhere."""
+        """Append rows to the workdir, if it is still there."""
+        self.check_workdir()
+        records.append(self.folder, rows)
+
+    def check_workdir(self) -> None:
+        """OSError if the workdir is gone: orbax would make it anew, and half would be elsewhere."""
         if not (self.folder / workdir.STUDY).exists():
             raise FileNotFoundError(errno.ENOENT, "the workdir has vanished", str(self.folder))
-        records.append(self.folder, rows)
 
     def rows(self, measured: Measured, note: str = "") -> list[Record]:
         """The numbers as records. The final block ends with the test error, absent where there is none."""
@@ -213,6 +237,7 @@ class Session:
         """What all rows of one measurement share."""
         trial = measured.trial
         deep = isinstance(trial.learner, Learner)
+        flops = measured.step * self.flops.get(Cohort((trial,)).cohort_id, 0.0) if deep else 0.0
         return {
             "study": self.study.name,
             "trial_id": trial.trial_id,
@@ -227,7 +252,9 @@ class Session:
             "data": f"{self.arrays.name}@{self.arrays.fingerprint}",
             "packing": self.packing if deep else "none",
             "precision": trial.precision if deep else "none",
-            "seconds": round(measured.seconds, 6),
+            "seconds": round(measured.spent.seconds, 6),
+            "joules": measured.spent.joules,
+            "flops": flops or None,
             "device": devices.describe() if deep else "host",
             "versions": self.versions,
             "note": note,

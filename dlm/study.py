@@ -32,7 +32,8 @@ class Study:
     the seeds themselves; each draws its own subset and its own initial weights. `targets` are errors to be
     asked "how many examples for this?"; empty: half the best error reached. `level` is that of every
     interval. `precision` is that of gradient-trained models' forward and backward passes. `noise` is what is wrong with
-    training examples, `test_noise` with test examples; validation stays clean.
+    training examples, `test_noise` with test examples; validation stays clean. `groups`: columns of the data that tell
+    whom an example is of, to compare errors by; they change no number.
     """
 
     data: Any
@@ -48,6 +49,7 @@ class Study:
     precision: Precision = "float32"
     noise: Noise = unsaid(Noise())
     test_noise: Noise = unsaid(Noise())
+    groups: tuple[str, ...] = unsaid(())
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -55,6 +57,7 @@ class Study:
             ("seeds", _seeds(self.seeds)),
             ("learners", _learners(self.learners)),
             ("targets", _targets(self.targets)),
+            ("groups", _groups(self.groups)),
         ):
             object.__setattr__(self, name, value)
         for name in ("data", "task"):
@@ -265,6 +268,12 @@ def _targets(given: Any) -> tuple[float, ...]:
     if not all(0 < target < math.inf for target in targets):
         raise UsageError(f"targets={given!r} must be a list of errors, each a finite number above 0")
     return targets
+
+
+def _groups(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, tuple | list) or not all(isinstance(name, str) and name for name in given):
+        raise UsageError(f"groups={given!r} must be a list of column names, such as ('sex',)")
+    return tuple(given)
 
 
 def _full(path: str) -> str:

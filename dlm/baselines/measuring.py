@@ -45,40 +45,50 @@ class Seen:
         return self.moments.outputs(outputs) if self.moments and self.arrays.has_numeric_targets else outputs
 
 
+@dataclasses.dataclass(frozen=True)
+class Measures:
+    """A learner's measures over a split; of each example [N] too, and what the task keeps of its outputs [N, ...]."""
+
+    values: dict[str, float]
+    examples: dict[str, np.ndarray]
+
+
 def measured(
     task: Any, fitted: Fitted, seen: Seen, split: Split, noise: Noise, seed: int, leaked: np.ndarray | None = None
-) -> dict[str, float]:
+) -> Measures:
     """The task's measures over a split; with `leaked` rows also the error without them, as of deep learners."""
-    values = _values(task, fitted, seen, split, noise, seed)
+    values, outputs = _of_each(task, fitted, seen, split, noise, seed)
     found: dict[str, float] = task.finish({name: _mean(each) for name, each in values.items()})
     kept = ~np.isin(np.arange(len(split)), [] if leaked is None else leaked)
     if leaked is not None and kept.any():
         found[WITHOUT_LEAKS] = task.finish({name: _mean(each[kept]) for name, each in values.items()})["error"]
-    return found
+    return Measures(found, values | outputs)
 
 
 def _mean(values: np.ndarray) -> float:
     return float(np.sum(values, dtype=np.float64)) / len(values)
 
 
-def _values(task: Any, fitted: Fitted, seen: Seen, split: Split, noise: Noise, seed: int) -> dict[str, np.ndarray]:
-    """The task's measures of each example [N], taken in batches of one shape: one program for all cells."""
+def _of_each(
+    task: Any, fitted: Fitted, seen: Seen, split: Split, noise: Noise, seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Measures, and kept outputs, of each example [N, ...], taken in batches of one shape: one program for all cells."""
     arrays = seen.arrays
     places = 1 if arrays.has_numeric_targets else int(np.prod(split.y.shape[1:]))
     block = max(1, OUTPUTS_AT_ONCE // (task.num_outputs(arrays) * places * BATCH_SIZE)) * BATCH_SIZE
-    parts: list[dict[str, np.ndarray]] = []
+    parts: list[Any] = []
     for start in range(0, len(split), block):
-        part = Split(split.x[start : start + block], split.y[start : start + block])
+        part = split.take(np.arange(start, min(start + block, len(split))))
         x, y = seen.examples(part, noise, seed, start)
         outputs = seen.outputs(np.asarray(fitted.outputs(x)))
         for first in range(0, len(outputs), BATCH_SIZE):
             count = min(BATCH_SIZE, len(outputs) - first)
             rows = np.arange(first, first + BATCH_SIZE) % len(outputs)
             taken = _compiled(task)(outputs[rows], y[rows])
-            parts.append({name: np.asarray(values)[:count] for name, values in taken.items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            parts.append(jax.tree.map(lambda each, count=count: np.asarray(each)[:count], taken))
+    return jax.tree.map(lambda *each: np.concatenate(each), *parts)
 
 
 @functools.cache
 def _compiled(task: Any) -> Any:
-    return jax.jit(task.measures)
+    return jax.jit(lambda outputs, targets: (task.measures(outputs, targets), task.kept(outputs)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
@@ -15,8 +16,18 @@ from dlm.study import Trial
 from dlm.train.evaluate import TEST_SEED
 
 
-def fit_and_measure(trial: Trial, orders: Orders) -> tuple[int, dict[tuple[str, str], float], float]:
-    """(iterations, values by (split, measure), seconds) of one cell. Whatever the library raises is raised."""
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """A cell's fit: iterations it took, values by (split, measure), seconds, and what it says of each test example."""
+
+    iterations: int
+    values: dict[tuple[str, str], float]
+    seconds: float
+    test_examples: dict[str, np.ndarray]
+
+
+def fit_and_measure(trial: Trial, orders: Orders) -> Fit:
+    """Fit one cell and measure it. Whatever the library raises is raised."""
     start = time.perf_counter()
     arrays, task = orders.arrays, trial.task
     seen = Seen(arrays, orders.moments(trial.subset_seed, trial.train_size))
@@ -30,8 +41,9 @@ def fit_and_measure(trial: Trial, orders: Orders) -> tuple[int, dict[tuple[str, 
             fitted = trial.learner.fit(x, seen.targets(y), task.num_outputs(arrays), trial.init_seed)
         seconds = time.perf_counter() - start
         on_train = measured(task, fitted, seen, subset, trial.noise, trial.subset_seed)
-        values = {("train", "loss"): on_train["loss"]}
-        for name, noise, leaked in (("validation", Noise(), None), ("test", trial.test_noise, arrays.leaked)):
-            found = measured(task, fitted, seen, getattr(arrays, name), noise, TEST_SEED, leaked)
-            values |= {(name, measure): value for measure, value in found.items()}
-    return fitted.iterations, values, seconds
+        validation = measured(task, fitted, seen, arrays.validation, Noise(), TEST_SEED)
+        test = measured(task, fitted, seen, arrays.test, trial.test_noise, TEST_SEED, arrays.leaked)
+    values = {("train", "loss"): on_train.values["loss"]}
+    for name, found in (("validation", validation), ("test", test)):
+        values |= {(name, measure): value for measure, value in found.values.items()}
+    return Fit(fitted.iterations, values, seconds, test.examples)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlm.data.groups import Groups
 from dlm.data.subsets import HASHED_AT_ONCE, row_digests, stratified_order
 from dlm.errors import UsageError
 
@@ -52,21 +53,24 @@ class Split:
     """Examples of one split. x: [N, ...] in storage type (uint8, float32, …), an array or Rows.
 
     y: int32 [N] classes; float32 [N] or [N, K] numbers; whole numbers [N, ...] tokens or a class for each pixel.
+    groups: int32 [N, G], whom an example is of by each of the columns asked for (−1: not known), None if none was.
     """
 
     x: np.ndarray | Rows
     y: np.ndarray
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, rows: np.ndarray) -> Split:
         """The rows asked for, in that order; of inputs on disk none is read."""
+        groups = None if self.groups is None else self.groups[rows]
         if isinstance(self.x, Rows):
-            return Split(Rows(self.x.base, self.x.rows[rows]), self.y[rows])
+            return Split(Rows(self.x.base, self.x.rows[rows]), self.y[rows], groups)
         if isinstance(self.x, np.memmap):
-            return Split(Rows(self.x, rows), self.y[rows])
-        return Split(self.x[rows], self.y[rows])
+            return Split(Rows(self.x, rows), self.y[rows], groups)
+        return Split(self.x[rows], self.y[rows], groups)
 
     @property
     def strata(self) -> np.ndarray:
@@ -87,7 +91,9 @@ class Arrays:
     `num_classes` counts labels, 0 where targets are no classes. A learner sees inputs as `x * scale + shift`, float32;
     with `standardize` (NaN where missing) by mean and standard deviation of its own training subset, see `Moments`;
     with `vocabulary` above 0 as they are, tokens of 0 … vocabulary − 1. `remarks` say how files were read. `leaked`:
-    rows of the test split that are in the pool too, None where there are none or nobody looked.
+    rows of the test split that are in the pool too, None where there are none or nobody looked. `class_names`,
+    `feature_names` (of a table's columns) where they are known; `groups`: each column that tells groups apart, and
+    their names.
     """
 
     name: str
@@ -101,6 +107,9 @@ class Arrays:
     standardize: bool = False
     remarks: tuple[str, ...] = ()
     leaked: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+    groups: Groups = ()
 
     @cached_property
     def digests(self) -> np.ndarray:

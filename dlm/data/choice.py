@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dlm.data import tabular
 from dlm.data.arrays import Arrays, hold_out
 from dlm.data.columns import Columns
 from dlm.data.encode import Encoding, encoded
+from dlm.data.groups import groups_of
 from dlm.data.guess import choose, guessed_inputs, guessed_target
 from dlm.errors import UsageError
 
@@ -36,14 +38,23 @@ class Choice:
     size: tuple[int, int] | None = None
     rate: int = 0
 
-    def arrays(self, name: str, splits: Mapping[str, Columns], remarks: Sequence[str] = ()) -> Arrays:
-        """Arrays of the columns of "train" and, where they are not to be held out, "validation" and "test"."""
+    def arrays(
+        self, name: str, splits: Mapping[str, Columns], remarks: Sequence[str] = (), groups: tuple[str, ...] = ()
+    ) -> Arrays:
+        """Arrays of the columns of "train" and, where they are not to be held out, "validation" and "test".
+
+        groups: columns that tell apart whom an example is of.
+        """
         splits = {part: self._as_sounds(columns) for part, columns in splits.items()} if self.rate else splits
         columns = splits["train"]
         encoding = choose(columns, self.inputs, self.target, self.length, self.size)
         if encoding.predicts_itself:
+            if groups:
+                raise UsageError(f"groups={groups} have no examples of their own in a text that predicts itself")
             splits = self._whole_documents(splits, encoding)
         found = {part: encoded(of, encoding) for part, of in splits.items()}
+        group_names, codes = groups_of(splits, groups) if groups else ((), {})
+        found = {part: dataclasses.replace(split, groups=codes.get(part)) for part, split in found.items()}
         pool = found["train"]
         for part in ("test", "validation"):
             if part not in found:
@@ -59,6 +70,9 @@ class Choice:
             vocabulary=encoding.vocabulary(columns),
             standardize=encoding.table is not None,
             remarks=tuple(remarks),
+            class_names=label.names if label.kind == "class" else (),
+            feature_names=tabular.feature_names(columns, encoding.table) if encoding.table else (),
+            groups=group_names,
         )
 
     def _whole_documents(self, splits: Mapping[str, Columns], encoding: Encoding) -> dict[str, Columns]:

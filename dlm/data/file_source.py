@@ -21,10 +21,10 @@ class File(Choice):
     kind: Kind = "auto"
     task: Task = "auto"
 
-    def load(self, data_dir: Path | None = None) -> Arrays:
+    def load(self, data_dir: Path | None = None, *, groups: tuple[str, ...] = ()) -> Arrays:
         """UsageError for what is not there, cannot be read, or cannot be learnt from."""
         from dlm.data.own.read import read
 
         own = read(self.path, target=self.target, kind=self.kind, size=self.size, task=self.task)
         splits = {"train" if name == "all" else name: columns for name, columns in own.splits.items()}
-        return dataclasses.replace(self, target=own.target).arrays(own.name, splits, own.remarks)
+        return dataclasses.replace(self, target=own.target).arrays(own.name, splits, own.remarks, groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,15 @@ from dlm.errors import UsageError
 
 MOST_CATEGORIES = 64  # of a column, by frequency; rarer ones share one place
 YEAR, DAY = 365.2425 * 86_400, 86_400.0
+CALENDAR = (
+    "year",
+    "season (sine)",
+    "season (cosine)",
+    "weekday (sine)",
+    "weekday (cosine)",
+    "hour (sine)",
+    "hour (cosine)",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +64,28 @@ def table(columns: Columns, plan: Plan) -> np.ndarray:
         if name in plan.missing:
             parts.append(np.isnan(numbers).astype(np.float32))
     return np.concatenate(parts, axis=1)
+
+
+def feature_names(columns: Columns, plan: Plan) -> tuple[str, ...]:
+    """What each of the D numbers of `table` is: `age`, `sex=male`, `date: year`, `age is missing`."""
+    names: list[str] = []
+    for name in plan.names:
+        column = columns[name]
+        if column.kind in ("class", "text"):
+            names += [f"{name}={_category(column, value)}" for value in plan.categories[name]] + [f"{name}: others"]
+            continue
+        width = int(np.prod(np.asarray(column.values).shape[1:], dtype=int))
+        own = [name] if width == 1 else [f"{name}[{place}]" for place in range(width)]
+        names += [f"{name}: {part}" for part in CALENDAR] if column.kind == "date" else own
+        if name in plan.missing:
+            names += [f"{one} is missing" for one in own]
+    return tuple(names)
+
+
+def _category(column: Column, value: Any) -> str:
+    if column.kind == "text":
+        return bytes(value).decode(errors="replace")
+    return column.names[int(value)] if column.names else str(int(value))
 
 
 def _places(column: Column, kept: np.ndarray) -> np.ndarray:

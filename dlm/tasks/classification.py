@@ -47,3 +47,7 @@ class Classification(Task):
             "error": (jnp.argmax(outputs, axis=-1) != targets).astype(jnp.float32),
             "loss": optax.softmax_cross_entropy_with_integer_labels(outputs, targets),
         }
+
+    def kept(self, outputs: jax.Array) -> dict[str, jax.Array]:
+        """Probabilities of the classes, float16 [B, C]. Logits [B, C]."""
+        return {"probabilities": jax.nn.softmax(outputs, axis=-1).astype(jnp.float16)}

@@ -50,6 +50,10 @@ class Regression(Task):
         """The root of the mean squared error in place of the mean."""
         return means | {"error": means["error"] ** 0.5}
 
+    def kept(self, outputs: jax.Array) -> dict[str, jax.Array]:
+        """The numbers themselves, in the targets' own unit. [B, K]."""
+        return {"outputs": outputs}
+
 
 def _squares(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     """Mean squared error of each example [B]."""

@@ -39,3 +39,7 @@ class Task:
     def finish(self, means: dict[str, Any]) -> dict[str, Any]:
         """The measures of a split from the means over its examples."""
         return means
+
+    def kept(self, outputs: jax.Array) -> dict[str, jax.Array]:
+        """What of the outputs is worth keeping of each test example, arrays [B, ...] by name; nothing by default."""
+        return {}

@@ -16,16 +16,16 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from dlm.files import set_aside
-from dlm.train.spec import State
+from dlm.train.spec import Spent, State
 
 
 @dataclasses.dataclass(frozen=True)
 class Saved:
-    """States [M] as NumPy arrays, with the trial and the training seconds of each row."""
+    """States [M] as NumPy arrays, with the trial of each row and what its training took."""
 
     states: State
     trial_ids: tuple[str, ...]
-    seconds: tuple[float, ...]
+    spent: tuple[Spent, ...]
 
 
 class Damaged(RuntimeError):
@@ -52,8 +52,8 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(self._folder, options=options)
             self._step = self._manager.latest_step() or 0
 
-    def save(self, updates: int, states: State, seconds: Mapping[str, float]) -> None:
-        """Save states whose rows belong to the keys of `seconds`, `updates` updates after the last save.
+    def save(self, updates: int, states: State, spent: Mapping[str, Spent]) -> None:
+        """Save states whose rows belong to the keys of `spent`, `updates` updates after the last save.
 
         Returns when the arrays are copied; they are written while training goes on. An error of writing is raised by
         the next call.
@@ -61,7 +61,7 @@ class Checkpoints:
         self._step += max(1, updates)
         # Copies: the next update is donated a device's buffers while orbax still writes them.
         states = jax.tree.map(lambda leaf: np.array(leaf) if isinstance(leaf, jax.Array) else leaf, states)
-        rows = {"trial_ids": list(seconds), "seconds": list(seconds.values()), "crc32": _checksums(states)}
+        rows = {"trial_ids": list(spent), "spent": [list(each) for each in spent.values()], "crc32": _checksums(states)}
         with _storage_errors(self._folder):
             self._manager.save(
                 self._step,
@@ -91,7 +91,7 @@ class Checkpoints:
         states = self._manager.restore(step, args=ocp.args.Composite(states=ocp.args.StandardRestore(target))).states
         if _checksums(states) != rows["crc32"]:
             raise Damaged("an array does not fit its checksum")
-        return Saved(states, tuple(rows["trial_ids"]), tuple(rows["seconds"]))
+        return Saved(states, tuple(rows["trial_ids"]), tuple(Spent(*each) for each in rows["spent"]))
 
     def _set_aside(self, step: int, error: Exception) -> None:
         moved = set_aside(self._folder / str(step), self._folder.parent / "damaged")

@@ -14,11 +14,12 @@ from dlm.data.stream import Part, streamed
 from dlm.study import Cohort, Trial
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.compiled import members_of, one_of
+from dlm.train.energy import meter, used_since
 from dlm.train.feed import window_shapes, windows_of
 from dlm.train.groups import Group, gathered, longest_first, reach, widths
 from dlm.train.placed import Placed
 from dlm.train.population import Population, deal
-from dlm.train.spec import Member, Window
+from dlm.train.spec import Member, Spent, Window
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,14 +27,14 @@ class Measured:
     """Numbers of one trial after `step` updates.
 
     `values[split, measure]`; `status` is "running", "done" or "diverged" (then there are no values but the last finite
-    training loss). `seconds` are training seconds so far, the trial's share of its cohort's.
+    training loss). `spent` is what its training took so far.
     """
 
     trial: Trial
     step: int
     status: str
     values: dict[tuple[str, str], float]
-    seconds: float
+    spent: Spent
 
 
 class CohortRun:
@@ -45,7 +46,9 @@ class CohortRun:
 
     def __init__(self, cohort: Cohort, population: Population, placed: Placed) -> None:
         self.cohort, self.population, self.placed, self.data = cohort, population, placed, placed.data
-        self.seconds = {trial.trial_id: 0.0 for trial in cohort.trials}
+        self.meter = meter()
+        nothing = Spent(0.0, None if self.meter.read() is None else 0.0)
+        self.spent = {trial.trial_id: nothing for trial in cohort.trials}
         self.seconds_per_step = 0.0  # of all rows, in the last chunk
         self.computed = self.applied = 0
         self.groups = [
@@ -100,7 +103,7 @@ class CohortRun:
                 group.states = self.population.shard(_replaced(group.states, into, saved.states, out_of))
                 group.stream = None
                 for row in out_of:
-                    self.seconds[saved.trial_ids[row]] = saved.seconds[row]
+                    self.spent[saved.trial_ids[row]] = saved.spent[row]
 
     def _passed(self, step: int) -> set[int]:
         """Steps of the validations on the way to a step, but for one that it stands at: that is repeated."""
@@ -111,7 +114,7 @@ class CohortRun:
         """Checkpoint every real row."""
         trials = [trial for trial in self.rows if trial]
         checkpoints.save(
-            updates, gathered(self.groups, trials), {trial.trial_id: self.seconds[trial.trial_id] for trial in trials}
+            updates, gathered(self.groups, trials), {trial.trial_id: self.spent[trial.trial_id] for trial in trials}
         )
 
     def steps(self) -> np.ndarray:
@@ -131,7 +134,7 @@ class CohortRun:
     def _advance(self, group: Group, steps: int) -> tuple[int, float, float]:
         """(updates applied, steps that one row made, seconds)."""
         population, before = self.population, group.steps
-        start = time.perf_counter()
+        start, joules = time.perf_counter(), self.meter.read()
         if self.placed.streamed:
             part = self._next(group)
             window = Window(*population.shard(part))
@@ -140,10 +143,12 @@ class CohortRun:
             window = None
             asked = reach(group, steps, population.packing, population.num_devices, population.spec.eval_every)
         group.states = population.advance(group.members, group.states, self.data, asked, window)
-        applied, seconds = group.steps - before, time.perf_counter() - start
+        applied, seconds, joules = group.steps - before, time.perf_counter() - start, used_since(joules, self.meter)
         for row, trial in enumerate(group.rows):
             if trial:
-                self.seconds[trial.trial_id] += seconds * applied[row] / max(1, applied.sum())
+                share = float(applied[row] / max(1, applied.sum()))
+                spent = self.spent[trial.trial_id]
+                self.spent[trial.trial_id] = spent.plus(seconds * share, None if joules is None else joules * share)
         self.applied += int(applied.sum())
         self.computed += int(applied.sum() if population.packing == "exact" else applied.max() * len(applied))
         return int(applied.sum()), float((applied / asked).max() * asked.min()), seconds
@@ -204,7 +209,7 @@ class CohortRun:
         if ended:
             status = "diverged" if states.diverged[row] else "done"
         values = {("train", "loss"): float(states.loss[row]), **values}
-        return Measured(trial, int(states.step[row]), status, values, self.seconds[trial.trial_id])
+        return Measured(trial, int(states.step[row]), status, values, self.spent[trial.trial_id])
 
     def regroup(self, told: set[str]) -> None:
         """Where members run side by side, let the done ones go: they cost as much as the others."""

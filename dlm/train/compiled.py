@@ -55,14 +55,23 @@ def population_of(cohort: Cohort, where: Placed, packing: Packing) -> Population
     return Population(spec_of(cohort.first, where.arrays), packing, where.devices)
 
 
+def params_shapes(trial: Trial, arrays: Arrays) -> Any:
+    """Shapes and types of a trial's parameters, found without a device."""
+    spec = spec_of(trial, arrays)
+    return jax.eval_shape(spec.model.init, jax.random.key(0), _example(spec))
+
+
+def _example(spec: Spec) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((1, *spec.input_shape), np.int32 if spec.tokens else np.float32)
+
+
 def check_model(trial: Trial, arrays: Arrays) -> None:
     """UsageError if a trial's model or augmentation does not suit this data, found without a device."""
     spec = spec_of(trial, arrays)
     augment.check(trial.learner.augment, spec.input_shape, spec.tokens)
-    example = jax.ShapeDtypeStruct((1, *spec.input_shape), np.int32 if spec.tokens else np.float32)
     try:
-        params = jax.eval_shape(spec.model.init, jax.random.key(0), example)
-        jax.eval_shape(spec.outputs, params, example)
+        params = params_shapes(trial, arrays)
+        jax.eval_shape(spec.outputs, params, _example(spec))
     except UsageError:
         raise
     except Exception as error:  # whatever a model raises says that it does not fit

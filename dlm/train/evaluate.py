@@ -51,14 +51,7 @@ def measure(
 
     def one(numbered: tuple[jax.Array, Batches]) -> list[dict[str, jax.Array]]:
         number, batch = numbered
-        inputs, targets = spec.inputs(batch.x, moments), batch.y
-        if is_noisy:
-            ranks = (number * len(inputs) + jnp.arange(len(inputs))).astype(jnp.uint32)
-            inputs, targets = corrupted(spec, inputs, targets, ranks, jnp.uint32(TEST_SEED), spec.test_noise)
-        outputs = spec.outputs(params, inputs)
-        if spec.numeric_targets and moments:
-            outputs = moments.outputs(outputs)
-        values = spec.task.measures(outputs, targets)
+        values, _ = of_each(spec, moments, params, batch, number, is_noisy)
         each = [batch.weight] if batch.clean is None else [batch.weight, batch.clean]
         return [{name: (value * weight).sum() for name, value in values.items()} for weight in each]
 
@@ -68,6 +61,20 @@ def measure(
         for named, weight in zip(sums, weights)
     ]
     return found | ({WITHOUT_LEAKS: clean[0]["error"]} if clean else {})
+
+
+def of_each(
+    spec: Spec, moments: Moments | None, params: Any, batch: Batches, number: jax.Array, is_noisy: bool
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """The task's measures of each example [B] of a split's batch of that number, and the outputs they are of."""
+    inputs, targets = spec.inputs(batch.x, moments), batch.y
+    if is_noisy:
+        ranks = (number * len(inputs) + jnp.arange(len(inputs))).astype(jnp.uint32)
+        inputs, targets = corrupted(spec, inputs, targets, ranks, jnp.uint32(TEST_SEED), spec.test_noise)
+    outputs = spec.outputs(params, inputs)
+    if spec.numeric_targets and moments:
+        outputs = moments.outputs(outputs)
+    return spec.task.measures(outputs, targets), outputs
 
 
 def evaluate(

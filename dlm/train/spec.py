@@ -68,6 +68,18 @@ class State(NamedTuple):
     best: Best | None
 
 
+class Spent(NamedTuple):
+    """What a member's training took so far: seconds, its share of its cohort's; joules, None where none are told."""
+
+    seconds: float = 0.0
+    joules: float | None = None
+
+    def plus(self, seconds: float, joules: float | None) -> Spent:
+        """What it is after some more; once joules are not known, their sum is not."""
+        known = self.joules is not None and joules is not None
+        return Spent(self.seconds + seconds, self.joules + joules if known else None)  # type: ignore[operator]
+
+
 class Batches(NamedTuple):
     """A split cut into batches for measuring: x [K, B, ...], y [K, B], weight [K, B] (0 for padding).
 

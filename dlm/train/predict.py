@@ -1,0 +1,49 @@
+"""What one trained member says of each test example, the batches of the split shared out among the devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from dlm.data.moments import Moments
+from dlm.noise import Noise
+from dlm.train.evaluate import of_each
+from dlm.train.placed import Placed
+from dlm.train.spec import Batches, Spec
+
+AXIS = "batch"
+
+
+class Predictor:
+    """Predictions of the test split by a cohort's members, one member after another: one program a cohort."""
+
+    def __init__(self, spec: Spec, placed: Placed) -> None:
+        self._test, self._num_examples = placed.data.test, len(placed.arrays.test)
+        mesh = Mesh(np.array(sorted(placed.devices, key=lambda device: device.id)), (AXIS,))
+        self._everywhere = NamedSharding(mesh, P())
+        num_batches = len(self._test.weight)
+        each = -(-num_batches // mesh.size)  # batches of a device
+
+        def predict(params: Any, moments: Moments | None, test: Batches) -> dict[str, jax.Array]:
+            def one(place: jax.Array) -> dict[str, jax.Array]:
+                number = jnp.minimum(place * mesh.size + jax.lax.axis_index(AXIS), num_batches - 1)
+                batch = jax.tree.map(lambda leaf: leaf[number], test)
+                values, outputs = of_each(spec, moments, params, batch, number, spec.test_noise != Noise())
+                return values | spec.task.kept(outputs)
+
+            return jax.lax.map(one, jnp.arange(each))
+
+        mapped = jax.shard_map(predict, mesh=mesh, in_specs=(P(), P(), P()), out_specs=P(None, AXIS), check_vma=False)
+        self._program = jax.jit(mapped)
+
+    def __call__(self, params: Any, moments: Moments | None) -> dict[str, np.ndarray]:
+        """The task's measures of each example [N], and what it keeps of outputs [N, ...]."""
+        params, moments = jax.device_put((params, moments), self._everywhere)
+        found = jax.device_get(self._program(params, moments, self._test))
+        # [batches of a device, devices × B, ...] are the batches in their order, but for repeats at the end.
+        return {name: value.reshape(-1, *value.shape[2:])[: self._num_examples] for name, value in found.items()}

@@ -1,0 +1,86 @@
+"""Groups of examples: by classes, texts, few numbers, or quarters of many; they follow their rows and change nothing."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+
+from dlm import UsageError
+from dlm.data import File
+from dlm.data.columns import Column, texts
+from dlm.data.groups import groups_of
+
+
+def test_each_kind_of_column_tells_groups():
+    columns = {
+        "sex": Column(np.array([0, 1, 1, -1], np.int32), "class", ("f", "m")),
+        "town": Column(texts(["Ulm", "Bonn", "Ulm", "Kiel"]), "text"),
+        "plan": Column(np.array([2.0, 1.0, np.nan, 2.0]), "number"),
+        "codes": Column(np.array([[7, 1], [7, 3], [7, 1], [7, 1]]), "number"),
+    }
+    names, codes = groups_of({"train": columns}, ("sex", "town", "plan", "codes[1]"))
+    assert names == (
+        ("sex", ("f", "m")),
+        ("town", ("Bonn", "Kiel", "Ulm")),
+        ("plan", ("1", "2")),
+        ("codes[1]", ("1", "3")),
+    )
+    assert codes["train"].tolist() == [[0, 2, 1, 0], [1, 0, 0, 1], [1, 2, -1, 0], [-1, 1, 1, 0]]
+
+
+def test_many_numbers_are_cut_at_the_quartiles_of_the_pool():
+    pool, test = np.arange(1.0, 101.0), np.array([25.0, 25.5, 500.0, -3.0, np.nan])
+    names, codes = groups_of(
+        {"train": {"age": Column(pool, "number")}, "test": {"age": Column(test, "number")}}, ("age",)
+    )
+    assert names == (("age", ("age ≤ 25", "25 < age ≤ 50", "50 < age ≤ 75", "age > 75")),)
+    assert np.bincount(codes["train"][:, 0]).tolist() == [25, 25, 25, 25]
+    assert codes["test"][:, 0].tolist() == [0, 1, 3, 0, -1]
+
+
+def test_a_text_that_only_the_test_set_has_is_of_the_others():
+    splits = {part: {"town": Column(texts(rows), "text")} for part, rows in (("train", ["a", "b"]), ("test", ["c"]))}
+    names, codes = groups_of(splits, ("town",))
+    assert names == (("town", ("a", "b", "others")),)
+    assert codes["test"].tolist() == [[2]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("sexx", "groups='sexx' is no column of the data"),
+        ("sex[3]", "choose a place that it has"),
+        ("pic", "holds image"),
+    ],
+)
+def test_what_tells_no_groups_apart_is_refused(wanted, message):
+    columns = {
+        "sex": Column(np.array([0, 1], np.int32), "class", ("f", "m")),
+        "pic": Column(np.zeros((2, 4, 4, 1), np.uint8), "image"),
+    }
+    with pytest.raises(UsageError, match=message.replace("[", r"\[")):
+        groups_of({"train": columns}, (wanted,))
+
+
+def test_groups_follow_their_rows_into_the_splits_and_change_no_example(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pa.table(
+        {
+            "height": rng.normal(size=200),
+            "sex": rng.choice(["f", "m"], 200),
+            "label": rng.choice(["yes", "no"], 200),
+        }
+    )
+    pyarrow.csv.write_csv(table, tmp_path / "mine.csv")
+    source = File(str(tmp_path / "mine.csv"), target="label")
+    plain, grouped = source.load(), source.load(groups=("sex",))
+    assert plain.fingerprint == grouped.fingerprint
+    assert grouped.groups == (("sex", ("f", "m")),)
+    assert grouped.feature_names == ("height", "sex=f", "sex=m", "sex: others")
+    for part in ("train", "validation", "test"):
+        split = getattr(grouped, part)
+        np.testing.assert_array_equal(split.x[:, 2], split.groups[:, 0])  # the very column that tells them apart
+        assert getattr(plain, part).groups is None
+    assert dataclasses.replace(source).load().class_names == ("no", "yes")

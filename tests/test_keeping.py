@@ -1,0 +1,109 @@
+"""What cells leave beside their numbers: it is what the numbers are of, within a limit, and never in the way."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from small import small
+
+from dlm import artifacts, execute, records
+from dlm.data import Digits
+from dlm.models import build
+from dlm.noise import Noise
+from dlm.study import trials
+from dlm.train.compiled import spec_of
+
+
+@pytest.fixture(scope="module")
+def study():
+    return small(sizes=(32, 64))
+
+
+@pytest.fixture(scope="module")
+def finished(study, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kept")
+    execute.run(study, folder)
+    return folder
+
+
+def test_predictions_are_those_that_the_recorded_errors_and_losses_are_of(study, finished):
+    rows = records.rows(finished)
+    values = {(row.trial_id, row.split, row.metric): row.value for row in rows}
+    for trial in trials(study):
+        kept = artifacts.read(finished, trial.trial_id, "predictions")
+        assert np.mean(kept["error"], dtype=np.float64) == pytest.approx(values[trial.trial_id, "test", "error"])
+        assert np.mean(kept["loss"], dtype=np.float64) == pytest.approx(
+            values[trial.trial_id, "test", "loss"], rel=1e-5
+        )
+        assert kept["probabilities"].shape == (360, 10)
+        assert kept["probabilities"].astype(float).sum(1) == pytest.approx(np.ones(360), abs=5e-3)
+        wrong = kept["probabilities"].argmax(1) != artifacts.read_test_set(finished)["y"]
+        assert np.mean(wrong != kept["error"].astype(bool)) < 0.01  # but for ties that float16 makes
+
+
+def test_parameters_give_the_predictions(study, finished, digits):
+    trial = next(trial for trial in trials(study) if trial.name == "net")
+    spec = spec_of(trial, digits)
+    params = artifacts.nested(artifacts.read(finished, trial.trial_id, "params"))
+    outputs = build(trial.learner.model, 10).apply(params, spec.inputs(digits.test.x, None), None, None)
+    kept = artifacts.read(finished, trial.trial_id, "predictions")
+    assert (np.asarray(outputs).argmax(1) != digits.test.y).tolist() == kept["error"].astype(bool).tolist()
+
+
+def test_a_classical_learner_has_predictions_and_no_parameters(study, finished):
+    trial = next(trial for trial in trials(study) if trial.name == "logreg")
+    assert artifacts.read(finished, trial.trial_id, "predictions") is not None
+    assert artifacts.read(finished, trial.trial_id, "params") is None
+
+
+def test_a_noisy_test_set_is_predicted_as_it_was_measured(tmp_path):
+    study = small(sizes=(64,), seeds=1, test_noise=Noise(gaussian=0.5, label=0.1))
+    execute.run(study, tmp_path)
+    ends = records.ends(records.rows(tmp_path))
+    for trial in trials(study):
+        kept = artifacts.read(tmp_path, trial.trial_id, "predictions")
+        assert kept["error"].mean() == pytest.approx(ends[trial.trial_id].value)
+
+
+def test_a_limit_keeps_the_first_seeds_of_all_sizes_and_nothing_keeps_nothing(tmp_path):
+    cells = [("a", 10, 7), ("b", 20, 7), ("c", 10, 3), ("d", 20, 3)]
+    order = artifacts.seeds_first(cells)
+    assert order == ["b", "a", "d", "c"]
+    assert artifacts.within(25, [(one, 10) for one in order]) == {"b", "a"}
+    assert artifacts.within(25, [("large", 30), ("small", 20)]) == {"small"}
+    execute.run(small(sizes=(32,), seeds=1), tmp_path, keep_mib=0)
+    assert not (tmp_path / "cells").exists()
+    assert not (tmp_path / "test_set.npz").exists()
+    assert len(records.ends(records.rows(tmp_path))) == 2
+
+
+def test_a_damaged_file_is_as_good_as_absent(study, finished, tmp_path):
+    path = finished / "cells" / trials(study)[0].trial_id / "predictions.npz"
+    (tmp_path / "cells/x").mkdir(parents=True)
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", whole[:2000] + b"\x00" * 64 + whole[2064:]):
+        (tmp_path / "cells/x/predictions.npz").write_bytes(damaged)
+        assert artifacts.read(tmp_path, "x", "predictions") is None
+
+
+def test_nested_undoes_flattened():
+    tree = {"params": {"a": {"kernel": np.ones((2, 3)), "bias": np.zeros(3)}, "b": np.arange(2)}}
+    flat = artifacts.flattened(tree)
+    assert list(flat) == ["params/a/kernel", "params/a/bias", "params/b"]
+    assert artifacts.nested(flat).keys() == tree.keys()
+    np.testing.assert_array_equal(artifacts.nested(flat)["params"]["a"]["kernel"], np.ones((2, 3)))
+
+
+def test_costs_stand_beside_the_seconds(study, finished):
+    ends = records.ends(records.rows(finished)).values()
+    deep = [row for row in ends if row.learner == "net"]
+    assert all(row.flops == deep[0].flops > 40 * 64 * 2 * 64 * 16 for row in deep)  # one budget, one program
+    assert all(row.flops is None for row in ends if row.learner == "logreg")
+
+
+def test_an_unread_source_of_groups_is_refused(study):
+    from dlm.errors import UsageError
+
+    with pytest.raises(UsageError, match=r"groups=\('sex',\) are columns, and data=Digits has none"):
+        execute.load(dataclasses.replace(study, groups=("sex",)))
+    assert Digits().load().groups == ()
