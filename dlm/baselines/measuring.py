@@ -72,7 +72,7 @@ def _mean(values: np.ndarray) -> float:
 def _of_each(
     task: Any, fitted: Fitted, seen: Seen, split: Split, noise: Noise, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Measures, and kept outputs, of each example [N, ...], taken in batches of one shape: one program for all cells."""
+    """Measures, and kept outputs, of each example [N, ...], in batches of one shape: one program for all cells."""
     arrays = seen.arrays
     places = 1 if arrays.has_numeric_targets else int(np.prod(split.y.shape[1:]))
     block = max(1, OUTPUTS_AT_ONCE // (task.num_outputs(arrays) * places * BATCH_SIZE)) * BATCH_SIZE

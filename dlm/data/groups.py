@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 
@@ -87,7 +88,7 @@ def _ranges(name: str, splits: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...
         short = name if len(name) <= 12 else "value"
         labels = tuple(
             f"{short} ≤ {high}" if not low else f"{short} > {low}" if not high else f"{low} < {short} ≤ {high}"
-            for low, high in zip(ends, ends[1:])
+            for low, high in itertools.pairwise(ends)
         )
         place = {part: np.searchsorted(cuts, of, side="left") for part, of in splits.items()}
     return labels, {part: np.where(known[part], of, -1) for part, of in place.items()}

@@ -1,4 +1,4 @@
-"""Groups of examples: by classes, texts, few numbers, or quarters of many; they follow their rows and change nothing."""
+"""Groups of examples: by classes, texts, few numbers, or quarters of many; they follow rows and change nothing."""
 
 import dataclasses
 
