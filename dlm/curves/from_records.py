@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,14 @@ BOUNDS: dict[str, tuple[float, float | None]] = {"error rate": (0.0, 1.0)}
 
 
 def curves(records: Iterable[Record], trial_ids: Collection[str] | None = None) -> list[Curve]:
-    """One curve a learner and noise, of final test errors; only of the trials named, if any are.
+    """One curve a learner and noise, of final test errors; only of the trials named, if any are. See `cells`."""
+    return [_curve(name, sizes) for name, sizes in cells(records, trial_ids).items()]
+
+
+def cells(
+    records: Iterable[Record], trial_ids: Collection[str] | None = None
+) -> dict[str, dict[int, tuple[Record, ...]]]:
+    """The cells that each curve is made of, by its name and size: the row of the test error that ends each trial.
 
     Where a learner was swept over hyperparameters, or computed in both precisions, each size takes the variant
     with the least mean validation error, among those with the most finished seeds: one that diverged on all
@@ -26,10 +34,20 @@ def curves(records: Iterable[Record], trial_ids: Collection[str] | None = None) 
         for row in rows
         if (row.split, row.metric) == ("validation", "error") and row.value is not None
     }
-    by_learner: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for row in ends(rows).values():
-        by_learner[row.learner, row.noise].append(row)
-    return [_curve(name, noise, cells, validation) for (name, noise), cells in by_learner.items()]
+    table: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))  # name, size, variant
+    for cell in ends(rows).values():
+        table[curve_name(cell.learner, cell.noise)][cell.train_size][cell.hyper, cell.precision].append(cell)
+    return {
+        name: {
+            size: tuple(sorted(_chosen(variants.values(), validation), key=_seeds))
+            for size, variants in sorted(sizes.items())
+        }
+        for name, sizes in table.items()
+    }
+
+
+def _seeds(cell: Record) -> tuple[int, int]:
+    return cell.subset_seed, cell.init_seed
 
 
 def curve_name(learner: str, noise: str) -> str:
@@ -37,23 +55,19 @@ def curve_name(learner: str, noise: str) -> str:
     return f"{learner} ({noise})" if noise else learner
 
 
-def _curve(name: str, noise: str, cells: Sequence[Record], validation: Mapping[tuple[str, int], float]) -> Curve:
-    table: dict[int, dict[tuple[str, str], list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for cell in sorted(cells, key=lambda cell: (cell.train_size, cell.subset_seed, cell.init_seed)):
-        table[cell.train_size][cell.hyper, cell.precision].append(cell)
-    chosen = {size: _chosen(variants.values(), validation) for size, variants in table.items()}
-    errors = {size: tuple(cell.value for cell in row if cell.value is not None) for size, row in chosen.items()}
-    sizes = tuple(size for size in errors if errors[size])
-    unit = cells[0].unit
+def _curve(name: str, sizes: Mapping[int, Sequence[Record]]) -> Curve:
+    errors = {size: tuple(cell.value for cell in row if cell.value is not None) for size, row in sizes.items()}
+    measured = tuple(size for size in errors if errors[size])
+    first = next(iter(sizes.values()))[0]
     return Curve(
-        learner=curve_name(name, noise),
-        noise=noise,
-        sizes=sizes,
-        errors=tuple(errors[size] for size in sizes),
-        unit=unit,
-        bound=BOUNDS.get(unit, (0.0, None)),
-        num_test=cells[0].num_examples,
-        failed=sum(cell.value is None for row in chosen.values() for cell in row),
+        learner=name,
+        noise=first.noise,
+        sizes=measured,
+        errors=tuple(errors[size] for size in measured),
+        unit=first.unit,
+        bound=BOUNDS.get(first.unit, (0.0, None)),
+        num_test=first.num_examples,
+        failed=sum(cell.value is None for row in sizes.values() for cell in row),
     )
 
 
