@@ -27,6 +27,7 @@ if __name__ == "__main__":  # before and after a Watch hears signals: nothing is
         signal.signal(_number, _stop)
 
 import dataclasses
+import shlex
 import sys
 import traceback
 from pathlib import Path
@@ -188,6 +189,7 @@ def _run(study: Study, workdir: Path, question: str, watch: Watch, arrays: Any) 
         question=question,
         save_seconds=_SAVE.value,
         keep_mib=_KEEP.value,
+        command=shlex.join(["python", *sys.argv]),
         watch=watch,
     )
     watch.check()

@@ -109,6 +109,7 @@ def run(
     save_seconds: float | None = None,
     memory_limit: int | None = None,
     keep_mib: int = DEFAULT_MIB,
+    command: str = "",
     watch: Watch | None = None,
 ) -> Outcome:
     """Train every cell of a study that the workdir `folder` does not hold yet, and export its records.
@@ -117,6 +118,7 @@ def run(
     "auto", see `is_streamed`; `input_workers`: processes that read a stream; 0: threads do. `memory_limit` in bytes,
     None for what the devices have: a cohort that takes more is trained in waves.
     `keep_mib`: mebibytes of predictions, and as many of parameters, that cells may leave in the workdir.
+    `command`: how the run was started, for its report.
     `save_seconds` between checkpoints, None for about a minute. `watch`: the one that hears signals already, if any.
     UsageError for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved;
     OSError where the disk is full or gone.
@@ -130,7 +132,7 @@ def run(
         watch.check()
         _occupy(folder, stack, watch)
         work = remaining(study, records.rows(folder))
-        flops = _claimed(study, folder, arrays, work, question)
+        flops = _claimed(study, folder, arrays, work, question, command)
         streamed = is_streamed(input_mode, arrays)
         session = Session(
             study,
@@ -165,7 +167,7 @@ def is_streamed(input_mode: str, arrays: Arrays) -> bool:
     return arrays.train.nbytes * jax.local_device_count() > MOST_RESIDENT * devices.memory_limit()
 
 
-def _claimed(study: Study, folder: Path, arrays: Arrays, work: Work, question: str) -> dict[str, float]:
+def _claimed(study: Study, folder: Path, arrays: Arrays, work: Work, question: str, command: str) -> dict[str, float]:
     """Check that the workdir is this study's, made with this code, and set damaged lines aside.
 
     Returns the floating-point operations of an update by cohort id, which the same look at the programs tells.
@@ -173,7 +175,7 @@ def _claimed(study: Study, folder: Path, arrays: Arrays, work: Work, question: s
     programs = {cohort: program_of(cohort.first, arrays) for cohort in work.cohorts}
     made_with = provenance.made_with(programs, work.classical)
     read = {"name": arrays.name, "fingerprint": arrays.fingerprint}
-    workdir.claim(folder, study, read, question, made_with, tell)
+    workdir.claim(folder, study, read, question, made_with, tell, command)
     for line in records.mend(folder):
         tell(f"line {line} of {folder / records.FILE} is damaged; it is moved to {records.FILE}{DAMAGED}")
     return {cohort.cohort_id: program.flops for cohort, program in programs.items()}

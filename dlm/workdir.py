@@ -41,14 +41,16 @@ def claim(
     question: str,
     made_with: Mapping[str, Mapping[str, str]] | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    command: str = "",
 ) -> None:
     """Write study.json, or check that the one there is of the same study: only sizes, seeds, axes may differ.
 
-    `data`: name and fingerprint of what was read; `made_with`: see `provenance`, of what is still to be done.
+    `data`: name and fingerprint of what was read; `made_with`: see `provenance`, of what is still to be done;
+    `command`: that which ran the study last.
     UsageError names each field that differs, and leaves everything as it was. A damaged study.json is set aside.
     """
     described = {"question": question, "study": canonical(study), "versions": versions()}
-    described |= {"read": dict(data), "made_with": dict(made_with or {})}
+    described |= {"read": dict(data), "made_with": dict(made_with or {}), "command": command}
     path = workdir / STUDY
     before = _described(path, tell)
     if before is None:

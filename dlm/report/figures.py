@@ -97,7 +97,7 @@ def _draw(figure: Figure, answer: Answer, title: str) -> None:
 def _line(learner: LearnerAnswer, index: int) -> _Line:
     curve = learner.curve
     kept = [
-        (size, [shown for e in errors if (shown := _positive(e, curve))])
+        (size, [shown for e in errors if (shown := positive(e, curve))])
         for size, errors in zip(curve.sizes, curve.errors, strict=True)
     ]
     cells = [(size, spread(errors)) for size, errors in kept if errors]
@@ -110,16 +110,16 @@ def _line(learner: LearnerAnswer, index: int) -> _Line:
         medians=[cell.median for _, cell in cells],
         lows=[cell.low for _, cell in cells],
         highs=[cell.high for _, cell in cells],
-        forecast=_beyond(learner),
+        forecast=beyond(learner),
     )
 
 
-def _positive(error: float, curve: Curve) -> float:
+def positive(error: float, curve: Curve) -> float:
     """The error, or half of one test example instead of zero, or zero when that is unknown."""
     return error if error > 0 or not curve.num_test else 0.5 / curve.num_test
 
 
-def _beyond(learner: LearnerAnswer) -> list[Prediction]:
+def beyond(learner: LearnerAnswer) -> list[Prediction]:
     """The fitted curve from the largest measured size on; where it is interpolated in the grid."""
     fitted = [item for item in learner.fitted if item.median > 0 and learner.curve.sizes]
     if not fitted:
@@ -174,7 +174,8 @@ def _set_axes(axes: Axes, lines: list[_Line], curve: Curve) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     sizes = [size for line in lines for size in line.sizes] + [p.size for line in lines for p in line.forecast]
-    low, high = _error_limits(lines)
+    points = [error for line in lines for _, error in line.points]
+    low, high = error_limits(points, [item for line in lines for item in line.forecast])
     axes.set_xlim(min(sizes, default=1) / 1.12, max(sizes, default=10) * 1.12)
     axes.set_ylim(low, high)
     errors = log_ticks(low, high)
@@ -189,14 +190,13 @@ def _set_axes(axes: Axes, lines: list[_Line], curve: Curve) -> None:
     axes.set_ylabel("test error rate" if is_rate(curve.unit) else f"test error ({curve.unit})")
 
 
-def _error_limits(lines: list[_Line]) -> tuple[float, float]:
+def error_limits(points: list[float], forecasts: list[Prediction]) -> tuple[float, float]:
     """All measured points and forecast medians; of the intervals no more than leaves these readable."""
-    core = [error for line in lines for _, error in line.points]
-    core += [item.median for line in lines for item in line.forecast]
+    core = [error for error in (*points, *(item.median for item in forecasts)) if error > 0]
     if not core:
         return 0.01, 1.0
-    lows = [item.low for line in lines for item in line.forecast if item.low > 0]
-    highs = [item.high for line in lines for item in line.forecast]
+    lows = [item.low for item in forecasts if item.low > 0]
+    highs = [item.high for item in forecasts]
     low = max(min(core + lows), min(core) / 4)
     high = min(max(core + highs), max(core) * 4)
     # The same margin on paper whether the errors span two decades or a tenth of one.
@@ -239,7 +239,7 @@ def _caption(answer: Answer) -> Iterator[str]:
         yield f"dots: seeds ({number} a size)"
     words = spread_words(curves)
     yield ("solid: mean" if means else "solid: median") + (f", {words}" if words else "")
-    if any(_beyond(learner) for learner in answer.learners):
+    if any(beyond(learner) for learner in answer.learners):
         yield f"dashed: forecast, {percent(answer.level)} interval"
     if any(error == 0 for curve in curves for errors in curve.errors for error in errors):
         known = all(curve.num_test for curve in curves)

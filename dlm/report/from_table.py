@@ -14,6 +14,7 @@ from dlm.curves.points import MIN_SIZES
 from dlm.curves.table import Bound, read_table
 from dlm.errors import UsageError
 from dlm.report.kept import FORECAST
+from dlm.report.page.study_page import table_page
 from dlm.report.stamp import stamped
 from dlm.report.write import default_targets, publish
 from dlm.workdir import STUDY
@@ -46,7 +47,14 @@ def report_table(
     except ValueError as error:
         raise UsageError(str(error)) from None
     lists = {f"How {path.name} was read": table.remarks}
-    return publish(stamped(told, {}), folder, console, title=path.stem, lists=lists)
+    return publish(
+        stamped(told, {}),
+        folder,
+        console,
+        title=path.stem,
+        lists=lists,
+        page=lambda told: table_page(told, title=path.stem, question="", lists=lists),
+    )
 
 
 def read_bound(text: str) -> Bound:

@@ -97,7 +97,7 @@ def needs(answer: Answer) -> list[str]:
 
 def overtakes(answer: Answer) -> list[str]:
     """Where one learner overtakes another, a sentence a pair."""
-    return [_overtake(item) for item in answer.overtakes]
+    return [overtakes_sentence(item) for item in answer.overtakes]
 
 
 def notes(answer: Answer) -> list[str]:
@@ -152,7 +152,8 @@ def _need(learner: LearnerAnswer, need: Need) -> str:
     return f"{name} needs {phrase} examples for {target}{doubt}."
 
 
-def _overtake(item: Overtake) -> str:
+def overtakes_sentence(item: Overtake) -> str:
+    """Where one learner overtakes another, or that it does not."""
     challenger, incumbent = item.challenger, item.incumbent
     where = "" if item.median is None else f" at about {about(item.median)} examples"
     where += size_interval(item.low, item.high)

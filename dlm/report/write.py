@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,22 @@ from dlm import leak_counts, records, samples
 from dlm.curves.answer import Answer, Curve, answer
 from dlm.curves.from_records import curve_name, curves
 from dlm.errors import UsageError
+from dlm.files import write_atomically
 from dlm.report.figures import learning_curve
 from dlm.report.kept import FORECAST, keep
 from dlm.report.leaked import leak_sentences
 from dlm.report.lost import without_a_number
+from dlm.report.page import page_html
+from dlm.report.page.parts import Page
+from dlm.report.page.study_page import study_page
 from dlm.report.stamp import stamped
+from dlm.report.sweeps import alarms, sweeps
 from dlm.report.terminal import print_answer, print_list
 from dlm.report.worth import worth_sentences
 from dlm.report.writings import writings
 from dlm.workdir import STUDY
+
+PAGE = "report.html"
 
 
 def report(
@@ -51,7 +58,16 @@ def report(
         "What was written after training": writings(samples.read(workdir), trial_ids),
         "Cells without a number": without_a_number(rows, trial_ids),
     }
-    return publish(told, workdir, console, title=title, question=question, lists=lists)
+    swept = alarms(sweeps(rows, trial_ids))
+
+    def page(told: Answer) -> Page:
+        about = described(workdir)
+        return study_page(
+            told, workdir, rows, trial_ids=trial_ids, title=title, question=question, lists=lists, about=about
+        )
+
+    told_too = lists | {"Hyperparameters at an edge of what was tried": swept}
+    return publish(told, workdir, console, title=title, question=question, lists=told_too, page=page)
 
 
 def publish(
@@ -62,15 +78,17 @@ def publish(
     title: str,
     question: str = "",
     lists: Mapping[str, Sequence[str]],
+    page: Callable[[Answer], Page],
 ) -> Answer:
-    """Draw a stamped answer, write it into the folder, print it and the lists, by heading; the answer as written."""
+    """Draw a stamped answer, write it and its page into the folder, print it and the lists; the answer as written."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     figures = learning_curve(told, folder / "figures" / "learning_curve", title=title)
     told = keep(told, folder)
     print_answer(told, console, title=title, question=question)
     for heading, lines in lists.items():
         print_list(console, heading, lines)
-    written = [*figures, folder / FORECAST]
+    write_atomically(folder / PAGE, page_html(page(told)))
+    written = [*figures, folder / FORECAST, folder / PAGE]
     console.print("\nWritten: " + ", ".join(str(path) for path in written), soft_wrap=True, highlight=False)
     return told
 
@@ -83,6 +101,15 @@ def _measured_sizes(rows: Sequence[records.Record]) -> dict[str, set[int]]:
     return sizes
 
 
+def described(workdir: Path) -> dict[str, Any]:
+    """What study.json says; nothing where it is not there or cannot be read."""
+    try:
+        told = json.loads((workdir / STUDY).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 def declared(workdir: Path) -> dict[str, Any]:
     """What a report of the workdir needs: question, targets, level and title by study.json, trials of its precision.
 
@@ -91,8 +118,8 @@ def declared(workdir: Path) -> dict[str, Any]:
     path = workdir / STUDY
     if not path.is_file():
         raise UsageError(f"--workdir={workdir} holds no study; run one there first, with --mode=run")
+    about = described(workdir)
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
         study = about["study"]
         told = {"question": about["question"], "targets": study["targets"], "level": study["level"]}
         # A workdir may hold cells of both precisions; one written before there was a choice says nothing.

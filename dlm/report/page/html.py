@@ -1,4 +1,4 @@
-"""A page as one HTML file: template, style, script, Plotly and data inside it, and a rule that forbids every request."""
+"""A page as one HTML file: template, style, script, Plotly and data inside it, and a rule against every request."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def _template() -> Any:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["unbroken"] = lambda text: str(text).replace(" %", "\u00a0%")
     return environment.get_template("page.html.j2")
 
 

@@ -36,6 +36,7 @@
       other.marker.color = meta.role === "seed" ? faded(own, 0.45) : own;
       if (meta.symbol !== false && !other.marker.symbol) other.marker.symbol = MARKS[index % MARKS.length];
     }
+    if (other.marker.line) other.marker.line = {...other.marker.line, color: own};
     if (trace.error_x) other.error_x = {...trace.error_x, color: own};
     if (trace.error_y) other.error_y = {...trace.error_y, color: own};
     other.visible = !(meta.learner && hiddenLearners.has(meta.learner));
@@ -72,8 +73,8 @@
   const axesOf = (element) => {
     const axes = {};
     for (const name of ["xaxis", "yaxis"]) {
-      const {type} = element._fullLayout[name];
-      axes[name] = {...page.charts[element.dataset.chart].layout[name], type};
+      const given = page.charts[element.dataset.chart].layout[name], {type} = element._fullLayout[name];
+      axes[name] = {...given, type, range: given && given.type === type ? given.range : undefined};
     }
     return axes;
   };
@@ -106,8 +107,12 @@
     const log = button.getAttribute("aria-pressed") !== "true";
     button.setAttribute("aria-pressed", String(log));
     const element = document.querySelector(`div.chart[data-chart="${button.dataset.chart}"]`);
-    const name = `${button.dataset.axis}axis`;
-    Plotly.relayout(element, {[`${name}.type`]: log ? "log" : "linear", [`${name}.autorange`]: true});
+    if (!drawn.has(element)) return;
+    const name = `${button.dataset.axis}axis`, type = log ? "log" : "linear";
+    const given = page.charts[button.dataset.chart].layout[name];
+    // A range is that of the type it was given for.
+    const extent = given.range && given.type === type ? {[`${name}.range`]: [...given.range]} : {[`${name}.autorange`]: true};
+    Plotly.relayout(element, {[`${name}.type`]: type, ...extent});
   });
   for (const select of document.querySelectorAll("select[data-choice]")) {
     const show = () => {
@@ -119,7 +124,14 @@
     show();
   }
   colourSwatches();
-  elements.forEach((element) => seen.observe(element));
+  // Words first: Plotly takes a moment to start, and may do so when they are on the screen.
+  const source = document.getElementById("plotly");
+  if (source) requestAnimationFrame(() => setTimeout(() => {
+    const script = document.createElement("script");
+    script.text = source.textContent;
+    document.head.append(script);
+    elements.forEach((element) => seen.observe(element));
+  }));
   const restyle = () => { colourSwatches(); for (const element of drawn.keys()) if (element.offsetParent) draw(element); };
   dark.addEventListener("change", restyle);
   addEventListener("beforeprint", () => { printing = true; elements.forEach((element) => { if (element.offsetParent) draw(element); }); });

@@ -11,12 +11,13 @@ Traces = tuple[Mapping[str, Any], ...]
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table of texts. `shades` colour its cells by a number from 0 to 1, where there are any; rows × columns."""
+    """A table of texts; the first `texts` columns are no numbers. `shades`, rows × columns, colour cells by 0 … 1."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     shades: tuple[tuple[float | None, ...], ...] = ()
+    texts: int = 1
     kind: str = "table"
 
 
@@ -24,8 +25,8 @@ class Table:
 class Chart:
     """A picture to work with. `summary` says in words what it shows, for whoever does not see it; `table` its numbers.
 
-    `traces` are Plotly's, but for colours: `meta` holds the learner whose colour, and whose visibility, a trace has, and
-    its role. `scales` are the axes that have a button for log and linear: "x", "y" or both; they begin as in `layout`.
+    `traces` are Plotly's, but for colours: `meta` holds the learner whose colour and visibility a trace has, and its
+    role. `scales` are the axes that have a button for log and linear: "x", "y" or both; they begin as in `layout`.
     """
 
     id: str
@@ -40,10 +41,11 @@ class Chart:
 
 @dataclasses.dataclass(frozen=True)
 class Sentences:
-    """A list of sentences; `style` "lead" are those to be read first, "alarm" those not to be missed."""
+    """A list of sentences; those of the style "alarm" are not to be missed."""
 
     lines: tuple[str, ...]
     style: str = ""
+    heading: str = ""
     kind: str = "sentences"
 
 

@@ -1,0 +1,79 @@
+"""The page of a study, from what its workdir holds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlm.curves.from_records import cells
+from dlm.curves.results import Answer
+from dlm.records import Record
+from dlm.report import words
+from dlm.report.page.cost import cost_section
+from dlm.report.page.examples import examples_section
+from dlm.report.page.learning import learning_section
+from dlm.report.page.parts import Page, Section, Sentences
+from dlm.report.page.reproduce import reproduce_section
+from dlm.report.page.sweeping import sweep_section
+from dlm.report.page.training import training_section
+from dlm.report.page.trust import trust_section
+from dlm.report.predictions import read_test_set
+from dlm.report.sweeps import sweeps
+
+MOST_LED = 4
+
+
+def study_page(
+    answer: Answer,
+    workdir: Path,
+    records: Sequence[Record],
+    *,
+    trial_ids: Collection[str] | None = None,
+    title: str = "",
+    question: str = "",
+    lists: Mapping[str, Sequence[str]] | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> Page:
+    """Everything there is to show of a run. `lists`: sentences by heading; `about`: what study.json says."""
+    rows = [row for row in records if trial_ids is None or row.trial_id in trial_ids]
+    own = cells(rows)
+    unit = answer.learners[0].curve.unit
+    test = read_test_set(workdir)
+    found: list[Section | None] = [
+        learning_section(answer, own),
+        to_know(answer, lists or {}),
+        sweep_section(sweeps(rows), unit),
+        training_section(rows, own, unit),
+        trust_section(workdir, own, test) if test else None,
+        examples_section(workdir, own, test, _loss_unit(rows)) if test else None,
+        cost_section(own, unit),
+        reproduce_section(about or {}, rows),
+    ]
+    return page_of(answer, tuple(section for section in found if section), title=title, question=question)
+
+
+def table_page(answer: Answer, *, title: str, question: str, lists: Mapping[str, Sequence[str]]) -> Page:
+    """The page of curves that something else measured."""
+    sections = (learning_section(answer, {}), to_know(answer, lists))
+    return page_of(answer, tuple(section for section in sections if section), title=title, question=question)
+
+
+def page_of(answer: Answer, sections: tuple[Section, ...], *, title: str, question: str) -> Page:
+    """A page that begins with the answer in words."""
+    few = len(answer.learners) <= MOST_LED  # of more the tables below tell
+    ahead = [*words.forecasts(answer), *words.needs(answer)] if few else []
+    lead = [*words.lead(answer), *ahead, *words.overtakes(answer)]
+    names = tuple(learner.curve.learner for learner in answer.learners)
+    return Page(title, question, tuple(lead), names, sections, answer.stamp.made if answer.stamp else "")
+
+
+def to_know(answer: Answer, lists: Mapping[str, Sequence[str]]) -> Section | None:
+    """What to know before trusting the numbers, and other sentences by heading."""
+    notes = {"": [*words.notes(answer), *words.noises(answer)], **lists}
+    blocks = [Sentences(tuple(lines), heading=heading) for heading, lines in notes.items() if lines]
+    return Section("to-know", "To know before trusting these numbers", tuple(blocks)) if blocks else None
+
+
+def _loss_unit(rows: Sequence[Record]) -> str:
+    return next((row.unit for row in rows if (row.split, row.metric) == ("test", "loss")), "")

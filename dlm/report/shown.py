@@ -1,0 +1,60 @@
+"""A test example as somebody can look at it: a picture, a text, a row of a table."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+
+from dlm.report.predictions import TestSet
+
+MOST_CHARACTERS, MOST_VALUES = 240, 6
+
+
+def picture(test: TestSet, row: int) -> str:
+    """The example as a PNG's data URI, if it is a picture or a spectrogram; empty otherwise."""
+    if test.x is None or test.has_tokens:
+        return ""
+    x = np.asarray(test.x[row])
+    if x.ndim == 3 and x.shape[2] == 1:
+        x = x[..., 0]
+    is_picture = (x.ndim == 2 and min(x.shape) >= 4) or (x.ndim == 3 and x.shape[2] == 3)
+    return png(x if x.ndim == 3 else _upright(x, test)) if is_picture else ""
+
+
+def _upright(x: np.ndarray, test: TestSet) -> np.ndarray:
+    """A spectrogram [time, band] as one looks at it, low below, time to the right; pictures as they are."""
+    return x if x.dtype == np.uint8 else x.T[::-1]
+
+
+def png(values: np.ndarray) -> str:
+    """Numbers [H, W] or [H, W, 3] as a PNG's data URI, from their least (black) to their greatest (white)."""
+    from PIL import Image
+
+    values = np.asarray(values, np.float32)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    bright = np.nan_to_num((values - low) / ((high - low) or 1.0))
+    buffer = io.BytesIO()
+    Image.fromarray(np.round(255 * bright).astype(np.uint8)).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def text(test: TestSet, row: int) -> str:
+    """The beginning of an example that is a text; empty otherwise."""
+    if test.x is None or not test.has_tokens:
+        return ""
+    words = np.asarray(test.x[row], np.uint8).tobytes().rstrip(b"\x00").decode(errors="replace")
+    return words if len(words) <= MOST_CHARACTERS else words[: MOST_CHARACTERS - 1] + "…"
+
+
+def values(test: TestSet, row: int) -> list[str]:
+    """A few numbers of an example that is a row of a table: those farthest from the usual, by name."""
+    if test.x is None or test.has_tokens or np.asarray(test.x).ndim != 2:
+        return []
+    x = np.asarray(test.x, float)
+    spread = np.nanstd(x, axis=0)
+    far = np.abs(x[row] - np.nanmean(x, axis=0)) / np.where(spread > 0, spread, np.inf)
+    names = test.feature_names or tuple(f"column {place}" for place in range(x.shape[1]))
+    order = np.argsort(-np.nan_to_num(far), kind="stable")[:MOST_VALUES]
+    return [f"{names[place]}: {x[row, place]:.4g}" for place in order]
