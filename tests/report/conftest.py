@@ -1,10 +1,16 @@
-"""A realistic answer, made by hand: three learners on handwritten digits, seven sizes, eight seeds."""
+"""A realistic answer, made by hand: three learners on handwritten digits, seven sizes, eight seeds; and a page."""
 
+import json
 import random
 
 import pytest
+from small import small
 
-from dlm.curves.answer import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction
+from dlm import Budget, execute, grid, records
+from dlm.curves.answer import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction, answer
+from dlm.curves.from_records import curves
+from dlm.report.page import page_html
+from dlm.report.page.study_page import study_page
 
 SIZES = (32, 64, 128, 256, 512, 1024, 1257)
 NUM_TEST = 360
@@ -83,3 +89,27 @@ def digits() -> Answer:
         multiples=(2.0, 10.0),
         level=0.95,
     )
+
+
+@pytest.fixture(scope="session")
+def workdir(tmp_path_factory):
+    """A study with a sweep whose best value lies at an edge, and with measurements on the way."""
+    folder = tmp_path_factory.mktemp("page")
+    study = small(budget=Budget(steps=40, eval_every=20), axes=grid(lr=(1e-4, 1e-3, 1e-2)))
+    execute.run(study, folder, command="python launch.py --experiment=small", question="How <small> is it?")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def page(workdir):
+    rows = records.rows(workdir)
+    told = answer(curves(rows), targets=(0.05,))
+    about = json.loads((workdir / "study.json").read_text())
+    return study_page(told, workdir, rows, title="small", question="How <small> is it?", about=about)
+
+
+@pytest.fixture(scope="session")
+def file(page, tmp_path_factory):
+    path = tmp_path_factory.mktemp("html") / "report.html"
+    path.write_text(page_html(page), encoding="utf-8")
+    return path

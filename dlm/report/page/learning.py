@@ -14,7 +14,7 @@ from dlm.report.figures import beyond, error_limits, positive
 from dlm.report.page.axes import error_axis, size_axis
 from dlm.report.page.parts import Chart, Section, Sentences, Table
 from dlm.report.phrases import error_number, forecast_phrase, is_rate, need_cell, percent, target_text, times_text
-from dlm.report.summary import spread
+from dlm.report.summary import spread, spread_words
 
 Cells = Mapping[str, Mapping[int, Sequence[Record]]]
 
@@ -30,7 +30,8 @@ def learning_section(answer: Answer, cells: Cells) -> Section:
 
 
 def _note(answer: Answer) -> str:
-    parts = ["Dots are seeds, lines their medians, the band around a line is their spread (least to greatest)."]
+    what = spread_words([learner.curve for learner in answer.learners])
+    parts = [f"Dots are seeds, lines their medians{f', bands their spread ({what})' if what else ''}."]
     if any(learner.predictions for learner in answer.learners):
         parts.append(f"Dashed lines are forecasts with their {percent(answer.level)} intervals.")
     if any(error == 0 for one in answer.learners for errors in one.curve.errors for error in errors):
@@ -53,7 +54,7 @@ def _chart(answer: Answer, cells: Cells) -> Chart:
     return Chart(
         "learning-curves",
         f"Test {unit} against training examples",
-        " ".join(words.lead(answer) + words.overtakes(answer)),
+        " ".join(words.lead(answer)),
         tuple(traces),
         layout,
         table=_measured(answer),
@@ -196,7 +197,7 @@ def _measured(answer: Answer) -> Table:
     return Table(
         ("examples", *(learner.curve.learner for learner in answer.learners)),
         tuple(rows),
-        f"Test {unit}{in_percent}: median [least–greatest] (number of seeds)",
+        f"Test {unit}{in_percent}: median [spread] (number of seeds)",
     )
 
 
