@@ -87,7 +87,7 @@ def test_hovering_tells_n_seed_value_trial_and_subset(tab):
         CURVES,
     )
     tab.evaluate(
-        "([selector, curveNumber]) => Plotly.Fx.hover(document.querySelector(selector), [{curveNumber, pointNumber: 0}])",
+        "([chart, curveNumber]) => Plotly.Fx.hover(document.querySelector(chart), [{curveNumber, pointNumber: 0}])",
         [CURVES, trace],
     )
     text = tab.locator(f"{CURVES} .hoverlayer").text_content()
@@ -107,7 +107,7 @@ def test_one_size_is_shown_at_a_time_and_the_choice_is_drawn(tab):
 
 def test_who_does_not_see_is_told_what_is_shown(tab):
     for chart in tab.locator("div.chart").all():
-        assert chart.get_attribute("role") == "img"
+        assert chart.get_attribute("role") == "group"
         assert len(chart.get_attribute("aria-label")) > 20
     assert all(image.get_attribute("alt") for image in tab.locator("img").all())
     headings = tab.locator("h1, h2, h3").evaluate_all("all => all.map(one => Number(one.tagName[1]))")

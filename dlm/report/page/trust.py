@@ -191,7 +191,7 @@ def _confused(name: str, shares: np.ndarray, names: tuple[str, ...]) -> Table:
     if len(names) <= MOST_CLASSES:
         rows = tuple((truth, *(_share(value) for value in row)) for truth, row in zip(names, shares))
         shades = tuple((None, *(float(value) for value in row)) for row in shares)
-        return Table(("", *names), rows, f"{name}: of each class (row), the share taken for each (column)", shades)
+        return Table(("class", *names), rows, f"{name}: of each class (row), the share taken for each (column)", shades)
     wrong = shares - np.diag(np.diag(shares))
     worst = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None)[:MOST_PAIRS], wrong.shape))[0]
     rows = tuple((names[a], names[b], _share(wrong[a, b])) for a, b in worst if wrong[a, b] > 0)
