@@ -8,6 +8,7 @@ learner get better with more data, and how much data does an error take? The sam
   --mode=forecast  answers for a table from anywhere: --curve=my.csv, with the columns size and error
   --mode=score     holds an earlier forecast against what larger sizes really gave:
                    --forecast=forecast.json and --workdir=runs/digits or --curve=later.csv
+  --mode=export    writes what --workdir holds for others: --to=latex,tensorboard, …
 
 Exit codes: 0 done, 1 some cell failed, 2 wrong usage, 75 preempted with the state saved, 130 interrupted.
 """
@@ -52,9 +53,10 @@ _SAVE_EXPERIMENT = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
     "mode",
     "run",
-    ["run", "plan", "report", "forecast", "score"],
+    ["run", "plan", "report", "forecast", "score", "export"],
     "run: train what is missing and answer; plan: say what that costs; report: answer from what is there; "
-    "forecast: answer for --curve; score: hold --forecast against what was measured later.",
+    "forecast: answer for --curve; score: hold --forecast against what was measured later; "
+    "export: write --workdir's numbers for other tools.",
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir",
@@ -70,6 +72,13 @@ _MULTIPLES = flags.DEFINE_string("multiples", "2,10", "forecast: times the large
 _LEVEL = flags.DEFINE_float("level", 0.95, "forecast: the share an interval should hold.")
 _BOUND = flags.DEFINE_string("bound", "", "forecast: the error's possible range, such as 0,1, or 0, without an end.")
 _FORECAST = flags.DEFINE_string("forecast", "", "score: a forecast.json that was written before the data existed.")
+_TO = flags.DEFINE_list(
+    "to",
+    [],
+    "export: any of csv, parquet, latex, markdown, tensorboard, wandb, mlflow, trackio; by default the tables, and "
+    "tensorboard where tensorboardX is installed.",
+)
+_OUT = flags.DEFINE_string("out", "", "export: the folder to write to; <workdir>/export by default.")
 _SET = flags.DEFINE_multi_string("set", [], "path=value, changes a field of the study, such as budget.epochs=20.")
 _SIZES = flags.DEFINE_string("sizes", "", "Training-set sizes instead of the study's, such as 100,1000.")
 _SEEDS = flags.DEFINE_string("seeds", "", "A number of seeds, or the seeds themselves, such as 0,1,2.")
@@ -107,7 +116,7 @@ _LIST = flags.DEFINE_bool("list", False, "Name the experiments and what each ask
 _HELP = flags.DEFINE_bool("help", False, "Show this help.", short_name="h")
 _DEBUG = flags.DEFINE_bool("debug", False, "Show tracebacks.")
 
-_STUDIES, _TABLE, _LATER = ("run", "plan", "report"), ("forecast",), ("score",)
+_STUDIES, _TABLE, _LATER, _OTHERS = ("run", "plan", "report"), ("forecast",), ("score",), ("export",)
 _MODES_OF = {  # a flag that a mode does not read is a slip, told and not passed over
     **dict.fromkeys(("experiment", "data", "target", "set", "sizes", "seeds", "precision", "data_dir"), _STUDIES),
     **dict.fromkeys(("packing", "num_cpu_devices", "save_seconds", "download", "input", "input_workers"), _STUDIES),
@@ -117,6 +126,7 @@ _MODES_OF = {  # a flag that a mode does not read is a slip, told and not passed
     "learners": _STUDIES + _TABLE,
     "curve": _TABLE + _LATER,
     "forecast": _LATER,
+    **dict.fromkeys(("to", "out"), _OTHERS),
 }
 
 
@@ -155,6 +165,8 @@ def _act() -> int:
         return _forecast()
     if _MODE.value == "score":
         return _score()
+    if _MODE.value == "export":
+        return _export()
     if _SAVE_EXPERIMENT.value:
         return _save_experiment()
     if _MODE.value == "report" and not _EXPERIMENT.value and not _DATA.value:
@@ -270,6 +282,18 @@ def _score() -> int:
     return 0
 
 
+def _export() -> int:
+    from dlm.export.write import export
+
+    if not _WORKDIR.value:
+        raise UsageError("--mode=export needs --workdir=DIR, the folder of a run, such as runs/digits")
+    names = [name.strip() for name in _TO.value]
+    folder = _local(_OUT.value, "--out") if _OUT.value else None
+    written = export(_local(_WORKDIR.value), names, folder)
+    print("Written:", *written, sep="\n  ")
+    return 0
+
+
 def _study() -> tuple[Study, str, Any]:
     """The study with the flags' changes, the question it asks, and its arrays if they had to be read for that."""
     if _DATA.value and _EXPERIMENT.value:
@@ -348,9 +372,9 @@ def _refuse_idle() -> None:
             raise UsageError(f"--{name} is of no use with --mode={_MODE.value}; it goes with {named}")
 
 
-def _local(folder: str) -> Path:
+def _local(folder: str, flag: str = "--workdir") -> Path:
     if "://" in folder:
-        raise UsageError(f"--workdir={folder} is no local folder; mount it and name the folder")
+        raise UsageError(f"{flag}={folder} is no local folder; mount it and name the folder")
     return Path(folder).expanduser()
 
 

@@ -1,11 +1,16 @@
-"""Records: one row is one number. Append-only JSON lines while a study runs, a table for whoever reads it."""
+"""Records: one row is one number. Append-only JSON lines while a study runs, a table for whoever reads it.
+
+The tables are made by `dlm.record_table`, imported when one is asked for.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import math
+import operator
 import os
 import re
 import zlib
@@ -90,7 +95,7 @@ def append(workdir: Path, rows: Sequence[Record]) -> None:
 def rows(workdir: Path) -> list[Record]:
     """Every record, a later row of the same key in place of the earlier. Damaged lines are passed over."""
     kept: dict[tuple[str, int, str, str], Record] = {}
-    for line in _lines(workdir):
+    for line in lines(workdir):
         record = _parse(line)
         if record is not None:
             kept[record.key] = record
@@ -102,14 +107,14 @@ def mend(workdir: Path) -> list[int]:
 
     What they held is then missing, and is measured again. Only whoever holds the workdir may do this.
     """
-    lines = _lines(workdir)
-    damaged = [number for number, line in enumerate(lines, start=1) if line and _parse(line) is None]
+    found = lines(workdir)
+    damaged = [number for number, line in enumerate(found, start=1) if line and _parse(line) is None]
     if damaged:
         path = workdir / FILE
         with open(path.with_name(FILE + DAMAGED), "ab") as file:
-            _write(file.fileno(), b"".join(lines[number - 1] + b"\n" for number in damaged))
+            _write(file.fileno(), b"".join(found[number - 1] + b"\n" for number in damaged))
         with replacing(path) as temporary:
-            temporary.write_bytes(b"".join(line + b"\n" for line in lines if line and _parse(line) is not None))
+            temporary.write_bytes(b"".join(line + b"\n" for line in found if line and _parse(line) is not None))
     return damaged
 
 
@@ -145,36 +150,33 @@ def finished(records: Iterable[Record]) -> dict[str, str]:
     return {trial_id: row.status for trial_id, row in ends(records).items()}
 
 
-def read(workdir: str | os.PathLike[str]) -> Any:
-    """All records of a workdir as a pyarrow Table (`.to_pandas()` where pandas is installed)."""
-    return table(rows(Path(workdir)))
+def read(workdir: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], library: str = "arrow") -> Any:
+    """All records as a table of `library`: "arrow" (a pyarrow Table), "pandas" or "polars" (a DataFrame).
+
+    `docs/records.md` describes the columns. Of several workdirs, a column `workdir` comes first. UsageError for a
+    folder that is not there, and for a library that is unknown or not installed.
+    """
+    from dlm import record_table
+
+    return record_table.read(workdir, library)
 
 
 def table(records: Sequence[Record]) -> Any:
     """Records as a pyarrow Table, one column a field, sorted so that the same numbers give the same table."""
-    import pyarrow as pa
+    from dlm import record_table
 
-    types = {"int": pa.int64(), "str": pa.string(), "float": pa.float64(), "float | None": pa.float64()}
-    schema = pa.schema([(field.name, types[str(field.type)]) for field in dataclasses.fields(Record)])
-    ordered = sorted(records, key=lambda row: (row.learner, row.hyper, row.train_size, row.subset_seed, *row.key))
-    return pa.Table.from_pylist([dataclasses.asdict(row) for row in ordered], schema=schema)
+    return record_table.of_rows(records)
 
 
 def export(workdir: Path) -> list[Path]:
     """Write records.parquet and records.csv beside the JSON lines."""
-    import pyarrow.csv
-    import pyarrow.parquet
+    from dlm import record_table
 
-    everything = read(workdir)
-    paths = [workdir / "records.parquet", workdir / "records.csv"]
-    writers = [pyarrow.parquet.write_table, pyarrow.csv.write_csv]
-    for path, write in zip(paths, writers):
-        with replacing(path) as temporary:
-            write(everything, temporary)
-    return paths
+    return record_table.write(record_table.of_workdir(workdir), workdir)
 
 
-def _lines(workdir: Path) -> list[bytes]:
+def lines(workdir: Path) -> list[bytes]:
+    """The lines of a workdir's records as they stand in the file, unchecked; some may be empty."""
     path = Path(workdir) / FILE
     return path.read_bytes().split(b"\n") if path.exists() else []
 
@@ -188,22 +190,32 @@ def _write(handle: int, data: bytes) -> None:
 
 def _sealed(row: Record) -> bytes:
     """A row as a line of JSON whose last field is the CRC-32 of the line without it."""
-    body = json.dumps(_finite(dataclasses.asdict(row)), allow_nan=False).encode()
-    return body[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(body)
+    return seal(json.dumps(_finite(vars(row)), allow_nan=False).encode()) + b"\n"
 
 
-_SEAL = re.compile(rb', "crc32": "([0-9a-f]{8})"}$')
+def seal(body: bytes) -> bytes:
+    """A JSON object with the CRC-32 of itself as its last field."""
+    return body[:-1] + b', "crc32": "%08x"}' % zlib.crc32(body)
+
+
+_SEAL = re.compile(rb', "crc32": "([0-9a-f]{8})"}')
+_SEAL_LENGTH = len(b', "crc32": "01234567"}')
+
+
+def fits(line: bytes) -> bool | None:
+    """Whether a line is what its checksum says; None for a line without one, which another hand may have written."""
+    seal = _SEAL.fullmatch(line, max(0, len(line) - _SEAL_LENGTH))
+    return seal and int(seal[1], 16) == zlib.crc32(b"}", zlib.crc32(line[:-_SEAL_LENGTH]))
 
 
 def _unsealed(line: bytes) -> bytes:
-    """The line without its checksum; ValueError if that does not fit. A line by another hand may have none."""
-    seal = _SEAL.search(line)
-    if seal is None:
+    """The line without its checksum; ValueError if that does not fit."""
+    fitting = fits(line)
+    if fitting is None:
         return line
-    body = line[: seal.start()] + b"}"
-    if int(seal[1], 16) != zlib.crc32(body):
+    if not fitting:
         raise ValueError("the checksum does not fit")
-    return body
+    return line[:-_SEAL_LENGTH] + b"}"
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:
@@ -215,7 +227,15 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
 def _parse(line: bytes) -> Record | None:
     """The record of a line; None for one that was cut short or changed, or that something else wrote."""
     try:
-        fields = json.loads(_unsealed(line).decode("utf-8"))
+        text = _unsealed(line).decode("utf-8").strip(" \t\r\n")
+        fields, end = _DECODER.raw_decode(text)
+        if end != len(text):
+            raise ValueError("more than one value")
+        if _as_appended(text, fields):
+            # Past __init__, which sets a frozen dataclass's fields one by one and takes longer than the parsing.
+            record = object.__new__(Record)
+            vars(record).update(fields)
+            return record
         # Rows from before there was a choice say nothing: gradient-trained learners were computed in float32.
         fields.setdefault("precision", "none" if fields.get("packing") == "none" else "float32")
         return Record(**{name: _typed(value, _KINDS[name]) for name, value in fields.items()})
@@ -223,7 +243,30 @@ def _parse(line: bytes) -> Record | None:
         return None
 
 
+_DECODER = json.JSONDecoder()
 _KINDS = {field.name: str(field.type) for field in dataclasses.fields(Record)}
+_NAMES = tuple(_KINDS)
+_TYPES = {"str": (str,), "int": (int,), "float": (float,), "float | None": (float, type(None))}
+_APPENDED = set(itertools.product(*(_TYPES[kind] for kind in _KINDS.values())))  # the types of a row's values
+_WHOLE = operator.itemgetter(*(k for k, kind in enumerate(_KINDS.values()) if kind == "int"))
+_REAL = operator.itemgetter(*(k for k, kind in enumerate(_KINDS.values()) if kind.startswith("float")))
+
+
+def _as_appended(text: str, fields: Any) -> bool:
+    """Whether all that `_typed` asks of each value holds, asked of the whole row at once, as most rows are like that.
+
+    True only for every field in its order. False says nothing: the values are then asked one by one.
+    """
+    if tuple(fields) != _NAMES or tuple(map(type, values := tuple(fields.values()))) not in _APPENDED:
+        return False
+    whole = _WHOLE(values)
+    # Half a character can only come from an escape; a sum is finite only if all that is added is.
+    return (
+        "\\u" not in text
+        and min(whole) >= -(2**63)
+        and max(whole) < 2**63
+        and math.isfinite(sum(filter(None, _REAL(values))))
+    )
 
 
 def _typed(value: Any, kind: str) -> Any:
