@@ -8,6 +8,7 @@ learner get better with more data, and how much data does an error take? The sam
   --mode=forecast  answers for a table from anywhere: --curve=my.csv, with the columns size and error
   --mode=score     holds an earlier forecast against what larger sizes really gave:
                    --forecast=forecast.json and --workdir=runs/digits or --curve=later.csv
+  --mode=compare   holds studies against each other: --workdirs=runs/a,runs/b
   --mode=export    writes what --workdir holds for others: --to=latex,tensorboard, …
 
 Exit codes: 0 done, 1 some cell failed, 2 wrong usage, 75 preempted with the state saved, 130 interrupted.
@@ -53,10 +54,10 @@ _SAVE_EXPERIMENT = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
     "mode",
     "run",
-    ["run", "plan", "report", "forecast", "score", "export"],
+    ["run", "plan", "report", "forecast", "score", "compare", "export"],
     "run: train what is missing and answer; plan: say what that costs; report: answer from what is there; "
     "forecast: answer for --curve; score: hold --forecast against what was measured later; "
-    "export: write --workdir's numbers for other tools.",
+    "compare: hold --workdirs against each other; export: write --workdir's numbers for other tools.",
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir",
@@ -71,6 +72,7 @@ _TARGETS = flags.DEFINE_string("targets", "", "forecast: errors to be asked the 
 _MULTIPLES = flags.DEFINE_string("multiples", "2,10", "forecast: times the largest size to forecast at.")
 _LEVEL = flags.DEFINE_float("level", 0.95, "forecast: the share an interval should hold.")
 _BOUND = flags.DEFINE_string("bound", "", "forecast: the error's possible range, such as 0,1, or 0, without an end.")
+_WORKDIRS = flags.DEFINE_list("workdirs", [], "compare: workdirs to hold against each other, such as runs/a,runs/b.")
 _FORECAST = flags.DEFINE_string("forecast", "", "score: a forecast.json that was written before the data existed.")
 _TO = flags.DEFINE_list(
     "to",
@@ -124,6 +126,7 @@ _MODES_OF = {  # a flag that a mode does not read is a slip, told and not passed
     "keep_mib": ("run",),
     **dict.fromkeys(("targets", "multiples", "level", "bound"), _TABLE),
     "learners": _STUDIES + _TABLE,
+    "workdirs": ("compare",),
     "curve": _TABLE + _LATER,
     "forecast": _LATER,
     **dict.fromkeys(("to", "out"), _OTHERS),
@@ -165,6 +168,8 @@ def _act() -> int:
         return _forecast()
     if _MODE.value == "score":
         return _score()
+    if _MODE.value == "compare":
+        return _compare()
     if _MODE.value == "export":
         return _export()
     if _SAVE_EXPERIMENT.value:
@@ -266,6 +271,16 @@ def _forecast() -> int:
         bound=read_bound(_BOUND.value) if _BOUND.value else None,
         learners=_LEARNERS.value,
     )
+    return 0
+
+
+def _compare() -> int:
+    from dlm.report.compare import report_compare
+
+    if len(_WORKDIRS.value) < 2:
+        raise UsageError("--mode=compare needs --workdirs=A,B, two workdirs or more, and writes beside the first")
+    folder = _local(_WORKDIR.value) if _WORKDIR.value else None
+    report_compare([_local(path) for path in _WORKDIRS.value], _console(), folder=folder)
     return 0
 
 

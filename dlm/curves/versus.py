@@ -99,9 +99,9 @@ def _needs(
     a: tuple[Curve, Cells], b: tuple[Curve, Cells], table: Mapping[int, Mapping[int, float]], level: float
 ) -> tuple[OverallRate, tuple[Rate, ...]]:
     """By seeds where there are enough that have every size of both; else by `exchange`, which knows of no seeds."""
-    seeds = set.intersection(*(set(row) for row in table.values())) if table else set()
-    for _, cells in (a, b):
-        seeds &= set.intersection(*({cell.seed for cell in row} for row in cells.values()))
+    rows = [set(row) for row in table.values()]
+    rows += [{cell.seed for cell in row} for _, cells in (a, b) for row in cells.values()]
+    seeds = set.intersection(*rows) if table else set()
     if len(seeds) >= FEWEST_SEEDS:
         logs_a, logs_b = (_logs(curve, cells, seeds) for curve, cells in (a, b))
         if len(logs_a.x) and len(logs_b.x) > 1:

@@ -10,19 +10,19 @@ from dlm.curves.exchange import OverallRate, Rate
 
 def exchange_sentence(learner: str, noise_text: str, rate: Rate) -> str:
     """The rate at one size. `noise_text` says what the other examples have: "20 % wrong labels"."""
-    worth = _worth(rate.low, rate.median, rate.high)
-    if not worth:
+    said = worth(rate.low, rate.median, rate.high)
+    if not said:
         return (
             f"{learner}: what one with {noise_text} is worth at {rate.size:,} examples cannot be told from these "
             "measurements."
         )
-    return f"{learner}: at {rate.size:,} examples one with {noise_text} is worth {worth} clean ones."
+    return f"{learner}: at {rate.size:,} examples one with {noise_text} is worth {said} clean ones."
 
 
 def overall_sentence(learner: str, noise_text: str, rate: OverallRate) -> str:
     """One rate for all sizes, or that there is none."""
-    worth = _worth(rate.low, rate.median, rate.high)
-    if not worth:
+    said = worth(rate.low, rate.median, rate.high)
+    if not said:
         return f"{learner}: what one with {noise_text} is worth cannot be told from these measurements."
     where = f"from {rate.sizes[0]:,} to {rate.sizes[-1]:,} examples " if len(rate.sizes) > 1 else ""
     if rate.changes and rate.drift is not None:
@@ -30,10 +30,10 @@ def overall_sentence(learner: str, noise_text: str, rate: OverallRate) -> str:
             f"{learner}: {where}what one with {noise_text} is worth changes by a factor of "
             f"{_number(rate.drift, 2, round)} each time their number doubles."
         )
-    return f"{learner}: {where}one with {noise_text} is worth {worth} clean ones."
+    return f"{learner}: {where}one with {noise_text} is worth {said} clean ones."
 
 
-def _worth(low: float | None, median: float | None, high: float | None) -> str:
+def worth(low: float | None, median: float | None, high: float | None) -> str:
     """A rate: "0.41 [0.33, 0.50]", "less than 0.1", "0.95 [0.8 or more]"; nothing where it has no end."""
     middle = "" if median is None else _number(median, _decimals(median), round)
     if low is not None and high is not None:
