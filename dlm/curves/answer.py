@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dlm.curves.alarms import carried_reach
 from dlm.curves.compare import overtake_with
-from dlm.curves.forecast import Forecast, check_level
+from dlm.curves.forecast import Forecast, SizeAnswer, check_level
 from dlm.curves.measured import curve_forecast, curve_points, only_finite
 from dlm.curves.noise import noise_at_largest, remark
 from dlm.curves.points import MIN_SIZES
@@ -144,7 +144,11 @@ def _need(curve: Curve, forecast: Forecast | None, target: float, level: float) 
         return Need(target, "met", None, met, None, 1.0)
     if forecast is None:
         return Need(target, "cannot tell", None, None, None, 0.0)
-    sizes = forecast.sizes_for(target, level)
+    return need_of(target, forecast.sizes_for(target, level), curve, level)
+
+
+def need_of(target: float, sizes: SizeAnswer, curve: Curve, level: float) -> Need:
+    """What sizes that a target takes say, as far as the curve's points carry them."""
     if sizes.p_reachable <= 1 - level:
         return Need(target, "not reachable", None, None, None, sizes.p_reachable)
     farthest = curve.sizes[-1] * carried_reach(np.unique(np.array(curve.sizes, dtype=float)))

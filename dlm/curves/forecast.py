@@ -96,24 +96,29 @@ class Forecast:
         if not target >= 0:
             raise ValueError(f"target={target} is not an error; give a non-negative number")
         check_level(level)
-        reached = first_size(self.curves, target)
-        tail = (1 - level) / 2
-        low, median, high = np.quantile(reached, [tail, 0.5, 1 - tail], method="inverted_cdf")
-        return SizeAnswer(float(low), float(median), float(high), float(np.isfinite(reached).mean()))
+        return size_answer(first_size(self.curves, target), level)
 
 
-def first_size(curves: Draws, target: float) -> Array:
-    """Size [D] at which each drawn curve is first at or below `target`; inf if not within SEARCH_REACH."""
+def size_answer(reached: Array, level: float) -> SizeAnswer:
+    """What the sizes [D] say at which drawn curves reach a target."""
+    tail = (1 - level) / 2
+    low, median, high = np.quantile(reached, [tail, 0.5, 1 - tail], method="inverted_cdf")
+    return SizeAnswer(float(low), float(median), float(high), float(np.isfinite(reached).mean()))
+
+
+def first_size(curves: Draws, target: float | Array) -> Array:
+    """Size [D] at which each drawn curve is first at or below `target`, one or [D]; inf if not within SEARCH_REACH."""
+    target = np.asarray(target, dtype=float)
     smallest, largest = curves.smallest, curves.largest
     grid = np.geomspace(smallest, largest * SEARCH_REACH, _SEARCH_SIZES)
     error = curves.at(grid)
-    below = error <= target
+    below = error <= target[..., None]
     after = below.argmax(axis=1)
     reached = below[np.arange(len(error)), after]
     before = np.maximum(after - 1, 0)
     rows = np.arange(len(error))
     high, low = (np.log(np.maximum(error[rows, column], 1e-300)) for column in (before, after))
-    share = np.clip((high - np.log(max(target, 1e-300))) / np.where(high > low, high - low, 1.0), 0, 1)
+    share = np.clip((high - np.log(np.maximum(target, 1e-300))) / np.where(high > low, high - low, 1.0), 0, 1)
     size = np.exp(np.log(grid[before]) + share * np.log(grid[after] / grid[before]))
     return np.where(reached, size, np.inf)
 

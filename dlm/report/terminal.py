@@ -26,7 +26,7 @@ from dlm.report.phrases import (
 from dlm.report.summary import Spread, spread, spread_words
 from dlm.report.words import sentences
 
-__all__ = ["print_answer", "print_list", "say", "section", "sentences", "table"]
+__all__ = ["print_answer", "print_list", "say", "section", "sentences", "table", "tables"]
 
 _INDENT = 2
 _GAP = 3  # columns of a table are this far apart
@@ -94,7 +94,7 @@ def _measured(answer: Answer, console: Console) -> Iterator[Table]:
                 cell.stylize("bold")
         head = curve.learner if len({one.unit for one in curves}) == 1 else f"{curve.learner}, {curve.unit}"
         columns.append((head, cells))
-    return _tables(console, "examples", [f"{size:,}" for size in sizes], columns)
+    return tables(console, "examples", [f"{size:,}" for size in sizes], columns)
 
 
 def _all_sizes(curves: Sequence[Curve]) -> Sequence[int]:
@@ -157,7 +157,7 @@ def _forecasts(answer: Answer, console: Console) -> Iterator[Table]:
             for item, one in zip(ahead, learners, strict=True)
         ]
         columns.append((head, [Text(cell) for cell in cells]))
-    return _tables(console, "learner", names, columns)
+    return tables(console, "learner", names, columns)
 
 
 def _needs(answer: Answer, console: Console) -> Iterator[Table]:
@@ -173,7 +173,7 @@ def _needs(answer: Answer, console: Console) -> Iterator[Table]:
         yield table(console, "error", rows, [("learner", names), ("examples", cells)])
 
 
-def _tables(
+def tables(
     console: Console, corner: str, rows: Sequence[str], columns: Sequence[tuple[str, Sequence[Text]]]
 ) -> Iterator[Table]:
     """One table, or several of the same rows where the columns do not fit side by side."""
@@ -205,9 +205,9 @@ def table(console: Console, corner: str, rows: Sequence[str], columns: Sequence[
     return table
 
 
-def section(console: Console, heading: str, tables: Iterator[Table]) -> None:
+def section(console: Console, heading: str, below: Iterator[Table]) -> None:
     """A heading and the tables below it."""
-    for k, table in enumerate(tables):
+    for k, table in enumerate(below):
         console.print()
         if k == 0:
             say(console, heading, style="bold")

@@ -14,8 +14,11 @@ from dlm import leak_counts, records, samples
 from dlm.curves.answer import Answer, Curve, answer
 from dlm.curves.from_records import curve_name, curves
 from dlm.errors import UsageError
+from dlm.fairness.from_workdir import groups_in
+from dlm.fairness.results import GroupReport
 from dlm.files import write_atomically
 from dlm.report.figures import learning_curve
+from dlm.report.groups import gap_heading, group_sentences, group_tables
 from dlm.report.kept import FORECAST, keep
 from dlm.report.leaked import leak_sentences
 from dlm.report.lost import without_a_number
@@ -24,7 +27,7 @@ from dlm.report.page.parts import Page
 from dlm.report.page.study_page import study_page
 from dlm.report.stamp import stamped
 from dlm.report.sweeps import alarms, sweeps
-from dlm.report.terminal import print_answer, print_list
+from dlm.report.terminal import print_answer, print_list, section
 from dlm.report.worth import worth_sentences
 from dlm.report.writings import writings
 from dlm.workdir import STUDY
@@ -52,8 +55,10 @@ def report(
         raise UsageError(f"--workdir={workdir} holds no finished trial; run the study first, with --mode=run")
     told = answer(measured, targets=tuple(targets) or default_targets(measured), level=level)
     told = stamped(told, _measured_sizes(rows))
+    groups = groups_in(workdir, rows, trial_ids, targets=targets, level=level)
     lists = {
         "What a noisy example is worth": worth_sentences(measured, level),
+        "Errors of groups": group_sentences(groups) if groups else [],
         "Examples in two places": leak_sentences(leak_counts.read(workdir), rows, trial_ids),
         "What was written after training": writings(samples.read(workdir), trial_ids),
         "Cells without a number": without_a_number(rows, trial_ids),
@@ -67,7 +72,7 @@ def report(
         )
 
     told_too = lists | {"Hyperparameters at an edge of what was tried": swept}
-    return publish(told, workdir, console, title=title, question=question, lists=told_too, page=page)
+    return publish(told, workdir, console, title=title, question=question, lists=told_too, page=page, groups=groups)
 
 
 def publish(
@@ -79,12 +84,15 @@ def publish(
     question: str = "",
     lists: Mapping[str, Sequence[str]],
     page: Callable[[Answer], Page],
+    groups: GroupReport | None = None,
 ) -> Answer:
-    """Draw a stamped answer, write it and its page into the folder, print it and the lists; the answer as written."""
+    """Draw a stamped answer, write it and its page, print it, what groups err, and lists; the answer as written."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     figures = learning_curve(told, folder / "figures" / "learning_curve", title=title)
     told = keep(told, folder)
     print_answer(told, console, title=title, question=question)
+    if groups:
+        section(console, gap_heading(groups), group_tables(groups, console))
     for heading, lines in lists.items():
         print_list(console, heading, lines)
     write_atomically(folder / PAGE, page_html(page(told)))
