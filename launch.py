@@ -6,6 +6,7 @@ learner get better with more data, and how much data does an error take? The sam
   --mode=plan      says what a study will cost, before anything is trained
   --mode=report    answers again, from what is there
   --mode=forecast  answers for a table from anywhere: --curve=my.csv, with the columns size and error
+  --mode=inside    looks into a trained network: its maps, filters, and what each layer has learnt: --trial=cnn:1000:0
   --mode=score     holds an earlier forecast against what larger sizes really gave:
                    --forecast=forecast.json and --workdir=runs/digits or --curve=later.csv
   --mode=compare   holds studies against each other: --workdirs=runs/a,runs/b
@@ -54,10 +55,11 @@ _SAVE_EXPERIMENT = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
     "mode",
     "run",
-    ["run", "plan", "report", "forecast", "score", "compare", "export"],
+    ["run", "plan", "report", "inside", "forecast", "score", "compare", "export"],
     "run: train what is missing and answer; plan: say what that costs; report: answer from what is there; "
-    "forecast: answer for --curve; score: hold --forecast against what was measured later; "
-    "compare: hold --workdirs against each other; export: write --workdir's numbers for other tools.",
+    "inside: look into a trained network; forecast: answer for --curve; "
+    "score: hold --forecast against what was measured later; compare: hold --workdirs against each other; "
+    "export: write --workdir's numbers for other tools.",
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir",
@@ -81,6 +83,12 @@ _TO = flags.DEFINE_list(
     "tensorboard where tensorboardX is installed.",
 )
 _OUT = flags.DEFINE_string("out", "", "export: the folder to write to; <workdir>/export by default.")
+_TRIAL = flags.DEFINE_list(
+    "trial",
+    [],
+    "inside: the cells to look into, each as learner:size:seed or the beginning of a trial id; the largest of the "
+    "first network by default.",
+)
 _SET = flags.DEFINE_multi_string("set", [], "path=value, changes a field of the study, such as budget.epochs=20.")
 _SIZES = flags.DEFINE_string("sizes", "", "Training-set sizes instead of the study's, such as 100,1000.")
 _SEEDS = flags.DEFINE_string("seeds", "", "A number of seeds, or the seeds themselves, such as 0,1,2.")
@@ -118,10 +126,14 @@ _LIST = flags.DEFINE_bool("list", False, "Name the experiments and what each ask
 _HELP = flags.DEFINE_bool("help", False, "Show this help.", short_name="h")
 _DEBUG = flags.DEFINE_bool("debug", False, "Show tracebacks.")
 
-_STUDIES, _TABLE, _LATER, _OTHERS = ("run", "plan", "report"), ("forecast",), ("score",), ("export",)
+_RUNS, _INSIDE = ("run", "plan", "report"), ("inside",)
+_TABLE, _LATER, _OTHERS = ("forecast",), ("score",), ("export",)
+_STUDIES = _RUNS + _INSIDE
 _MODES_OF = {  # a flag that a mode does not read is a slip, told and not passed over
     **dict.fromkeys(("experiment", "data", "target", "set", "sizes", "seeds", "precision", "data_dir"), _STUDIES),
-    **dict.fromkeys(("packing", "num_cpu_devices", "save_seconds", "download", "input", "input_workers"), _STUDIES),
+    **dict.fromkeys(("packing", "save_seconds", "input", "input_workers"), _RUNS),
+    **dict.fromkeys(("num_cpu_devices", "download"), _STUDIES),
+    "trial": _INSIDE,
     "save_experiment": ("run",),
     "keep_mib": ("run",),
     **dict.fromkeys(("targets", "multiples", "level", "bound"), _TABLE),
@@ -188,6 +200,8 @@ def _act() -> int:
             return _run(study, workdir, question, watch, arrays)
     if _MODE.value == "plan":
         return _plan(study, workdir, arrays)
+    if _MODE.value == "inside":
+        return _look_inside(study, workdir, arrays)
     return _report(study, workdir, question)
 
 
@@ -227,6 +241,19 @@ def _plan(study: Study, workdir: Path, arrays: Any) -> int:
     devices.configure(_DEVICES.value)
     _say_how_read(study, arrays)
     print_plan(plan.plan(study, workdir, **_how(arrays)), _console(), title=study.name)
+    return 0
+
+
+def _look_inside(study: Study, workdir: Path, arrays: Any) -> int:
+    from dlm import execute
+    from dlm.inside.survey import look
+    from dlm.report.inside import print_inside
+    from dlm.train import devices
+
+    devices.configure(_DEVICES.value)
+    arrays = execute.load(study, _data_dir(), download=_DOWNLOAD.value, arrays=arrays)
+    for found in look(study, workdir, _TRIAL.value, arrays):
+        print_inside(found, workdir, _console())
     return 0
 
 

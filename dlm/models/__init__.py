@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 
 from dlm.errors import UsageError
 from dlm.models.cnn import CNN
+from dlm.models.layers import REPLACED
 from dlm.models.mlp import MLP
 from dlm.models.transformer import Transformer
 from dlm.models.vit import ViT
@@ -20,10 +22,14 @@ class Model(NamedTuple):
     """`init(key, x) -> params` and `apply(params, x, dropout=None, key=None) -> outputs [B, num_outputs]`.
 
     x: [B, ...], of the parameters' type. `dropout` is a rate that may be traced; None leaves it out of the program.
+    `layers(params, x, replaced={}) -> (outputs, what each layer gives)`: an OrderedDict of arrays [B, ...] by name,
+    first to last; those in `replaced` are put in the place of the layers that they name. A module names them by
+    `dlm.models.layers.layer`; of one that names none the submodules are its layers.
     """
 
     init: Callable[..., Any]
     apply: Callable[..., jax.Array]
+    layers: Callable[..., tuple[jax.Array, OrderedDict[str, jax.Array]]]
 
 
 def build(config: Any, num_outputs: int) -> Model:
@@ -45,4 +51,22 @@ def build(config: Any, num_outputs: int) -> Model:
         rngs = None if dropout is None else {"dropout": key}
         return net.apply({"params": params}, x, dropout=dropout, rngs=rngs)
 
-    return Model(init, apply)
+    def layers(
+        params: Any, x: jax.Array, replaced: Mapping[str, jax.Array] | None = None
+    ) -> tuple[jax.Array, OrderedDict[str, jax.Array]]:
+        variables = {"params": params} | ({REPLACED: dict(replaced)} if replaced else {})
+        outputs, seen = net.apply(variables, x, mutable=["intermediates"])
+        if not seen:
+            outputs, seen = net.apply(variables, x, capture_intermediates=_is_submodule)
+        return outputs, OrderedDict((name, _last(kept)) for name, kept in seen.get("intermediates", {}).items())
+
+    return Model(init, apply, layers)
+
+
+def _is_submodule(module: Any, method: str) -> bool:
+    return method == "__call__" and len(module.path) == 1
+
+
+def _last(kept: Any) -> jax.Array:
+    """What a layer gave the last time that it was called, of what flax keeps."""
+    return (kept["__call__"] if isinstance(kept, Mapping) else kept)[-1]

@@ -10,7 +10,7 @@ import jax
 
 from dlm.errors import UsageError, at_least
 from dlm.models.dense import Dense
-from dlm.models.layers import Conv, drop, normalization
+from dlm.models.layers import LAST_HIDDEN, Conv, drop, layer, normalization
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,11 @@ class CNN:
         """The module of this config."""
         return CNNNet(self, num_outputs)
 
+    def filters(self, params: Any, input_shape: tuple[int, ...]) -> Any:
+        """The kernels of the stem, [channels, 3, 3, input channels]."""
+        kernel = params["Conv_0"]["kernel"]
+        return kernel.T.reshape(len(kernel.T), 3, 3, -1)
+
 
 class CNNNet(nn.Module):
     """Stem, stages of pre-activation residual blocks, mean over pixels (or all of them), linear output.
@@ -58,13 +63,17 @@ class CNNNet(nn.Module):
         config = self.config
         if x.ndim == 3:
             x = x[..., None]
-        x = Conv(config.channels[0], stride=config.stem_stride)(x)
+        x = layer(self, "stem", Conv(config.channels[0], stride=config.stem_stride)(x))
+        number = 0
         for stage, (channels, blocks) in enumerate(zip(config.channels, config.blocks)):
             for block in range(blocks):
-                x = self._block(x, channels, stride=2 if stage > 0 and block == 0 else 1)
+                number += 1
+                x = layer(
+                    self, f"block {number}", self._block(x, channels, stride=2 if stage > 0 and block == 0 else 1)
+                )
         x = nn.relu(normalization(config.norm)(x))
         x = x.mean(axis=(1, 2)) if config.head == "mean" else x.reshape(x.shape[0], -1)
-        return Dense(self.num_outputs)(drop(self, x, dropout))
+        return Dense(self.num_outputs)(drop(self, layer(self, LAST_HIDDEN, x), dropout))
 
     def _block(self, x: jax.Array, channels: int, stride: int) -> jax.Array:
         y = nn.relu(normalization(self.config.norm)(x))

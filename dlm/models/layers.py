@@ -1,4 +1,4 @@
-"""Layers that more than one family uses: convolution as patches times a matrix, normalization, dropout."""
+"""What more than one family uses: convolution as patches times a matrix, normalization, dropout, names of layers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import jax.numpy as jnp
 
 from dlm.errors import UsageError
 from dlm.models.dense import add_bias
+
+REPLACED = "replaced"  # the collection of what stands in for layers
+EMBEDDING, LAST_HIDDEN = "embedding", "last hidden"  # names of layers: of tokens, and what the output layer reads
 
 
 class Conv(nn.Module):
@@ -91,6 +94,17 @@ def normalization(kind: str) -> Any:
     if kind == "layer":
         return nn.LayerNorm()
     raise UsageError(f"norm={kind!r} is unknown; choose one of group, layer")
+
+
+def layer(module: nn.Module, name: str, x: jax.Array) -> jax.Array:
+    """x under the name of a layer, for `Model.layers`, which may put something else in its place.
+
+    Anywhere else it leaves no trace in the program.
+    """
+    if module.has_variable(REPLACED, name):
+        x = module.get_variable(REPLACED, name)
+    module.sow("intermediates", name, x)
+    return x
 
 
 def drop(module: nn.Module, x: jax.Array, rate: Any) -> jax.Array:

@@ -10,7 +10,7 @@ import jax
 
 from dlm.errors import at_least
 from dlm.models.dense import Dense
-from dlm.models.layers import drop
+from dlm.models.layers import drop, layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +26,10 @@ class MLP:
         """The module of this config."""
         return MLPNet(self, num_outputs)
 
+    def filters(self, params: Any, input_shape: tuple[int, ...]) -> Any:
+        """The weights of each unit of the first layer, [width, *input_shape]."""
+        return params["Dense_0"]["kernel"].reshape(-1, *input_shape)
+
 
 class MLPNet(nn.Module):
     """Flattened input, hidden layers with ReLU and dropout, linear output: [B, ...] -> [B, num_outputs].
@@ -40,6 +44,7 @@ class MLPNet(nn.Module):
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
         """See the class."""
         x = x.reshape(x.shape[0], -1)
-        for width in self.config.widths:
-            x = drop(self, nn.relu(Dense(width)(x)), dropout)
+        for number, width in enumerate(self.config.widths, start=1):
+            x = layer(self, f"hidden {number}", nn.relu(Dense(width)(x)))
+            x = drop(self, x, dropout)
         return Dense(self.num_outputs)(x)

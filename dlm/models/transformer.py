@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from dlm.errors import UsageError, at_least, choose
 from dlm.models.dense import Dense, product
 from dlm.models.embedding import look_up
-from dlm.models.layers import drop
+from dlm.models.layers import EMBEDDING, LAST_HIDDEN, drop, layer
 
 PADDING = 0  # of texts that are classified
 SLOWEST = 10_000.0  # tokens in which the slowest pair turns by one radian
@@ -88,15 +88,16 @@ class TransformerNet(nn.Module):
         places = start + jnp.arange(x.shape[1])
         seen = self._seen(x, places, cache[0][0].shape[2] if cache else x.shape[1])
         is_text = (x != PADDING)[:, :, None]
-        x, extended = look_up(embedding, x), []
+        x, extended = layer(self, EMBEDDING, look_up(embedding, x)), []
         for block in range(config.depth):
             y, kept = self._attention(nn.RMSNorm()(x), places, seen, cache[block] if cache else None)
             extended.append(kept)
             x = x + drop(self, y, dropout)
-            x = x + drop(self, self._mlp(nn.RMSNorm()(x)), dropout)
+            x = layer(self, f"block {block + 1}", x + drop(self, self._mlp(nn.RMSNorm()(x)), dropout))
         x = nn.RMSNorm()(x)
         if config.head == "mean":
-            return Dense(self.num_outputs)(_mean(x, is_text)), extended
+            return Dense(self.num_outputs)(layer(self, LAST_HIDDEN, _mean(x, is_text))), extended
+        x = layer(self, LAST_HIDDEN, x)
         return product(x, embedding) if config.tied else Dense(self.num_outputs)(x), extended
 
     def _seen(self, x: jax.Array, places: jax.Array, number: int) -> jax.Array:

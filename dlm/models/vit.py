@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from dlm.errors import UsageError, at_least
 from dlm.models.dense import Dense, add_bias
-from dlm.models.layers import drop
+from dlm.models.layers import LAST_HIDDEN, drop, layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,10 @@ class ViT:
         """The module of this config."""
         return ViTNet(self, num_outputs)
 
+    def filters(self, params: Any, input_shape: tuple[int, ...]) -> Any:
+        """The weights of each dimension of the patches' embedding, [dim, patch, patch, input channels]."""
+        return params["Dense_0"]["kernel"].reshape(self.dim, self.patch, self.patch, -1)
+
 
 class ViTNet(nn.Module):
     """Patches, learned positions, pre-norm transformer blocks, mean over tokens, linear output.
@@ -48,11 +52,11 @@ class ViTNet(nn.Module):
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
         """See the class."""
         x = Dense(self.config.dim)(_tokens(x, self.config.patch))
-        x = add_bias(x, self.param("positions", nn.initializers.normal(0.02), x.shape[1:]))
-        for _ in range(self.config.depth):
+        x = layer(self, "patches", add_bias(x, self.param("positions", nn.initializers.normal(0.02), x.shape[1:])))
+        for block in range(1, self.config.depth + 1):
             x = x + self._attention(nn.LayerNorm()(x))
-            x = x + self._mlp(nn.LayerNorm()(x), dropout)
-        return Dense(self.num_outputs)(nn.LayerNorm()(x).mean(axis=1))
+            x = layer(self, f"block {block}", x + self._mlp(nn.LayerNorm()(x), dropout))
+        return Dense(self.num_outputs)(layer(self, LAST_HIDDEN, nn.LayerNorm()(x).mean(axis=1)))
 
     def _attention(self, x_BxTxD: jax.Array) -> jax.Array:
         batch, tokens, dim = x_BxTxD.shape
