@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -103,10 +104,19 @@ def program_of(trial: Trial, arrays: Arrays) -> Program:
         (functools.partial(member.init, spec), (one,)),
         (functools.partial(evaluate.evaluate, spec), (one, state, data, yes, yes)),
     )
-    lowered = [jax.jit(step).trace(*shapes).lower(lowering_platforms=("cpu",)) for step, shapes in steps]
-    cost: dict[str, float] = lowered[0].cost_analysis() or {}
+    with _on_cpu():
+        lowered = [jax.jit(step).trace(*shapes).lower(lowering_platforms=("cpu",)) for step, shapes in steps]
+        cost: dict[str, float] = lowered[0].cost_analysis() or {}
     digest = hashlib.sha256("".join(program.as_text() for program in lowered).encode())
     return Program(float(cost.get("flops", 0.0)), digest.hexdigest()[:16])
+
+
+def _on_cpu() -> contextlib.AbstractContextManager[Any]:
+    """The CPU's client alone tells the operations of a program that is not compiled; it may have been left out."""
+    try:
+        return jax.default_device(jax.devices("cpu")[0])
+    except RuntimeError:
+        return contextlib.nullcontext()
 
 
 class _Unread:

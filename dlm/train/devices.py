@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import psutil
 
 from dlm.files import user_cache
 from dlm.train.population import Packing
+
+TRITON = "xla_gpu_enable_triton_gemm"
 
 
 def configure(num_cpu_devices: int = 0) -> None:
@@ -22,6 +25,7 @@ def configure(num_cpu_devices: int = 0) -> None:
 
     The cache lives in the user's cache folder unless JAX_COMPILATION_CACHE_DIR names another; empty turns it off.
     """
+    _spare_gpus_a_crash()
     if num_cpu_devices or jax.config.jax_num_cpu_devices < 2:  # type: ignore[attr-defined]
         with contextlib.suppress(RuntimeError):
             jax.config.update("jax_num_cpu_devices", max(2, num_cpu_devices or num_usable_cores()))
@@ -29,6 +33,17 @@ def configure(num_cpu_devices: int = 0) -> None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _spare_gpus_a_crash() -> None:
+    """Turn XLA's Triton matrix products off, whose compiler aborts on `digits`' CNN (jax 0.11.2; openxla/xla#47381).
+
+    Who names that flag in XLA_FLAGS decides. Where there is no CUDA plugin, nothing needs it.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    has_cuda = any(importlib.util.find_spec(f"jax_cuda{version}_plugin") for version in (12, 13))
+    if has_cuda and TRITON not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --{TRITON}=false".strip()
 
 
 def num_usable_cores() -> int:
