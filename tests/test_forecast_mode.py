@@ -43,6 +43,7 @@ def test_a_table_is_answered_drawn_and_written_beside_itself(launch, table, tmp_
         FORECAST,
         "figures/learning_curve.png",
         "figures/learning_curve.svg",
+        "report.html",
     }
     assert str(folder / FORECAST) in out
     told = from_json((folder / FORECAST).read_text())

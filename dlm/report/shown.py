@@ -30,14 +30,28 @@ def _upright(x: np.ndarray, test: TestSet) -> np.ndarray:
 
 def png(values: np.ndarray) -> str:
     """Numbers [H, W] or [H, W, 3] as a PNG's data URI, from their least (black) to their greatest (white)."""
-    from PIL import Image
-
     values = np.asarray(values, np.float32)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    bright = np.nan_to_num((values - low) / ((high - low) or 1.0))
+    return png_of(255 * np.nan_to_num((values - low) / ((high - low) or 1.0)))
+
+
+def png_of(values: np.ndarray) -> str:
+    """Brightness 0 … 255, [H, W] or [H, W, 3], as a PNG's data URI."""
+    from PIL import Image
+
     buffer = io.BytesIO()
-    Image.fromarray(np.round(255 * bright).astype(np.uint8)).save(buffer, "PNG", optimize=True)
+    Image.fromarray(np.round(values).astype(np.uint8)).save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def signed_png(values: np.ndarray) -> str:
+    """Signed numbers [H, W] or [H, W, C] as a PNG's data URI: blue above zero, red below, white at zero."""
+    values = np.asarray(values, np.float32)
+    values = values.sum(axis=2) if values.ndim == 3 else values
+    share = np.clip(np.nan_to_num(values) / (float(np.nanmax(np.abs(values))) or 1.0), -1, 1)
+    blue, red = np.array([0.0, 114.0, 178.0]), np.array([213.0, 94.0, 0.0])
+    ends = np.where(share[..., None] > 0, blue, red)
+    return png_of(255 + np.abs(share)[..., None] * (ends - 255))
 
 
 def text(test: TestSet, row: int) -> str:

@@ -58,7 +58,6 @@ def report(
     groups = groups_in(workdir, rows, trial_ids, targets=targets, level=level)
     lists = {
         "What a noisy example is worth": worth_sentences(measured, level),
-        "Errors of groups": group_sentences(groups) if groups else [],
         "Examples in two places": leak_sentences(leak_counts.read(workdir), rows, trial_ids),
         "What was written after training": writings(samples.read(workdir), trial_ids),
         "Cells without a number": without_a_number(rows, trial_ids),
@@ -68,10 +67,23 @@ def report(
     def page(told: Answer) -> Page:
         about = described(workdir)
         return study_page(
-            told, workdir, rows, trial_ids=trial_ids, title=title, question=question, lists=lists, about=about
+            told,
+            workdir,
+            rows,
+            trial_ids=trial_ids,
+            title=title,
+            question=question,
+            lists=lists,
+            about=about,
+            groups=groups,
         )
 
-    told_too = lists | {"Hyperparameters at an edge of what was tried": swept}
+    # The page has sections of its own for these.
+    told_too = {
+        "Errors of groups": group_sentences(groups) if groups else [],
+        **lists,
+        "Hyperparameters at an edge of what was tried": swept,
+    }
     return publish(told, workdir, console, title=title, question=question, lists=told_too, page=page, groups=groups)
 
 

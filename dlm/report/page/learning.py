@@ -24,7 +24,11 @@ def learning_section(answer: Answer, cells: Cells) -> Section:
     return Section(
         "curves",
         "Learning curves",
-        (_chart(answer, cells), *_tables(answer), Sentences(tuple(words.laws(answer)))),
+        (
+            curve_chart(answer, cells, "learning-curves", _title(answer)),
+            *_tables(answer),
+            Sentences(tuple(words.laws(answer))),
+        ),
         note=_note(answer),
     )
 
@@ -39,9 +43,15 @@ def _note(answer: Answer) -> str:
     return " ".join(parts)
 
 
-def _chart(answer: Answer, cells: Cells) -> Chart:
-    unit = answer.learners[0].curve.unit
+def _title(answer: Answer) -> str:
+    return f"Test {answer.learners[0].curve.unit} against training examples"
+
+
+def curve_chart(answer: Answer, cells: Cells, name: str, title: str, *, plain: bool = False) -> Chart:
+    """Curves as a chart. `plain`: colours and a legend of its own, for curves that are not the page's learners."""
     traces = [trace for learner in answer.learners for trace in _traces(learner, cells)]
+    if plain:
+        traces = [_of_its_own(trace, answer) for trace in traces]
     crossings = [one for one in answer.overtakes if one.median is not None]
     traces += [trace for one in crossings for trace in _crossing(one, answer)]
     ends = {learner.curve.sizes[-1] for learner in answer.learners if learner.curve.sizes and beyond(learner)}
@@ -50,16 +60,23 @@ def _chart(answer: Answer, cells: Cells) -> Chart:
         "yaxis": _error_axis(answer),
         "shapes": [{"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1} for x in sorted(ends)],
         "height": 480,
+        "showlegend": plain,
     }
     return Chart(
-        "learning-curves",
-        f"Test {unit} against training examples",
+        name.replace(" ", "-"),
+        title,
         " ".join(words.lead(answer)),
         tuple(traces),
         layout,
         table=_measured(answer),
         scales="xy",
     )
+
+
+def _of_its_own(trace: dict[str, Any], answer: Answer) -> dict[str, Any]:
+    names = [learner.curve.learner for learner in answer.learners]
+    meta = {"colour": names.index(trace["meta"]["learner"]), "role": trace["meta"]["role"]}
+    return trace | {"meta": meta, "name": trace["meta"]["learner"], "showlegend": meta["role"] == "median"}
 
 
 def _error_axis(answer: Answer) -> dict[str, Any]:

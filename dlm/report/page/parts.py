@@ -62,11 +62,21 @@ class Card:
 
 @dataclasses.dataclass(frozen=True)
 class Cards:
-    """Examples side by side, below a heading."""
+    """Examples side by side, below a heading; with `columns` so many in a row on a wide screen."""
 
     heading: str
     cards: tuple[Card, ...]
+    columns: int = 0
     kind: str = "cards"
+
+
+@dataclasses.dataclass(frozen=True)
+class Marked:
+    """A text below a heading, each piece coloured by a number from −1 (against) to 1 (for)."""
+
+    heading: str
+    pieces: tuple[tuple[str, float], ...]
+    kind: str = "marked"
 
 
 @dataclasses.dataclass(frozen=True)

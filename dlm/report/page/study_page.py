@@ -8,10 +8,14 @@ from typing import Any
 
 from dlm.curves.from_records import cells
 from dlm.curves.results import Answer
+from dlm.fairness.results import GroupReport
+from dlm.inside import results
 from dlm.records import Record
 from dlm.report import words
 from dlm.report.page.cost import cost_section
 from dlm.report.page.examples import examples_section
+from dlm.report.page.fairness import fairness_section
+from dlm.report.page.insides import inside_section
 from dlm.report.page.learning import learning_section
 from dlm.report.page.parts import Page, Section, Sentences
 from dlm.report.page.reproduce import reproduce_section
@@ -34,6 +38,7 @@ def study_page(
     question: str = "",
     lists: Mapping[str, Sequence[str]] | None = None,
     about: Mapping[str, Any] | None = None,
+    groups: GroupReport | None = None,
 ) -> Page:
     """Everything there is to show of a run. `lists`: sentences by heading; `about`: what study.json says."""
     rows = [row for row in records if trial_ids is None or row.trial_id in trial_ids]
@@ -45,6 +50,8 @@ def study_page(
         to_know(answer, lists or {}),
         sweep_section(sweeps(rows), unit),
         training_section(rows, own, unit),
+        fairness_section(groups),
+        inside_section(results.read(workdir)),
         trust_section(workdir, own, test) if test else None,
         examples_section(workdir, own, test, _loss_unit(rows)) if test else None,
         cost_section(own, unit),
