@@ -63,8 +63,17 @@ def test_set(arrays: Arrays) -> dict[str, np.ndarray]:
         if arrays.num_classes and arrays.train.y.ndim == 1
         else np.zeros(0, np.int64),
         **({"x": np.asarray(test.x)} if small else {}),
+        **_heard(arrays),
         **({} if test.groups is None else _groups(arrays)),
     }
+
+
+def _heard(arrays: Arrays) -> dict[str, np.ndarray]:
+    """The test split's sounds, if there are any and not too many bytes."""
+    sounds = arrays.test.sounds
+    if sounds is None or sounds.nbytes > MOST_INPUTS:
+        return {}
+    return {"sounds": sounds, "rate": np.array(arrays.rate)}
 
 
 def _groups(arrays: Arrays) -> dict[str, np.ndarray]:

@@ -54,23 +54,25 @@ class Split:
 
     y: int32 [N] classes; float32 [N] or [N, K] numbers; whole numbers [N, ...] tokens or a class for each pixel.
     groups: int32 [N, G], whom an example is of by each of the columns asked for (−1: not known), None if none was.
+    sounds: int16 [N, T], what was heard where inputs are spectrograms; None where nothing was, or it is too much.
     """
 
     x: np.ndarray | Rows
     y: np.ndarray
     groups: np.ndarray | None = None
+    sounds: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, rows: np.ndarray) -> Split:
         """The rows asked for, in that order; of inputs on disk none is read."""
-        groups = None if self.groups is None else self.groups[rows]
+        beside = [None if each is None else each[rows] for each in (self.groups, self.sounds)]
         if isinstance(self.x, Rows):
-            return Split(Rows(self.x.base, self.x.rows[rows]), self.y[rows], groups)
+            return Split(Rows(self.x.base, self.x.rows[rows]), self.y[rows], *beside)
         if isinstance(self.x, np.memmap):
-            return Split(Rows(self.x, rows), self.y[rows], groups)
-        return Split(self.x[rows], self.y[rows], groups)
+            return Split(Rows(self.x, rows), self.y[rows], *beside)
+        return Split(self.x[rows], self.y[rows], *beside)
 
     @property
     def strata(self) -> np.ndarray:
@@ -91,7 +93,8 @@ class Arrays:
     `num_classes` counts labels, 0 where targets are no classes. A learner sees inputs as `x * scale + shift`, float32;
     with `standardize` (NaN where missing) by mean and standard deviation of its own training subset, see `Moments`;
     with `vocabulary` above 0 as they are, tokens of 0 … vocabulary − 1. `remarks` say how files were read. `leaked`:
-    rows of the test split that are in the pool too, None where there are none or nobody looked. `class_names`,
+    rows of the test split that are in the pool too, None where there are none or nobody looked. `rate`: samples a
+    second of the splits' sounds. `class_names`,
     `feature_names` (of a table's columns) where they are known; `groups`: each column that tells groups apart, and
     their names.
     """
@@ -107,6 +110,7 @@ class Arrays:
     standardize: bool = False
     remarks: tuple[str, ...] = ()
     leaked: np.ndarray | None = None
+    rate: int = 0
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
     groups: Groups = ()

@@ -70,6 +70,7 @@ class Choice:
             vocabulary=encoding.vocabulary(columns),
             standardize=encoding.table is not None,
             remarks=tuple(remarks),
+            rate=columns[encoding.inputs[0]].rate,
             class_names=label.names if label.kind == "class" else (),
             feature_names=tabular.feature_names(columns, encoding.table) if encoding.table else (),
             groups=group_names,

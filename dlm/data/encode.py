@@ -15,6 +15,7 @@ from dlm.data.text_blocks import blocks
 from dlm.errors import UsageError
 
 NUM_BYTES = 256
+MOST_SOUND = 2**28  # bytes of a split's sounds that are kept beside their spectrograms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,9 @@ def encoded(columns: Columns, encoding: Encoding) -> Split:
             raise UsageError(f"data.target={encoding.target!r} is its own input, which only a text can be")
         documents = [column.ragged[row].tobytes() for row in range(len(column))]
         return Split(*blocks(documents, encoding.length))
-    return Split(_inputs(columns, encoding), _targets(columns[encoding.target], encoding))
+    return Split(
+        _inputs(columns, encoding), _targets(columns[encoding.target], encoding), sounds=_sounds(columns, encoding)
+    )
 
 
 def _inputs(columns: Columns, encoding: Encoding) -> Any:
@@ -74,6 +77,16 @@ def _inputs(columns: Columns, encoding: Encoding) -> Any:
     if isinstance(column.values, Ragged):
         return _padded(column.values, encoding.length)
     return column.values
+
+
+def _sounds(columns: Columns, encoding: Encoding) -> np.ndarray | None:
+    """What is heard of the inputs, int16 [N, T]; None where they are no sounds, or too many bytes to be kept."""
+    column = columns[encoding.inputs[0]]
+    if encoding.table or column.kind != "audio" or 2 * len(column) * encoding.length > MOST_SOUND:
+        return None
+    is_ragged = isinstance(column.values, Ragged)
+    samples = _padded(column.ragged, encoding.length) if is_ragged else column.array[:, : encoding.length]
+    return samples if samples.dtype == np.int16 else np.round(32_767 * np.clip(samples, -1, 1)).astype(np.int16)
 
 
 def _padded(values: Ragged, length: int) -> np.ndarray:

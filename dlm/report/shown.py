@@ -1,4 +1,4 @@
-"""A test example as somebody can look at it: a picture, a text, a row of a table."""
+"""A test example as somebody can look at it or hear it: a picture, a sound, a text, a row of a table."""
 
 from __future__ import annotations
 
@@ -52,6 +52,21 @@ def signed_png(values: np.ndarray) -> str:
     blue, red = np.array([0.0, 114.0, 178.0]), np.array([213.0, 94.0, 0.0])
     ends = np.where(share[..., None] > 0, blue, red)
     return png_of(255 + np.abs(share)[..., None] * (ends - 255))
+
+
+def sound(test: TestSet, row: int) -> str:
+    """What is heard of the example, as a WAV's data URI; empty where there is nothing."""
+    if "sounds" not in test.arrays:
+        return ""
+    import wave
+
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(int(test.arrays["rate"]))
+        file.writeframes(np.trim_zeros(test.arrays["sounds"][row], "b").astype("<i2").tobytes())
+    return "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def text(test: TestSet, row: int) -> str:

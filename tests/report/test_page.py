@@ -112,6 +112,22 @@ def test_hardest_and_doubtful_examples_are_those_that_learners_deny():
     assert doubtful({"a": [{"loss": loss[0]}]}, y) == []
 
 
+def test_a_sound_can_be_heard_as_it_was():
+    import base64
+    import io
+    import wave
+
+    from dlm.report.predictions import TestSet
+    from dlm.report.shown import sound
+
+    heard = np.array([[5, -300, 32_767, 0, 0]], np.int16)
+    data = sound(TestSet({"sounds": heard, "rate": np.array(8000)}), 0).removeprefix("data:audio/wav;base64,")
+    with wave.open(io.BytesIO(base64.b64decode(data))) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (8000, 1, 3)
+        assert np.frombuffer(file.readframes(3), "<i2").tolist() == [5, -300, 32_767]
+    assert sound(TestSet({}), 0) == ""
+
+
 def test_pictures_keep_their_pixels():
     import base64
     import io

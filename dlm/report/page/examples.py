@@ -10,7 +10,7 @@ from dlm.report.page.learning import Cells
 from dlm.report.page.parts import Card, Cards, Section
 from dlm.report.phrases import percent
 from dlm.report.predictions import TestSet, predictions
-from dlm.report.shown import picture, text, values
+from dlm.report.shown import picture, sound, text, values
 
 MOST_LEARNERS = 4  # that a card quotes
 
@@ -54,4 +54,5 @@ def _card(one: Hard, test: TestSet, loss_unit: str) -> Card:
     lines.append(f"mean loss {one.loss:.3g} {loss_unit}".strip())
     image = picture(test, one.row)
     alt = f"test example {one.row}" + (f", labelled {test.class_names[one.label]}" if one.label is not None else "")
-    return Card((*lines, *values(test, one.row)), image=image, alt=alt, text=text(test, one.row))
+    about = (*lines, *values(test, one.row))
+    return Card(about, image=image, alt=alt, audio=sound(test, one.row), text=text(test, one.row))
