@@ -5,6 +5,7 @@ learner get better with more data, and how much data does an error take? The sam
 
   --mode=plan      says what a study will cost, before anything is trained
   --mode=report    answers again, from what is there
+  --mode=watch     shows how far a run elsewhere is: --workdir=runs/digits
   --mode=forecast  answers for a table from anywhere: --curve=my.csv, with the columns size and error
   --mode=inside    looks into a trained network: its maps, filters, and what each layer has learnt: --trial=cnn:1000:0
   --mode=score     holds an earlier forecast against what larger sizes really gave:
@@ -55,9 +56,9 @@ _SAVE_EXPERIMENT = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
     "mode",
     "run",
-    ["run", "plan", "report", "inside", "forecast", "score", "compare", "export"],
+    ["run", "plan", "report", "watch", "inside", "forecast", "score", "compare", "export"],
     "run: train what is missing and answer; plan: say what that costs; report: answer from what is there; "
-    "inside: look into a trained network; forecast: answer for --curve; "
+    "watch: show how far a run elsewhere is; inside: look into a trained network; forecast: answer for --curve; "
     "score: hold --forecast against what was measured later; compare: hold --workdirs against each other; "
     "export: write --workdir's numbers for other tools.",
 )
@@ -184,6 +185,8 @@ def _act() -> int:
         return _compare()
     if _MODE.value == "export":
         return _export()
+    if _MODE.value == "watch":
+        return _watch()
     if _SAVE_EXPERIMENT.value:
         return _save_experiment()
     if _MODE.value == "report" and not _EXPERIMENT.value and not _DATA.value:
@@ -333,6 +336,19 @@ def _export() -> int:
     folder = _local(_OUT.value, "--out") if _OUT.value else None
     written = export(_local(_WORKDIR.value), names, folder)
     print("Written:", *written, sep="\n  ")
+    return 0
+
+
+def _watch() -> int:
+    from dlm.report.watch import watch
+
+    if not _WORKDIR.value:
+        raise UsageError("--mode=watch needs --workdir=DIR, the folder of a run")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        watch(_local(_WORKDIR.value))
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED  # of the watching alone
     return 0
 
 

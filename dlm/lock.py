@@ -59,6 +59,29 @@ def occupied(workdir: Path) -> Iterator[None]:
 
 
 @dataclasses.dataclass(frozen=True)
+class Occupant:
+    """Who is in a workdir, for who only looks. `renewed` is a time by the file system's clock, in nanoseconds, which
+    grows while the process lives; `is_dead` is a process of this host that has ended. No name: the lock does not say.
+    """
+
+    host: str
+    pid: int
+    renewed: int
+    is_dead: bool
+
+
+def occupant(workdir: Path) -> Occupant | None:
+    """Who holds a workdir's lock, None if nobody does. OSError where it cannot be read. Writes nothing."""
+    seen = _see(workdir / LOCK)
+    if seen is None:
+        return None
+    holder = _Holder.of(seen.text)
+    if holder is None:
+        return Occupant("", 0, seen.renewed, False)
+    return Occupant(holder.host, holder.pid, seen.renewed, holder.host == socket.gethostname() and holder.is_dead())
+
+
+@dataclasses.dataclass(frozen=True)
 class _Holder:
     host: str
     pid: int

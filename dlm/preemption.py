@@ -29,6 +29,8 @@ class Watch:
 
     def __init__(self) -> None:
         self.unsaved = False
+        # Whoever draws on the terminal says it there, for writing in between would tear the drawing.
+        self.is_silent: Callable[[], bool] = lambda: False
         self.before_end: list[Callable[[], object]] = []
         self._code = 0
         self._interrupts = {"main": 0, "ear": 0}  # as heard by the main thread, and by the one that listens
@@ -85,6 +87,8 @@ class Watch:
             if code == self._code:
                 return
             self._code = code
+            if self.is_silent():
+                return
             how = "; Ctrl-C again stops at once, without" if code == EXIT_INTERRUPTED else ""
             os.write(2, f"\ndlm: saving what is done, then stopping{how}\n".encode())  # print is not safe in a handler
 

@@ -102,6 +102,28 @@ def rows(workdir: Path) -> list[Record]:
     return list(kept.values())
 
 
+class Follower:
+    """Reads the records of a workdir that somebody else writes, at each call those that came since the last one."""
+
+    def __init__(self, workdir: Path) -> None:
+        self._path, self._read, self._file = Path(workdir) / FILE, 0, -1
+
+    def __call__(self) -> list[Record]:
+        """New records, of lines that are whole; all of them once more where the file was replaced."""
+        try:
+            with open(self._path, "rb") as file:
+                about = os.fstat(file.fileno())
+                if about.st_ino != self._file or about.st_size < self._read:
+                    self._file, self._read = about.st_ino, 0
+                file.seek(self._read)
+                whole, newline, _ = file.read().rpartition(b"\n")
+        except FileNotFoundError:
+            return []
+        self._read += len(whole) + len(newline)
+        parsed = [_parse(line) for line in whole.split(b"\n")]
+        return [row for row in parsed if row is not None]
+
+
 def mend(workdir: Path) -> list[int]:
     """Move damaged lines to a file beside, `records.jsonl.damaged`, and say which they were (from 1).
 

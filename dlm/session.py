@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from dlm import records, samples, workdir
 from dlm.artifacts import MEBIBYTE
 from dlm.baselines.runner import fit_and_measure
 from dlm.config import canonical
+from dlm.curves.from_records import curve_name
 from dlm.data.arrays import Arrays
 from dlm.data.orders import Orders
 from dlm.errors import Interrupted, UsageError
@@ -24,6 +26,7 @@ from dlm.noise import described
 from dlm.preemption import Watch
 from dlm.records import Record
 from dlm.report.progress import Progress
+from dlm.report.tally import Cell
 from dlm.samples import Sample
 from dlm.study import Cohort, Study, Trial, trials
 from dlm.train import devices
@@ -33,9 +36,10 @@ from dlm.train.compiled import population_of
 from dlm.train.placed import Placed, place
 from dlm.train.population import Packing, Population
 from dlm.train.predict import Predictor
-from dlm.train.runner import Tick, train
+from dlm.train.runner import train
 from dlm.train.samples import text_of, writes_texts
 from dlm.train.spec import Spent
+from dlm.train.timed import updates_per_second
 from dlm.train.waves import halved, is_out_of_memory, waves
 
 
@@ -89,30 +93,44 @@ class Session:
         self.watch, self.save_seconds = watch, save_seconds
         self.orders = orders_of(study, arrays)
         self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
-        self.updates, self.operations = 0, 0.0
         self.flops = flops  # of an update, by cohort id
         self.keeper = Keeper(study, arrays, folder, keep_bytes)
-        self.progress = Progress(0)
+        cells = [Cell(each.trial_id, curve_name(each.name, _noise_of(each)), each.train_size) for each in trials(study)]
+        self.progress = Progress(study.name, cells, workdir=folder, memory=devices.memory_in_use, stopping=watch)
 
     def do(self, work: Work, memory_limit: int) -> None:
         """Train and fit everything that is left to do."""
+        if not work.num_trials:
+            return
         if work.cohorts:
             placed = place(self.orders, streamed=self.streamed, workers=self.workers)
-        total = sum(self.flops[cohort.cohort_id] * cohort.num_updates for cohort in work.cohorts)
-        with Progress(work.num_updates, total_work=total) as progress:
-            self.progress = progress
+        for cohort in work.cohorts:
+            self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id])
+        self.progress.expect_fits((trial.name, trial.train_size) for trial in work.classical)
+        # A cell that failed before is tried again.
+        self.progress.wrote([row for row in records.rows(self.folder) if row.status != "failed"])
+        self.watch.before_end.insert(0, self.progress.close)  # before the lock is let go
+        self.watch.is_silent = lambda: self.progress.draws
+        with self.progress:
             parts = []
             for cohort in work.cohorts:
-                self.watch.check()
-                progress.update(0, phase="compile", detail=cohort.first.name)
-                population = population_of(cohort, placed, self.packing)
-                parts.append((waves(population, cohort, placed, memory_limit), population))
+                parts.append(self.compiled(cohort, placed, memory_limit))
+            for number, trial in enumerate(_first_seeds_first(work.classical), start=1):
+                where = f"{number} of {len(work.classical)}: {trial.name}, {trial.train_size:,} examples"
+                self.progress.phase("fit", where)
+                self.fit(trial)
             for of_cohort, population in parts:
                 self.train_all(of_cohort, population, placed)
-            for number, trial in enumerate(work.classical, start=1):
-                where = f"fit {number} of {len(work.classical)}: {trial.name}, {trial.train_size:,} examples"
-                progress.update(self.updates, phase="fit", detail=where, work_done=self.operations)
-                self.fit(trial)
+
+    def compiled(self, cohort: Cohort, placed: Placed, memory_limit: int) -> tuple[list[Cohort], Population]:
+        """A cohort's waves and programs; their speed is tried, so that the time left is known from the start."""
+        self.watch.check()
+        self.progress.phase("compile", cohort.first.name)
+        population = population_of(cohort, placed, self.packing)
+        parts = waves(population, cohort, placed, memory_limit)
+        speed = updates_per_second(population, parts[0], placed)
+        self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id], speed)
+        return parts, population
 
     def train_all(self, waiting: list[Cohort], population: Population, placed: Placed) -> None:
         """Train the waves of a cohort; one that runs out of memory all the same is halved.
@@ -132,6 +150,7 @@ class Session:
                     tell(f"{wave.first.name}: {len(wave.trials)} members ran out of memory; trying half as many")
                 else:
                     self.fail(wave.trials, error)
+                    self.progress.spared(wave.cohort_id, wave.num_updates)
 
     def train(self, members: CohortRun) -> None:
         """Train members to their end; finished ones are on disk as soon as they are measured."""
@@ -139,24 +158,26 @@ class Session:
         folder = self.folder / "cohorts" / cohort.cohort_id / "checkpoints"
         written = records.measured_steps(records.rows(self.folder))
         checkpoints = Checkpoints(folder, tell)
-        phase, detail = "compile", f"{cohort.first.name}, {len(cohort.trials)} members"
-        flops = self.flops[cohort.cohort_id]
+        progress, batch_size = self.progress, cohort.first.budget.batch_size
         predictor = Predictor(members.population.spec, members.placed)
+        progress.phase("compile", f"{cohort.first.name}, {len(cohort.trials)} members")
+        progress.running([trial.trial_id for trial in cohort.trials])
         try:
             for event in train(members, checkpoints, save_seconds=self.save_seconds, stop=self.watch, written=written):
-                if isinstance(event, Tick):
-                    phase, updates = event.phase, event.updates
-                    self.watch.unsaved |= phase == "train"
-                else:
+                if isinstance(event, Measured):
                     self.keep(event, members, predictor)
                     self.write(self.rows(event))
-                    updates = 0 if event.status == "running" else event.trial.num_steps - event.step  # stopped early
-                self.updates, self.operations = self.updates + updates, self.operations + updates * flops
-                examples = self.updates * cohort.first.budget.batch_size
-                self.progress.update(
-                    self.updates, phase=phase, detail=detail, examples_done=examples, work_done=self.operations
-                )
+                    if event.status != "running":
+                        progress.spared(cohort.cohort_id, event.trial.num_steps - event.step)  # stopped early
+                    continue
+                if event.phase == "compile":
+                    progress.spared(cohort.cohort_id, event.updates)  # an earlier run made them
+                elif event.updates:
+                    progress.updated(cohort.cohort_id, event.updates, batch_size)
+                    self.watch.unsaved = True
+                progress.phase(event.phase)
         finally:
+            progress.running([])
             checkpoints.close()
             self.watch.unsaved = False
 
@@ -188,6 +209,8 @@ class Session:
     def fit(self, trial: Trial) -> None:
         """Fit a classical cell; one that raises is recorded as failed, and the others go on."""
         self.watch.check()
+        self.progress.running([trial.trial_id])
+        begin = time.monotonic()
         try:
             fit = fit_and_measure(trial, self.orders)
         except Exception as error:  # whatever a library raises is this cell's failure, not the study's
@@ -197,11 +220,14 @@ class Session:
                 self.check_workdir()
                 self.keeper.keep_predictions(trial, fit.test_examples)
             self.write(self.rows(Measured(trial, fit.iterations, "done", fit.values, Spent(fit.seconds))))
+        self.progress.running([])
+        self.progress.fitted(trial.name, trial.train_size, time.monotonic() - begin)
 
     def write(self, rows: Sequence[Record]) -> None:
         """Append rows to the workdir, if it is still there."""
         self.check_workdir()
         records.append(self.folder, rows)
+        self.progress.wrote(rows)
 
     def check_workdir(self) -> None:
         """OSError if the workdir is gone: orbax would make it anew, and half would be elsewhere."""
@@ -258,5 +284,16 @@ class Session:
             "device": devices.describe() if deep else "host",
             "versions": self.versions,
             "note": note,
-            "noise": ", ".join([*described(trial.noise), *(f"test {part}" for part in described(trial.test_noise))]),
+            "noise": _noise_of(trial),
         }
+
+
+def _noise_of(trial: Trial) -> str:
+    """What is wrong with a trial's examples, as its records say it."""
+    return ", ".join([*described(trial.noise), *(f"test {part}" for part in described(trial.test_noise))])
+
+
+def _first_seeds_first(cells: Sequence[Trial]) -> list[Trial]:
+    """Classical cells so that each learner is soon met at each size: then the time left is known, and the curve."""
+    place = {seed: number for number, seed in enumerate(dict.fromkeys(trial.subset_seed for trial in cells))}
+    return sorted(cells, key=lambda trial: (place[trial.subset_seed], trial.train_size))

@@ -91,6 +91,8 @@ DIGITS = "--experiment=digits"
         (["--mode=forecast", "--curve=x.csv", "--bound=0,1,2"], "--bound=0,1,2 is no range"),
         (["--mode=forecast", "--curve=x.csv"], "x.csv: there is no such file"),
         (["--mode=forecast", "--curve=x.csv", "--target=0.1"], "--target is of no use with --mode=forecast"),
+        (["--mode=watch"], "holds no study; name the folder of a run"),
+        ([DIGITS, "--mode=watch"], "--experiment is of no use with --mode=watch"),
         (["--mode=score"], "--mode=score needs --forecast=FILE"),
         (["--mode=score", "--forecast=x.json"], "x.json: there is no such file"),
     ],

@@ -200,3 +200,21 @@ def test_a_write_that_takes_only_a_part_is_gone_on_with(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "write", lambda handle, data: real(handle, data[:100]))
     records.append(tmp_path, [row(step=1), row(step=2)])
     assert records.rows(tmp_path) == [row(step=1), row(step=2)]
+
+
+def test_a_follower_reads_each_whole_line_once_and_begins_anew_with_a_new_file(tmp_path):
+    follower = records.Follower(tmp_path)
+    assert follower() == []
+    first, second, third = (dataclasses.replace(ROW, step=step) for step in (1, 2, 3))
+    records.append(tmp_path, [first])
+    assert follower() == [first]
+    assert follower() == []
+    records.append(tmp_path, [second])
+    path = tmp_path / FILE
+    with open(path, "ab") as file:
+        file.write(b'{"half a line')
+    assert follower() == [second]
+    records.append(tmp_path, [third])
+    assert follower() == [third]
+    assert records.mend(tmp_path) == [3]
+    assert follower() == [first, second, third]

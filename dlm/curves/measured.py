@@ -9,9 +9,10 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.forecast import Forecast, forecast
+from dlm.curves.forecast import Forecast, describe_law, forecast
+from dlm.curves.mixture import fit_mixture
 from dlm.curves.noise import standard_errors
-from dlm.curves.points import Points, read_points
+from dlm.curves.points import MIN_SIZES, Points, read_points
 from dlm.curves.results import Curve
 
 Array = NDArray[np.float64]
@@ -56,3 +57,15 @@ def curve_forecast(curve: Curve, at: Array, level: float, seed: int) -> Forecast
         bound=curve.bound,
         seed=zlib.crc32(curve.learner.encode()) + seed,
     )
+
+
+def curve_law(curve: Curve) -> str:
+    """The law that describes a curve so far, as `Forecast.law` has it; empty where there are too few sizes for one."""
+    clean = only_finite(curve)
+    if len(clean.sizes) < MIN_SIZES:
+        return ""
+    try:
+        points = curve_points(clean)
+        return describe_law(fit_mixture(points), points)
+    except ValueError:
+        return ""

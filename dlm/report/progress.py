@@ -1,156 +1,239 @@
-"""How far a run is: a bar on a terminal, now and then a plain line in a log."""
+"""A run tells how far it is: gathered as it goes, shown and written down by a thread of its own."""
 
 from __future__ import annotations
 
-import sys
+import contextlib
+import math
+import os
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from dlm.report.speed import Speed, duration
+from dlm.errors import Interrupted
+from dlm.records import Record
+from dlm.report import status as statuses
+from dlm.report.left import Left
+from dlm.report.screen import Screen
+from dlm.report.speed import Speed
+from dlm.report.status import About, Status
+from dlm.report.tally import Cell, Tally
 
 if TYPE_CHECKING:
-    import rich.progress
     from rich.console import Console
+
+BEAT = 0.25  # seconds between two looks of the thread
+DRAW_SECONDS = 0.5
+WRITE_SECONDS = 2.0  # between two writings of progress.json
+LAW_SECONDS = 5.0  # between fits of one learner's law and of another's
+OVERHEAD = 0.003  # share of a core's time that each of drawing, writing and fitting laws may take
+LONGEST_PAUSE = 20.0  # seconds; the first time of something is much slower than those that follow
+STOPPING = "saving what is done, then stopping; Ctrl-C again stops at once"
+WORKING = ("train", "evaluate", "save")  # phases that training at speed is made of
+
+
+class Seldom:
+    """Does something now and then: at most once in `seconds`, and for at most a share OVERHEAD of its thread's time."""
+
+    def __init__(self, seconds: float, function: Callable[[], object]) -> None:
+        self._seconds, self._function, self._due = seconds, function, -math.inf
+
+    def __call__(self) -> None:
+        """Call the function if it is time."""
+        if time.monotonic() >= self._due:
+            begin = time.thread_time()
+            self._function()
+            pause = min((time.thread_time() - begin) / OVERHEAD, LONGEST_PAUSE)
+            self._due = time.monotonic() + max(self._seconds, pause)
 
 
 class Progress:
-    """Shows progress on standard error, so that standard output holds the answer alone.
+    """What a run tells of itself. In a `with`, it is shown on `console` and written to `workdir`, if one is given.
 
-    On a terminal it is one bar. Elsewhere it is one line an interval, the first at the first report and the
-    last at the end. `clock` gives seconds; it must not go backwards. Where updates differ in cost, `total_work` is
-    that of all of them (in FLOPs, say): percent and time left then go by the work reported.
+    `cells` are all trials of the study; `memory` gives (bytes of the process, of the devices or None);
+    `stopping` tells whether a signal asked to stop. Its methods cost microseconds: whatever takes longer is done by the
+    thread, which `with` starts.
     """
 
     def __init__(
         self,
-        total_updates: int,
-        console: Console | None = None,
-        interval_seconds: float = 10.0,
+        study: str = "",
+        cells: Iterable[Cell] = (),
         *,
-        total_work: float = 0.0,
+        console: Console | None = None,
+        workdir: Path | None = None,
+        memory: Callable[[], tuple[int | None, int | None]] = lambda: (None, None),
+        stopping: Callable[[], object] = lambda: False,
+        interval_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        from rich.console import Console
+        self._study, self._workdir, self._clock = study, workdir, clock
+        self._memory, self._stopping = memory, stopping
+        self._console, self._interval = console, interval_seconds
+        self._tally, self._left = Tally(cells), Left()
+        self._cohort, self._examples = "", Speed()
+        self._running: Collection[str] = ()
+        self._phase, self._detail, self._spent = "start", "", defaultdict[str, float](float)
+        self._begin = self._since = clock()
+        self._worked = 0.0  # seconds of work since updates were told last
+        self._laws: dict[str, tuple[tuple[tuple[float, ...], ...], str]] = {}
+        self._lock, self._end = threading.RLock(), threading.Event()
+        self._screen: Screen | None = None
+        self._thread: threading.Thread | None = None
 
-        self._console = console or Console(stderr=True)
-        self._total = total_updates
-        self._total_work = total_work or float(total_updates)
-        self._work_done = 0.0
-        self._interval = interval_seconds
-        self._clock = clock
-        self._work, self._examples = Speed(), Speed()
-        self._bar: rich.progress.Progress | None = None
-        self._printed_at: float | None = None
-        self._unprinted = ""
+    # What the run tells.
+
+    def phase(self, name: str, detail: str | None = None) -> None:
+        """A phase begins: compile, train, evaluate, save or fit; `detail` says more, and stays until it is changed."""
+        with self._lock:
+            self._pass()
+            self._phase = name
+            self._detail = self._detail if detail is None else detail
+
+    def running(self, trial_ids: Collection[str]) -> None:
+        """These trials are on their way now, and no others."""
+        self._running = frozenset(trial_ids)
+
+    def expect_updates(self, cohort: str, total: int, flops: float, per_second: float | None = None) -> None:
+        """So many updates of a cohort are to be made, at that speed if it was tried."""
+        with self._lock:
+            self._left.expect_updates(cohort, total, flops, per_second)
+
+    def expect_fits(self, cells: Iterable[tuple[str, int]]) -> None:
+        """Classical fits of a (learner, size) each are to be made."""
+        with self._lock:
+            self._left.expect_fits(cells)
+
+    def updated(self, cohort: str, updates: int, batch_size: int) -> None:
+        """Updates of a cohort were made since it was told last."""
+        with self._lock:
+            self._pass()
+            self._left.updated(cohort, updates, self._worked)
+            if cohort != self._cohort:
+                self._cohort, self._examples = cohort, Speed()
+            self._examples.add(updates * batch_size, self._worked)
+            self._worked = 0.0
+
+    def spared(self, cohort: str, updates: int) -> None:
+        """Updates need not be made: an earlier run has made them, or their trial has stopped early."""
+        with self._lock:
+            self._left.updated(cohort, updates)
+
+    def fitted(self, learner: str, size: int, seconds: float) -> None:
+        """A classical fit was made, or failed, in that time."""
+        with self._lock:
+            self._left.fitted(learner, size, seconds)
+
+    def wrote(self, rows: Sequence[Record]) -> None:
+        """Records are in the workdir, of now or of before."""
+        with self._lock:
+            self._tally.add(rows)
+
+    # What is made of it.
+
+    def status(self, state: str = "running") -> Status:
+        """All that is known now."""
+        memory, device_memory = self._memory()
+        with self._lock:
+            self._pass()
+            return Status(
+                study=self._study,
+                state=state,
+                phase=STOPPING if self._stopping() else self._phase,
+                detail=self._detail,
+                rows=self._tally.rows(self._running if state == "running" else ()),
+                about=tuple(
+                    About(curve.learner, curve.unit, self._laws.get(curve.learner, ((), ""))[1])
+                    for curve in self._tally.curves()
+                ),
+                share=1.0 if state == "done" else self._left.share(),
+                elapsed=self._clock() - self._begin,
+                left=self._left.seconds(),
+                # While nothing moves, a speed of before would mislead.
+                examples_per_second=self._examples.value if self._phase in WORKING else None,
+                spent=tuple(self._spent.items()),
+                memory=memory,
+                device_memory=device_memory,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+            )
+
+    def fit_law(self) -> None:
+        """Fit the law of one learner that has a new error, if there is one: the one that waits longest."""
+        from dlm.curves.measured import curve_law
+
+        with self._lock:
+            curves = self._tally.curves()
+        stale = [curve for curve in curves if self._laws.get(curve.learner, ((), ""))[0] != curve.errors]
+        if stale:
+            # Known ones go to the back of the queue by being put in anew.
+            order = list(self._laws)
+            curve = min(stale, key=lambda curve: order.index(curve.learner) if curve.learner in order else -1)
+            self._laws.pop(curve.learner, None)
+            self._laws[curve.learner] = (curve.errors, curve_law(curve))
+
+    @property
+    def draws(self) -> bool:
+        """Whether a view is drawn, which others must not write into."""
+        return self._thread is not None and self._screen is not None and self._screen.draws
 
     def __enter__(self) -> Progress:
-        if _draws_bars(self._console):
-            self._bar = _make_bar(self._console, self._clock)
-            self._bar.add_task("starting", total=max(self._total_work, 1.0), percent="", detail="")
-            self._bar.start()
+        self._screen = Screen(self._console, self._interval, self._clock)
+        self._thread = threading.Thread(target=self._beat, name="dlm progress", daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-        elif self._unprinted:
-            self._print(self._unprinted)
-            self._unprinted = ""
+        stopped = kind is not None and issubclass(kind, (Interrupted, KeyboardInterrupt))
+        self.close("done" if kind is None else "stopped" if stopped else "failed")
 
-    def update(
-        self,
-        updates_done: int,
-        *,
-        phase: str,
-        detail: str = "",
-        examples_done: int | None = None,
-        work_done: float | None = None,
-    ) -> None:
-        """Reports that `updates_done` updates are done in all, also by earlier runs, and what comes now.
-
-        Call it also when a phase without updates begins and when it ends (compilation, evaluation): that
-        names the phase, and keeps a long one out of the speed.
-        """
-        now = self._clock()
-        self._work_done = updates_done if work_done is None else work_done
-        moved = self._work.report(self._work_done, now, phase)
-        if examples_done is not None:
-            self._examples.report(examples_done, now, phase)
-        # While nothing moves, a speed of before would mislead.
-        facts = self._facts(updates_done, moved and examples_done is not None, detail)
-        percent = f"{self._percent()} %" if self._total > 0 else ""
-        if self._bar is not None:
-            self._bar.update(
-                self._bar.task_ids[0],
-                completed=self._work_done if self._total > 0 else 1,
-                description=phase,
-                percent=percent,
-                detail=" · ".join(facts),
-            )
+    def close(self, state: str = "stopped") -> None:
+        """End the showing, with a last line and a last status; again does nothing."""
+        thread, self._thread = self._thread, None
+        if thread is None:
             return
-        self._unprinted = " · ".join([f"{phase} {percent}".strip(), self._counts(updates_done), *facts])
-        if self._printed_at is None or now - self._printed_at >= self._interval:
-            self._print(self._unprinted)
-            self._printed_at, self._unprinted = now, ""
+        self._end.set()
+        thread.join(timeout=5.0)
+        last = self.status(state)
+        with contextlib.suppress(OSError, ValueError):  # nobody looks any more, or the file is closed
+            if self._screen is not None:
+                self._screen.close(last)
+        self._write(last)
 
-    def _percent(self) -> int:
-        # Rounded down: 100 % means done.
-        return min(100, int(100 * self._work_done / self._total_work))
+    def _beat(self) -> None:
+        regular = [
+            Seldom(LAW_SECONDS, self.fit_law),
+            Seldom(DRAW_SECONDS, self.show),
+            Seldom(WRITE_SECONDS, lambda: self._write(self.status())),
+        ]
+        answered = False
+        while not self._end.wait(BEAT):
+            for each in regular:
+                each()
+            if self._stopping() and not answered:
+                answered = True
+                self.show()  # whoever pressed Ctrl-C waits for an answer
 
-    def _counts(self, updates_done: int) -> str:
-        return f"{updates_done:,} of {self._total:,} updates"
+    def show(self) -> None:
+        """Draw the view, or print a line if it is time for one."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._screen is not None:
+                self._screen.show(self.status())
 
-    def _facts(self, updates_done: int, shows_speed: bool, detail: str) -> list[str]:
-        facts = []
-        if shows_speed and self._examples.value:
-            facts.append(f"{_speed_text(self._examples.value)} examples/s")
-        left = self._total_work - self._work_done
-        if left > 0 and updates_done < self._total and self._work.value:
-            facts.append(f"about {duration(left / self._work.value)} left")
-        return [*facts, detail] if detail else facts
+    def _write(self, status: Status) -> None:
+        with contextlib.suppress(OSError):  # it is only there to be looked at
+            if self._workdir is not None:
+                statuses.write(self._workdir, status)
 
-    def _print(self, text: str) -> None:
-        from rich.text import Text
-
-        # One report is one line of the log, whatever the width.
-        self._console.print(Text(text), soft_wrap=self._bar is None)
-
-
-def _draws_bars(console: Console) -> bool:
-    # FORCE_COLOR makes rich take a file for a terminal; a bar in a log is never wanted.
-    isatty = getattr(console.file, "isatty", None)
-    return console.is_interactive and isatty is not None and bool(isatty())
-
-
-def _make_bar(console: Console, clock: Callable[[], float]) -> rich.progress.Progress:
-    from rich.progress import BarColumn, Progress, TextColumn
-    from rich.table import Column
-
-    return Progress(
-        TextColumn("{task.description}", style="bold", markup=False, table_column=Column(no_wrap=True)),
-        BarColumn(bar_width=16),
-        TextColumn("{task.fields[percent]}", markup=False, justify="right", table_column=Column(no_wrap=True)),
-        # The detail gives way first where the terminal is narrow.
-        TextColumn(
-            "{task.fields[detail]}",
-            markup=False,
-            style="dim",
-            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
-        ),
-        console=console,
-        get_time=clock,
-        refresh_per_second=4,
-        expand=True,
-        # Standard output that goes to a file must stay there.
-        redirect_stdout=sys.stdout.isatty(),
-    )
-
-
-def _speed_text(speed: float) -> str:
-    """Two significant digits: "41,000", "3.2"."""
-    return f"{speed:.1f}" if speed < 10 else f"{float(f'{speed:.2g}'):,.0f}"
+    def _pass(self) -> None:
+        """Give the time since the last look to the phase."""
+        now = self._clock()
+        passed, self._since = now - self._since, now
+        self._spent[self._phase] += passed
+        self._worked = self._worked + passed if self._phase in WORKING else 0.0

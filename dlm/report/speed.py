@@ -1,4 +1,4 @@
-"""Recent speed and the time left, from reports of how much is done."""
+"""Recent speed, and times in words."""
 
 from __future__ import annotations
 
@@ -6,52 +6,38 @@ import math
 
 _MEMORY_SECONDS = 60.0  # older reports count for little
 _SLOWEST = 3.0  # a report counts as at most this many times slower than the speed so far
-_MIXED = 0.1  # weight of a report during which the phase changed
+_TRUSTED_SECONDS = 2.0  # what was expected counts as if it had been measured for so long
 
 
 class Speed:
-    """An exponential average of progress over time.
+    """An exponential average of units a second over the last minute of work; `expected` stands for the start.
 
-    Pauses without progress (evaluation, saving) count, since they come again. A single long one (compilation)
-    must not make the rest look slow: the time of each report is limited to a few times what the average
-    predicts, and the time before the first progress does not count at all.
+    Pauses without progress (evaluation, saving) count, since they come again. A single long one (a computer asleep)
+    must not make the rest look slow: the time of each report is limited to a few times what the average predicts.
     """
 
-    def __init__(self) -> None:
-        self._last: tuple[float, float, str] | None = None  # done, seconds, phase
+    def __init__(self, expected: float | None = None) -> None:
         self._idle = 0.0
-        self._progress = 0.0
-        self._seconds = 0.0
+        self._units = expected * _TRUSTED_SECONDS if expected else 0.0
+        self._seconds = _TRUSTED_SECONDS if expected else 0.0
 
     @property
     def value(self) -> float | None:
         """Units a second, or None before anything was measured."""
-        return self._progress / self._seconds if self._seconds > 0 else None
+        return self._units / self._seconds if self._seconds > 0 else None
 
-    def report(self, done: float, seconds: float, phase: str) -> bool:
-        """Notes that `done` units were finished at `seconds`; returns whether that was progress.
-
-        The first report only sets the start: what an earlier run had done before is no progress of this one.
-        """
-        last, self._last = self._last, (done, seconds, phase)
-        if last is None:
-            return False
-        gained, passed = done - last[0], seconds - last[1]
-        if gained <= 0:
-            self._idle += max(passed, 0.0)
-            return False
-        self._average(gained, passed, weight=1.0 if phase == last[2] else _MIXED)
-        return True
-
-    def _average(self, gained: float, passed: float, weight: float) -> None:
-        known, idle, self._idle = self.value, self._idle, 0.0
-        if known is not None:
-            passed = min(passed + idle, _SLOWEST * gained / known)
-        if passed <= 0:
+    def add(self, units: float, seconds: float) -> None:
+        """Note that `units` more were done within `seconds`."""
+        self._idle += max(seconds, 0.0)
+        if units <= 0:
             return
-        kept = math.exp(-passed / _MEMORY_SECONDS)
-        self._progress = self._progress * kept + weight * gained
-        self._seconds = self._seconds * kept + weight * passed
+        known, passed, self._idle = self.value, self._idle, 0.0
+        if known is not None:
+            passed = min(passed, _SLOWEST * units / known)
+        if passed > 0:
+            kept = math.exp(-passed / _MEMORY_SECONDS)
+            self._units = self._units * kept + units
+            self._seconds = self._seconds * kept + passed
 
 
 def duration(seconds: float) -> str:

@@ -72,6 +72,12 @@ def memory_limit() -> int:
     return int(0.9 * sum(stats.get("bytes_limit", 2**62) - stats.get("bytes_in_use", 0) for stats in known))
 
 
+def memory_in_use() -> tuple[int, int | None]:
+    """(bytes of this process, bytes that arrays take on the devices or None where these do not tell)."""
+    known = [stats["bytes_in_use"] for device in jax.local_devices() if (stats := device.memory_stats())]
+    return psutil.Process().memory_info().rss, sum(known) if known else None
+
+
 def describe() -> str:
     """The devices, for records: kind and number."""
     devices = jax.local_devices()

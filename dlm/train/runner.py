@@ -20,7 +20,7 @@ SAVE_SECONDS, MOST_COPYING = 60.0, 0.01  # between checkpoints, or as long as ke
 
 @dataclasses.dataclass(frozen=True)
 class Tick:
-    """Progress: what is going on, and how many updates were just applied."""
+    """Progress: what begins now, and how many updates were just applied."""
 
     phase: str
     updates: int = 0
@@ -45,15 +45,17 @@ def train(
     yield Tick("compile", int(run.steps().sum()))
     run.compile()
     told: set[str] = set()
-    steps, since_save, saved_at = FIRST_STEPS, 0, time.monotonic()
+    steps, updates, since_save, saved_at = FIRST_STEPS, 0, 0, time.monotonic()
     interval = SAVE_SECONDS if save_seconds is None else save_seconds
     while True:
+        yield Tick("evaluate", updates)
         for measured in run.measure(told):
             if measured.status != "running":
                 told.add(measured.trial.trial_id)
             yield measured
         if len(told) == len(run.cohort.trials):
             if checkpoints and since_save:
+                yield Tick("save")
                 run.save(checkpoints, since_save)
             return
         run.regroup(told)
@@ -67,10 +69,10 @@ def train(
                 interval = save_interval(saved_at - begin)
         if code:
             raise Interrupted("stopped by a signal; the state is saved, run the same command again to go on", code)
+        yield Tick("train")
         updates, _ = run.advance(steps)
         since_save += updates
         steps = int(np.clip(CHUNK_SECONDS / max(run.seconds_per_step, 1e-9), 1, min(8 * steps, MOST_STEPS)))
-        yield Tick("train", updates)
 
 
 def save_interval(copying: float) -> float:
