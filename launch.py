@@ -127,22 +127,21 @@ _LIST = flags.DEFINE_bool("list", False, "Name the experiments and what each ask
 _HELP = flags.DEFINE_bool("help", False, "Show this help.", short_name="h")
 _DEBUG = flags.DEFINE_bool("debug", False, "Show tracebacks.")
 
-_RUNS, _INSIDE = ("run", "plan", "report"), ("inside",)
-_TABLE, _LATER, _OTHERS = ("forecast",), ("score",), ("export",)
-_STUDIES = _RUNS + _INSIDE
+_RUNS = ("run", "plan", "report")
+_STUDIES = (*_RUNS, "inside")
 _MODES_OF = {  # a flag that a mode does not read is a slip, told and not passed over
     **dict.fromkeys(("experiment", "data", "target", "set", "sizes", "seeds", "precision", "data_dir"), _STUDIES),
     **dict.fromkeys(("packing", "save_seconds", "input", "input_workers"), _RUNS),
     **dict.fromkeys(("num_cpu_devices", "download"), _STUDIES),
-    "trial": _INSIDE,
+    "trial": ("inside",),
     "save_experiment": ("run",),
     "keep_mib": ("run",),
-    **dict.fromkeys(("targets", "multiples", "level", "bound"), _TABLE),
-    "learners": _STUDIES + _TABLE,
+    **dict.fromkeys(("targets", "multiples", "level", "bound"), ("forecast",)),
+    "learners": (*_STUDIES, "forecast"),
     "workdirs": ("compare",),
-    "curve": _TABLE + _LATER,
-    "forecast": _LATER,
-    **dict.fromkeys(("to", "out"), _OTHERS),
+    "curve": ("forecast", "score"),
+    "forecast": ("score",),
+    **dict.fromkeys(("to", "out"), ("export",)),
 }
 
 
@@ -177,38 +176,22 @@ def main(argv: list[str]) -> int:
 def _act() -> int:
     _refuse_empty()
     _refuse_idle()
-    if _MODE.value == "forecast":
-        return _forecast()
-    if _MODE.value == "score":
-        return _score()
-    if _MODE.value == "compare":
-        return _compare()
-    if _MODE.value == "export":
-        return _export()
-    if _MODE.value == "watch":
-        return _watch()
+    if _MODE.value in _OF_NO_STUDY:
+        return _OF_NO_STUDY[_MODE.value]()
     if _SAVE_EXPERIMENT.value:
         return _save_experiment()
     if _MODE.value == "report" and not _EXPERIMENT.value and not _DATA.value:
-        if not _WORKDIR.value:
-            raise UsageError("--mode=report needs --workdir or --experiment")
-        from dlm.report.write import declared, report
-
-        report(_local(_WORKDIR.value), _console(), **declared(_local(_WORKDIR.value)))
-        return 0
+        return _report_again()
     study, question, arrays = _study()
-    workdir = _local(_WORKDIR.value or f"runs/{study.name}")
-    if _MODE.value == "run":
-        with Watch() as watch:
-            return _run(study, workdir, question, watch, arrays)
-    if _MODE.value == "plan":
-        return _plan(study, workdir, arrays)
-    if _MODE.value == "inside":
-        return _look_inside(study, workdir, arrays)
-    return _report(study, workdir, question)
+    return _OF_A_STUDY[_MODE.value](study, _local(_WORKDIR.value or f"runs/{study.name}"), question, arrays)
 
 
-def _run(study: Study, workdir: Path, question: str, watch: Watch, arrays: Any) -> int:
+def _run(study: Study, workdir: Path, question: str, arrays: Any) -> int:
+    with Watch() as watch:
+        return _run_watched(study, workdir, question, arrays, watch)
+
+
+def _run_watched(study: Study, workdir: Path, question: str, arrays: Any, watch: Watch) -> int:
     from dlm import execute
     from dlm.train import devices
 
@@ -227,7 +210,7 @@ def _run(study: Study, workdir: Path, question: str, watch: Watch, arrays: Any) 
         watch=watch,
     )
     watch.check()
-    _report(study, workdir, question)
+    _report(study, workdir, question, arrays)
     print(f"{outcome.trained} cells trained now, {outcome.before} before; all in {workdir}")
     if outcome.diverged:
         print(f"{outcome.diverged} cells diverged and are left out")
@@ -236,7 +219,7 @@ def _run(study: Study, workdir: Path, question: str, watch: Watch, arrays: Any) 
     return 1 if outcome.failed else 0
 
 
-def _plan(study: Study, workdir: Path, arrays: Any) -> int:
+def _plan(study: Study, workdir: Path, question: str, arrays: Any) -> int:
     from dlm import plan
     from dlm.report.plan_table import print_plan
     from dlm.train import devices
@@ -247,7 +230,9 @@ def _plan(study: Study, workdir: Path, arrays: Any) -> int:
     return 0
 
 
-def _look_inside(study: Study, workdir: Path, arrays: Any) -> int:
+def _look_inside(study: Study, workdir: Path, question: str, arrays: Any) -> int:
+    from rich.console import Console
+
     from dlm import execute
     from dlm.inside.survey import look
     from dlm.report.inside import print_inside
@@ -257,6 +242,8 @@ def _look_inside(study: Study, workdir: Path, arrays: Any) -> int:
     arrays = execute.load(study, _data_dir(), download=_DOWNLOAD.value, arrays=arrays)
     for found in look(study, workdir, _TRIAL.value, arrays):
         print_inside(found, workdir, _console())
+    _report(study, workdir, question, arrays, Console(quiet=True))
+    print(f"On the page too: {workdir / 'report.html'}")
     return 0
 
 
@@ -271,18 +258,28 @@ def _how(arrays: Any) -> dict[str, Any]:
     }
 
 
-def _report(study: Study, workdir: Path, question: str) -> int:
+def _report(study: Study, workdir: Path, question: str, arrays: Any, console: Any = None) -> int:
     from dlm.report.write import report
 
     report(
         workdir,
-        _console(),
+        console or _console(),
         targets=study.targets,
         level=study.level,
         title=study.name,
         question=question,
         trial_ids={trial.trial_id for trial in trials(study)},
     )
+    return 0
+
+
+def _report_again() -> int:
+    """The report of a workdir by what it says of itself."""
+    from dlm.report.write import declared, report
+
+    if not _WORKDIR.value:
+        raise UsageError("--mode=report needs --workdir or --experiment")
+    report(_local(_WORKDIR.value), _console(), **declared(_local(_WORKDIR.value)))
     return 0
 
 
@@ -469,6 +466,9 @@ def _storage_failed(error: OSError) -> int:
     )
     return 1
 
+
+_OF_NO_STUDY = {"forecast": _forecast, "score": _score, "compare": _compare, "export": _export, "watch": _watch}
+_OF_A_STUDY = {"run": _run, "plan": _plan, "report": _report, "inside": _look_inside}
 
 if __name__ == "__main__":
     _code = main(sys.argv)

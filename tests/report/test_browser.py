@@ -5,6 +5,9 @@ import os
 import shutil
 
 import pytest
+from rich.console import Console
+
+from dlm.report.compare import report_compare
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="Playwright is not installed; it is in requirements-dev.txt"
@@ -46,6 +49,19 @@ def opened(browser, path, **options):
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
 
 
+def test_a_page_of_several_studies_is_drawn(browser, workdir, tmp_path):
+    console = Console(quiet=True)
+    copy = shutil.copytree(workdir, tmp_path / "copy")
+    report_compare([workdir, copy], console, folder=tmp_path / "out")
+    tabs = opened(browser, tmp_path / "out/compare.html")
+    tab = next(tabs)
+    for name in ("needs", "differences"):
+        chart = f'div.chart[data-chart="{name}"]'
+        tab.locator(chart).scroll_into_view_if_needed()
+        tab.wait_for_selector(f"{chart} .main-svg")
+    assert next(tabs, None) is None
+
+
 def visible(tab):
     """Learners of which some trace is shown in the learning curves."""
     return tab.evaluate(
@@ -61,7 +77,7 @@ def axis_type(tab, axis):
 
 def test_learners_are_shown_and_hidden_by_the_keyboard_alone(tab):
     assert visible(tab) == ["logreg", "net"]
-    box = tab.locator('#learners input[data-learner="net"]')
+    box = tab.locator('#page-learners input[data-learner="net"]')
     box.focus()
     tab.keyboard.press("Space")
     assert visible(tab) == ["logreg"]
@@ -131,7 +147,7 @@ def test_a_phone_shows_it_whole_in_light_and_dark(browser, file, scheme, bright)
 def test_printing_leaves_out_what_paper_cannot_do(tab):
     tab.emulate_media(media="print")
     assert not tab.locator("nav").is_visible()
-    assert not tab.locator("#learners").is_visible()
+    assert not tab.locator("#page-learners").is_visible()
     assert tab.locator("#answer").is_visible()
     assert len(tab.pdf()) > 20_000
     tab.emulate_media(media="screen")

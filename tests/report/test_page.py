@@ -60,9 +60,16 @@ def test_numbers_carry_their_n(page):
 def test_the_file_asks_nothing_of_a_network_and_names_no_other_file(file):
     html = file.read_text(encoding="utf-8")
     assert "default-src 'none'" in html
-    outside = re.sub(r'<script type="text/plain" id="plotly">.*?</script>', "", html, flags=re.DOTALL)
+    outside = re.sub(r'<script type="text/plain" id="page-plotly">.*?</script>', "", html, flags=re.DOTALL)
     assert not re.search(r'(src|href)="(?!data:|#)', outside)
     assert "@import" not in outside
+
+
+def test_no_two_elements_have_one_name(file):
+    html = re.sub(r"<script.*?>.*?</script>", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+    names = re.findall(r' id="([^"]+)"', html)
+    assert len(set(names)) == len(names) > 10
+    assert not {"page-data", "page-plotly"} & set(names)
 
 
 def test_what_a_study_holds_cannot_leave_its_place(page):

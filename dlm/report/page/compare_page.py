@@ -33,7 +33,7 @@ def _needs_section(found: Sequence[Versus], level: float) -> Section:
     rows = [(one.a, one.b, f"{rate.size:,}", times(rate) or "cannot tell") for one in found for rate in one.needs_at]
     layout = {
         "xaxis": size_axis("training examples of the first"),
-        "yaxis": {"title": {"text": "times the other's data"}, "type": "log", "dtick": "D2"},
+        "yaxis": {"title": {"text": "times the other's data"}, "type": "log", "dtick": "D2", "tickformat": ".2~g"},
         "shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1}],
         "height": 380,
     }

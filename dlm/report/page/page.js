@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const page = JSON.parse(document.getElementById("data").textContent);
+  const page = JSON.parse(document.getElementById("page-data").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 40rem)");
   // Okabe and Ito's colours, lighter on dark paper; after them again, with other marks and dashes.
@@ -100,9 +100,9 @@
   }
 
   document.documentElement.classList.add("scripted");
-  for (const box of document.querySelectorAll("#learners input"))
+  for (const box of document.querySelectorAll("#page-learners input"))
     box.addEventListener("change", () => showLearner(box.dataset.learner, box.checked));
-  document.getElementById("learners")?.removeAttribute("hidden");
+  document.getElementById("page-learners")?.removeAttribute("hidden");
   for (const button of document.querySelectorAll("button[data-axis]")) button.addEventListener("click", () => {
     const log = button.getAttribute("aria-pressed") !== "true";
     button.setAttribute("aria-pressed", String(log));
@@ -125,7 +125,7 @@
   }
   colourSwatches();
   // Words first: Plotly takes a moment to start, and may do so when they are on the screen.
-  const source = document.getElementById("plotly");
+  const source = document.getElementById("page-plotly");
   if (source) requestAnimationFrame(() => setTimeout(() => {
     const script = document.createElement("script");
     script.text = source.textContent;
