@@ -14,15 +14,19 @@ from dlm.records import Record, ends
 BOUNDS: dict[str, tuple[float, float | None]] = {"error rate": (0.0, 1.0)}
 
 
-def curves(records: Iterable[Record], trial_ids: Collection[str] | None = None) -> list[Curve]:
+def curves(
+    records: Iterable[Record], trial_ids: Collection[str] | None = None, order: Sequence[str] = ()
+) -> list[Curve]:
     """One curve a learner and noise, of final test errors; only of the trials named, if any are. See `cells`."""
-    return [_curve(name, sizes) for name, sizes in cells(records, trial_ids).items()]
+    return [_curve(name, sizes) for name, sizes in cells(records, trial_ids, order).items()]
 
 
 def cells(
-    records: Iterable[Record], trial_ids: Collection[str] | None = None
+    records: Iterable[Record], trial_ids: Collection[str] | None = None, order: Sequence[str] = ()
 ) -> dict[str, dict[int, tuple[Record, ...]]]:
     """The cells that each curve is made of, by its name and size: the row of the test error that ends each trial.
+
+    Learners come in this `order`, then others in that of the records, which tells what was finished first.
 
     Where a learner was swept over hyperparameters, or computed in both precisions, each size takes the variant
     with the least mean validation error, among those with the most finished seeds: one that diverged on all
@@ -35,7 +39,8 @@ def cells(
         if (row.split, row.metric) == ("validation", "error") and row.value is not None
     }
     table: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))  # name, size, variant
-    for cell in ends(rows).values():
+    places = {name: place for place, name in enumerate(order)}
+    for cell in sorted(ends(rows).values(), key=lambda cell: places.get(cell.learner, len(places))):
         table[curve_name(cell.learner, cell.noise)][cell.train_size][cell.hyper, cell.precision].append(cell)
     return {
         name: {

@@ -13,7 +13,7 @@ from dlm.curves.results import Answer, Curve
 from dlm.errors import UsageError
 from dlm.records import Record
 from dlm.report.kept import FORECAST, read_stamped
-from dlm.report.write import declared
+from dlm.report.write import declared, described, learners_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ def gather(workdir: Path, *, forecast: bool) -> Contents:
     chosen = None
     with contextlib.suppress(UsageError):  # a workdir that lost its study.json still has its numbers
         chosen = declared(workdir)["trial_ids"]
-    measured = tuple(curve for curve in curves(rows, chosen) if curve.sizes)
+    measured = tuple(curve for curve in curves(rows, chosen, learners_of(described(workdir))) if curve.sizes)
     answer = read_stamped(workdir / FORECAST) if forecast and (workdir / FORECAST).exists() else None
     return Contents(rows[-1].study if rows else "", tuple(rows), measured, answer)
 

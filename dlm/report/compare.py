@@ -23,7 +23,7 @@ from dlm.report.page.compare_page import compare_page
 from dlm.report.page.html import page_html
 from dlm.report.terminal import print_list, say
 from dlm.report.versus_words import versus_sentences
-from dlm.report.write import default_targets, described
+from dlm.report.write import default_targets, described, learners_of
 from dlm.workdir import differences
 
 PAGE, DATA = "compare.html", "compare.json"
@@ -90,8 +90,8 @@ def short_names(workdirs: Sequence[Path]) -> list[str]:
 
 
 def _read(path: Path, name: str) -> Read:
-    rows = records.rows(path)
-    found = {curve.learner: curve for curve in curves(rows) if curve.sizes}
+    rows, about = records.rows(path), described(path)
+    found = {curve.learner: curve for curve in curves(rows, order=learners_of(about)) if curve.sizes}
     if not found:
         raise UsageError(f"--workdirs: {path} holds no finished trial; run a study there first, with --mode=run")
     own: dict[str, Cells] = {
@@ -101,7 +101,7 @@ def _read(path: Path, name: str) -> Read:
         }
         for learner, by_size in cells(rows).items()
     }
-    return Read(name, found, own, described(path), frozenset(row.data for row in rows))
+    return Read(name, found, own, about, frozenset(row.data for row in rows))
 
 
 def _named(one: Read, learner: str) -> Curve:

@@ -50,7 +50,7 @@ def report(
     UsageError if there are no finished trials to report.
     """
     rows = records.rows(workdir)
-    measured = curves(rows, trial_ids)
+    measured = curves(rows, trial_ids, learners_of(described(workdir)))
     if not measured:
         raise UsageError(f"--workdir={workdir} holds no finished trial; run the study first, with --mode=run")
     told = answer(measured, targets=tuple(targets) or default_targets(measured), level=level)
@@ -128,6 +128,13 @@ def described(workdir: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
+
+
+def learners_of(about: Mapping[str, Any]) -> list[str]:
+    """The learners' names in the order in which a study declares them, by what study.json says."""
+    study = about.get("study")
+    named = study.get("learners") if isinstance(study, Mapping) else None
+    return list(named) if isinstance(named, Mapping) else []
 
 
 def declared(workdir: Path) -> dict[str, Any]:

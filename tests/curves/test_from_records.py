@@ -51,6 +51,12 @@ def rows(*cells):
     return [row for rows in cells for row in rows]
 
 
+def test_learners_come_as_they_were_declared_however_they_ended():
+    rows = [row for name in ("b", "c", "a") for row in cell(32, 0, 0.2, learner=name)]
+    assert [curve.learner for curve in curves(rows)] == ["b", "c", "a"]
+    assert [curve.learner for curve in curves(rows, order=["a", "b"])] == ["a", "b", "c"]
+
+
 def test_nothing_gives_no_curve():
     assert curves([]) == []
     assert curves(cell(10, 0, 0.5), trial_ids=()) == []

@@ -42,7 +42,8 @@ def study_page(
 ) -> Page:
     """Everything there is to show of a run. `lists`: sentences by heading; `about`: what study.json says."""
     rows = [row for row in records if trial_ids is None or row.trial_id in trial_ids]
-    own = cells(rows)
+    found_cells = cells(rows)
+    own = {name: found_cells[name] for learner in answer.learners if (name := learner.curve.learner) in found_cells}
     unit = answer.learners[0].curve.unit
     test = read_test_set(workdir)
     found: list[Section | None] = [
