@@ -1,4 +1,4 @@
-"""Looking at a run from outside, with a clock made by hand; `tests/test_terminal.py` looks at real ones."""
+"""Looking at a run from outside, with a clock made by hand; `tests/test_terminal_view.py` looks at real ones."""
 
 import dataclasses
 import io
