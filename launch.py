@@ -41,6 +41,7 @@ from absl import flags, logging
 
 from dlm import experiment, overrides
 from dlm.errors import Interrupted, UsageError
+from dlm.files import local_folder
 from dlm.learner import PRECISIONS
 from dlm.preemption import EXIT_INTERRUPTED, Watch
 from dlm.study import Study, trials
@@ -428,9 +429,7 @@ def _refuse_idle() -> None:
 
 
 def _local(folder: str, flag: str = "--workdir") -> Path:
-    if "://" in folder:
-        raise UsageError(f"{flag}={folder} is no local folder; mount it and name the folder")
-    return Path(folder).expanduser()
+    return local_folder(folder, flag)
 
 
 def _list() -> int:

@@ -13,7 +13,7 @@ from dlm.study import Study
 if TYPE_CHECKING:
     from dlm import records
     from dlm.curves.forecast import forecast, forecast_many
-    from dlm.execute import run
+    from dlm.result import Result, load, run
 
 __version__ = "0.1.0"
 
@@ -24,11 +24,13 @@ __all__ = [
     "Interrupted",
     "Learner",
     "Optimizer",
+    "Result",
     "Study",
     "UsageError",
     "forecast",
     "forecast_many",
     "grid",
+    "load",
     "records",
     "run",
     "zipped",
@@ -39,7 +41,9 @@ _LAZY = {
     "forecast": ("dlm.curves.forecast", "forecast"),
     "forecast_many": ("dlm.curves.forecast", "forecast_many"),
     "records": ("dlm.records", ""),
-    "run": ("dlm.execute", "run"),
+    "Result": ("dlm.result", "Result"),
+    "load": ("dlm.result", "load"),
+    "run": ("dlm.result", "run"),
 }
 
 

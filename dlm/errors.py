@@ -6,11 +6,18 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 
-class UsageError(ValueError):
+class _Sentence:
+    """An error whose text says all: a notebook shows that alone, since a traceback would bury it."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]  # IPython asks for it in place of the traceback
+
+
+class UsageError(_Sentence, ValueError):
     """Wrong usage, found before anything is trained: exit code 2. The text holds value, rule and remedy."""
 
 
-class Interrupted(RuntimeError):
+class Interrupted(_Sentence, RuntimeError):
     """A signal asked to stop and the state is saved; `exit_code` is what the process should return."""
 
     def __init__(self, message: str, exit_code: int):

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import platformdirs
 
+from dlm.errors import UsageError
+
 DAMAGED = ".damaged"
+
+
+def local_folder(folder: str | os.PathLike[str], name: str) -> Path:
+    """A folder that somebody named by `name`, ~ resolved. UsageError for an address such as gs://bucket."""
+    if "://" in os.fspath(folder):
+        raise UsageError(f"{name}={folder} is no local folder; mount it and name the folder")
+    return Path(folder).expanduser()
 
 
 def user_cache() -> Path:

@@ -25,9 +25,13 @@ class Watch:
     is set, whoever set it looks and saves. Else nothing would be lost, and if the program does not come to look within
     `GRACE` seconds (it compiles or fits, say), the process ends where it stands, after the functions in `before_end`
     were called. Outside the main thread it never sees a signal.
+
+    `hosted`: the process is somebody else's, such as a notebook's kernel. Ctrl-C never ends it then: the first is noted
+    and the program comes to look in its own time, a second raises KeyboardInterrupt.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, hosted: bool = False) -> None:
+        self.hosted = hosted
         self.unsaved = False
         # Whoever draws on the terminal says it there, for writing in between would tear the drawing.
         self.is_silent: Callable[[], bool] = lambda: False
@@ -71,16 +75,20 @@ class Watch:
     def _listen(self, ear: socket.socket) -> None:
         with contextlib.suppress(OSError), ear:
             while heard := ear.recv(1):
-                if heard[0] in NUMBERS:
-                    self._hear(heard[0], "ear")
+                if heard[0] not in NUMBERS:
+                    continue
+                self._hear(heard[0], "ear")
+                if not (self.hosted and heard[0] == signal.SIGINT):
                     threading.Thread(target=self._end_if_nobody_looks, daemon=True).start()
 
     def _hear(self, number: int, by: str) -> None:
         """Note a signal. Each is heard twice: the main thread's hearing makes polling exact, the other's is in time."""
         with self._lock:
             self._interrupts[by] += number == signal.SIGINT
-            if self._interrupts[by] > 1:
+            if self._interrupts[by] > 1 and not self.hosted:
                 os._exit(EXIT_INTERRUPTED)
+            if self._interrupts[by] > 1 and by == "main" and number == signal.SIGINT:
+                raise KeyboardInterrupt
             # Ctrl-C stays: whoever pressed it does not want the run started again.
             pressed = number == signal.SIGINT or self._code == EXIT_INTERRUPTED
             code = EXIT_INTERRUPTED if pressed else EXIT_PREEMPTED

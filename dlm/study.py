@@ -72,6 +72,11 @@ class Study:
         if not self.name.isprintable() or self.name.startswith(".") or set(self.name) & set("/\\"):
             raise UsageError(f"name={self.name!r} names a folder; choose one without slashes and leading dots")
 
+    def _repr_html_(self) -> str:
+        from dlm.notebook import study_html  # how it shows itself; what it is does not rest on it
+
+        return study_html(self)
+
 
 @dataclasses.dataclass(frozen=True)
 class Trial:

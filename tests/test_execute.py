@@ -178,7 +178,7 @@ def test_hyperparameter_axes_train_in_one_cohort_and_validation_chooses(tmp_path
 
 
 def test_with_nothing_at_hand_the_public_run_does_the_same(finished, tmp_path):
-    outcome = dlm.run(small(sizes=(32,), seeds=1), tmp_path)
+    outcome = dlm.run(small(sizes=(32,), seeds=1), tmp_path).outcome
     assert outcome.trained == 2
     assert final(tmp_path).items() <= final(finished).items()
 

@@ -19,14 +19,17 @@ if typing.TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from dlm.report.picture import Picture
+
 # Okabe and Ito's colours without yellow, which is lost on white paper; markers tell learners apart in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_GREY = "#6b6b6b"
+MOST_DOTS = 1000  # of more, the seeds are drawn as pixels
+_INK, _GREY, _GRID = "#444444", "#6b6b6b", "#e6e6e6"
 _STYLE: typing.Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
-    "axes.edgecolor": "#444444",
+    "axes.edgecolor": _INK,
     "axes.linewidth": 0.8,
     "svg.fonttype": "none",  # text stays text: searchable, editable, restyled by the page
     "svg.hashsalt": "dlm",  # the same picture gives the same bytes
@@ -57,32 +60,48 @@ def learning_curve(answer: Answer, stem: pathlib.Path, *, title: str = "") -> li
     """
     if not answer.learners:
         return []
+    figure = drawn(answer, title=title)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    # Not `with_suffix`: a stem may hold a dot. As bytes, so that a path of an object store works too.
+    png, svg = stem.parent / f"{stem.name}.png", stem.parent / f"{stem.name}.svg"
+    png.write_bytes(_saved(figure, "png", dpi=150))
+    svg.write_bytes(svg_of(figure))
+    return [png, svg]
+
+
+def drawn(answer: Answer, *, title: str = "", inches: tuple[float, float] = (6.4, 4.2)) -> Picture:
+    """The same as a figure of matplotlib, to show, to change or to save."""
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+
+    from dlm.report.picture import Picture
 
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = Picture(figsize=inches, layout="constrained")
         _draw(figure, answer, title)
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        return [_write(figure, stem, "png", dpi=150), _write(figure, stem, "svg", metadata={"Date": None})]
+        return figure
 
 
-def _write(figure: Figure, stem: pathlib.Path, kind: str, **options: typing.Any) -> pathlib.Path:
-    # Through memory, so that a path of an object store works too. Not `with_suffix`: a stem may hold a dot.
+def svg_of(figure: Figure) -> bytes:
+    """A figure as SVG; the same figure gives the same bytes."""
+    return _saved(figure, "svg", metadata={"Date": None})
+
+
+def _saved(figure: Figure, kind: str, **options: typing.Any) -> bytes:
+    import matplotlib
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, **options)
-    path = stem.parent / f"{stem.name}.{kind}"
-    path.write_bytes(buffer.getvalue())
-    return path
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()
 
 
 def _draw(figure: Figure, answer: Answer, title: str) -> None:
     axes = figure.add_subplot()
     lines = [_line(learner, k) for k, learner in enumerate(answer.learners)]
+    # Thousands of dots are smaller as pixels, inside an SVG too.
+    in_pixels = sum(len(line.points) for line in lines) > MOST_DOTS
     for line in lines:
-        _draw_line(axes, line)
+        _draw_line(axes, line, in_pixels)
     _set_axes(axes, lines, answer.learners[0].curve)
     _mark_ends(axes, lines)
     label_curves(axes, [end for line in lines if (end := _end_of(line))])
@@ -138,10 +157,20 @@ def beyond(learner: LearnerAnswer) -> list[Prediction]:
     return [Prediction(end, median, low, high), *after]
 
 
-def _draw_line(axes: Axes, line: _Line) -> None:
+def _draw_line(axes: Axes, line: _Line, in_pixels: bool) -> None:
     axes.fill_between(line.sizes, line.lows, line.highs, alpha=0.16, zorder=2, color=line.colour, linewidth=0)
     sizes, errors = [size for size, _ in line.points], [error for _, error in line.points]
-    axes.plot(sizes, errors, line.marker, color=line.colour, markersize=3, alpha=0.35, markeredgewidth=0, zorder=3)
+    axes.plot(
+        sizes,
+        errors,
+        line.marker,
+        color=line.colour,
+        markersize=3,
+        alpha=0.35,
+        markeredgewidth=0,
+        zorder=3,
+        rasterized=in_pixels,
+    )
     axes.plot(
         line.sizes,
         line.medians,
@@ -183,11 +212,12 @@ def _set_axes(axes: Axes, lines: list[_Line], curve: Curve) -> None:
     counts = log_ticks(*axes.get_xlim())
     axes.set_xticks(counts, [size_label(tick) for tick in counts])
     axes.minorticks_off()
-    axes.grid(True, color="#e6e6e6", linewidth=0.6)
+    axes.grid(True, color=_GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("training examples")
-    axes.set_ylabel("test error rate" if is_rate(curve.unit) else f"test error ({curve.unit})")
+    rate, plain = is_rate(curve.unit), curve.unit == "error"
+    axes.set_ylabel("test error rate" if rate else "test error" if plain else f"test error ({curve.unit})")
 
 
 def error_limits(points: list[float], forecasts: list[Prediction]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Where a status is shown: a live view on a terminal, a plain line an interval everywhere else."""
+"""Where a status is shown: a live view on a terminal, one line in a notebook, a line an interval everywhere else."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dlm.report.live import counts, speed_text, spent, times, view
+from dlm.report.notebook_line import NotebookLine
 from dlm.report.speed import duration
 from dlm.report.status import Status
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 class Screen:
     """Shows statuses on standard error, so that standard output holds the answer alone; closed, it leaves one line.
 
-    `clock` gives seconds; it must not go backwards. On a terminal a view is drawn at each `show`, elsewhere a line at
-    most every `interval_seconds`, the first at once.
+    `clock` gives seconds; it must not go backwards. On a terminal a view is drawn at each `show`. In a notebook a line
+    is written anew, at most every second; elsewhere it is a line at most every `interval_seconds`, the first at once.
     """
 
     def __init__(
@@ -34,7 +35,8 @@ class Screen:
         from rich.console import Console
 
         self._console = console or Console(stderr=True)
-        self._interval, self._clock = interval_seconds, clock
+        self._cell = NotebookLine() if self._console.is_jupyter else None
+        self._interval, self._clock = 1.0 if self._cell else interval_seconds, clock
         self._printed_at: float | None = None
         self._live: Live | None = None
         self.draws = _can_draw(self._console)
@@ -84,6 +86,9 @@ class Screen:
     def _print(self, text: str) -> None:
         from rich.text import Text
 
+        if self._cell:
+            self._cell.show(text)
+            return
         # One report is one line, whatever the width: of a terminal as much as fits, of a log all of it.
         if self.draws:
             self._measure()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 
@@ -10,6 +11,7 @@ from dlm.curves.answer import Curve
 
 # With more seeds than this, the extremes say more about the number of seeds than about the learner.
 MOST_SEEDS_FOR_RANGE = 10
+MOST_SHOWN = 40  # of more sizes a few are shown, spread over all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,3 +45,11 @@ def spread_words(curves: Iterable[Curve]) -> str:
     if any(count > MOST_SEEDS_FOR_RANGE for count in counts):
         words.append("central 80 %" + (f" above {MOST_SEEDS_FOR_RANGE} seeds" if words else ""))
     return ", ".join(words)
+
+
+def evenly(sizes: Sequence[int]) -> Sequence[int]:
+    """All sizes, or of many some that lie evenly on a logarithmic axis, among them the first and the last."""
+    if len(sizes) <= MOST_SHOWN:
+        return sizes
+    wanted = [sizes[0] * (sizes[-1] / sizes[0]) ** (k / (MOST_SHOWN - 1)) for k in range(MOST_SHOWN)]
+    return sorted({min(sizes, key=lambda size: abs(math.log(size / near))) for near in wanted})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -23,7 +22,7 @@ from dlm.report.phrases import (
     times_text,
     unit_text,
 )
-from dlm.report.summary import Spread, spread, spread_words
+from dlm.report.summary import Spread, evenly, spread, spread_words
 from dlm.report.words import sentences
 
 __all__ = ["print_answer", "print_list", "say", "section", "sentences", "table", "tables"]
@@ -32,7 +31,6 @@ _INDENT = 2
 _GAP = 3  # columns of a table are this far apart
 _ABSENT = "–"
 _NO_BREAK = "\u00a0"
-_MOST_ROWS = 40  # of more sizes a few are shown, spread over all
 _NO_FORECAST = "no forecast"
 _ASCII = str.maketrans({"–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "≈": "~", "≤": "<=", "≥": ">=", "…": "..."})
 
@@ -84,7 +82,7 @@ def _measured_heading(answer: Answer) -> str:
 
 def _measured(answer: Answer, console: Console) -> Iterator[Table]:
     curves = [learner.curve for learner in answer.learners]
-    sizes = _shown(_all_sizes(curves))
+    sizes = evenly(_all_sizes(curves))
     best = {size: _best_at(size, curves) for size in sizes}
     columns = []
     for curve in curves:
@@ -103,16 +101,8 @@ def _all_sizes(curves: Sequence[Curve]) -> Sequence[int]:
 
 def _share_of_sizes(curves: Sequence[Curve]) -> str:
     sizes = _all_sizes(curves)
-    shown = len(_shown(sizes))
+    shown = len(evenly(sizes))
     return f" at {shown} of {len(sizes):,} sizes" if shown < len(sizes) else ""
-
-
-def _shown(sizes: Sequence[int]) -> Sequence[int]:
-    """All sizes, or of many some that lie evenly on a logarithmic axis, among them the first and the last."""
-    if len(sizes) <= _MOST_ROWS:
-        return sizes
-    wanted = [sizes[0] * (sizes[-1] / sizes[0]) ** (k / (_MOST_ROWS - 1)) for k in range(_MOST_ROWS)]
-    return sorted({min(sizes, key=lambda size: abs(math.log(size / near))) for near in wanted})
 
 
 def _cells(curve: Curve, sizes: Sequence[int]) -> list[str]:

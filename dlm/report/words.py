@@ -19,6 +19,7 @@ from dlm.report.phrases import (
 from dlm.report.summary import spread
 
 MOST_LED = 6  # of more learners the lead names the best few and the last
+MOST_FORECAST = 4  # the forecasts of more learners are no brief reading
 
 
 def sentences(answer: Answer) -> list[str]:
@@ -32,6 +33,13 @@ def sentences(answer: Answer) -> list[str]:
         *overtakes(answer),
         *notes(answer),
     ]
+
+
+def brief(answer: Answer) -> list[str]:
+    """What to read first: who leads, what more data would buy unless learners are many, who overtakes whom."""
+    few = len(answer.learners) <= MOST_FORECAST
+    ahead = [*forecasts(answer), *needs(answer)] if few else []
+    return [*lead(answer), *ahead, *overtakes(answer)]
 
 
 def lead(answer: Answer) -> list[str]:

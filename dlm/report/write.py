@@ -50,11 +50,8 @@ def report(
     UsageError if there are no finished trials to report.
     """
     rows = records.rows(workdir)
-    measured = curves(rows, trial_ids, learners_of(described(workdir)))
-    if not measured:
-        raise UsageError(f"--workdir={workdir} holds no finished trial; run the study first, with --mode=run")
-    told = answer(measured, targets=tuple(targets) or default_targets(measured), level=level)
-    told = stamped(told, _measured_sizes(rows))
+    told = answered(workdir, rows, targets=targets, level=level, trial_ids=trial_ids)
+    measured = [learner.curve for learner in told.learners]
     groups = groups_in(workdir, rows, trial_ids, targets=targets, level=level)
     lists = {
         "What a noisy example is worth": worth_sentences(measured, level),
@@ -85,6 +82,22 @@ def report(
         "Hyperparameters at an edge of what was tried": swept,
     }
     return publish(told, workdir, console, title=title, question=question, lists=told_too, page=page, groups=groups)
+
+
+def answered(
+    workdir: Path,
+    rows: Sequence[records.Record],
+    *,
+    targets: Sequence[float] = (),
+    level: float = 0.95,
+    trial_ids: Collection[str] | None = None,
+) -> Answer:
+    """The answer of a workdir's records, stamped; nothing is written. UsageError if there is no finished trial."""
+    measured = curves(rows, trial_ids, learners_of(described(workdir)))
+    if not measured:
+        raise UsageError(f"--workdir={workdir} holds no finished trial; run the study first, with --mode=run")
+    told = answer(measured, targets=tuple(targets) or default_targets(measured), level=level)
+    return stamped(told, _measured_sizes(rows))
 
 
 def publish(

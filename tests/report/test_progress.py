@@ -1,6 +1,8 @@
 """What a run tells of itself, with a clock made by hand."""
 
 import io
+import sys
+import types
 
 import pytest
 from rich.console import Console
@@ -49,6 +51,25 @@ def test_one_line_an_interval_the_first_at_once_and_the_last_at_the_end():
     assert lines[1] == "train 16 % · 0 of 0 cells · 38,000 examples/s · about 50 s left · cnn, 56 members"
     assert lines[-1] == "done 100 % · 0 of 0 cells · 1 min 00 s: train 100 %"
     assert len(lines) == 7
+
+
+def test_in_a_notebook_it_is_one_line_written_anew(monkeypatch):
+    lines = []
+
+    def display(told, raw, display_id):
+        lines.append(told["text/plain"])
+        return types.SimpleNamespace(update=lambda told, raw: lines.__setitem__(-1, told["text/plain"]))
+
+    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(display=display))
+    file, clock = io.StringIO(), Clock()
+    screen = Screen(Console(file=file, force_jupyter=True), clock=clock)
+    for phase in ("compile", "train"):
+        screen.show(Status("toy", "running", phase))
+        clock.now += 2
+        assert lines == [f"{phase} · 0 of 0 cells"]
+    screen.close(Status("toy", "done", "train"))
+    assert lines == ["done · 0 of 0 cells"]
+    assert file.getvalue() == ""
 
 
 @pytest.mark.parametrize("variable", ["FORCE_COLOR", "NO_COLOR"])

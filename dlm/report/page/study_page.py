@@ -25,8 +25,6 @@ from dlm.report.page.trust import trust_section
 from dlm.report.predictions import read_test_set
 from dlm.report.sweeps import sweeps
 
-MOST_LED = 4
-
 
 def study_page(
     answer: Answer,
@@ -69,11 +67,8 @@ def table_page(answer: Answer, *, title: str, question: str, lists: Mapping[str,
 
 def page_of(answer: Answer, sections: tuple[Section, ...], *, title: str, question: str) -> Page:
     """A page that begins with the answer in words."""
-    few = len(answer.learners) <= MOST_LED  # of more the tables below tell
-    ahead = [*words.forecasts(answer), *words.needs(answer)] if few else []
-    lead = [*words.lead(answer), *ahead, *words.overtakes(answer)]
     names = tuple(learner.curve.learner for learner in answer.learners)
-    return Page(title, question, tuple(lead), names, sections, answer.stamp.made if answer.stamp else "")
+    return Page(title, question, tuple(words.brief(answer)), names, sections, answer.stamp.made if answer.stamp else "")
 
 
 def to_know(answer: Answer, lists: Mapping[str, Sequence[str]]) -> Section | None:
