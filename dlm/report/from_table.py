@@ -53,7 +53,7 @@ def report_table(
         console,
         title=path.stem,
         lists=lists,
-        page=lambda told: table_page(told, title=path.stem, question="", lists=lists),
+        page=lambda told: table_page(told, folder, title=path.stem, question="", lists=lists),
     )
 
 

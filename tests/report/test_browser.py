@@ -1,13 +1,20 @@
 """The page as a browser shows it: nothing asked of a network, no complaint, and every control at work."""
 
+import dataclasses
 import itertools
 import os
 import shutil
 
 import pytest
 from rich.console import Console
+from small import ROW
 
+from dlm import records
+from dlm.curves.answer import answer
+from dlm.curves.from_records import curves
 from dlm.report.compare import report_compare
+from dlm.report.page import page_html
+from dlm.report.page.study_page import study_page
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="Playwright is not installed; it is in requirements-dev.txt"
@@ -151,3 +158,39 @@ def test_printing_leaves_out_what_paper_cannot_do(tab):
     assert tab.locator("#answer").is_visible()
     assert len(tab.pdf()) > 20_000
     tab.emulate_media(media="screen")
+
+
+def test_of_very_many_seeds_a_few_are_drawn_until_all_are_asked_for(browser, tmp_path):
+    rows = [
+        dataclasses.replace(
+            ROW, trial_id=f"{size}-{seed}", train_size=size, subset_seed=seed, value=0.5 / size + seed / 1e5
+        )
+        for size in (100, 200, 400)
+        for seed in range(1000)
+    ]
+    path = tmp_path / "many.html"
+    path.write_text(page_html(study_page(answer(curves(rows)), tmp_path, rows)), encoding="utf-8")
+    tabs = opened(browser, path)
+    tab = next(tabs)
+    dots = "document.querySelectorAll('div.chart[data-chart=\"learning-curves\"] .points path').length"
+    few = tab.evaluate(dots)
+    tab.get_by_role("button", name="all 3,000 seeds").click()
+    assert few < 2100 < 3000 <= tab.evaluate(dots)
+    assert next(tabs, None) is None
+
+
+def test_without_scripts_the_curves_are_a_picture_and_nothing_waits_for_a_click(browser, workdir, page, tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/learning_curve.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    )
+    rows = records.rows(workdir)
+    path = tmp_path / "report.html"
+    path.write_text(page_html(study_page(answer(curves(rows)), tmp_path, rows)), encoding="utf-8")
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(path.as_uri())
+    assert tab.locator(f"{CURVES} .still").is_visible()
+    assert not tab.locator(".tools").first.is_visible()
+    assert all(option.is_visible() for option in tab.locator(".option").all())
+    context.close()

@@ -101,6 +101,7 @@ def test_ten_thousand_cells_stay_below_fifteen_megabytes(tmp_path):
     assert len(rows) == 10_000
     assert 1e6 < len(html.encode()) < 15e6
     assert html.count(rows[-1].trial_id) == 1
+    assert "all 10,000 seeds" in html
 
 
 def test_hardest_and_doubtful_examples_are_those_that_learners_deny():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from dlm.curves.results import Answer, LearnerAnswer, Overtake
@@ -16,21 +19,37 @@ from dlm.report.page.parts import Chart, Section, Sentences, Table
 from dlm.report.phrases import error_number, forecast_phrase, is_rate, need_cell, percent, target_text, times_text
 from dlm.report.summary import spread, spread_words
 
+MOST_DOTS, FEWEST_DOTS = (
+    2000,
+    3,
+)  # of seeds that are drawn at first, in all and of a cell at least: a dot takes its time
+
 Cells = Mapping[str, Mapping[int, Sequence[Record]]]
 
 
-def learning_section(answer: Answer, cells: Cells) -> Section:
-    """The chart, and what more data would buy. `cells` tell of each seed its trial; empty where they are not known."""
+def learning_section(answer: Answer, cells: Cells, folder: Path | None = None) -> Section:
+    """The chart, and what more data would buy. `cells` tell of each seed its trial; empty where they are not known.
+
+    folder: where the same curves lie as a figure, to be looked at until the chart is drawn.
+    """
+    chart = curve_chart(answer, cells, "learning-curves", _title(answer))
     return Section(
         "curves",
         "Learning curves",
         (
-            curve_chart(answer, cells, "learning-curves", _title(answer)),
+            dataclasses.replace(chart, still=_still(folder)),
             *_tables(answer),
             Sentences(tuple(words.laws(answer))),
         ),
         note=_note(answer),
     )
+
+
+def _still(folder: Path | None) -> str:
+    path = folder / "figures" / "learning_curve.svg" if folder else None
+    if path is None or not path.is_file():
+        return ""
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def _note(answer: Answer) -> str:
@@ -49,7 +68,9 @@ def _title(answer: Answer) -> str:
 
 def curve_chart(answer: Answer, cells: Cells, name: str, title: str, *, plain: bool = False) -> Chart:
     """Curves as a chart. `plain`: colours and a legend of its own, for curves that are not the page's learners."""
-    traces = [trace for learner in answer.learners for trace in _traces(learner, cells)]
+    counts = [len(errors) for learner in answer.learners for errors in learner.curve.errors]
+    most = max(FEWEST_DOTS, MOST_DOTS // max(1, len(counts)))  # dots of a cell
+    traces = [trace for learner in answer.learners for trace in _traces(learner, cells, most)]
     if plain:
         traces = [_of_its_own(trace, answer) for trace in traces]
     crossings = [one for one in answer.overtakes if one.median is not None]
@@ -70,6 +91,7 @@ def curve_chart(answer: Answer, cells: Cells, name: str, title: str, *, plain: b
         layout,
         table=_measured(answer),
         scales="xy",
+        more=f"all {sum(counts):,} seeds" if max(counts, default=0) > most else "",
     )
 
 
@@ -90,7 +112,7 @@ def _error_axis(answer: Answer) -> dict[str, Any]:
     return error_axis(curves[0].unit) | {"range": [math.log10(end) for end in ends]}
 
 
-def _traces(learner: LearnerAnswer, cells: Cells) -> Iterator[dict[str, Any]]:
+def _traces(learner: LearnerAnswer, cells: Cells, most: int) -> Iterator[dict[str, Any]]:
     curve = learner.curve
     name, own = curve.learner, cells.get(curve.learner, {})
     ahead = beyond(learner)
@@ -108,7 +130,7 @@ def _traces(learner: LearnerAnswer, cells: Cells) -> Iterator[dict[str, Any]]:
             "line": {"dash": "dash", "width": 2},
             "meta": {"learner": name, "role": "forecast"},
         }
-    yield _seeds(learner, own)
+    yield from _seeds(learner, own, most)
     yield {
         "x": curve.sizes,
         "y": [one.median for one in spreads],
@@ -125,13 +147,20 @@ def _traces(learner: LearnerAnswer, cells: Cells) -> Iterator[dict[str, Any]]:
     }
 
 
-def _seeds(learner: LearnerAnswer, own: Mapping[int, Sequence[Record]]) -> dict[str, Any]:
+def _seeds(learner: LearnerAnswer, own: Mapping[int, Sequence[Record]], most: int) -> Iterator[dict[str, Any]]:
+    """The dots of the first seeds of each cell, and those of the others, which are shown when asked for."""
+    yield _dots(learner, own, "seed", slice(0, most))
+    if any(len(errors) > most for errors in learner.curve.errors):
+        yield _dots(learner, own, "more", slice(most, None))
+
+
+def _dots(learner: LearnerAnswer, own: Mapping[int, Sequence[Record]], role: str, which: slice) -> dict[str, Any]:
     """A dot for each seed. Hovering tells n, value, seed, trial and subset, where they are known."""
     curve = learner.curve
     x, y, text, about = [], [], [], []
     for size, errors in zip(curve.sizes, curve.errors, strict=True):
         known = [row for row in own.get(size, ()) if row.value is not None]
-        for place, error in enumerate(errors):
+        for place, error in list(enumerate(errors))[which]:
             x.append(size)
             y.append(positive(error, curve))
             text.append(f"{error_number(error, curve.unit)}{' %' if is_rate(curve.unit) else ''}")
@@ -148,7 +177,7 @@ def _seeds(learner: LearnerAnswer, own: Mapping[int, Sequence[Record]]) -> dict[
         "hovertemplate": f"{hover}<extra></extra>",
         "mode": "markers",
         "marker": {"size": 5},
-        "meta": {"learner": curve.learner, "role": "seed"},
+        "meta": {"learner": curve.learner, "role": role},
     }
 
 

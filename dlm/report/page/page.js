@@ -21,9 +21,10 @@
     return `rgba(${part(1)},${part(3)},${part(5)},${alpha})`;
   };
   const hiddenLearners = new Set();
+  const withMore = new Set();  // charts that show all they have
 
   // A trace's colours, by whose it is and what it shows.
-  function styled(trace) {
+  function styled(trace, chart) {
     const meta = trace.meta || {};
     const index = meta.colour === undefined ? place(meta.learner) : meta.colour;
     const own = colour(index);
@@ -33,16 +34,19 @@
       other.line = {width: 0, color: own};
     } else {
       other.line.color = own;
-      other.marker.color = meta.role === "seed" ? faded(own, 0.45) : own;
+      other.marker.color = meta.role === "seed" || meta.role === "more" ? faded(own, 0.45) : own;
       if (meta.symbol !== false && !other.marker.symbol) other.marker.symbol = MARKS[index % MARKS.length];
     }
     if (other.marker.line) other.marker.line = {...other.marker.line, color: own};
     if (trace.error_x) other.error_x = {...trace.error_x, color: own};
     if (trace.error_y) other.error_y = {...trace.error_y, color: own};
-    other.visible = !(meta.learner && hiddenLearners.has(meta.learner));
+    other.visible = isShown(meta, chart);
     other.showlegend = Boolean(trace.showlegend);
     return other;
   }
+
+  const isShown = (meta, chart) =>
+    !(meta.learner && hiddenLearners.has(meta.learner)) && (meta.role !== "more" || withMore.has(chart));
 
   function layoutOf(layout) {
     const ink = isDark() ? "#e6e9ed" : "#1b1f24", line = isDark() ? "#343b44" : "#e3e7eb";
@@ -64,10 +68,10 @@
     const chart = page.charts[element.dataset.chart];
     const options = {responsive: true, displaylogo: false, scrollZoom: false, displayModeBar: narrow.matches ? false : "hover",
       modeBarButtonsToRemove: ["lasso2d", "select2d"]};
-    element.querySelector("noscript")?.remove();
+    element.querySelectorAll(".still").forEach((child) => child.remove());
     const kept = drawn.get(element);
     const layout = layoutOf(structuredClone(kept ? {...chart.layout, ...axesOf(element)} : chart.layout));
-    Plotly.react(element, chart.data.map(styled), layout, options);
+    Plotly.react(element, chart.data.map((trace) => styled(trace, element.dataset.chart)), layout, options);
     drawn.set(element, true);
   }
   const axesOf = (element) => {
@@ -94,8 +98,9 @@
   function showLearner(learner, wanted) {
     if (wanted) hiddenLearners.delete(learner); else hiddenLearners.add(learner);
     for (const element of drawn.keys()) {
-      const places = page.charts[element.dataset.chart].data.flatMap((trace, k) => (trace.meta || {}).learner === learner ? [k] : []);
-      if (places.length) Plotly.restyle(element, {visible: wanted}, places);
+      const name = element.dataset.chart, traces = page.charts[name].data;
+      const places = traces.flatMap((trace, k) => (trace.meta || {}).learner === learner ? [k] : []);
+      if (places.length) Plotly.restyle(element, {visible: places.map((k) => isShown(traces[k].meta, name))}, places);
     }
   }
 
@@ -113,6 +118,13 @@
     // A range is that of the type it was given for.
     const extent = given.range && given.type === type ? {[`${name}.range`]: [...given.range]} : {[`${name}.autorange`]: true};
     Plotly.relayout(element, {[`${name}.type`]: type, ...extent});
+  });
+  for (const button of document.querySelectorAll("button[data-more]")) button.addEventListener("click", () => {
+    const name = button.dataset.more, more = !withMore.has(name);
+    if (more) withMore.add(name); else withMore.delete(name);
+    button.setAttribute("aria-pressed", String(more));
+    const element = document.querySelector(`div.chart[data-chart="${name}"]`);
+    if (drawn.has(element)) draw(element);
   });
   for (const select of document.querySelectorAll("select[data-choice]")) {
     const show = () => {

@@ -27,6 +27,8 @@ class Chart:
 
     `traces` are Plotly's, but for colours: `meta` holds the learner whose colour and visibility a trace has, and its
     role. `scales` are the axes that have a button for log and linear: "x", "y" or both; they begin as in `layout`.
+    `still`, a picture as a data URI, stands there until the chart is drawn, and where no script runs.
+    Traces of the role "more" are shown when a button is pressed, which is called by `more`.
     """
 
     id: str
@@ -36,6 +38,8 @@ class Chart:
     layout: Mapping[str, Any]
     table: Table | None = None
     scales: str = ""
+    more: str = ""
+    still: str = ""
     kind: str = "chart"
 
 

@@ -45,7 +45,7 @@ def study_page(
     unit = answer.learners[0].curve.unit
     test = read_test_set(workdir)
     found: list[Section | None] = [
-        learning_section(answer, own),
+        learning_section(answer, own, workdir),
         to_know(answer, lists or {}),
         sweep_section(sweeps(rows), unit),
         training_section(rows, own, unit),
@@ -59,9 +59,9 @@ def study_page(
     return page_of(answer, tuple(section for section in found if section), title=title, question=question)
 
 
-def table_page(answer: Answer, *, title: str, question: str, lists: Mapping[str, Sequence[str]]) -> Page:
-    """The page of curves that something else measured."""
-    sections = (learning_section(answer, {}), to_know(answer, lists))
+def table_page(answer: Answer, folder: Path, *, title: str, question: str, lists: Mapping[str, Sequence[str]]) -> Page:
+    """The page of curves that something else measured, whose figure lies in the folder."""
+    sections = (learning_section(answer, {}, folder), to_know(answer, lists))
     return page_of(answer, tuple(section for section in sections if section), title=title, question=question)
 
 
