@@ -193,10 +193,20 @@ class Session:
         if trial.trial_id in keeper.params:
             keeper.keep_params(trial, params)
         if trial.trial_id in keeper.predictions:
-            keeper.keep_predictions(trial, predictor(params, self.orders.moments(trial.subset_seed, trial.train_size)))
+            self.keep_predictions(trial, params, predictor)
         if writes:
             text = text_of(trial, params)
             samples.append(self.folder, Sample(trial.trial_id, trial.name, trial.train_size, trial.subset_seed, text))
+
+    def keep_predictions(self, trial: Trial, params: Any, predictor: Predictor) -> None:
+        """Keep what a member says of the test set; that there is no memory for it, say, is no failure of its cell."""
+        try:
+            examples = predictor(params, self.orders.moments(trial.subset_seed, trial.train_size))
+        except Exception as error:  # whatever a device raises
+            reason = str(error).partition("\n")[0][:200]
+            tell(f"{trial.name}, {trial.train_size:,} examples: its predictions are not kept ({reason})")
+        else:
+            self.keeper.keep_predictions(trial, examples)
 
     def fail(self, cells: Sequence[Trial], error: Exception) -> None:
         """Record cells that have no number yet as failed, with what was raised."""

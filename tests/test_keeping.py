@@ -65,6 +65,16 @@ def test_a_noisy_test_set_is_predicted_as_it_was_measured(tmp_path):
         assert kept["error"].mean() == pytest.approx(ends[trial.trial_id].value)
 
 
+def test_predictions_that_cannot_be_had_are_no_failure(tmp_path, monkeypatch, capsys):
+    def no_memory(*_):
+        raise RuntimeError("RESOURCE_EXHAUSTED: 1 PiB")
+
+    monkeypatch.setattr("dlm.train.predict.Predictor.__call__", no_memory)
+    outcome = execute.run(small(sizes=(32,), seeds=1), tmp_path)
+    assert (outcome.trained, outcome.failed) == (2, 0)
+    assert "its predictions are not kept (RESOURCE_EXHAUSTED: 1 PiB)" in capsys.readouterr().err
+
+
 def test_a_limit_keeps_the_first_seeds_of_all_sizes_and_nothing_keeps_nothing(tmp_path):
     cells = [("a", 10, 7), ("b", 20, 7), ("c", 10, 3), ("d", 20, 3)]
     order = artifacts.seeds_first(cells)
