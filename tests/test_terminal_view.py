@@ -10,6 +10,8 @@ import uuid
 import pytest
 from command import ROOT, SCRIPT
 
+pytestmark = pytest.mark.slow
+
 STUDY = '''"""A small study that lasts long enough to be looked at."""
 from dlm import Budget, Learner, Study
 from dlm.baselines import LogisticRegression

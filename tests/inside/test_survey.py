@@ -195,6 +195,7 @@ class Counting:
         return Arrays("counting", *parts, vocabulary=8)
 
 
+@pytest.mark.slow
 def test_of_a_language_model_each_token_has_its_share(tmp_path):
     net = Transformer(dim=16, depth=1, heads=2, vocabulary=8)
     study = Study(
