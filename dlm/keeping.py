@@ -26,16 +26,16 @@ class Keeper:
     """
 
     def __init__(self, study: Study, arrays: Arrays, folder: Path, limit: int) -> None:
-        self.folder, self.arrays = folder, arrays
+        self.folder = folder
         cells = trials(study)
         order = artifacts.seeds_first([(cell.trial_id, cell.train_size, cell.subset_seed) for cell in cells])
         by_id = {cell.trial_id: cell for cell in cells}
         each = prediction_bytes(study.task, arrays)
-        shapes = {cell.learner: _nbytes(params_shapes(cell, arrays)) for cell in cells if _is_deep(cell)}
+        first_of = {cell.learner.model: cell for cell in cells if _is_deep(cell)}  # a look takes milliseconds
+        sizes = {model: _nbytes(params_shapes(cell, arrays)) for model, cell in first_of.items()}
         self.predictions = artifacts.within(limit, [(one, each) for one in order])
-        self.params = artifacts.within(
-            limit, [(one, shapes[by_id[one].learner]) for one in order if _is_deep(by_id[one])]
-        )
+        deep = [cell for cell in map(by_id.__getitem__, order) if _is_deep(cell)]
+        self.params = artifacts.within(limit, [(cell.trial_id, sizes[cell.learner.model]) for cell in deep])
         if limit:
             artifacts.write_test_set(folder, test_set(arrays))
 
@@ -45,8 +45,7 @@ class Keeper:
 
     def keep_predictions(self, trial: Trial, examples: dict[str, np.ndarray]) -> None:
         """Keep a cell's measures of each test example and what its task keeps of outputs."""
-        found = {name: value.astype(np.float32) if name == "loss" else value for name, value in examples.items()}
-        artifacts.write(self.folder, trial.trial_id, PREDICTIONS, found)
+        artifacts.write(self.folder, trial.trial_id, PREDICTIONS, examples)
 
 
 def test_set(arrays: Arrays) -> dict[str, np.ndarray]:
@@ -57,7 +56,6 @@ def test_set(arrays: Arrays) -> dict[str, np.ndarray]:
         "y": test.y,
         "class_names": np.array(arrays.class_names, np.str_),
         "feature_names": np.array(arrays.feature_names, np.str_),
-        "scale": np.array([arrays.scale, arrays.shift]),
         "vocabulary": np.array(arrays.vocabulary),
         "pool_classes": np.bincount(arrays.train.y, minlength=arrays.num_classes)
         if arrays.num_classes and arrays.train.y.ndim == 1

@@ -137,10 +137,11 @@ class Session:
 
         Members that fail even so, or for another reason, are recorded as failed, and the study goes on.
         """
+        predictor = Predictor(population.spec, placed)
         while waiting:
             wave, *waiting = waiting
             try:
-                self.train(CohortRun(wave, population, placed))
+                self.train(CohortRun(wave, population, placed), predictor)
             except (OSError, Interrupted, UsageError):
                 raise
             except Exception as error:  # whatever a model or a device raises is these cells' failure
@@ -152,14 +153,13 @@ class Session:
                     self.fail(wave.trials, error)
                     self.progress.spared(wave.cohort_id, wave.num_updates)
 
-    def train(self, members: CohortRun) -> None:
+    def train(self, members: CohortRun, predictor: Predictor) -> None:
         """Train members to their end; finished ones are on disk as soon as they are measured."""
         cohort = members.cohort
         folder = self.folder / "cohorts" / cohort.cohort_id / "checkpoints"
         written = records.measured_steps(records.rows(self.folder))
         checkpoints = Checkpoints(folder, tell)
         progress, batch_size = self.progress, cohort.first.budget.batch_size
-        predictor = Predictor(members.population.spec, members.placed)
         progress.phase("compile", f"{cohort.first.name}, {len(cohort.trials)} members")
         progress.running([trial.trial_id for trial in cohort.trials])
         try:

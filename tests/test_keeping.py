@@ -1,17 +1,23 @@
 """What cells leave beside their numbers: it is what the numbers are of, within a limit, and never in the way."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
-from small import small
+from small import small, started
 
-from dlm import artifacts, execute, records
+from dlm import artifacts, execute, grid, keeping, records
 from dlm.data import Digits
+from dlm.data.orders import Orders
 from dlm.models import build
 from dlm.noise import Noise
-from dlm.study import trials
+from dlm.study import Cohort, trials
+from dlm.train import checkpoint
+from dlm.train.checkpoint import Checkpoints
 from dlm.train.compiled import spec_of
+from dlm.train.placed import place
+from dlm.train.spec import Spent
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +91,34 @@ def test_a_limit_keeps_the_first_seeds_of_all_sizes_and_nothing_keeps_nothing(tm
     assert not (tmp_path / "cells").exists()
     assert not (tmp_path / "test_set.npz").exists()
     assert len(records.ends(records.rows(tmp_path))) == 2
+
+
+def test_a_model_is_looked_at_once_however_many_cells_it_has(study, digits, tmp_path, monkeypatch):
+    looked, look = [], keeping.params_shapes
+    monkeypatch.setattr(keeping, "params_shapes", lambda trial, arrays: looked.append(trial) or look(trial, arrays))
+    swept = dataclasses.replace(study, axes=grid(lr=(1e-3, 1e-2)))
+    keeper = keeping.Keeper(swept, digits, tmp_path, 2**20)
+    assert len(looked) == 1
+    assert keeper.params == {trial.trial_id for trial in trials(swept) if trial.name == "net"}
+
+
+def test_a_checkpoint_from_before_there_were_joules_is_gone_on_with(tmp_path):
+    study = small(sizes=(32,), seeds=1)
+    execute.run(study, tmp_path, save_seconds=0.0)
+    paths = (tmp_path / "cohorts").glob("*/checkpoints/*/rows/metadata")
+    path = max(paths, key=lambda path: int(path.parents[1].name))
+    rows = json.loads(path.read_text())
+    rows["seconds"] = [seconds for seconds, _ in rows.pop("spent")]
+    del rows["check"]
+    path.write_text(json.dumps(rows | {"check": checkpoint._checksum_of(rows)}))
+    trial = next(trial for trial in trials(study) if trial.name == "net")
+    arrays = execute.load(study)
+    members = started(Cohort((trial,)), place(Orders(arrays, (trial.subset_seed,))))
+    saved = Checkpoints(path.parents[2])
+    members.restore(saved)
+    saved.close()
+    assert members.steps().max() == 40
+    assert members.spent[trial.trial_id] == Spent(rows["seconds"][0], None)
 
 
 def test_a_damaged_file_is_as_good_as_absent(study, finished, tmp_path):

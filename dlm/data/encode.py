@@ -68,8 +68,7 @@ def _inputs(columns: Columns, encoding: Encoding) -> Any:
     if column.kind == "text":
         return _padded(column.ragged, encoding.length)
     if column.kind == "audio":
-        is_ragged = isinstance(column.values, Ragged)
-        samples = _padded(column.ragged, encoding.length) if is_ragged else column.array[:, : encoding.length]
+        samples = _samples(column, encoding.length)
         full = np.iinfo(samples.dtype).max if samples.dtype.kind == "i" else 1.0
         return log_mel(samples.astype(np.float32) / np.float32(full), column.rate)
     if column.kind == "image":
@@ -84,9 +83,13 @@ def _sounds(columns: Columns, encoding: Encoding) -> np.ndarray | None:
     column = columns[encoding.inputs[0]]
     if encoding.table or column.kind != "audio" or 2 * len(column) * encoding.length > MOST_SOUND:
         return None
-    is_ragged = isinstance(column.values, Ragged)
-    samples = _padded(column.ragged, encoding.length) if is_ragged else column.array[:, : encoding.length]
+    samples = _samples(column, encoding.length)
     return samples if samples.dtype == np.int16 else np.round(32_767 * np.clip(samples, -1, 1)).astype(np.int16)
+
+
+def _samples(column: Column, length: int) -> np.ndarray:
+    """Sounds of one length. [N, length]."""
+    return _padded(column.ragged, length) if isinstance(column.values, Ragged) else column.array[:, :length]
 
 
 def _padded(values: Ragged, length: int) -> np.ndarray:

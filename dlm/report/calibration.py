@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 NUM_BINS = 15  # of equal width, as in Guo et al. 2017, "On calibration of modern neural networks"
-NUM_DRAWS = 100
+MOST_DRAWS, DRAWN_EXAMPLES = 100, 50_000  # a large test set needs few: what is by chance hardly differs between draws
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +37,11 @@ def reliability(probabilities: Sequence[Array], y: NDArray[np.int64]) -> Reliabi
     sure = [each.max(axis=1) for each in probabilities]
     right = [(each.argmax(axis=1) == y).astype(float) for each in probabilities]
     place = [_bins(one) for one in sure]
+    draws = max(1, min(MOST_DRAWS, DRAWN_EXAMPLES // len(y)))
     by_chance = [
         calibration_error(one, (rng.random(len(one)) < one).astype(float), where)
         for one, where in zip(sure, place)
-        for _ in range(NUM_DRAWS)
+        for _ in range(draws)
     ]
     counts, confidence, accuracy = _binned(*(np.concatenate(each) for each in (sure, right, place)))
     held = counts > 0

@@ -29,8 +29,8 @@ Kept = Mapping[str, Sequence[Mapping[str, np.ndarray]]]
 
 def hardest(kept: Kept, y: np.ndarray, most: int = MOST) -> list[Hard]:
     """The examples with the greatest mean loss, learners alike; `kept` holds the predictions of their seeds."""
-    losses = _mean_loss(kept)
-    return [_told(row, losses, kept, y) for row in np.argsort(-losses, kind="stable")[:most]]
+    losses, means = _mean_loss(kept), _mean_probabilities(kept)
+    return [_told(row, losses, means, y) for row in np.argsort(-losses, kind="stable")[:most]]
 
 
 def doubtful(kept: Kept, y: np.ndarray, most: int = MOST) -> list[Hard]:
@@ -50,7 +50,7 @@ def doubtful(kept: Kept, y: np.ndarray, most: int = MOST) -> list[Hard]:
     rank = np.where(denied > 0.5, denied - overall[rows, y], -np.inf)
     losses = _mean_loss(kept)
     order = np.argsort(-rank, kind="stable")[:most]
-    return [_told(row, losses, kept, y) for row in order if np.isfinite(rank[row])]
+    return [_told(row, losses, means, y) for row in order if np.isfinite(rank[row])]
 
 
 def _mean_loss(kept: Kept) -> np.ndarray:
@@ -66,8 +66,7 @@ def _mean_probabilities(kept: Kept) -> dict[str, np.ndarray]:
     }
 
 
-def _told(row: np.int64, losses: np.ndarray, kept: Kept, y: np.ndarray) -> Hard:
-    means = _mean_probabilities(kept)
+def _told(row: np.int64, losses: np.ndarray, means: Mapping[str, np.ndarray], y: np.ndarray) -> Hard:
     if not means:
         return Hard(int(row), float(losses[row]))
     label = int(y[row])

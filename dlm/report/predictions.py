@@ -45,6 +45,12 @@ class TestSet:
         """A name for each number of a table's row; empty where they are not known."""
         return tuple(str(name) for name in self.arrays["feature_names"])
 
+    @cached_property
+    def usual(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each number of a table's row; inputs must have been kept."""
+        x = np.asarray(self.x, float)
+        return np.nanmean(x, axis=0), np.nanstd(x, axis=0)
+
     @property
     def has_classes(self) -> bool:
         """Whether there is one class an example."""

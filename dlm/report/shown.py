@@ -81,9 +81,8 @@ def values(test: TestSet, row: int) -> list[str]:
     """A few numbers of an example that is a row of a table: those farthest from the usual, by name."""
     if test.x is None or test.has_tokens or np.asarray(test.x).ndim != 2:
         return []
-    x = np.asarray(test.x, float)
-    spread = np.nanstd(x, axis=0)
-    far = np.abs(x[row] - np.nanmean(x, axis=0)) / np.where(spread > 0, spread, np.inf)
-    names = test.feature_names or tuple(f"column {place}" for place in range(x.shape[1]))
+    own, (mean, spread) = np.asarray(test.x[row], float), test.usual
+    far = np.abs(own - mean) / np.where(spread > 0, spread, np.inf)
+    names = test.feature_names or tuple(f"column {place}" for place in range(len(own)))
     order = np.argsort(-np.nan_to_num(far), kind="stable")[:MOST_VALUES]
-    return [f"{names[place]}: {x[row, place]:.4g}" for place in order]
+    return [f"{names[place]}: {own[place]:.4g}" for place in order]

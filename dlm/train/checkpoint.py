@@ -91,7 +91,8 @@ class Checkpoints:
         states = self._manager.restore(step, args=ocp.args.Composite(states=ocp.args.StandardRestore(target))).states
         if _checksums(states) != rows["crc32"]:
             raise Damaged("an array does not fit its checksum")
-        return Saved(states, tuple(rows["trial_ids"]), tuple(Spent(*each) for each in rows["spent"]))
+        spent = rows.get("spent") or [[seconds] for seconds in rows["seconds"]]  # before there were joules
+        return Saved(states, tuple(rows["trial_ids"]), tuple(Spent(*each) for each in spent))
 
     def _set_aside(self, step: int, error: Exception) -> None:
         moved = set_aside(self._folder / str(step), self._folder.parent / "damaged")

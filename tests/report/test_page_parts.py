@@ -86,7 +86,6 @@ def grouped(tmp_path_factory):
             "y": np.zeros(600, np.int32),
             "class_names": np.array(["no", "yes"]),
             "feature_names": np.array([], np.str_),
-            "scale": np.array([1.0, 0.0]),
             "vocabulary": np.array(0),
             "pool_classes": np.array([500, 500]),
             "groups": group[:, None].astype(np.int32),
