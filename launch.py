@@ -109,6 +109,12 @@ _INPUT = flags.DEFINE_enum(
 _WORKERS = flags.DEFINE_integer(
     "input_workers", 0, "Processes that read a streamed pool; threads do by default.", lower_bound=0
 )
+_FIT_WORKERS = flags.DEFINE_integer(
+    "fit_workers",
+    None,
+    "Processes that fit classical learners beside the training, one a core by default; 0: this one, before it.",
+    lower_bound=0,
+)
 _PACKING = flags.DEFINE_enum(
     "packing",
     "auto",
@@ -136,7 +142,7 @@ _MODES_OF = {  # a flag that a mode does not read is a slip, told and not passed
     **dict.fromkeys(("num_cpu_devices", "download"), _STUDIES),
     "trial": ("inside",),
     "save_experiment": ("run",),
-    "keep_mib": ("run",),
+    **dict.fromkeys(("keep_mib", "fit_workers"), ("run",)),
     **dict.fromkeys(("targets", "multiples", "level", "bound"), ("forecast",)),
     "learners": (*_STUDIES, "forecast"),
     "workdirs": ("compare",),
@@ -204,6 +210,7 @@ def _run_watched(study: Study, workdir: Path, question: str, arrays: Any, watch:
         workdir,
         **_how(arrays),
         input_workers=_WORKERS.value,
+        fit_workers=_FIT_WORKERS.value,
         question=question,
         save_seconds=_SAVE.value,
         keep_mib=_KEEP.value,

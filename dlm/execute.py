@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from dlm import leak_counts, provenance, records, workdir
+from dlm import ensembles, leak_counts, provenance, records, workdir
 from dlm.artifacts import MEBIBYTE
 from dlm.data.arrays import Arrays, check_sizes
 from dlm.data.corrupt import check_noise
@@ -26,6 +26,7 @@ from dlm.records import Record
 from dlm.session import Session, Work, tell
 from dlm.study import Study, Trial, cohorts, trials
 from dlm.tasks import Task
+from dlm.together import ensembles_of
 from dlm.train import devices
 from dlm.train.compiled import check_model, program_of
 
@@ -65,6 +66,8 @@ def load(study: Study, data_dir: Path | None = None, *, download: bool = False, 
             check_noise(noise, arrays.num_classes, tokens=arrays.vocabulary > 0, where=where)
     for cohort in cohorts([trial for trial in cells if isinstance(trial.learner, Learner)]):
         check_model(cohort.first, arrays)
+    for learner in {cell.learner for cell in cells if hasattr(cell.learner, "check")}:
+        learner.check(arrays)
     return arrays
 
 
@@ -105,6 +108,7 @@ def run(
     packing: str = "auto",
     input_mode: str = "auto",
     input_workers: int = 0,
+    fit_workers: int | None = None,
     question: str = "",
     save_seconds: float | None = None,
     memory_limit: int | None = None,
@@ -117,6 +121,7 @@ def run(
     `arrays`: the data, if they are read already; `download`: TFDS may fetch them. `input_mode`: "device", "stream" or
     "auto", see `is_streamed`; `input_workers`: processes that read a stream; 0: threads do. `memory_limit` in bytes,
     None for what the devices have: a cohort that takes more is trained in waves.
+    `fit_workers`: processes that fit classical learners beside the training, None: one a core; 0: this one, before it.
     `keep_mib`: mebibytes of predictions, and as many of parameters, that cells may leave in the workdir.
     `command`: how the run was started, for its report.
     `save_seconds` between checkpoints, None for about a minute. `watch`: the one that hears signals already, if any.
@@ -144,12 +149,20 @@ def run(
             flops,
             streamed,
             input_workers,
+            (default_fit_workers() if fit_workers is None else fit_workers),
             keep_mib * MEBIBYTE,
         )
         leak_counts.write(folder, leaks)
         session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)
+        rows = records.rows(folder)
+        ensembles.write(folder, ensembles_of(study, arrays, session.orders, rows, folder))
         records.export(folder)
-        return _outcome(study, work, records.rows(folder))
+        return _outcome(study, work, rows)
+
+
+def default_fit_workers() -> int:
+    """Processes for classical fits where nobody says how many: one a core, as they take only what training leaves."""
+    return devices.num_usable_cores()
 
 
 def _occupy(folder: Path, stack: contextlib.ExitStack, watch: Watch) -> None:

@@ -53,6 +53,9 @@ COLUMNS = (
            "program's count", "not counted: classical learners, and workdirs of before"),
     Column("joules", "float | None", "joules", "what they took by the device's meter, shared out over the members that "
            "trained at once", "the device has no meter"),
+    Column("inference_seconds", "float | None", "seconds an example", "what an answer for a test example takes: of "
+           "the devices, in batches, for a network; of one processor, for a classical learner", "the trial is on its "
+           "way, or there was no memory for it, and in workdirs of before"),
 )  # fmt: skip
 
 

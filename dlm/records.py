@@ -35,7 +35,8 @@ class Record:
     JSON text, for who sweeps one. `packing` and `precision` are "none" for a classical learner. `together` rows of a
     trial at this step were written at once; fewer mean that some were lost (0: not known). `noise` says what was wrong
     with examples, such as `label=0.2, test missing=0.1`; empty: nothing. `flops`, `joules`: what the trial's updates up
-    to `step` took, by the program's count and the device's meter; None where there is none.
+    to `step` took, by the program's count and the device's meter; None where there is none. `inference_seconds`: what
+    an answer for one test example takes, once the trial is done.
     """
 
     study: str
@@ -64,6 +65,7 @@ class Record:
     noise: str = ""
     flops: float | None = None
     joules: float | None = None
+    inference_seconds: float | None = None
 
     @property
     def key(self) -> tuple[str, int, str, str]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dlm import records, samples, workdir
 from dlm.artifacts import MEBIBYTE
-from dlm.baselines.runner import fit_and_measure
+from dlm.baselines.runner import Fit, fit_and_measure
+from dlm.baselines.workers import FOLDER, Workers
 from dlm.config import canonical
 from dlm.curves.from_records import curve_name
 from dlm.data.arrays import Arrays
@@ -41,6 +43,8 @@ from dlm.train.samples import text_of, writes_texts
 from dlm.train.spec import Spent
 from dlm.train.timed import updates_per_second
 from dlm.train.waves import halved, is_out_of_memory, waves
+
+COLLECT_SECONDS = 0.5  # that a run without anything else to do waits for a fit before it looks around
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,16 +89,19 @@ class Session:
         flops: Mapping[str, float],
         streamed: bool = False,
         workers: int = 0,
+        fit_workers: int = 0,
         keep_bytes: int = DEFAULT_MIB * MEBIBYTE,
     ) -> None:
         self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
         self.num_leaked = 0 if arrays.leaked is None else len(arrays.leaked)
-        self.streamed, self.workers = streamed, workers
+        self.streamed, self.workers, self.fit_workers = streamed, workers, fit_workers
         self.watch, self.save_seconds = watch, save_seconds
         self.orders = orders_of(study, arrays)
         self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
         self.flops = flops  # of an update, by cohort id
         self.keeper = Keeper(study, arrays, folder, keep_bytes)
+        self.fitting: Workers | None = None
+        self.training: tuple[str, ...] = ()
         cells = [Cell(each.trial_id, curve_name(each.name, _noise_of(each)), each.train_size) for each in trials(study)]
         self.progress = Progress(study.name, cells, workdir=folder, memory=devices.memory_in_use, stopping=watch)
 
@@ -106,21 +113,44 @@ class Session:
             placed = place(self.orders, streamed=self.streamed, workers=self.workers)
         for cohort in work.cohorts:
             self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id])
-        self.progress.expect_fits((trial.name, trial.train_size) for trial in work.classical)
+        self.progress.expect_fits(((trial.name, trial.train_size) for trial in work.classical), self.fit_workers)
         # A cell that failed before is tried again.
         self.progress.wrote([row for row in records.rows(self.folder) if row.status != "failed"])
         self.watch.before_end.insert(0, self.progress.close)  # before the lock is let go
         self.watch.is_silent = lambda: self.progress.draws
-        with self.progress:
+        with self.progress, self.fits(_first_seeds_first(work.classical)):
             parts = []
             for cohort in work.cohorts:
                 parts.append(self.compiled(cohort, placed, memory_limit))
-            for number, trial in enumerate(_first_seeds_first(work.classical), start=1):
-                where = f"{number} of {len(work.classical)}: {trial.name}, {trial.train_size:,} examples"
-                self.progress.phase("fit", where)
-                self.fit(trial)
+                self.collect()
             for of_cohort, population in parts:
                 self.train_all(of_cohort, population, placed)
+            while self.fitting and self.fitting.left:
+                self.watch.check()
+                self.progress.phase("fit", f"{self.fitting.left:,} fits left")
+                self.collect(COLLECT_SECONDS)
+
+    @contextlib.contextmanager
+    def fits(self, cells: Sequence[Trial]) -> Iterator[None]:
+        """Fit classical cells: by processes of their own while the context lasts, or without any, before it begins."""
+        if not (cells and self.fit_workers):
+            for number, trial in enumerate(cells, start=1):
+                self.watch.check()
+                where = f"{number} of {len(cells)}: {trial.name}, {trial.train_size:,} examples"
+                self.progress.phase("fit", where)
+                self.fit(trial)
+            yield
+            return
+        with Workers(self.orders, cells, self.fit_workers, self.folder / FOLDER) as self.fitting:
+            self.watch.before_end.insert(0, self.fitting.close)
+            yield
+
+    def collect(self, seconds: float = 0.0) -> None:
+        """Write down what processes have fitted by now; waits for a first fit so long at most."""
+        if self.fitting:
+            for trial, found, took in self.fitting.take(seconds):
+                self.fitted(trial, found, took)
+            self.progress.running([*self.training, *self.fitting.running])
 
     def compiled(self, cohort: Cohort, placed: Placed, memory_limit: int) -> tuple[list[Cohort], Population]:
         """A cohort's waves and programs; their speed is tried, so that the time left is known from the start."""
@@ -161,12 +191,14 @@ class Session:
         checkpoints = Checkpoints(folder, tell)
         progress, batch_size = self.progress, cohort.first.budget.batch_size
         progress.phase("compile", f"{cohort.first.name}, {len(cohort.trials)} members")
-        progress.running([trial.trial_id for trial in cohort.trials])
+        self.training = tuple(trial.trial_id for trial in cohort.trials)
+        progress.running(self.training)
         try:
             for event in train(members, checkpoints, save_seconds=self.save_seconds, stop=self.watch, written=written):
+                self.collect()
                 if isinstance(event, Measured):
-                    self.keep(event, members, predictor)
-                    self.write(self.rows(event))
+                    seconds = self.keep(event, members, predictor) if event.status == "done" else None
+                    self.write(self.rows(event, inference_seconds=seconds))
                     if event.status != "running":
                         progress.spared(cohort.cohort_id, event.trial.num_steps - event.step)  # stopped early
                     continue
@@ -177,36 +209,42 @@ class Session:
                     self.watch.unsaved = True
                 progress.phase(event.phase)
         finally:
+            self.training = ()
             progress.running([])
             checkpoints.close()
             self.watch.unsaved = False
 
-    def keep(self, measured: Measured, members: CohortRun, predictor: Predictor) -> None:
-        """At the end of a trial, what it leaves beside its numbers; of the first seed's language models also a text."""
+    def keep(self, measured: Measured, members: CohortRun, predictor: Predictor) -> float | None:
+        """At the end of a trial, what it leaves beside its numbers; of the first seed's language models also a text.
+
+        Returns the seconds that its answer for an example takes, None where there was no memory for it.
+        """
         trial, keeper = measured.trial, self.keeper
         writes = writes_texts(trial) and trial.subset_seed == self.study.seeds[0]  # type: ignore[index]
-        kept = trial.trial_id in keeper.params | keeper.predictions
-        if measured.status != "done" or not (writes or kept):
-            return
         self.check_workdir()
         params = members.params_of(trial)
         if trial.trial_id in keeper.params:
             keeper.keep_params(trial, params)
-        if trial.trial_id in keeper.predictions:
-            self.keep_predictions(trial, params, predictor)
+        seconds = self.keep_predictions(trial, params, predictor)
         if writes:
             text = text_of(trial, params)
             samples.append(self.folder, Sample(trial.trial_id, trial.name, trial.train_size, trial.subset_seed, text))
+        return seconds
 
-    def keep_predictions(self, trial: Trial, params: Any, predictor: Predictor) -> None:
-        """Keep what a member says of the test set; that there is no memory for it, say, is no failure of its cell."""
+    def keep_predictions(self, trial: Trial, params: Any, predictor: Predictor) -> float | None:
+        """Let a member predict the test set, and keep that where it is to be kept; seconds an example.
+
+        That there is no memory for it, say, is no failure of its cell.
+        """
         try:
             examples = predictor(params, self.orders.moments(trial.subset_seed, trial.train_size))
         except Exception as error:  # whatever a device raises
             reason = str(error).partition("\n")[0][:200]
             tell(f"{trial.name}, {trial.train_size:,} examples: its predictions are not kept ({reason})")
-        else:
+            return None
+        if trial.trial_id in self.keeper.predictions:
             self.keeper.keep_predictions(trial, examples)
+        return predictor.inference_seconds
 
     def fail(self, cells: Sequence[Trial], error: Exception) -> None:
         """Record cells that have no number yet as failed, with what was raised."""
@@ -217,21 +255,27 @@ class Session:
                 self.write(self.rows(measured, f"{type(error).__name__}: {error}"[:2000]))
 
     def fit(self, trial: Trial) -> None:
-        """Fit a classical cell; one that raises is recorded as failed, and the others go on."""
-        self.watch.check()
+        """Fit a classical cell here."""
         self.progress.running([trial.trial_id])
         begin = time.monotonic()
         try:
-            fit = fit_and_measure(trial, self.orders)
+            found: Fit | Exception = fit_and_measure(trial, self.orders)
         except Exception as error:  # whatever a library raises is this cell's failure, not the study's
-            self.fail([trial], error)
+            found = error
+        self.fitted(trial, found, time.monotonic() - begin)
+        self.progress.running([])
+
+    def fitted(self, trial: Trial, found: Fit | Exception, seconds: float) -> None:
+        """Write a classical cell's fit down; one that raised is recorded as failed, and the others go on."""
+        if isinstance(found, Exception):
+            self.fail([trial], found)
         else:
             if trial.trial_id in self.keeper.predictions:
                 self.check_workdir()
-                self.keeper.keep_predictions(trial, fit.test_examples)
-            self.write(self.rows(Measured(trial, fit.iterations, "done", fit.values, Spent(fit.seconds))))
-        self.progress.running([])
-        self.progress.fitted(trial.name, trial.train_size, time.monotonic() - begin)
+                self.keeper.keep_predictions(trial, found.test_examples)
+            measured = Measured(trial, found.iterations, "done", found.values, Spent(found.seconds))
+            self.write(self.rows(measured, inference_seconds=found.inference_seconds))
+        self.progress.fitted(trial.name, trial.train_size, seconds)
 
     def write(self, rows: Sequence[Record]) -> None:
         """Append rows to the workdir, if it is still there."""
@@ -244,7 +288,7 @@ class Session:
         if not (self.folder / workdir.STUDY).exists():
             raise FileNotFoundError(errno.ENOENT, "the workdir has vanished", str(self.folder))
 
-    def rows(self, measured: Measured, note: str = "") -> list[Record]:
+    def rows(self, measured: Measured, note: str = "", inference_seconds: float | None = None) -> list[Record]:
         """The numbers as records. The final block ends with the test error, absent where there is none."""
         values: dict[tuple[str, str], float | None] = dict(measured.values)
         last = ("test", "error")
@@ -255,7 +299,7 @@ class Session:
         seen = {"train": trial.budget.batch_size if deep else trial.train_size}
         seen |= {split: len(getattr(self.arrays, split)) for split in ("validation", "test")}
         units = {"error": trial.task.unit, "loss": trial.task.loss_unit, WITHOUT_LEAKS: trial.task.unit}
-        origin = self._origin(measured, note)
+        origin = self._origin(measured, note) | {"inference_seconds": inference_seconds}
         return [
             Record(
                 **origin,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,12 @@ class Orders:
         self.arrays = arrays
         self._orders = {seed: arrays.order(seed) for seed in sorted(set(seeds))}
         self.moments = functools.cache(self._moments)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "moments"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, moments=functools.cache(self._moments))
 
     def __getitem__(self, seed: int) -> np.ndarray:
         return self._orders[seed]

@@ -30,13 +30,15 @@ class Left:
     def __init__(self) -> None:
         self._updates: dict[str, _Updates] = {}
         self._fits: dict[str, _Fits] = defaultdict(_Fits)
+        self._workers = 0
 
     def expect_updates(self, cohort: str, total: int, flops: float, per_second: float | None = None) -> None:
         """So many updates of a cohort are to be made, at that speed if it was tried."""
         self._updates[cohort] = _Updates(total, flops, Speed(per_second))
 
-    def expect_fits(self, cells: Iterable[tuple[str, int]]) -> None:
-        """Fits of a (learner, size) each are to be made."""
+    def expect_fits(self, cells: Iterable[tuple[str, int]], workers: int = 0) -> None:
+        """Fits of a (learner, size) each are to be made: before the updates, or by so many processes beside them."""
+        self._workers = workers
         for learner, size in cells:
             self._fits[learner].waiting[size] += 1
 
@@ -55,18 +57,24 @@ class Left:
 
     def seconds(self) -> float | None:
         """Time for what is left; None while there is work of which nothing is known."""
-        parts = [*self._updates_left(), *(fits.left() for fits in self._fits.values())]
-        known = [seconds for seconds in parts if seconds is not None]
-        return math.fsum(known) if len(known) == len(parts) else None
+        updates, fits = self._parts()
+        if updates is None or fits is None:
+            return None
+        return max(updates, fits / self._workers) if self._workers else updates + fits
 
     def share(self) -> float | None:
         """Share of the work that is done, by the time that it takes; None where there is none, or its time is open."""
-        left = self.seconds()
-        if left is None:
+        updates, fits_left = self._parts()
+        if updates is None or fits_left is None:
             return None
+        left = updates + fits_left
         made = [part.done / speed for part in self._updates.values() if (speed := self._speed(part))]
         done = math.fsum([*made, *(sum(map(sum, fits.seconds.values())) for fits in self._fits.values())])
         return done / (done + left) if done + left > 0 else None
+
+    def _parts(self) -> tuple[float | None, float | None]:
+        """Seconds that updates, and that fits, still take; None for what is not known."""
+        return _sum(self._updates_left()), _sum([fits.left() for fits in self._fits.values()])
 
     def _updates_left(self) -> list[float | None]:
         left = [(max(0, part.total - part.done), self._speed(part)) for part in self._updates.values()]
@@ -79,6 +87,11 @@ class Left:
         known = [(other.flops, 1 / other.speed.value) for other in self._updates.values() if other.speed.value]
         pace = sum(seconds for _, seconds in known) / max(sum(flops for flops, _ in known), 1.0)
         return 1 / (part.flops * pace) if pace * part.flops > 0 else None
+
+
+def _sum(parts: list[float | None]) -> float | None:
+    known = [seconds for seconds in parts if seconds is not None]
+    return math.fsum(known) if len(known) == len(parts) else None
 
 
 @dataclasses.dataclass

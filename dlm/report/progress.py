@@ -103,10 +103,10 @@ class Progress:
         with self._lock:
             self._left.expect_updates(cohort, total, flops, per_second)
 
-    def expect_fits(self, cells: Iterable[tuple[str, int]]) -> None:
-        """Classical fits of a (learner, size) each are to be made."""
+    def expect_fits(self, cells: Iterable[tuple[str, int]], workers: int = 0) -> None:
+        """Classical fits of a (learner, size) each are to be made, by so many processes beside the training if any."""
         with self._lock:
-            self._left.expect_fits(cells)
+            self._left.expect_fits(cells, workers)
 
     def updated(self, cohort: str, updates: int, batch_size: int) -> None:
         """Updates of a cohort were made since it was told last."""

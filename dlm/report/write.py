@@ -10,13 +10,14 @@ from typing import Any
 
 from rich.console import Console
 
-from dlm import leak_counts, records, samples
+from dlm import ensembles, leak_counts, records, samples
 from dlm.curves.answer import Answer, Curve, answer
 from dlm.curves.from_records import curve_name, curves
 from dlm.errors import UsageError
 from dlm.fairness.from_workdir import groups_in
 from dlm.fairness.results import GroupReport
 from dlm.files import write_atomically
+from dlm.report.ensembling import ensemble_sentences
 from dlm.report.figures import learning_curve
 from dlm.report.groups import gap_heading, group_sentences, group_tables
 from dlm.report.kept import FORECAST, keep
@@ -56,6 +57,7 @@ def report(
     lists = {
         "What a noisy example is worth": worth_sentences(measured, level),
         "Examples in two places": leak_sentences(leak_counts.read(workdir), rows, trial_ids),
+        "What several seeds give together": ensemble_sentences(_ensembles_of(workdir, told)),
         "What was written after training": writings(samples.read(workdir), trial_ids),
         "Cells without a number": without_a_number(rows, trial_ids),
     }
@@ -82,6 +84,11 @@ def report(
         "Hyperparameters at an edge of what was tried": swept,
     }
     return publish(told, workdir, console, title=title, question=question, lists=told_too, page=page, groups=groups)
+
+
+def _ensembles_of(workdir: Path, told: Answer) -> list[ensembles.Ensemble]:
+    named = {learner.curve.learner for learner in told.learners}
+    return [one for one in ensembles.read(workdir) if one.learner in named]
 
 
 def answered(

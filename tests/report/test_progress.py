@@ -253,6 +253,17 @@ def test_a_cohort_that_was_not_tried_is_judged_by_its_operations():
     assert left.share() == pytest.approx(1 / 6)
 
 
+def test_fits_beside_the_training_take_no_time_of_their_own():
+    left = Left()
+    left.expect_updates("mlp", 100, 1.0, 10.0)
+    left.expect_fits([("trees", 100)] * 5, workers=2)
+    left.fitted("trees", 100, 8.0)
+    assert left.seconds() == pytest.approx(4 * 8.0 / 2)
+    left.fitted("trees", 100, 8.0)
+    left.fitted("trees", 100, 8.0)
+    assert left.seconds() == pytest.approx(10.0), "the updates"
+
+
 def test_durations():
     assert [duration(s) for s in (0, 24.8, 60, 200, 7500, 273_600)] == [
         "0 s", "25 s", "1 min 00 s", "3 min 20 s", "2 h 05 min", "3 d 4 h",

@@ -17,7 +17,9 @@ MEASURES = {  # a record's field: what it is called, its unit
     "seconds": ("training time", "s"),
     "flops": ("operations", "FLOPs"),
     "joules": ("energy", "J"),
+    "inference_seconds": ("inference time per example", "s"),
 }
+SUMMED = ("seconds", "flops", "joules")  # over cells
 
 
 def cost_section(cells: Cells, unit: str) -> Section:
@@ -34,7 +36,8 @@ def cost_section(cells: Cells, unit: str) -> Section:
         ),
         note="Medians of the seeds. Members of one program train side by side: the time and energy of one is its share "
         "of theirs. Operations are what the compiled program counts; of classical learners they are not known. Energy "
-        "is told by NVIDIA's GPUs and, to root, by processors; it counts all that the device does.",
+        "is told by NVIDIA's GPUs and, to root, by processors; it counts all that the device does. Classical learners "
+        "are timed on one processor, networks on all devices of the run, in batches.",
     )
 
 
@@ -46,7 +49,7 @@ def _medians(by_size: Mapping[int, Sequence[Record]], field: str) -> dict[int, f
 
 def _totals(cells: Cells, known: Sequence[str]) -> Iterator[str]:
     rows = [row for by_size in cells.values() for own in by_size.values() for row in own]
-    for field in known:
+    for field in [field for field in known if field in SUMMED]:
         total = sum(getattr(row, field) or 0.0 for row in rows)
         name, unit = MEASURES[field]
         said = duration(total) if field == "seconds" else f"{total:.3g} {unit}"

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlm import ensembles
 from dlm.curves.from_records import cells
 from dlm.curves.results import Answer
 from dlm.fairness.results import GroupReport
@@ -13,6 +14,7 @@ from dlm.inside import results
 from dlm.records import Record
 from dlm.report import words
 from dlm.report.page.cost import cost_section
+from dlm.report.page.ensembles import ensemble_section
 from dlm.report.page.examples import examples_section
 from dlm.report.page.fairness import fairness_section
 from dlm.report.page.insides import inside_section
@@ -53,6 +55,7 @@ def study_page(
         inside_section(results.read(workdir)),
         trust_section(workdir, own, test) if test else None,
         examples_section(workdir, own, test, _loss_unit(rows)) if test else None,
+        ensemble_section([one for one in ensembles.read(workdir) if one.learner in own]),
         cost_section(own, unit),
         reproduce_section(about or {}, rows),
     ]

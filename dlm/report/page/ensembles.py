@@ -1,0 +1,77 @@
+"""What several seeds of a learner give together: error and calibration of their mean beside one member's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dlm.ensembles import CALIBRATION, Ensemble
+from dlm.report.page.axes import error_axis, size_axis
+from dlm.report.page.parts import Chart, Section, Table
+from dlm.report.phrases import error_number, is_rate
+
+
+def ensemble_section(ensembles: Sequence[Ensemble]) -> Section | None:
+    """A chart of ensembles beside single members, and a table; None where there are none."""
+    if not ensembles:
+        return None
+    unit = ensembles[0].unit
+    return Section(
+        "ensembles",
+        "Ensembles of the seeds",
+        (_chart(ensembles, unit), _table(ensembles, unit)),
+        note="The mean of the predictions of all seeds of one size, which costs no training. Each seed has a subset of "
+        "its own, so an ensemble has seen more examples than one member: the table says how many. At the size of the "
+        "whole pool all have seen the same.",
+    )
+
+
+def _chart(ensembles: Sequence[Ensemble], unit: str) -> Chart:
+    values = [each["error"] for one in ensembles for each in (one.values, one.single)]
+    last = {one.learner: one for one in ensembles}.values()
+    told = "; ".join(f"{one.learner} {_pair(one, 'error', unit)}" for one in last)
+    return Chart(
+        "ensemble-curves",
+        f"Test {unit} of ensembles",
+        f"At each learner's largest size, and of one member in brackets: {told}{' %' if is_rate(unit) else ''}.",
+        tuple(_traces(ensembles)),
+        {
+            "xaxis": size_axis(),
+            "yaxis": error_axis(unit, positive_only=min(values) > 0),
+            "height": 380,
+        },
+        scales="xy",
+    )
+
+
+def _traces(ensembles: Sequence[Ensemble]) -> Iterator[dict[str, Any]]:
+    for learner in dict.fromkeys(one.learner for one in ensembles):
+        own = [one for one in ensembles if one.learner == learner]
+        for name, dash, mode in (("one member", "solid", "lines"), ("ensemble", "dot", "lines+markers")):
+            yield {
+                "x": [one.train_size for one in own],
+                "y": [(one.values if dash == "dot" else one.single)["error"] for one in own],
+                "text": [f"{one.members} members, {one.examples:,} examples" for one in own],
+                "hovertemplate": f"<b>{learner}</b>, {name}<br>n=%{{x:,}}<br>%{{y}}<br>%{{text}}<extra></extra>",
+                "mode": mode,
+                "line": {"dash": dash},
+                "meta": {"learner": learner, "role": "line"},
+            }
+
+
+def _table(ensembles: Sequence[Ensemble], unit: str) -> Table:
+    named = [name for name in (CALIBRATION, "loss") if any(name in one.values for one in ensembles)]
+    heads = {CALIBRATION: "calibration error %", "loss": "loss"}
+    rows = []
+    for one in ensembles:
+        cells = [_pair(one, "error", unit)]
+        cells += [_pair(one, name, "error rate" if name == CALIBRATION else "") for name in named]
+        rows.append((one.learner, f"{one.train_size:,}", str(one.members), f"{one.examples:,}", *cells))
+    first = ("learner", "examples of one", "members", "examples of all", f"error{' %' if is_rate(unit) else ''}")
+    return Table((*first, *(heads[name] for name in named)), tuple(rows), "Ensemble, and one member on average")
+
+
+def _pair(one: Ensemble, name: str, unit: str) -> str:
+    if name not in one.values:
+        return "–"
+    return f"{error_number(one.values[name], unit)} ({error_number(one.single[name], unit)})"
