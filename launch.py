@@ -386,6 +386,7 @@ def _changed(study: Study) -> Study:
         changes["seeds"] = overrides.parse(_SEEDS.value, int | tuple[int, ...], "--seeds")
     if _LEARNERS.value:
         changes["learners"] = overrides.pick(study.learners, _LEARNERS.value, "--learners")
+        changes["tuning"] = {name: own for name, own in study.tuning.items() if name in changes["learners"]}
     if _PRECISION.value:
         changes["precision"] = _PRECISION.value
     return dataclasses.replace(study, **changes)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlm.axes import Axes, grid, zipped
 from dlm.errors import Interrupted, UsageError
 from dlm.learner import Budget, Hyper, Learner, Optimizer
+from dlm.ranges import choice, drawn, log_uniform, uniform
 from dlm.study import Study
 
 if TYPE_CHECKING:
@@ -27,12 +28,16 @@ __all__ = [
     "Result",
     "Study",
     "UsageError",
+    "choice",
+    "drawn",
     "forecast",
     "forecast_many",
     "grid",
     "load",
+    "log_uniform",
     "records",
     "run",
+    "uniform",
     "zipped",
 ]
 

@@ -120,3 +120,8 @@ class Learner:
     optimizer: Optimizer = Optimizer()
     budget: Budget | None = None
     augment: Augment = unsaid(Augment())
+
+
+def full_path(path: str) -> str:
+    """The path in a learner of what an axis calls by the name of a hyperparameter alone: `lr` is `hyper.lr`."""
+    return f"hyper.{path}" if path in {field.name for field in dataclasses.fields(Hyper)} else path

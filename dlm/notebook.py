@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlm.axes import Axes
 from dlm.curves.results import Answer, Curve, LearnerAnswer, Prediction
 from dlm.export.tables import Cell, Table, forecasts, markdown, measured, needs
 from dlm.learner import Learner
@@ -91,7 +92,7 @@ def study_html(study: Study) -> str:
         deep = isinstance(learner, Learner)
         updates = f"{sum(trial.num_steps for trial in own):,}" if deep else "–"
         what = _short(learner.model if deep else learner)
-        settings = len(variants(learner, study))
+        settings = len(variants(learner, study, study.tuning.get(name, Axes())))
         row = (name, what, f"{settings:,}", f"{len(study.sizes):,}", f"{_num_seeds(study):,}", f"{len(own):,}", updates)
         rows.append(tuple(map(Cell, row)))
     heads = ("learner", "what", "settings", "sizes", "seeds", "cells", "updates at most")

@@ -17,11 +17,13 @@ from dlm.axes import Axes
 from dlm.config import FrozenDict, digest, has, replaced, unsaid
 from dlm.declared import check_frozen
 from dlm.errors import UsageError, choose, nearest
-from dlm.learner import PRECISIONS, Budget, Hyper, Learner, Precision
+from dlm.learner import PRECISIONS, Budget, Learner, Precision, full_path
 from dlm.noise import Noise
+from dlm.tuning import check_tuning
 
 MAX_EXAMPLES_SEEN = 2**32  # positions in a member's stream of examples are 32-bit
 MAX_SEEDS = 10_000  # above it, a number of seeds is more likely a seed
+_UNTUNED = Axes()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Study:
     asked "how many examples for this?"; empty: half the best error reached. `level` is that of every
     interval. `precision` is that of gradient-trained models' forward and backward passes. `noise` is what is wrong with
     training examples, `test_noise` with test examples; validation stays clean. `groups`: columns of the data that tell
-    whom an example is of, to compare errors by; they change no number.
+    whom an example is of, to compare errors by; they change no number. `tuning`: a learner's own points, crossed with
+    `axes`; each tuned learner has as many unless `equal_tuning` is False.
     """
 
     data: Any
@@ -50,6 +53,8 @@ class Study:
     noise: Noise = unsaid(Noise())
     test_noise: Noise = unsaid(Noise())
     groups: tuple[str, ...] = unsaid(())
+    tuning: Mapping[str, Axes] = unsaid(FrozenDict())
+    equal_tuning: bool = unsaid(True)
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -58,6 +63,7 @@ class Study:
             ("learners", _learners(self.learners)),
             ("targets", _targets(self.targets)),
             ("groups", _groups(self.groups)),
+            ("tuning", FrozenDict(self.tuning) if isinstance(self.tuning, Mapping) else self.tuning),
         ):
             object.__setattr__(self, name, value)
         for name in ("data", "task"):
@@ -65,6 +71,7 @@ class Study:
                 raise UsageError(f"{name}={getattr(self, name)!r} is no config, such as Digits() or Classification()")
         choose("precision", self.precision, PRECISIONS)
         check_frozen(self, "")
+        check_tuning(self.tuning, self.learners, self.axes, equal=self.equal_tuning)
         if not hasattr(self.data, "load"):
             raise UsageError(f"data={self.data!r} has no load(); use a source of dlm.data, such as Digits()")
         if not 0 < self.level < 1:
@@ -148,7 +155,7 @@ def trials(study: Study) -> tuple[Trial, ...]:
                 test_noise=test_noise,
             )
             for name, base in study.learners.items()
-            for learner, noise, test_noise in variants(base, study)
+            for learner, noise, test_noise in variants(base, study, study.tuning.get(name, _UNTUNED))
             for size in study.sizes
             for seed in study.seeds  # type: ignore[union-attr]
         )
@@ -162,19 +169,24 @@ def trials(study: Study) -> tuple[Trial, ...]:
     return cells
 
 
-def variants(base: Any, study: Study) -> tuple[tuple[Any, Noise, Noise], ...]:
-    """A learner, its noise and the test's at every point of the axes; an axis that it does not have passes it by."""
+def variants(base: Any, study: Study, tuning: Axes = _UNTUNED) -> tuple[tuple[Any, Noise, Noise], ...]:
+    """A learner, its noise and the test's at every point of the axes, which it is tuned over at each.
+
+    An axis that the learner does not have passes it by.
+    """
     for path in dict.fromkeys(path for point in study.axes.points for path in point):
         if _is_noise(path):
             if not has(study, path):
                 raise UsageError(f"axis {path!r} is no noise; {nearest(path, _noises())}")
-        elif not any(has(learner, _full(path)) for learner in study.learners.values()):
+        elif not any(has(learner, full_path(path)) for learner in study.learners.values()):
             raise UsageError(
                 f"axis {path!r} is a field of no learner; use lr, dropout, …, model.widths, … or noise.label, …"
             )
     out = []
-    for point in study.axes.points:
-        learner = replaced(base, {_full(path): value for path, value in point.items() if has(base, _full(path))})
+    for point in (study.axes * tuning).points:
+        learner = replaced(
+            base, {full_path(path): value for path, value in point.items() if has(base, full_path(path))}
+        )
         check_frozen(learner, f"axes: {type(learner).__name__}")
         noisy = replaced(study, {path: value for path, value in point.items() if _is_noise(path)})
         out.append((learner, noisy.noise, noisy.test_noise))
@@ -279,7 +291,3 @@ def _groups(given: Any) -> tuple[str, ...]:
     if not isinstance(given, tuple | list) or not all(isinstance(name, str) and name for name in given):
         raise UsageError(f"groups={given!r} must be a list of column names, such as ('sex',)")
     return tuple(given)
-
-
-def _full(path: str) -> str:
-    return f"hyper.{path}" if path in {field.name for field in dataclasses.fields(Hyper)} else path

@@ -7,27 +7,17 @@ and that of the seeds, as far as their slopes differ by more than single example
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 
 import numpy as np
 from scipy import special
 
+from dlm.curves.exponent import LEAST_SIZES, Exponent
 from dlm.fairness.columns import Places
 from dlm.fairness.limits import Array, Measure
 
-LEAST_SIZES = 3
 _NO_MISTAKE = 1.0  # variance of a log error that was measured as zero and is taken for half a mistake
-
-
-@dataclasses.dataclass(frozen=True)
-class Exponent:
-    """The error falls as n to the power of −`power`; `low` and `high` hold for one group alone."""
-
-    power: float
-    low: float
-    high: float
 
 
 def exponent(tables: Mapping[int, Array], places: Places, *, measure: Measure, level: float = 0.95) -> Exponent | None:

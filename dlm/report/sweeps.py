@@ -31,7 +31,7 @@ class Sweep:
     @property
     def numeric(self) -> bool:
         """Whether values are numbers, so that an edge has a beyond."""
-        return all(_is_number(value) for value in self.values)
+        return all(is_number(value) for value in self.values)
 
     def best(self, size: int) -> int:
         """The place of the value with the least median error."""
@@ -49,7 +49,7 @@ def sweeps(records: Iterable[Record], trial_ids: Collection[str] | None = None) 
     for row in ends(rows).values():
         error = validation.get((row.trial_id, row.step))
         if error is not None:
-            learners[curve_name(row.learner, row.noise)].append((row.train_size, _flat(row.hyper), error))
+            learners[curve_name(row.learner, row.noise)].append((row.train_size, flat(row.hyper), error))
     return [sweep for name, cells in learners.items() for sweep in _of_learner(name, cells)]
 
 
@@ -64,7 +64,7 @@ def alarms(found: Iterable[Sweep]) -> list[str]:
             if sizes:
                 told.append(
                     f"{sweep.learner}: the best {sweep.path}, {sweep.values[place]:g}, is the {word} tried at "
-                    f"{_listed(sizes)} examples; try {more} ones."
+                    f"{listed(sizes)} examples; try {more} ones."
                 )
     return told
 
@@ -72,15 +72,15 @@ def alarms(found: Iterable[Sweep]) -> list[str]:
 def _of_learner(name: str, cells: list[tuple[int, dict[str, Any], float]]) -> Iterator[Sweep]:
     paths = dict.fromkeys(path for _, config, _ in cells for path in config)
     for path in paths:
-        known = {_key(config.get(path)): config.get(path) for _, config, _ in cells}
+        known = {key_of(config.get(path)): config.get(path) for _, config, _ in cells}
         if len(known) < 2:
             continue
-        numbers = all(_is_number(value) for value in known.values())
+        numbers = all(is_number(value) for value in known.values())
         order = sorted(known, key=lambda key: (known[key] if numbers else 0, key))
         places = {key: place for place, key in enumerate(order)}
         variants: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))  # size, value, whole config
         for size, config, error in cells:
-            variants[size][places[_key(config.get(path))]][_key(config)].append(error)
+            variants[size][places[key_of(config.get(path))]][key_of(config)].append(error)
         errors = {
             size: {
                 place: spread(min(each.values(), key=lambda seeds: sum(seeds) / len(seeds)))
@@ -91,7 +91,7 @@ def _of_learner(name: str, cells: list[tuple[int, dict[str, Any], float]]) -> It
         yield Sweep(name, path.removeprefix("hyper."), tuple(known[key] for key in order), errors)
 
 
-def _flat(text: str) -> dict[str, Any]:
+def flat(text: str) -> dict[str, Any]:
     """The leaves of a learner's config by dotted path."""
 
     def leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
@@ -108,15 +108,18 @@ def _flat(text: str) -> dict[str, Any]:
         return {}
 
 
-def _key(value: Any) -> str:
+def key_of(value: Any) -> str:
+    """A value of a config as it can be looked up."""
     return json.dumps(value, sort_keys=True)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value has a smaller and a larger."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _listed(sizes: list[int]) -> str:
+def listed(sizes: list[int]) -> str:
+    """Sizes in words; of many the first and the last."""
     shown = [f"{size:,}" for size in sizes]
     if len(shown) > MANY:
         return f"{shown[0]} to {shown[-1]}" if len(shown) > 1 else shown[0]

@@ -29,6 +29,7 @@ from dlm.report.page.study_page import study_page
 from dlm.report.stamp import stamped
 from dlm.report.sweeps import alarms, sweeps
 from dlm.report.terminal import print_answer, print_list, section
+from dlm.report.tuning import best_of_sentences, drift_alarms, tuned
 from dlm.report.worth import worth_sentences
 from dlm.report.writings import writings
 from dlm.workdir import STUDY
@@ -61,7 +62,7 @@ def report(
         "What was written after training": writings(samples.read(workdir), trial_ids),
         "Cells without a number": without_a_number(rows, trial_ids),
     }
-    swept = alarms(sweeps(rows, trial_ids))
+    swept, settings = alarms(sweeps(rows, trial_ids)), tuned(rows, trial_ids, learners_of(described(workdir)))
 
     def page(told: Answer) -> Page:
         about = described(workdir)
@@ -81,7 +82,9 @@ def report(
     told_too = {
         "Errors of groups": group_sentences(groups) if groups else [],
         **lists,
+        "Tuning": best_of_sentences(settings),
         "Hyperparameters at an edge of what was tried": swept,
+        "Hyperparameters that move with the size": drift_alarms(settings),
     }
     return publish(told, workdir, console, title=title, question=question, lists=told_too, page=page, groups=groups)
 

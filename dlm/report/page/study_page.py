@@ -21,11 +21,12 @@ from dlm.report.page.insides import inside_section
 from dlm.report.page.learning import learning_section
 from dlm.report.page.parts import Page, Section, Sentences
 from dlm.report.page.reproduce import reproduce_section
-from dlm.report.page.sweeping import sweep_section
 from dlm.report.page.training import training_section
 from dlm.report.page.trust import trust_section
+from dlm.report.page.tuning import tuning_section
 from dlm.report.predictions import read_test_set
 from dlm.report.sweeps import sweeps
+from dlm.report.tuning import tuned
 
 
 def study_page(
@@ -49,7 +50,7 @@ def study_page(
     found: list[Section | None] = [
         learning_section(answer, own, workdir),
         to_know(answer, lists or {}),
-        sweep_section(sweeps(rows), unit),
+        tuning_section(sweeps(rows), tuned(rows, order=[learner.curve.learner for learner in answer.learners]), unit),
         training_section(rows, own, unit),
         fairness_section(groups),
         inside_section(results.read(workdir)),

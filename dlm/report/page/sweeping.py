@@ -6,28 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dlm.report.page.axes import error_axis
-from dlm.report.page.parts import Chart, Section, Sentences, Table
+from dlm.report.page.parts import Chart, Table
 from dlm.report.phrases import error_number
-from dlm.report.sweeps import Sweep, alarms
+from dlm.report.sweeps import Sweep
 
 MOST_SIZES = 7  # lines of a chart
 
 
-def sweep_section(sweeps: Sequence[Sweep], unit: str) -> Section | None:
-    """A chart for each sweep, alarms first; None where nothing was swept."""
-    if not sweeps:
-        return None
-    told = alarms(sweeps)
-    return Section(
-        "sweeps",
-        "Hyperparameters",
-        (*((Sentences(tuple(told), "alarm"),) if told else ()), *(_chart(sweep, unit) for sweep in sweeps)),
-        note="Median validation error of the seeds at each value, the other hyperparameters at their best there; a "
-        "line for each size. The learning curve shows, at each size, the variant with the least mean validation error.",
-    )
-
-
-def _chart(sweep: Sweep, unit: str) -> Chart:
+def sweep_chart(sweep: Sweep, unit: str) -> Chart:
+    """Validation error against one hyperparameter, a line a size."""
     chosen = spread_over(sorted(sweep.errors), MOST_SIZES)
     positive = all(one.median > 0 for size in chosen for one in sweep.errors[size].values())
     is_log = sweep.numeric and min(sweep.values) > 0 and max(sweep.values) >= 8 * min(sweep.values)

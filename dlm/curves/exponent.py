@@ -1,0 +1,83 @@
+"""How fast an error falls with data: the power of n, on average over the measured sizes, with an interval.
+
+The slope of log error in log size, by least squares over sizes alike: no law is assumed. Its noise is told in two ways,
+and the wider one is believed. Seeds, whose slopes differ, show what a training does; they do not show what moves all of
+them at once: a test set, a law that is no straight line, and which hyperparameters were chosen at a size. What scatters
+around the line shows that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlm.curves.results import Curve
+
+Array = NDArray[np.float64]
+
+LEAST_SIZES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Exponent:
+    """The error falls as n to the power of −`power`, which lies in `low` to `high`."""
+
+    power: float
+    low: float
+    high: float
+
+
+def exponent(curve: Curve, level: float = 0.95) -> Exponent | None:
+    """Of a curve; None for fewer than three sizes, or no error above zero."""
+    if len(curve.sizes) < LEAST_SIZES:
+        return None
+    means = np.array([np.mean(errors) for errors in curve.errors])
+    if not (means > 0).any():
+        return None
+    # No mistake at all is taken for half a mistake.
+    least = 0.5 / curve.num_test if curve.num_test else means[means > 0].min() / 2
+    means = np.maximum(means, min(least, means[means > 0].min()))
+    weight = slope_weights(curve.sizes)
+    logs = np.log(means)
+    slope = float(weight @ logs)
+    half = max(_by_seeds(curve, means, weight, level), scatter(curve.sizes, logs, level))
+    return Exponent(-slope, -slope - half, -slope + half)
+
+
+def slope_weights(sizes: Sequence[int]) -> Array:
+    """Weights [K] whose sum over numbers at the sizes is their least-squares slope in log size."""
+    x = np.log(np.array(sizes, dtype=float))
+    x -= x.mean()
+    return x / float(x @ x)
+
+
+def scatter(sizes: Sequence[int], values: Array, level: float, least: float = 0.0) -> float:
+    """Half the interval of the slope of values [K] by their scatter around the line, an s.d. of `least` or more."""
+    from scipy.special import stdtrit  # slow to import
+
+    weight, x = slope_weights(sizes), np.log(np.array(sizes, dtype=float))
+    off = values - values.mean() - float(weight @ values) * (x - x.mean())
+    freedom = len(sizes) - 2
+    spread = max(float(off @ off) / freedom, least**2)
+    return float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(spread * float(weight @ weight))
+
+
+def _by_seeds(curve: Curve, means: Array, weight: Array, level: float) -> float:
+    """Half the interval by what single seeds add to the slope; 0 for one seed.
+
+    Equal places are equal seeds where all sizes have as many; else the sizes' seeds count as independent.
+    """
+    from scipy.special import stdtrit
+
+    parts = [w * np.array(errors) / mean for w, errors, mean in zip(weight, curve.errors, means)]
+    if len({len(part) for part in parts}) == 1:
+        parts = [np.sum(parts, axis=0)]
+    several = [part for part in parts if len(part) > 1]
+    if not several:
+        return 0.0
+    variance = sum(float(part.var(ddof=1)) / len(part) for part in several)
+    return float(stdtrit(min(map(len, several)) - 1, (1 + level) / 2)) * math.sqrt(variance)
