@@ -30,6 +30,7 @@ def test_a_learner_is_tuned_over_its_own_points_alone():
     assert {learner.hyper.lr for learner in found["net"]} == set(LRS)
     assert {learner.c for learner in found["logreg"]} == set(CS)
     assert len(trials(study)) == 2 * 3 * 3 * 2
+    assert "36 cells" in study._repr_html_()
 
 
 def test_a_tuned_point_is_the_trial_that_an_axis_or_a_declaration_makes():
