@@ -25,8 +25,9 @@ def made_with(programs: Mapping[Cohort, Any], classical: Iterable[Trial]) -> dic
         for cohort, program in programs.items()
     }
     for trial in classical:
+        packages = (*CLASSICAL, *getattr(trial.learner, "packages", ()))
         found.setdefault(
-            f"classical {trial.name}", {"learner": trial.name, "code": _code(trial.learner), **_versions(CLASSICAL)}
+            f"classical {trial.name}", {"learner": trial.name, "code": _code(trial.learner), **_versions(packages)}
         )
     return found
 

@@ -1,8 +1,28 @@
 """Classical learners, run on the very same subsets as the deep ones."""
 
+from dlm.baselines.bayes import NaiveBayes
+from dlm.baselines.bicubic import Bicubic
 from dlm.baselines.boosting import GradientBoosting
+from dlm.baselines.forest import RandomForest
+from dlm.baselines.lightgbm_trees import LightGBM
 from dlm.baselines.linear import LogisticRegression, Ridge
+from dlm.baselines.neighbours import NearestNeighbours
 from dlm.baselines.ngram import KneserNey
+from dlm.baselines.sound import MelSupportVectors
 from dlm.baselines.text import BagOfWords
+from dlm.baselines.vectors import SupportVectors
 
-__all__ = ["BagOfWords", "GradientBoosting", "KneserNey", "LogisticRegression", "Ridge"]
+__all__ = [
+    "BagOfWords",
+    "Bicubic",
+    "GradientBoosting",
+    "KneserNey",
+    "LightGBM",
+    "LogisticRegression",
+    "MelSupportVectors",
+    "NaiveBayes",
+    "NearestNeighbours",
+    "RandomForest",
+    "Ridge",
+    "SupportVectors",
+]

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from dlm.baselines.checks import needs_classes_or_numbers
 from dlm.baselines.fitted import Fitted, log_probabilities
+from dlm.data.arrays import Arrays
 from dlm.errors import UsageError, at_least
 
 
@@ -29,6 +31,10 @@ class GradientBoosting:
         at_least(2, leaves=self.leaves)
         if self.learning_rate <= 0:
             raise UsageError(f"learning_rate={self.learning_rate} must be above 0, such as 0.1")
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless targets are one class or numbers."""
+        needs_classes_or_numbers(self, arrays)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K], of which each has its trees."""

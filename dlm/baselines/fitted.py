@@ -12,10 +12,20 @@ LEAST_PROBABILITY = 1e-12  # for classes that a subset did not hold
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """`outputs(x [N, ...]) -> [N, num_outputs]`, such as log-probabilities; `iterations` the fit took."""
+    """`outputs(x [N, ...]) -> [N, num_outputs]`, such as log-probabilities; `iterations` the fit took.
+
+    Outputs are numbers in the unit of the targets that `fit` was given, which are standardized; with `own_unit` in the
+    unit that targets had before.
+    """
 
     iterations: int
     outputs: Callable[[np.ndarray], np.ndarray]
+    own_unit: bool = False
+
+
+def rows_of(x: np.ndarray) -> np.ndarray:
+    """Inputs [N, ...] as rows of a table [N, D]."""
+    return x.reshape(len(x), -1)
 
 
 def constant(label: int, num_classes: int) -> Fitted:

@@ -7,7 +7,9 @@ import warnings
 
 import numpy as np
 
+from dlm.baselines.checks import needs_classes, needs_numbers
 from dlm.baselines.fitted import Fitted, log_probabilities
+from dlm.data.arrays import Arrays
 from dlm.errors import UsageError, at_least
 
 
@@ -25,6 +27,10 @@ class LogisticRegression:
         at_least(1, max_iter=self.max_iter)
         if self.c <= 0:
             raise UsageError(f"c={self.c} must be above 0; it is the inverse of the penalty's strength")
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless there is one class an example."""
+        needs_classes(self, arrays)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...], y int [N]. The optimum is unique, so `seed` changes nothing."""
@@ -52,6 +58,10 @@ class Ridge:
 
     def __post_init__(self) -> None:
         at_least(0, alpha=self.alpha)
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless targets are numbers."""
+        needs_numbers(self, arrays)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...], y float32 [N] or [N, K], by a direct solver: `seed` changes nothing."""

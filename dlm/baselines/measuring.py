@@ -80,7 +80,8 @@ def _of_each(
     for start in range(0, len(split), block):
         part = split.take(np.arange(start, min(start + block, len(split))))
         x, y = seen.examples(part, noise, seed, start)
-        outputs = seen.outputs(np.asarray(fitted.outputs(x)))
+        outputs = np.asarray(fitted.outputs(x))
+        outputs = outputs if fitted.own_unit else seen.outputs(outputs)
         for first in range(0, len(outputs), BATCH_SIZE):
             count = min(BATCH_SIZE, len(outputs) - first)
             rows = np.arange(first, first + BATCH_SIZE) % len(outputs)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dlm.baselines.checks import targets_of
 from dlm.baselines.fitted import Fitted
+from dlm.data.arrays import Arrays
 from dlm.errors import UsageError, at_least
 
 MOST_ORDER = 8  # a context of seven bytes and the byte after it are one uint64
@@ -30,6 +32,14 @@ class KneserNey:
         at_least(1, order=self.order)
         if self.order > MOST_ORDER:
             raise UsageError(f"order={self.order} must be at most {MOST_ORDER}")
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless targets are the bytes after those of the inputs."""
+        if not 0 < arrays.vocabulary <= 256 or arrays.train.x.shape != arrays.train.y.shape:
+            raise UsageError(
+                f"KneserNey() predicts the byte after each byte of a text, and the targets of {arrays.name!r} are "
+                f"{targets_of(arrays)}; leave it out, or use LanguageModelling() on a text in bytes"
+            )
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_classes: int, seed: int) -> Fitted:
         """Count x and y, whole numbers below `num_classes` (at most 256) [N, L]; y is the byte after x.

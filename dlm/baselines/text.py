@@ -8,7 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from dlm.baselines.checks import needs_classes
 from dlm.baselines.fitted import Fitted, log_probabilities
+from dlm.data.arrays import Arrays
 from dlm.errors import UsageError, at_least, choose
 
 
@@ -30,6 +32,15 @@ class BagOfWords:
         at_least(1, grams=self.grams, max_iter=self.max_iter)
         if self.c <= 0:
             raise UsageError(f"c={self.c} must be above 0; it is the inverse of the penalty's strength")
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless inputs are texts, and there is one class an example."""
+        needs_classes(self, arrays)
+        if not arrays.vocabulary or arrays.train.x.ndim != 2:
+            raise UsageError(
+                f"BagOfWords() reads texts in bytes, and {arrays.name!r} has other inputs; leave it out, or use "
+                "LogisticRegression()"
+            )
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to texts x int [N, L], UTF-8 bytes with 0 behind the end, and y int [N]. `seed` changes nothing."""

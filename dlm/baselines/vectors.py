@@ -1,0 +1,94 @@
+"""Support vector machines, by scikit-learn, with probabilities from what held-out examples score."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from dlm.baselines.checks import needs_classes_or_numbers
+from dlm.baselines.fitted import Fitted, log_probabilities, rows_of
+from dlm.data.arrays import Arrays
+from dlm.errors import UsageError, at_least
+
+FOLDS = 5  # that hold examples out to see how far their scores can be trusted
+
+
+@dataclasses.dataclass(frozen=True)
+class SupportVectors:
+    """A support vector machine with a Gaussian kernel (Cortes & Vapnik 1995), of classes or of numbers.
+
+    scikit-learn's SVC, whose pairwise votes are broken where they tie (`break_ties`), and SVR, one a number. `c` is the
+    inverse strength of the penalty; `gamma` the kernel's 1 / width², 0 for scikit-learn's "scale", 1 / (inputs ·
+    variance of x); numbers within `epsilon` of a target, which is standardized, cost nothing.
+    The class of the largest output is SVC's; probabilities are the softmax of its scores times `_sharpness`.
+    """
+
+    c: float = 1.0
+    gamma: float = 0.0
+    epsilon: float = 0.1
+
+    def __post_init__(self) -> None:
+        at_least(0, gamma=self.gamma, epsilon=self.epsilon)
+        if self.c <= 0:
+            raise UsageError(f"c={self.c} must be above 0; it is the inverse of the penalty's strength")
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless targets are one class or numbers."""
+        needs_classes_or_numbers(self, arrays)
+
+    def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
+        """Fit to x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K]. `seed` changes nothing."""
+        from scipy.special import softmax
+        from sklearn.svm import SVC, SVR
+
+        rows, options = rows_of(x), {"C": self.c, "gamma": self.gamma or "scale"}
+        if y.dtype.kind in "iu":
+            model = SVC(**options, break_ties=True)
+            sharpness = _sharpness(model, rows, y)
+            model.fit(rows, y)
+            return Fitted(
+                int(np.sum(model.n_iter_)),
+                lambda inputs: log_probabilities(
+                    softmax(sharpness * _scores(model.decision_function(rows_of(inputs))), axis=1),
+                    model.classes_,
+                    num_outputs,
+                ),
+            )
+        models = [SVR(**options, epsilon=self.epsilon).fit(rows, each) for each in y.reshape(len(y), -1).T]
+        return Fitted(
+            int(sum(np.sum(model.n_iter_) for model in models)),
+            lambda inputs: np.stack([model.predict(rows_of(inputs)) for model in models], axis=1),
+        )
+
+
+def _scores(decisions: np.ndarray) -> np.ndarray:
+    """One score a class [N, C]; of two classes scikit-learn gives one number [N], that of the second."""
+    return decisions if decisions.ndim == 2 else np.stack([-decisions, decisions], axis=1)
+
+
+def _sharpness(model: Any, rows: np.ndarray, y: np.ndarray) -> float:
+    """What scores are multiplied by before the softmax, 1 / temperature (Guo et al. 2017).
+
+    The most probable one: the likelihood of examples held out in turn, times a log-normal prior of mean 0 and standard
+    deviation 1. The prior is for subsets of a few examples, which a machine tells apart without an error: without it
+    the sharpness runs off, and the loss of breast cancer's validation split is 1.4 nats at 4 examples where it is 0.45
+    with it. 1 where no two classes have two examples each. Platt's own method needs more of them, and moves the class.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    _, places, counts = np.unique(y, return_inverse=True, return_counts=True)
+    several = counts[places] > 1
+    if len(np.unique(y[several])) < 2:
+        return 1.0
+    rows, y = rows[several], y[several]
+    folds = StratifiedKFold(min(FOLDS, counts[counts > 1].min()))
+    scores = _scores(cross_val_predict(model, rows, y, cv=folds, method="decision_function"))
+    own = np.arange(len(y)), np.unique(y, return_inverse=True)[1]
+    found = minimize_scalar(
+        lambda log: log**2 / 2 - log_softmax(np.exp(log) * scores, axis=1)[own].sum(), bounds=(-5, 5)
+    )
+    return float(np.exp(found.x))
