@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from dlm.baselines.fitted import Fitted, log_probabilities, rows_of
 from dlm.data.arrays import Arrays
 from dlm.errors import UsageError, at_least
 
-FOLDS = 5  # that hold examples out to see how far their scores can be trusted
+FOLDS, HELD_OUT = 5, 500  # parts held out in turn to see how sure scores are, until so many examples were: one number
+AHEAD = 1e-6  # of a logit: what float32 can tell of the class that SVC decides on where scores tie
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +42,6 @@ class SupportVectors:
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K]. `seed` changes nothing."""
-        from scipy.special import softmax
         from sklearn.svm import SVC, SVR
 
         rows, options = rows_of(x), {"C": self.c, "gamma": self.gamma or "scale"}
@@ -51,9 +52,7 @@ class SupportVectors:
             return Fitted(
                 int(np.sum(model.n_iter_)),
                 lambda inputs: log_probabilities(
-                    softmax(sharpness * _scores(model.decision_function(rows_of(inputs))), axis=1),
-                    model.classes_,
-                    num_outputs,
+                    _probabilities(model.decision_function(rows_of(inputs)), sharpness), model.classes_, num_outputs
                 ),
             )
         models = [SVR(**options, epsilon=self.epsilon).fit(rows, each) for each in y.reshape(len(y), -1).T]
@@ -68,6 +67,16 @@ def _scores(decisions: np.ndarray) -> np.ndarray:
     return decisions if decisions.ndim == 2 else np.stack([-decisions, decisions], axis=1)
 
 
+def _probabilities(decisions: np.ndarray, sharpness: float) -> np.ndarray:
+    """Of each class [N, C], that of the class which SVC decides on being the largest."""
+    from scipy.special import softmax
+
+    logits = sharpness * _scores(decisions)
+    decided = decisions.argmax(axis=1) if decisions.ndim == 2 else (decisions >= 0).astype(int)
+    logits[np.arange(len(logits)), decided] += AHEAD
+    return softmax(logits, axis=1)
+
+
 def _sharpness(model: Any, rows: np.ndarray, y: np.ndarray) -> float:
     """What scores are multiplied by before the softmax, 1 / temperature (Guo et al. 2017).
 
@@ -78,16 +87,17 @@ def _sharpness(model: Any, rows: np.ndarray, y: np.ndarray) -> float:
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import StratifiedKFold
 
     _, places, counts = np.unique(y, return_inverse=True, return_counts=True)
     several = counts[places] > 1
     if len(np.unique(y[several])) < 2:
         return 1.0
-    rows, y = rows[several], y[several]
-    folds = StratifiedKFold(min(FOLDS, counts[counts > 1].min()))
-    scores = _scores(cross_val_predict(model, rows, y, cv=folds, method="decision_function"))
-    own = np.arange(len(y)), np.unique(y, return_inverse=True)[1]
+    rows, y = rows[several], np.unique(y[several], return_inverse=True)[1]
+    folds = list(StratifiedKFold(min(FOLDS, counts[counts > 1].min())).split(rows, y))
+    folds = folds[: math.ceil(HELD_OUT * len(folds) / len(y))]
+    scores = np.concatenate([_scores(model.fit(rows[a], y[a]).decision_function(rows[b])) for a, b in folds])
+    own = np.arange(len(scores)), np.concatenate([y[b] for _, b in folds])
     found = minimize_scalar(
         lambda log: log**2 / 2 - log_softmax(np.exp(log) * scores, axis=1)[own].sum(), bounds=(-5, 5)
     )

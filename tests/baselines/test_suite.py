@@ -117,6 +117,14 @@ def test_the_class_of_support_vectors_is_that_of_svc(digits, classes, n, num_cla
     np.testing.assert_allclose(np.exp(fitted.outputs(new)).sum(axis=1), 1, rtol=1e-5)
 
 
+def test_far_from_all_examples_the_class_is_that_of_svc_too():
+    x, y = np.array([[0.0], [1.0]], np.float32), np.array([0, 1])
+    new = np.linspace(-9, 9, 400, dtype=np.float32)[:, None]  # where the kernel vanishes, and scores with it
+    wanted = by_hand(SupportVectors())[0].fit(x, y)
+    outputs = SupportVectors().fit(x, y, 2, seed=0).outputs(new)
+    np.testing.assert_array_equal(outputs.argmax(axis=1), wanted.predict(new))
+
+
 def test_support_vectors_are_sure_where_held_out_examples_were_right(digits, classes):
     """And a few examples, told apart without an error, make nobody sure."""
     _, _, new, labels = classes
