@@ -49,7 +49,7 @@ class _Timed:
 
     def __init__(self, fitted: Fitted) -> None:
         self.seconds, self._outputs = 0.0, fitted.outputs
-        self.fitted = Fitted(fitted.iterations, self._timed)
+        self.fitted = dataclasses.replace(fitted, outputs=self._timed)
 
     def _timed(self, x: np.ndarray) -> np.ndarray:
         start = time.thread_time()
