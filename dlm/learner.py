@@ -20,13 +20,17 @@ class Hyper:
     """Hyperparameters that are numbers: members of one cohort may differ in them.
 
     `lr` is the peak learning rate; `weight_decay` is decoupled and spares vectors (biases, norms); `dropout`
-    and `label_smoothing` are rates in [0, 1).
+    and `label_smoothing` are rates in [0, 1). Of classes: `focal` is the γ by which examples that are hardly doubted
+    count less (Lin et al. 2017, "Focal loss for dense object detection"); `balance` weighs each class by its share in
+    the pool to the power of −`balance`, 1 on average, so that 1 makes all classes count the same.
     """
 
     lr: float = 1e-3
     weight_decay: float = 0.0
     dropout: float = 0.0
     label_smoothing: float = 0.0
+    focal: float = unsaid(0.0)
+    balance: float = unsaid(0.0)
 
     def __post_init__(self) -> None:
         check_fields(self, "hyper")

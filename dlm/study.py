@@ -222,6 +222,8 @@ def static_fields(trial: Trial) -> dict[str, Any]:
         "noise": (trial.noise.kinds, ()),
         "test_noise": (trial.test_noise, Noise()),
         "augment": (trial.learner.augment, Augment()),
+        "focal": (trial.learner.hyper.focal > 0, False),
+        "balance": (trial.learner.hyper.balance > 0, False),
     }
     return fields | {name: value for name, (value, default) in later.items() if value != default}
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from dlm.baselines.checks import needs_classes, needs_numbers
 from dlm.baselines.fitted import Fitted, log_probabilities
+from dlm.config import unsaid
 from dlm.data.arrays import Arrays
+from dlm.data.class_weights import class_weights
 from dlm.errors import UsageError, at_least
 
 
@@ -17,14 +19,17 @@ from dlm.errors import UsageError, at_least
 class LogisticRegression:
     """Multinomial logistic regression with an L2 penalty, by L-BFGS (scikit-learn's LogisticRegression).
 
-    `c` is the inverse strength of the penalty; `max_iter` bounds the iterations.
+    `c` is the inverse strength of the penalty; `max_iter` bounds the iterations. `balance` weighs each class by its
+    share in the subset to the power of −`balance`, see `class_weights`.
     """
 
     c: float = 1.0
     max_iter: int = 1000
+    balance: float = unsaid(0.0)
 
     def __post_init__(self) -> None:
         at_least(1, max_iter=self.max_iter)
+        at_least(0, balance=self.balance)
         if self.c <= 0:
             raise UsageError(f"c={self.c} must be above 0; it is the inverse of the penalty's strength")
 
@@ -37,7 +42,8 @@ class LogisticRegression:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression as Model
 
-        model = Model(C=self.c, max_iter=self.max_iter)
+        weights = dict(enumerate(class_weights(y, num_outputs, self.balance).tolist())) if self.balance else None
+        model = Model(C=self.c, max_iter=self.max_iter, class_weight=weights)
         with warnings.catch_warnings():
             # The iterations are recorded, so a fit that stopped at their bound shows.
             warnings.simplefilter("ignore", ConvergenceWarning)

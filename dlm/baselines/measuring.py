@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ from dlm.data.corrupt import noisy_inputs, noisy_labels
 from dlm.data.moments import Moments
 from dlm.leak_counts import WITHOUT_LEAKS
 from dlm.noise import Noise
-from dlm.train.evaluate import BATCH_SIZE
+from dlm.train.evaluate import BATCH_SIZE, TEST_SEED
 
 OUTPUTS_AT_ONCE = 2**24  # numbers that a learner is asked for in one go
 
@@ -57,11 +57,26 @@ def measured(
     task: Any, fitted: Fitted, seen: Seen, split: Split, noise: Noise, seed: int, leaked: np.ndarray | None = None
 ) -> Measures:
     """The task's measures over a split; with `leaked` rows also the error without them, as of deep learners."""
-    values, outputs = _of_each(task, fitted, seen, split, noise, seed)
-    found: dict[str, float] = task.finish({name: _mean(each) for name, each in values.items()})
+    values, outputs, whole = _of_each(task, fitted, seen, split, noise, seed)
+    chosen = {}
+    if task.chooses:
+        of_validation = _of_each(task, fitted, seen, seen.arrays.validation, Noise(), TEST_SEED)[2]
+        chosen = _compiled(task).choose(*of_validation)
+
+    def over(rows: np.ndarray) -> dict[str, float]:
+        means: dict[str, float] = task.finish({name: _mean(each[rows]) for name, each in values.items()})
+        if not task.sees_whole_splits:
+            return means
+        *of, weight = whole
+        weight[: len(rows)] = rows
+        more = {name: float(value) for name, value in _compiled(task).over_split(*of, weight, chosen).items()}
+        # Without a number there is no row, but for the error, which stands for the cell.
+        return means | {name: value for name, value in more.items() if name == "error" or np.isfinite(value)}
+
+    found = over(np.ones(len(split), bool))
     kept = ~np.isin(np.arange(len(split)), [] if leaked is None else leaked)
     if leaked is not None and kept.any():
-        found[WITHOUT_LEAKS] = task.finish({name: _mean(each[kept]) for name, each in values.items()})["error"]
+        found[WITHOUT_LEAKS] = over(kept)["error"]
     return Measures(found, values | outputs)
 
 
@@ -71,12 +86,16 @@ def _mean(values: np.ndarray) -> float:
 
 def _of_each(
     task: Any, fitted: Fitted, seen: Seen, split: Split, noise: Noise, seed: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Measures, and kept outputs, of each example [N, ...], in batches of one shape: one program for all cells."""
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], tuple[np.ndarray, ...]]:
+    """Measures, and kept outputs, of each example [N, ...], in batches of one shape: one program for all cells.
+
+    Where the task looks at whole splits also outputs, targets and weights [K·B, ...], filled up with weight 0.
+    """
     arrays = seen.arrays
     places = 1 if arrays.has_numeric_targets else int(np.prod(split.y.shape[1:]))
     block = max(1, OUTPUTS_AT_ONCE // (task.num_outputs(arrays) * places * BATCH_SIZE)) * BATCH_SIZE
     parts: list[Any] = []
+    whole: list[tuple[np.ndarray, ...]] = []
     for start in range(0, len(split), block):
         part = split.take(np.arange(start, min(start + block, len(split))))
         x, y = seen.examples(part, noise, seed, start)
@@ -85,11 +104,23 @@ def _of_each(
         for first in range(0, len(outputs), BATCH_SIZE):
             count = min(BATCH_SIZE, len(outputs) - first)
             rows = np.arange(first, first + BATCH_SIZE) % len(outputs)
-            taken = _compiled(task)(outputs[rows], y[rows])
+            taken = _compiled(task).of_each(outputs[rows], y[rows])
             parts.append(jax.tree.map(lambda each, count=count: np.asarray(each)[:count], taken))
-    return jax.tree.map(lambda *each: np.concatenate(each), *parts)
+            if task.sees_whole_splits or task.chooses:
+                whole.append((outputs[rows], y[rows], (np.arange(BATCH_SIZE) < count).astype(np.float32)))
+    values, kept = jax.tree.map(lambda *each: np.concatenate(each), *parts)
+    return values, kept, tuple(np.concatenate(each) for each in zip(*whole))
+
+
+class _Compiled(NamedTuple):
+    """A task's functions as programs."""
+
+    of_each: Any
+    over_split: Any
+    choose: Any
 
 
 @functools.cache
-def _compiled(task: Any) -> Any:
-    return jax.jit(lambda outputs, targets: (task.measures(outputs, targets), task.kept(outputs)))
+def _compiled(task: Any) -> _Compiled:
+    of_each = jax.jit(lambda outputs, targets: (task.measures(outputs, targets), task.kept(outputs)))
+    return _Compiled(of_each, jax.jit(task.over_split), jax.jit(task.choose))

@@ -11,7 +11,7 @@ from typing import Any
 from dlm.curves.results import Curve
 from dlm.records import Record, ends
 
-BOUNDS: dict[str, tuple[float, float | None]] = {"error rate": (0.0, 1.0)}
+BOUNDS: dict[str, tuple[float, float | None]] = {"error rate": (0.0, 1.0), "missed AUPRC": (0.0, 1.0)}
 
 
 def curves(

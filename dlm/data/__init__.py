@@ -4,8 +4,19 @@ from dlm.data.arrays import Arrays, Split, hold_out
 from dlm.data.file_source import File
 from dlm.data.items_source import from_items
 from dlm.data.series_source import Series
-from dlm.data.sklearn_source import Digits
+from dlm.data.sklearn_source import BreastCancer, Digits
 from dlm.data.stdlib_text import StdlibText
 from dlm.data.tfds_source import Tfds
 
-__all__ = ["Arrays", "Digits", "File", "Series", "Split", "StdlibText", "Tfds", "from_items", "hold_out"]
+__all__ = [
+    "Arrays",
+    "BreastCancer",
+    "Digits",
+    "File",
+    "Series",
+    "Split",
+    "StdlibText",
+    "Tfds",
+    "from_items",
+    "hold_out",
+]

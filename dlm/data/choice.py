@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dlm.config import unsaid
 from dlm.data import tabular
 from dlm.data.arrays import Arrays, hold_out
 from dlm.data.columns import Columns
 from dlm.data.encode import Encoding, encoded
 from dlm.data.groups import groups_of
 from dlm.data.guess import choose, guessed_inputs, guessed_target
+from dlm.data.places import places_of, with_places
 from dlm.errors import UsageError
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # held out where there is no such split: a fifth, and a tenth of the rest
@@ -27,7 +29,9 @@ class Choice:
     `inputs` and `target` name columns; a text that is both is learnt byte by byte. `validation` and `test`: the name of
     a split, or how many examples to hold out of the training pool, or which share if below 1; stratified and chosen by
     content. `length` cuts and pads texts (bytes), sounds (samples) and sequences; `size` is height and width that
-    pictures are brought to; `rate` makes numbers in a row a sound of so many samples a second.
+    pictures are brought to; `rate` makes numbers in a row a sound of so many samples a second. `categories` names
+    columns of whole numbers that are codes, not amounts: a code has a place of its own. Of a column of several numbers,
+    each of its places is a column too: `codes[0]`, `codes[1]`, …
     """
 
     inputs: tuple[str, ...] = ()
@@ -37,6 +41,7 @@ class Choice:
     length: int = 0
     size: tuple[int, int] | None = None
     rate: int = 0
+    categories: tuple[str, ...] = unsaid(())
 
     def arrays(
         self, name: str, splits: Mapping[str, Columns], remarks: Sequence[str] = (), groups: tuple[str, ...] = ()
@@ -46,8 +51,10 @@ class Choice:
         groups: columns that tell apart whom an example is of.
         """
         splits = {part: self._as_sounds(columns) for part, columns in splits.items()} if self.rate else splits
+        inputs = places_of(splits["train"], self.inputs, self.categories)
+        splits = {part: with_places(columns, inputs, self.categories) for part, columns in splits.items()}
         columns = splits["train"]
-        encoding = choose(columns, self.inputs, self.target, self.length, self.size)
+        encoding = choose(columns, inputs, self.target, self.length, self.size)
         if encoding.predicts_itself:
             if groups:
                 raise UsageError(f"groups={groups} have no examples of their own in a text that predicts itself")

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dlm.data.columns import Column, Columns, Ragged
+from dlm.data.columns import Column, Columns
+from dlm.data.places import place_of
 from dlm.errors import UsageError, nearest
 
 MOST_VALUES = 12  # of a column of numbers that are groups each; more are cut at the pool's quartiles
@@ -21,29 +22,39 @@ Groups = tuple[tuple[str, tuple[str, ...]], ...]
 def groups_of(splits: Mapping[str, Columns], wanted: tuple[str, ...]) -> tuple[Groups, dict[str, np.ndarray]]:
     """Names of each wanted column's groups, and int32 [N, G] for each split: which group, −1 where not known.
 
-    A wanted column is a name, or `name[3]` for one number of several. UsageError if it tells no groups apart.
+    A wanted column is a name, or `name[3]` for one number of several; `age<=25` parts numbers in two. UsageError if it
+    tells no groups apart.
     """
     names, codes = [], {part: [] for part in splits}  # type: ignore[var-annotated]
     for column in wanted:
-        found = {part: _column(columns, column) for part, columns in splits.items()}
-        labels, coded = _coded(column, found)
-        names.append((column, labels))
+        name, most = _parted(column, splits["train"])
+        found = {part: _column(columns, name) for part, columns in splits.items()}
+        labels, coded = _coded(name, found) if most is None else _halves(name, found, most)
+        names.append((name, labels))
         for part in splits:
             codes[part].append(coded[part])
     return tuple(names), {part: np.stack(each, axis=1).astype(np.int32) for part, each in codes.items()}
 
 
 def _column(columns: Columns, wanted: str) -> Column:
-    if wanted in columns:
-        return columns[wanted]
-    part = re.fullmatch(r"(.+)\[(\d+)\]", wanted)
-    if part is None or part[1] not in columns:
+    found = columns.get(wanted) or place_of(columns, wanted, "groups")
+    if found is None:
         raise UsageError(f"groups={wanted!r} is no column of the data; {nearest(wanted, columns)}")
-    values = columns[part[1]].values
-    if isinstance(values, Ragged) or values.ndim != 2 or int(part[2]) >= values.shape[1]:
-        shape = "rows of several lengths" if isinstance(values, Ragged) else f"shape {values.shape[1:]}"
-        raise UsageError(f"groups={wanted!r}: column {part[1]!r} has {shape}; choose a place that it has")
-    return Column(values[:, int(part[2])], "number")
+    return found
+
+
+def _parted(wanted: str, columns: Columns) -> tuple[str, float | None]:
+    """(a column, the most that its first group has) of `age<=25`; of any other column None is said."""
+    parted = re.fullmatch(r"(.+?)\s*<=\s*(-?\d+(?:\.\d+)?)", wanted)
+    return (parted[1], float(parted[2])) if parted and wanted not in columns else (wanted, None)
+
+
+def _halves(wanted: str, splits: Mapping[str, Column], most: float) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """Two groups of a column of numbers: up to `most`, and above."""
+    if any(one.kind != "number" or not one.is_array or one.array.ndim != 1 for one in splits.values()):
+        raise UsageError(f"groups={wanted!r} parts a column that holds no single numbers; choose one that does")
+    place = {part: np.where(np.isfinite(of := one.array), of > most, -1) for part, one in splits.items()}
+    return (f"{_short(wanted)} ≤ {most:g}", f"{_short(wanted)} > {most:g}"), place
 
 
 def _coded(name: str, splits: Mapping[str, Column]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
@@ -85,10 +96,14 @@ def _ranges(name: str, splits: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...
         pool = splits["train"][known["train"]]
         cuts = np.unique(np.quantile(pool, [0.25, 0.5, 0.75], method="inverted_cdf"))
         ends = ["", *(f"{cut:g}" for cut in cuts), ""]
-        short = name if len(name) <= 12 else "value"
+        short = _short(name)
         labels = tuple(
             f"{short} ≤ {high}" if not low else f"{short} > {low}" if not high else f"{low} < {short} ≤ {high}"
             for low, high in itertools.pairwise(ends)
         )
         place = {part: np.searchsorted(cuts, of, side="left") for part, of in splits.items()}
     return labels, {part: np.where(known[part], of, -1) for part, of in place.items()}
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 12 else "value"

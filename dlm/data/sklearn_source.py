@@ -29,3 +29,34 @@ class Digits:
         test, rest = hold_out(everything, self.test, "data.test")
         validation, pool = hold_out(rest, self.validation, "data.validation")
         return Arrays("digits", pool, validation, test, num_classes=10, scale=1 / 16)
+
+
+@dataclasses.dataclass(frozen=True)
+class BreastCancer:
+    """569 breast masses, 30 numbers that describe the cell nuclei of each, malignant (212) or benign (357).
+
+    Wolberg, Street & Mangasarian 1995, UCI. `test` and `validation` examples are held out, stratified and chosen by
+    content; the rest is the pool.
+    """
+
+    test: int = 170
+    validation: int = 80
+
+    def load(self, data_dir: Path | None = None) -> Arrays:
+        """Numbers float32 [N, 30], standardized by the training subset."""
+        from sklearn.datasets import load_breast_cancer
+
+        told = load_breast_cancer()
+        everything = Split(told.data.astype(np.float32), told.target.astype(np.int32))
+        test, rest = hold_out(everything, self.test, "data.test")
+        validation, pool = hold_out(rest, self.validation, "data.validation")
+        return Arrays(
+            "breast_cancer",
+            pool,
+            validation,
+            test,
+            num_classes=2,
+            standardize=True,
+            class_names=tuple(map(str, told.target_names)),
+            feature_names=tuple(map(str, told.feature_names)),
+        )

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from dlm import ensembles, leak_counts, records, samples
 from dlm.curves.answer import Answer, Curve, answer
-from dlm.curves.from_records import curve_name, curves
+from dlm.curves.from_records import cells, curve_name, curves
 from dlm.errors import UsageError
 from dlm.fairness.from_workdir import groups_in
 from dlm.fairness.results import GroupReport
@@ -23,6 +23,7 @@ from dlm.report.groups import gap_heading, group_sentences, group_tables
 from dlm.report.kept import FORECAST, keep
 from dlm.report.leaked import leak_sentences
 from dlm.report.lost import without_a_number
+from dlm.report.other_measures import Measured, measure_tables, other_measures
 from dlm.report.page import page_html
 from dlm.report.page.parts import Page
 from dlm.report.page.study_page import study_page
@@ -86,7 +87,10 @@ def report(
         "Hyperparameters at an edge of what was tried": swept,
         "Hyperparameters that move with the size": drift_alarms(settings),
     }
-    return publish(told, workdir, console, title=title, question=question, lists=told_too, page=page, groups=groups)
+    more = other_measures(cells(rows, trial_ids, [one.curve.learner for one in told.learners]), rows)
+    return publish(
+        told, workdir, console, title=title, question=question, lists=told_too, page=page, groups=groups, measures=more
+    )
 
 
 def _ensembles_of(workdir: Path, told: Answer) -> list[ensembles.Ensemble]:
@@ -120,12 +124,16 @@ def publish(
     lists: Mapping[str, Sequence[str]],
     page: Callable[[Answer], Page],
     groups: GroupReport | None = None,
+    measures: Sequence[Measured] = (),
 ) -> Answer:
-    """Draw a stamped answer, write it and its page, print it, what groups err, and lists; the answer as written."""
+    """Draw a stamped answer, write it and its page, print it, other measures, what groups err, and lists; the answer
+    as written."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     figures = learning_curve(told, folder / "figures" / "learning_curve", title=title)
     told = keep(told, folder)
     print_answer(told, console, title=title, question=question)
+    if measures:
+        section(console, "Other measures of the test set, medians", measure_tables(measures, console))
     if groups:
         section(console, gap_heading(groups), group_tables(groups, console))
     for heading, lines in lists.items():

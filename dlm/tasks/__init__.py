@@ -1,8 +1,10 @@
 """Tasks: what a batch's loss and error are."""
 
 from dlm.tasks.classification import Classification
+from dlm.tasks.decisions import Decisions
 from dlm.tasks.language_modelling import LanguageModelling
+from dlm.tasks.rare_events import RareEvents
 from dlm.tasks.regression import Regression
 from dlm.tasks.task import Task
 
-__all__ = ["Classification", "LanguageModelling", "Regression", "Task"]
+__all__ = ["Classification", "Decisions", "LanguageModelling", "RareEvents", "Regression", "Task"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from dlm import augment
 from dlm.data.arrays import Arrays
+from dlm.data.class_weights import class_weights
 from dlm.data.corrupt import Amounts
 from dlm.data.moments import Moments, moments
 from dlm.data.orders import Orders
@@ -68,8 +69,13 @@ def _example(spec: Spec) -> jax.ShapeDtypeStruct:
 
 def check_model(trial: Trial, arrays: Arrays) -> None:
     """UsageError if a trial's model or augmentation does not suit this data, found without a device."""
-    spec = spec_of(trial, arrays)
+    spec, hyper = spec_of(trial, arrays), trial.learner.hyper
     augment.check(trial.learner.augment, spec.input_shape, spec.tokens)
+    if (hyper.focal or hyper.balance) and not trial.task.weighs_classes:
+        raise UsageError(
+            f"learners.{trial.name}: hyper.focal={hyper.focal:g} and hyper.balance={hyper.balance:g} are of classes, "
+            f"which task={type(trial.task).__name__}() does not weigh; leave both at 0"
+        )
     try:
         params = params_shapes(trial, arrays)
         jax.eval_shape(spec.outputs, params, _example(spec))
@@ -123,13 +129,13 @@ class _Unread:
     """Orders for whom only shapes matter: nothing is read."""
 
     def __init__(self, arrays: Arrays):
-        self._arrays = arrays
+        self.arrays = arrays
 
     def place(self, seed: int) -> int:
         return 0
 
     def moments(self, seed: int, size: int) -> Moments | None:
-        return moments(self._arrays, np.arange(1))
+        return moments(self.arrays, np.arange(1))
 
 
 def members_of(rows: Sequence[Trial | None], orders: Orders | _Unread) -> Member:
@@ -147,6 +153,8 @@ def members_of(rows: Sequence[Trial | None], orders: Orders | _Unread) -> Member
         weight_decay=column(lambda trial: trial.learner.hyper.weight_decay, np.float32),
         dropout=column(lambda trial: trial.learner.hyper.dropout, np.float32),
         label_smoothing=column(lambda trial: trial.learner.hyper.label_smoothing, np.float32),
+        focal=_stacked([trial and _focal_of(trial) for trial in rows]),
+        class_weights=_stacked([trial and _class_weights_of(trial, orders.arrays) for trial in rows]),
         noise=_stacked([trial and noise_of(trial) for trial in rows]),
         moments=_stacked([trial and orders.moments(trial.subset_seed, trial.train_size) for trial in rows]),
     )
@@ -158,6 +166,17 @@ def noise_of(trial: Trial) -> Noisy | None:
         return None
     amounts = dataclasses.astuple(trial.noise)
     return Noisy(np.uint32(trial.subset_seed), Amounts(*(np.float32(amount) for amount in amounts)))
+
+
+def _focal_of(trial: Trial) -> np.float32 | None:
+    """The γ of a trial's focal loss, None where it has none."""
+    return np.float32(trial.learner.hyper.focal) if trial.learner.hyper.focal else None
+
+
+def _class_weights_of(trial: Trial, arrays: Arrays) -> np.ndarray | None:
+    """How much each class counts [C], None where all count what they are."""
+    balance = trial.learner.hyper.balance
+    return class_weights(arrays.train.y, arrays.num_classes, balance) if balance else None
 
 
 def _stacked(trees: Sequence[Any]) -> Any:

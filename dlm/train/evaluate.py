@@ -41,32 +41,54 @@ def batches(split: Split, leaked: np.ndarray | None = None) -> Batches:
 
 @functools.partial(jax.jit, static_argnums=(0, 4))  # so that a program traces it once, however often it is looked at
 def measure(
-    spec: Spec, moments: Moments | None, params: Any, split: Batches, is_noisy: bool = False
+    spec: Spec,
+    moments: Moments | None,
+    params: Any,
+    split: Batches,
+    is_noisy: bool = False,
+    validation: Batches | None = None,
 ) -> dict[str, jax.Array]:
     """The task's measures over a split, or over it with the noise of tests. Returns scalars.
 
-    Where some of its examples are in the training pool too, "error_without_leaks" is that of the others.
+    Where some of its examples are in the training pool too, "error_without_leaks" is that of the others. `validation`
+    is where a task that chooses something does so.
     """
+    task = spec.task
     weights = [split.weight] if split.clean is None else [split.weight, split.clean]
-
-    def one(numbered: tuple[jax.Array, Batches]) -> list[dict[str, jax.Array]]:
-        number, batch = numbered
-        values, _ = of_each(spec, moments, params, batch, number, is_noisy)
-        each = [batch.weight] if batch.clean is None else [batch.weight, batch.clean]
-        return [{name: (value * weight).sum() for name, value in values.items()} for weight in each]
-
-    sums = jax.lax.map(one, (jnp.arange(len(split.weight)), split))
+    sums, whole = _over(spec, moments, params, split, is_noisy)
+    chosen = {}
+    if task.chooses:
+        assert validation is not None
+        _, of_validation = _over(spec, moments, params, validation, False)
+        chosen = task.choose(*of_validation, validation.weight.reshape(-1))
     found, *clean = [
-        spec.task.finish({name: value.sum() / weight.sum() for name, value in named.items()})
+        task.finish({name: value.sum() / weight.sum() for name, value in named.items()})
+        | (task.over_split(*whole, weight.reshape(-1), chosen) if task.sees_whole_splits else {})
         for named, weight in zip(sums, weights)
     ]
     return found | ({WITHOUT_LEAKS: clean[0]["error"]} if clean else {})
 
 
+def _over(
+    spec: Spec, moments: Moments | None, params: Any, split: Batches, is_noisy: bool
+) -> tuple[list[dict[str, jax.Array]], tuple[jax.Array, ...]]:
+    """Sums of the measures of each batch [K], by each weight; outputs and targets [K·B, ...] where the task looks."""
+
+    def one(numbered: tuple[jax.Array, Batches]) -> tuple[list[dict[str, jax.Array]], tuple[jax.Array, ...]]:
+        number, batch = numbered
+        values, *of = of_each(spec, moments, params, batch, number, is_noisy)
+        each = [batch.weight] if batch.clean is None else [batch.weight, batch.clean]
+        sums = [{name: (value * weight).sum() for name, value in values.items()} for weight in each]
+        return sums, tuple(of) if spec.task.sees_whole_splits or spec.task.chooses else ()
+
+    sums, whole = jax.lax.map(one, (jnp.arange(len(split.weight)), split))
+    return sums, tuple(of.reshape(-1, *of.shape[2:]) for of in whole)
+
+
 def of_each(
     spec: Spec, moments: Moments | None, params: Any, batch: Batches, number: jax.Array, is_noisy: bool
-) -> tuple[dict[str, jax.Array], jax.Array]:
-    """The task's measures of each example [B] of a split's batch of that number, and the outputs they are of."""
+) -> tuple[dict[str, jax.Array], jax.Array, jax.Array]:
+    """Of a split's batch of that number the task's measures of each example [B]; outputs and targets they are of."""
     inputs, targets = spec.inputs(batch.x, moments), batch.y
     if is_noisy:
         ranks = (number * len(inputs) + jnp.arange(len(inputs))).astype(jnp.uint32)
@@ -74,7 +96,7 @@ def of_each(
     outputs = spec.outputs(params, inputs)
     if spec.numeric_targets and moments:
         outputs = moments.outputs(outputs)
-    return spec.task.measures(outputs, targets), outputs
+    return spec.task.measures(outputs, targets), outputs, targets
 
 
 def evaluate(
@@ -84,11 +106,15 @@ def evaluate(
 
     With early stopping, validation first updates the best snapshot, and test measures that snapshot.
     """
-    validation = _if(on_validation, lambda: measure(spec, member.moments, state.params, data.validation))
+    choosing = data.validation if spec.task.chooses else None
+    validation = _if(
+        on_validation, lambda: measure(spec, member.moments, state.params, data.validation, validation=choosing)
+    )
     if state.best is not None:
         state = _note(spec, state, on_validation, validation["error"])
     params = state.params if state.best is None else state.best.params
-    test = _if(on_test, lambda: measure(spec, member.moments, params, data.test, spec.test_noise != Noise()))
+    is_noisy = spec.test_noise != Noise()
+    test = _if(on_test, lambda: measure(spec, member.moments, params, data.test, is_noisy, choosing))
     return state, {"validation": validation, "test": test}
 
 

@@ -55,11 +55,13 @@ def update(spec: Spec, member: Member, state: State, data: Data, window: Window 
     """One update. A loss that is not finite freezes the member: `diverged`, its step not counted."""
     meeting = meet(spec, member, state.step, data, window)
     key = jax.random.fold_in(key_of(member, DROPOUT), state.step) if spec.dropout else None
+    of_classes = {"focal": member.focal, "class_weights": member.class_weights}
+    emphasis = {name: value for name, value in of_classes.items() if value is not None}
 
     def loss_of(params: Any, batch: Any) -> jax.Array:
         shown = meeting.show(batch)
         outputs = spec.outputs(params, shown.inputs, member.dropout if spec.dropout else None, key)
-        return shown.mixed(lambda targets: spec.task.loss(outputs, targets, member.label_smoothing))
+        return shown.mixed(lambda targets: spec.task.loss(outputs, targets, member.label_smoothing, **emphasis))
 
     at_once = examples_at_once(loss_of, state.params, meeting.batch) if spec.in_parts else spec.batch_size
     loss, gradient = value_and_grad(loss_of, state.params, meeting.batch, at_once)

@@ -37,7 +37,7 @@ class Predictor:
             def one(place: jax.Array) -> dict[str, jax.Array]:
                 number = jnp.minimum(place * mesh.size + jax.lax.axis_index(AXIS), num_batches - 1)
                 batch = jax.tree.map(lambda leaf: leaf[number], test)
-                values, outputs = of_each(spec, moments, params, batch, number, spec.test_noise != Noise())
+                values, outputs, _ = of_each(spec, moments, params, batch, number, spec.test_noise != Noise())
                 return values | spec.task.kept(outputs)
 
             return jax.lax.map(one, jnp.arange(each))

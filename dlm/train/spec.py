@@ -31,7 +31,8 @@ class Member(NamedTuple):
     """What tells members of a cohort apart: scalars, or arrays [M] for a population.
 
     `order` is a row of `Data.orders`; `size` the number of examples; `limit` the number of updates; `moments` are
-    of the training subset, None where inputs and targets are met as they are; `noise` is None where nothing is wrong.
+    of the training subset, None where inputs and targets are met as they are; `noise` is None where nothing is wrong;
+    `focal` and `class_weights` [C] are None where the loss has none.
     """
 
     seed: Array
@@ -44,6 +45,8 @@ class Member(NamedTuple):
     label_smoothing: Array
     moments: Moments | None = None
     noise: Noisy | None = None
+    focal: Array | None = None
+    class_weights: Array | None = None
 
 
 class Best(NamedTuple):

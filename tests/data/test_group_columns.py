@@ -84,3 +84,16 @@ def test_groups_follow_their_rows_into_the_splits_and_change_no_example(tmp_path
         np.testing.assert_array_equal(split.x[:, 2], split.groups[:, 0])  # the very column that tells them apart
         assert getattr(plain, part).groups is None
     assert dataclasses.replace(source).load().class_names == ("no", "yes")
+
+
+def test_a_limit_parts_numbers_in_two():
+    columns = {
+        "age": Column(np.array([25.0, 26.0, np.nan, 19.0]), "number"),
+        "codes": Column(np.array([[7, 1], [7, 3], [7, 1], [7, 2]]), "number"),
+        "sex": Column(np.array([0, 1, 1, 0], np.int32), "class", ("f", "m")),
+    }
+    names, codes = groups_of({"train": columns}, ("age<=25", "codes[1] <= 1.5"))
+    assert names == (("age", ("age ≤ 25", "age > 25")), ("codes[1]", ("codes[1] ≤ 1.5", "codes[1] > 1.5")))
+    assert codes["train"].tolist() == [[0, 0], [1, 1], [-1, 0], [0, 1]]
+    with pytest.raises(UsageError, match="no single numbers"):
+        groups_of({"train": columns}, ("sex<=1",))

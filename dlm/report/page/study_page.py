@@ -13,12 +13,14 @@ from dlm.fairness.results import GroupReport
 from dlm.inside import results
 from dlm.records import Record
 from dlm.report import words
+from dlm.report.other_measures import other_measures
 from dlm.report.page.cost import cost_section
 from dlm.report.page.ensembles import ensemble_section
 from dlm.report.page.examples import examples_section
 from dlm.report.page.fairness import fairness_section
 from dlm.report.page.insides import inside_section
 from dlm.report.page.learning import learning_section
+from dlm.report.page.measures import measures_section
 from dlm.report.page.parts import Page, Section, Sentences
 from dlm.report.page.reproduce import reproduce_section
 from dlm.report.page.training import training_section
@@ -50,6 +52,7 @@ def study_page(
     found: list[Section | None] = [
         learning_section(answer, own, workdir),
         to_know(answer, lists or {}),
+        measures_section(other_measures(own, rows), own),
         tuning_section(sweeps(rows), tuned(rows, order=[learner.curve.learner for learner in answer.learners]), unit),
         training_section(rows, own, unit),
         fairness_section(groups),
