@@ -30,7 +30,7 @@ COLUMNS = (
     Column("step", "int", "updates", "updates applied; iterations, for a classical learner"),
     Column("split", "str", "", "`train`, `validation` or `test`"),
     Column("metric", "str", "", "`error`, which falls as learning improves; `loss`; `error_without_leaks`, of test "
-           "examples that are not in the pool too; and what else a task measures"),
+           "examples that are not in the pool too; and what else a task measures, see docs/decisions.md"),
     Column("value", "float | None", "see `unit`", "the number", "there was none: `status` and `note` say why"),
     Column("unit", "str", "", "unit of the value, such as `error rate` or `nats per byte`; losses are in nats"),
     Column("num_examples", "int", "examples", "examples behind the value; the last batch, for a training loss of a "

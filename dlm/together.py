@@ -75,6 +75,11 @@ def _measures(task: Any, kind: str, predictions: Any, y: np.ndarray) -> dict[str
     outputs = np.log(np.maximum(predictions, LEAST_PROBABILITY)) if kind == PROBABILITIES else predictions
     each = task.measures(outputs.astype(np.float32), y)
     found = task.finish({name: float(np.asarray(values, np.float64).mean()) for name, values in each.items()})
+    if task.sees_whole_splits and not task.chooses:  # nothing was kept of validation to choose by
+        weight = np.ones(len(y), np.float32)
+        found |= {
+            name: float(value) for name, value in task.over_split(outputs.astype(np.float32), y, weight, {}).items()
+        }
     if kind == PROBABILITIES and y.ndim == 1:
         found[CALIBRATION] = expected_error(predictions, y)
     return {name: float(value) for name, value in found.items()}

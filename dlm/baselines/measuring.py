@@ -54,13 +54,23 @@ class Measures:
 
 
 def measured(
-    task: Any, fitted: Fitted, seen: Seen, split: Split, noise: Noise, seed: int, leaked: np.ndarray | None = None
+    task: Any,
+    fitted: Fitted,
+    seen: Seen,
+    split: Split,
+    noise: Noise,
+    seed: int,
+    leaked: np.ndarray | None = None,
+    choosing: Fitted | None = None,
 ) -> Measures:
-    """The task's measures over a split; with `leaked` rows also the error without them, as of deep learners."""
+    """The task's measures over a split; with `leaked` rows also the error without them, as of deep learners.
+
+    `choosing` is the same learner, asked for outputs of validation where the task chooses by these; None: `fitted`.
+    """
     values, outputs, whole = _of_each(task, fitted, seen, split, noise, seed)
     chosen = {}
     if task.chooses:
-        of_validation = _of_each(task, fitted, seen, seen.arrays.validation, Noise(), TEST_SEED)[2]
+        of_validation = _of_each(task, choosing or fitted, seen, seen.arrays.validation, Noise(), TEST_SEED)[2]
         chosen = _compiled(task).choose(*of_validation)
 
     def over(rows: np.ndarray) -> dict[str, float]:
