@@ -95,8 +95,9 @@ class Arrays:
     with `vocabulary` above 0 as they are, tokens of 0 … vocabulary − 1. `remarks` say how files were read. `leaked`:
     rows of the test split that are in the pool too, None where there are none or nobody looked. `rate`: samples a
     second of the splits' sounds. `class_names`,
-    `feature_names` (of a table's columns) where they are known; `groups`: each column that tells groups apart, and
-    their names.
+    `feature_names` (of a table's columns) where they are known; `fields`: how many columns of a table belong together,
+    in their order: 1 is a number, k the places of a category; empty where inputs are no table, or nobody knows.
+    `groups`: each column that tells groups apart, and their names.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Arrays:
     rate: int = 0
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
+    fields: tuple[int, ...] = ()
     groups: Groups = ()
 
     @cached_property

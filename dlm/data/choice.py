@@ -80,6 +80,7 @@ class Choice:
             rate=columns[encoding.inputs[0]].rate,
             class_names=label.names if label.kind == "class" else (),
             feature_names=tabular.feature_names(columns, encoding.table) if encoding.table else (),
+            fields=tabular.fields(columns, encoding.table) if encoding.table else (),
             groups=group_names,
         )
 

@@ -82,6 +82,20 @@ def feature_names(columns: Columns, plan: Plan) -> tuple[str, ...]:
     return tuple(names)
 
 
+def fields(columns: Columns, plan: Plan) -> tuple[int, ...]:
+    """How many of the D numbers of `table` each field has: 1 a number, k a category; dates are numbers, too."""
+    widths: list[int] = []
+    for name in plan.names:
+        column = columns[name]
+        if column.kind in ("class", "text"):
+            widths.append(len(plan.categories[name]) + 1)
+            continue
+        width = int(np.prod(np.asarray(column.values).shape[1:], dtype=int))
+        own = len(CALENDAR) if column.kind == "date" else width
+        widths += [1] * (own + (width if name in plan.missing else 0))
+    return tuple(widths)
+
+
 def _category(column: Column, value: Any) -> str:
     if column.kind == "text":
         return bytes(value).decode(errors="replace")

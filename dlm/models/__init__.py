@@ -10,12 +10,14 @@ import jax
 
 from dlm.errors import UsageError
 from dlm.models.cnn import CNN
+from dlm.models.ft_transformer import FTTransformer
 from dlm.models.layers import REPLACED
 from dlm.models.mlp import MLP
+from dlm.models.tabular_mlp import TabularMLP
 from dlm.models.transformer import Transformer
 from dlm.models.vit import ViT
 
-__all__ = ["CNN", "MLP", "Model", "Transformer", "ViT", "build"]
+__all__ = ["CNN", "MLP", "FTTransformer", "Model", "TabularMLP", "Transformer", "ViT", "build"]
 
 
 class Model(NamedTuple):
@@ -32,17 +34,18 @@ class Model(NamedTuple):
     layers: Callable[..., tuple[jax.Array, OrderedDict[str, jax.Array]]]
 
 
-def build(config: Any, num_outputs: int) -> Model:
+def build(config: Any, num_outputs: int, fields: tuple[int, ...] = ()) -> Model:
     """The model of a config: any frozen dataclass with `net(num_outputs) -> flax.linen.Module`.
 
-    The module is called as `net(x, dropout=rate or None)`. UsageError for an object that is no such config.
+    The module is called as `net(x, dropout=rate or None)`. A class with `takes_fields = True` is asked for
+    `net(num_outputs, fields)`, see `Arrays.fields`. UsageError for an object that is no such config.
     """
     if not hasattr(config, "net"):
         raise UsageError(
-            f"model={config!r} is not a model's config; use MLP, CNN, ViT, Transformer or a frozen dataclass with "
+            f"model={config!r} is not a model's config; use MLP, CNN, TabularMLP, … or a frozen dataclass with "
             "net(num_outputs) -> flax.linen.Module"
         )
-    net = config.net(num_outputs)
+    net = config.net(num_outputs, fields) if getattr(config, "takes_fields", False) else config.net(num_outputs)
 
     def init(key: jax.Array, x: jax.Array) -> Any:
         return net.init(key, x)["params"]

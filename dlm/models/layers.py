@@ -14,6 +14,7 @@ from dlm.models.dense import add_bias
 
 REPLACED = "replaced"  # the collection of what stands in for layers
 EMBEDDING, LAST_HIDDEN = "embedding", "last hidden"  # names of layers: of tokens, and what the output layer reads
+FIELDS = "fields"  # name of the layer that a table's fields become
 
 
 class Conv(nn.Module):

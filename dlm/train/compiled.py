@@ -30,7 +30,7 @@ from dlm.train.spec import Member, Noisy, Spec
 def spec_of(trial: Trial, arrays: Arrays) -> Spec:
     """What a trial's cohort compiles."""
     return Spec(
-        model=build(trial.learner.model, trial.task.num_outputs(arrays)),
+        model=build(trial.learner.model, trial.task.num_outputs(arrays), arrays.fields),
         task=trial.task,
         optimizer=trial.learner.optimizer,
         input_shape=arrays.train.x.shape[1:],

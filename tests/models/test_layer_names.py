@@ -8,13 +8,14 @@ import pytest
 from small import small
 
 from dlm import Learner
-from dlm.models import CNN, MLP, Transformer, ViT, build
+from dlm.models import CNN, MLP, FTTransformer, TabularMLP, Transformer, ViT, build
 from dlm.study import trials
 from dlm.train.compiled import program_of
 
 IMAGE = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 1)), jnp.float32)
 TEXT = jnp.asarray(np.random.default_rng(0).integers(1, 50, (2, 12)), jnp.int32)
 WRITER = Transformer(dim=16, depth=2, heads=2, vocabulary=50)
+TABLE = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5)), jnp.float32)
 READER = Transformer(dim=16, depth=1, heads=2, vocabulary=50, head="mean", causal=False)
 CASES = [
     (MLP((8, 6)), IMAGE, ["hidden 1", "hidden 2"]),
@@ -22,6 +23,8 @@ CASES = [
     (ViT(patch=4, dim=16, depth=2), IMAGE, ["patches", "block 1", "block 2", "last hidden"]),
     (WRITER, TEXT, ["embedding", "block 1", "block 2", "last hidden"]),
     (READER, TEXT, ["embedding", "block 1", "last hidden"]),
+    (TabularMLP((8, 6)), TABLE, ["fields", "hidden 1", "hidden 2"]),
+    (FTTransformer(dim=8, heads=2), TABLE, ["fields", "block 1", "block 2", "last hidden"]),
 ]
 
 
