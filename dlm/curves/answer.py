@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlm.curves.alarms import carried_reach
-from dlm.curves.compare import overtake_with
+from dlm.curves.compare import overtake_of
 from dlm.curves.forecast import Forecast, SizeAnswer, check_level
-from dlm.curves.measured import curve_forecast, curve_points, only_finite
+from dlm.curves.lead import Side, side
+from dlm.curves.measured import curve_forecast, only_finite
 from dlm.curves.noise import noise_at_largest, remark
 from dlm.curves.points import MIN_SIZES
 from dlm.curves.results import Answer, Curve, Grid, LearnerAnswer, Need, Overtake, Prediction
@@ -50,21 +51,20 @@ def answer(
     clean = [only_finite(curve) for curve in curves]
     told = [_try_forecast(curve, multiples, level, seed) for curve in clean]
     learners = tuple(_learner_answer(curve, one, targets, level) for curve, one in zip(clean, told))
-    readable = [(curve, one.forecast) for curve, one in zip(clean, told) if _is_readable(curve)]
+    sides = [one for curve, made in zip(clean, told) if (one := _side(curve, made.forecast)) is not None]
     overtakes = tuple(
-        overtake_with(a, b, forecast_a, forecast_b, level, seed)
-        for (a, forecast_a), (b, forecast_b) in itertools.combinations(readable, 2)
-        if a.noise == b.noise
+        overtake_of(a, b, level, seed)
+        for a, b in itertools.combinations(sides, 2)
+        if a.curve.noise == b.curve.noise
     )
     return Answer(learners, overtakes, tuple(map(float, multiples)), level)
 
 
-def _is_readable(curve: Curve) -> bool:
+def _side(curve: Curve, forecast: Forecast | None) -> Side | None:
     try:
-        curve_points(curve)
+        return side(curve, forecast)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -117,15 +117,25 @@ class LearnerAnswer:
 
 
 @dataclasses.dataclass(frozen=True)
+class Chance:
+    """The probability `p` that the challenger's expected error is below the incumbent's at a size."""
+
+    size: int
+    p: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Overtake:
-    """Where `challenger` becomes better than `incumbent`, the one better at the smallest common size.
+    """Where `challenger` becomes better than `incumbent`, by default the one better at the smallest common size.
 
     With several crossings inside the measured sizes, the last one counts.
 
-    `kind`: "at" (inside the measured sizes), "forecast" (beyond them), "never" (the incumbent stays ahead
-    as far as the forecast is stood by: at most 16 times the largest common size), or "cannot tell" (the
-    noise, or the forecast, leaves both open). `low`, `median`, `high` are sizes; `high` is None when it
-    lies beyond that range, and all three are None for "never" and "cannot tell".
+    `kind`: "already" (the challenger is better from the smallest common size on), "at" (inside the measured sizes),
+    "forecast" (beyond them), "never" (the incumbent stays ahead as far as the forecast is stood by: at most 16 times
+    the largest common size), or "cannot tell" (the noise, or the forecast, leaves both open). `low`, `median`, `high`
+    are sizes; `low` is the smallest common size where it may lie before that, `high` is None when it lies beyond that
+    range, and all three are None for "already", "never" and "cannot tell".
+    `chances`: at each common size, and at 2, 4 and 10 times the largest as far as the points carry.
     """
 
     incumbent: str
@@ -134,6 +144,7 @@ class Overtake:
     low: float | None
     median: float | None
     high: float | None
+    chances: tuple[Chance, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
