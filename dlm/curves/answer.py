@@ -53,9 +53,7 @@ def answer(
     learners = tuple(_learner_answer(curve, one, targets, level) for curve, one in zip(clean, told))
     sides = [one for curve, made in zip(clean, told) if (one := _side(curve, made.forecast)) is not None]
     overtakes = tuple(
-        overtake_of(a, b, level, seed)
-        for a, b in itertools.combinations(sides, 2)
-        if a.curve.noise == b.curve.noise
+        overtake_of(a, b, level, seed) for a, b in itertools.combinations(sides, 2) if a.curve.noise == b.curve.noise
     )
     return Answer(learners, overtakes, tuple(map(float, multiples)), level)
 

@@ -1,18 +1,21 @@
 """Which of two learners is better, with which probability, and from which size on.
 
 Everything is read from draws of `lead`, so that what is said of a pair is a rule on probabilities: a share of draws
-must agree before a crossing is named or denied, and else it cannot be told. docs/overtaking.md has how often that is right.
+must agree before a crossing is named or denied, else it cannot be told. How often that is right: docs/overtaking.md.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlm.curves.alarms import carried_reach
 from dlm.curves.forecast import Forecast, check_level
 from dlm.curves.lead import Lead, Side, common_range, lead, log_error, side
 from dlm.curves.measured import curve_forecast, only_finite
 from dlm.curves.results import Chance, Curve, Overtake
+
+Array = NDArray[np.float64]
 
 SURE = 0.9  # share of draws that must agree before an overtake inside the measured sizes, or "never", is said
 LIKELY = 0.7  # share of draws that must cross before a size beyond the measured ones is named
@@ -59,9 +62,10 @@ def overtake_of(a: Side, b: Side, level: float, seed: int, *, as_given: bool = F
             a, b = b, a
     drawn = lead(a, b, seed)
     kind, sizes = conclude(drawn, level)
-    told = drawn.chances()
     chances = tuple(
-        Chance(round(size), round(float(p), 4)) for size, p in zip(drawn.sizes, told) if size in drawn.chance_sizes
+        Chance(round(size), round(float(p), 4), bool(size <= largest))
+        for size, p in zip(drawn.sizes, drawn.chances())
+        if size in drawn.chance_sizes
     )
     return Overtake(a.curve.learner, b.curve.learner, kind, *sizes, chances)
 
@@ -72,8 +76,7 @@ def conclude(drawn: Lead, level: float) -> tuple[str, tuple[float | None, float 
     # Where both always err alike neither is ahead, though none of them crosses.
     crosses = max(float(np.isfinite(crossing).mean()), float(drawn.chances()[-1]))
     nothing = (None, None, None)
-    tail = (1 - level) / 2
-    low, median, high = (float(q) for q in np.quantile(crossing, [tail, 0.5, 1 - tail], method="inverted_cdf"))
+    low, median, high = crossing_interval(crossing, level)
     inside = median <= largest
     if crosses >= SURE and median <= drawn.sizes[0]:
         return "already", nothing
@@ -82,6 +85,19 @@ def conclude(drawn: Lead, level: float) -> tuple[str, tuple[float | None, float 
     if drawn.carried and crosses <= 1 - SURE:
         return "never", nothing
     return "cannot tell", nothing
+
+
+def crossing_interval(crossing: Array, level: float) -> tuple[float, float, float]:
+    """Low, median and high of crossings [D]; inf where they lie beyond what is carried.
+
+    The low end is of the draws that cross: whoever asks from which size on supposes that there is one, and where few
+    draws cross, the first quantile of all of them lies after the sizes at which they do.
+    """
+    tail = (1 - level) / 2
+    crossed = crossing[np.isfinite(crossing)]
+    median, high = (float(q) for q in np.quantile(crossing, [0.5, 1 - tail], method="inverted_cdf"))
+    low = float(np.quantile(crossed, tail, method="inverted_cdf")) if len(crossed) else np.inf
+    return low, median, high
 
 
 def _forecast_or_none(curve: Curve, seed: int) -> Forecast | None:

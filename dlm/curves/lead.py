@@ -3,8 +3,8 @@
 A draw is one possible truth. In half of them the errors are those of a drawn curve of each forecast, at every size. In
 the other half they are, inside the measured sizes, the mean errors moved by their noise: a forecast smooths over
 neighbours what was measured, and each of the two knows what the other does not. Beyond the measured sizes what these
-draws are ahead of their forecast is forgotten within a factor of about 1.4 in size. docs/overtaking.md has the scores of
-this and of the other ways that were tried.
+draws are ahead of their forecast is forgotten within a factor of about 1.4 in size. docs/overtaking.md has the scores
+of this and of the other ways that were tried.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ def _beyond(a: Side, b: Side, largest: float) -> Array:
     reaches = [carried_reach(np.unique(np.array(one.curve.sizes, dtype=float))) for one in (a, b)]
     reach = min(*reaches, CALIBRATED_REACH)
     grid = np.geomspace(largest, largest * reach, _GRID)[1:]
-    return np.union1d(grid, [largest * multiple for multiple in MULTIPLES if multiple <= reach]) if reach > 1 else grid[:0]
+    return (
+        np.union1d(grid, [largest * multiple for multiple in MULTIPLES if multiple <= reach]) if reach > 1 else grid[:0]
+    )
 
 
 def _base(points: Points) -> float:

@@ -118,10 +118,12 @@ class LearnerAnswer:
 
 @dataclasses.dataclass(frozen=True)
 class Chance:
-    """The probability `p` that the challenger's expected error is below the incumbent's at a size."""
+    """The probability `p` that the challenger's expected error is below the incumbent's at a size, which is `measured`
+    or beyond what both were measured at."""
 
     size: int
     p: float
+    measured: bool
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,6 +19,8 @@ from dlm.report.phrases import (
 from dlm.report.summary import spread
 
 MOST_LED = 6  # of more learners the lead names the best few and the last
+MOST_PAIRS = 6  # of more pairs only those of the best learner are told, and of these so many:
+MOST_TOLD = 10
 MOST_FORECAST = 4  # the forecasts of more learners are no brief reading
 
 
@@ -104,8 +106,15 @@ def needs(answer: Answer) -> list[str]:
 
 
 def overtakes(answer: Answer) -> list[str]:
-    """Where one learner overtakes another, a sentence a pair."""
-    return [overtakes_sentence(item) for item in answer.overtakes]
+    """Where one learner overtakes another, a sentence a pair; of many pairs those of the best learner."""
+    items = answer.overtakes
+    if len(items) > MOST_PAIRS:
+        ends = [(spread(one.curve.errors[-1]).median, one.curve.learner) for one in answer.learners if one.curve.sizes]
+        best = min(ends)[1]
+        items = tuple(item for item in items if best in (item.incumbent, item.challenger))[:MOST_TOLD]
+    left = len(answer.overtakes) - len(items)
+    more = [f"{left} more pairs are on the page and in forecast.json."] if left else []
+    return [*map(overtakes_sentence, items), *more]
 
 
 def notes(answer: Answer) -> list[str]:
@@ -161,20 +170,29 @@ def _need(learner: LearnerAnswer, need: Need) -> str:
 
 
 def overtakes_sentence(item: Overtake) -> str:
-    """Where one learner overtakes another, or that it does not."""
+    """Where one learner overtakes another, or that it does not, and how likely it is ahead."""
     challenger, incumbent = item.challenger, item.incumbent
     where = "" if item.median is None else f" at about {about(item.median)} examples"
     where += size_interval(item.low, item.high)
+    likely = _likely(item)
     if item.kind == "at":
-        return f"{challenger} overtakes {incumbent}{where}."
+        return f"{challenger} overtakes {incumbent}{where}{likely}."
     if item.kind == "forecast":
-        return f"{challenger} is forecast to overtake {incumbent}{where}, beyond the measured sizes."
+        return f"{challenger} is forecast to overtake {incumbent}{where}, beyond the measured sizes{likely}."
     if item.kind == "never":
-        return f"{challenger} stays behind {incumbent} as far as the forecast reaches."
+        return f"{challenger} stays behind {incumbent} as far as the forecast reaches{likely}."
     if item.kind == "already":
-        return f"{challenger} is ahead of {incumbent} at every measured size."
+        return f"{challenger} is ahead of {incumbent} at every measured size{likely}."
     # "cannot tell", and what a later version may add.
-    return f"Whether {challenger} overtakes {incumbent} cannot be told: noise and forecast leave it open."
+    return f"Whether {challenger} overtakes {incumbent} cannot be told: noise and forecast leave it open{likely}."
+
+
+def _likely(item: Overtake) -> str:
+    """The chance that the challenger is better at the largest measured size, and at the farthest that is carried."""
+    measured = [one for one in item.chances if one.measured][-1:]
+    ahead = [one for one in item.chances if not one.measured][-1:]
+    told = [f"{chance(one.p)} at {one.size:,}" for one in (*measured, *ahead)]
+    return f"; the chance that {item.challenger} is better is {_listed(told)}" if told else ""
 
 
 def _listed(parts: list[str]) -> str:

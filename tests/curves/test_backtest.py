@@ -39,10 +39,26 @@ def test_a_users_history_is_checked(history, tmp_path, capsys):
     out = tmp_path / "out"
     assert main([f"--curves={history}", "--half=both", f"--out={out}", "--jobs=1", "--limit=3"]) == 0
     printed = capsys.readouterr().out
-    for title in ("Calibration", "Worst learners", "Sharpness", "Mean RMSLE", "How much data", "Alarms"):
+    for title in (
+        "Calibration",
+        "Worst learners",
+        "Sharpness",
+        "Mean RMSLE",
+        "How much data",
+        "Alarms",
+        "P(better at n_max)",
+    ):
         assert title in printed
     told = json.loads((out / "backtest.json").read_text())
-    assert list(told["parts"]) == ["calibration", "sharpness", "accuracy", "published", "how-much", "alarms"]
+    assert list(told["parts"]) == [
+        "calibration",
+        "sharpness",
+        "accuracy",
+        "published",
+        "how-much",
+        "alarms",
+        "overtaking",
+    ]
     by_k = told["parts"]["calibration"]["tables"][1]
     assert [row[0] for row in by_k["rows"]] == ["2", "4", "8", "16"]
     assert {row[1] for row in by_k["rows"]} == {3}

@@ -67,6 +67,47 @@ def test_noise_leaves_it_open():
     assert all(one.low is one.median is one.high is None for one in open_ones)
 
 
+def test_planted_crossings_are_within_their_intervals():
+    """Crossings at n = 400 (measured), 10,000 (beyond) with 3 seeds each: of 40 intervals of 95 %, at least 33 hold."""
+    held = 0
+    for seed in range(20):
+        for law, true in ((fast, 400), (late, 10000)):
+            drawn = overtake(
+                curve("slow", slow, num=3, seed=seed), curve("other", law, num=3, seed=seed), as_given=True
+            )
+            low, high = drawn.low or 0.0, drawn.high or np.inf
+            held += low <= true <= high
+    assert held >= 33
+
+
+def test_whoever_leads_from_the_smallest_size_on_is_ahead_already():
+    told = overtake(curve("bad", lambda n: 3 * slow(n)), curve("good", slow), as_given=True)
+    assert (told.incumbent, told.challenger, told.kind) == ("bad", "good", "already")
+    assert told.low is told.median is told.high is None
+    assert min(one.p for one in told.chances) > 0.95
+
+
+def test_the_chances_of_both_sum_to_one_and_grow_with_the_lead():
+    a = curve("a", slow)
+    better = [curve("b", lambda n, by=by: by * slow(n)) for by in (1.2, 1.05, 1.0, 0.95, 0.8)]
+    told = [overtake(a, b, as_given=True) for b in better]
+    turned = [overtake(b, a, as_given=True) for b in better]
+    for one, other in zip(told, turned):
+        assert [c.size for c in one.chances] == [c.size for c in other.chances]
+        assert [c.p for c in one.chances] == pytest.approx([1 - c.p for c in other.chances], abs=2e-4)
+    for place in range(len(SIZES)):
+        by_lead = [one.chances[place].p for one in told]
+        assert by_lead == sorted(by_lead)
+
+
+def test_chances_are_told_at_measured_sizes_and_multiples_that_the_points_carry():
+    told = overtake(curve("slow", slow), curve("fast", fast))
+    assert [one.size for one in told.chances] == [*SIZES, 8192, 16384, 40960]
+    assert [one.measured for one in told.chances] == [True] * 7 + [False] * 3
+    few = overtake(curve("slow", slow, SIZES[:3]), curve("fast", fast, SIZES[:3]))
+    assert [one.size for one in few.chances] == [64, 128, 256, 512, 1024]
+
+
 def test_few_sizes_say_only_what_was_measured():
     inside = overtake(curve("slow", slow, (100, 2000)), curve("fast", fast, (100, 2000)))
     assert inside.kind == "at"

@@ -2,7 +2,9 @@
 
 import contextlib
 import copy
+import dataclasses
 import datetime
+import hashlib
 import json
 
 import pytest
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from dlm import UsageError
-from dlm.curves.answer import Answer, Curve, answer
+from dlm.curves.answer import Answer, Curve, Overtake, answer
+from dlm.curves.results import Chance
 from dlm.curves.scoring import score
 from dlm.report import from_json, to_json
 from dlm.report.kept import FORECAST, FORMER, keep, read_stamped
@@ -40,6 +43,24 @@ def test_files_of_before_are_read_but_not_trusted(digits: Answer):
     assert from_json(json.dumps(data)) == digits
     with pytest.raises(ValueError, match="has no stamp: it was written before"):
         checked(from_json(json.dumps(data)))
+
+
+def test_a_stamp_of_before_chances_were_told_still_holds():
+    pair = Overtake("b", "a", "never", None, None, None)
+    made = stamped(dataclasses.replace(TOLD, overtakes=(pair,)), {}, NOON)
+    data = json.loads(to_json(made))
+    del data["overtakes"][0]["chances"]
+    assert checked(from_json(json.dumps(data))) == made.stamp
+    # The hash that the version before wrote.
+    data["stamp"]["content"] = ""
+    text = json.dumps(data, indent=1)
+    assert made.stamp.content == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_chances_come_back_from_json():
+    pair = Overtake("b", "a", "at", 1.0, 2.0, 3.0, (Chance(64, 0.25, True), Chance(128, 0.5, False)))
+    told = dataclasses.replace(TOLD, overtakes=(pair,))
+    assert from_json(to_json(told)) == told
 
 
 def paths(data, path=()):

@@ -1,11 +1,13 @@
 """Sentences for every kind of need and overtake, and the numbers in them."""
 
 import dataclasses
+import itertools
 
 import pytest
 
 from dlm.curves.answer import Answer, Need, Overtake, Prediction
-from dlm.report import sentences
+from dlm.curves.results import Chance
+from dlm.report import sentences, words
 from dlm.report.phrases import about, at_least, chance, error_number, forecast_phrase, percent
 
 
@@ -77,6 +79,28 @@ def test_needs(digits: Answer, need: Need, sentence: str) -> None:
 def test_overtakes(digits: Answer, kind: str, sizes: tuple[float | None, ...], sentence: str) -> None:
     overtake = Overtake("logreg", "cnn", kind, *sizes)
     assert sentence in sentences(dataclasses.replace(digits, overtakes=(overtake,)))
+
+
+def test_an_overtake_says_how_likely_it_is_at_the_largest_size_and_the_farthest(digits: Answer) -> None:
+    chances = (Chance(32, 0.2, True), Chance(1257, 0.97, True), Chance(2514, 0.98, False), Chance(12570, 0.9999, False))
+    overtake = Overtake("logreg", "cnn", "at", 45.0, 60.0, 90.0, chances)
+    assert words.overtakes_sentence(overtake) == (
+        "cnn overtakes logreg at about 60 examples [45, 90]; "
+        "the chance that cnn is better is 97 % at 1,257 and >99 % at 12,570."
+    )
+
+
+def test_of_many_pairs_those_of_the_best_learner_are_told(digits: Answer) -> None:
+    names = ["cnn", *"abcd"]
+    learners = tuple(
+        dataclasses.replace(one, curve=dataclasses.replace(one.curve, learner=name, errors=((0.1 + k,),) * 7))
+        for k, (name, one) in enumerate(zip(names, [digits.learners[0]] * 5))
+    )
+    pairs = tuple(Overtake(a, b, "never", None, None, None) for a, b in itertools.combinations(names, 2))
+    said = words.overtakes(dataclasses.replace(digits, learners=learners, overtakes=pairs))
+    assert len(said) == 5
+    assert all("cnn" in sentence for sentence in said[:4])
+    assert said[4] == "6 more pairs are on the page and in forecast.json."
 
 
 def test_without_forecasts(digits: Answer) -> None:

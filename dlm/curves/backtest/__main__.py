@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dlm.curves import backtest
-from dlm.curves.backtest import accuracy, alarms, calibration, figures, how_much, published, sharpness
+from dlm.curves.backtest import accuracy, alarms, calibration, figures, how_much, overtaking, published, sharpness
 from dlm.curves.backtest.setting import Part, Setting
 
 PARTS: dict[str, Callable[[Setting], Part]] = {
@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[Setting], Part]] = {
     "published": published.run,
     "how-much": how_much.run,
     "alarms": alarms.run,
+    "overtaking": overtaking.run,
 }
 
 

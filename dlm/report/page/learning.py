@@ -15,6 +15,7 @@ from dlm.records import Record
 from dlm.report import words
 from dlm.report.figures import beyond, error_limits, positive
 from dlm.report.page.axes import error_axis, size_axis
+from dlm.report.page.better import better_block
 from dlm.report.page.parts import Chart, Section, Sentences, Table
 from dlm.report.phrases import error_number, forecast_phrase, is_rate, need_cell, percent, target_text, times_text
 from dlm.report.summary import spread, spread_words
@@ -39,6 +40,7 @@ def learning_section(answer: Answer, cells: Cells, folder: Path | None = None) -
         (
             dataclasses.replace(chart, still=_still(folder)),
             *_tables(answer),
+            *([better] if (better := better_block(answer)) else []),
             Sentences(tuple(words.laws(answer))),
         ),
         note=_note(answer),
