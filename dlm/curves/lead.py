@@ -23,12 +23,12 @@ from dlm.curves.results import Curve
 
 Array = NDArray[np.float64]
 
-NUM_DRAWS = 2000
+NUM_DRAWS = 1000
 MULTIPLES = (2.0, 4.0, 10.0)  # of the largest measured size, at which a chance is told
 FORGOTTEN = 0.35  # e-folds of size over which a measured lead gives way to the forecast's
 DOUBT = 2.0  # laws bend towards single noisy points, so their residual understates the noise by about this
 SMALLEST_LOG = -690.0  # log of the smallest error, where zero would be minus infinity
-_GRID = 40
+_GRID = 24
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

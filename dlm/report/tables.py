@@ -35,7 +35,7 @@ def _no_number(text: str) -> float:
 
 
 def _read(kind: typing.Any, data: typing.Any, where: str) -> typing.Any:
-    """`data` as the type `kind`: a dataclass, a tuple, an optional value, or a plain number or string."""
+    """`data` as the type `kind`: a dataclass, a tuple, an optional value, or a plain number, string or truth value."""
     if dataclasses.is_dataclass(kind):
         return _read_dataclass(typing.cast(type, kind), data, where)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -52,7 +52,7 @@ def _read(kind: typing.Any, data: typing.Any, where: str) -> typing.Any:
             raise ValueError(f"{where} has {len(data)} of {len(arguments)} values: {data!r}")
         return tuple(_read(one, item, where) for one, item in zip(arguments, data, strict=True))
     accepted = (int, float) if kind is float else kind
-    if not isinstance(data, accepted) or isinstance(data, bool):
+    if not isinstance(data, accepted) or (isinstance(data, bool) and kind is not bool):
         raise ValueError(f"{where} is {data!r}; expected {kind.__name__}")
     if kind is float and not abs(data) <= sys.float_info.max:
         raise ValueError(f"{where} is beyond every float; its numbers are finite or absent")
