@@ -6,7 +6,7 @@ import os
 import pytest
 
 from dlm import Budget, Learner, UsageError, execute, experiment
-from dlm.data import Tfds
+from dlm.data import Tfds, TfdsSeries
 from dlm.study import trials
 
 
@@ -22,7 +22,7 @@ def test_an_experiment_asks_a_question_and_names_its_command(name):
 @pytest.mark.parametrize("name", experiment.names())
 def test_an_experiment_trains_when_shrunk(name, tmp_path, request):
     study = experiment.load(name)
-    if isinstance(study.data, Tfds):
+    if isinstance(study.data, Tfds | TfdsSeries):
         os.environ["TFDS_DATA_DIR"] = str(request.getfixturevalue("shared_tfds"))
     shrunk = dataclasses.replace(study, sizes=study.sizes[:1], seeds=1, budget=Budget(steps=2))
     learners = {

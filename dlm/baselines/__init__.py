@@ -3,6 +3,7 @@
 from dlm.baselines.bayes import NaiveBayes
 from dlm.baselines.bicubic import Bicubic
 from dlm.baselines.boosting import GradientBoosting
+from dlm.baselines.forecasting import AutoRegressive, LinearSeries, SeasonalNaive
 from dlm.baselines.forest import RandomForest
 from dlm.baselines.lightgbm_trees import LightGBM
 from dlm.baselines.linear import LogisticRegression, Ridge
@@ -13,16 +14,19 @@ from dlm.baselines.text import BagOfWords
 from dlm.baselines.vectors import SupportVectors
 
 __all__ = [
+    "AutoRegressive",
     "BagOfWords",
     "Bicubic",
     "GradientBoosting",
     "KneserNey",
     "LightGBM",
+    "LinearSeries",
     "LogisticRegression",
     "MelSupportVectors",
     "NaiveBayes",
     "NearestNeighbours",
     "RandomForest",
     "Ridge",
+    "SeasonalNaive",
     "SupportVectors",
 ]

@@ -2,6 +2,7 @@
 
 from dlm.data.arrays import Arrays, Split, hold_out
 from dlm.data.file_source import File
+from dlm.data.in_time import TfdsSeries
 from dlm.data.items_source import from_items
 from dlm.data.series_source import Series
 from dlm.data.sklearn_source import BreastCancer, Digits
@@ -17,6 +18,7 @@ __all__ = [
     "Split",
     "StdlibText",
     "Tfds",
+    "TfdsSeries",
     "from_items",
     "hold_out",
 ]

@@ -97,7 +97,8 @@ class Arrays:
     second of the splits' sounds. `class_names`,
     `feature_names` (of a table's columns) where they are known; `fields`: how many columns of a table belong together,
     in their order: 1 is a number, k the places of a category; empty where inputs are no table, or nobody knows.
-    `groups`: each column that tells groups apart, and their names.
+    `groups`: each column that tells groups apart, and their names. `in_time`: the pool is in order of time, its subsets
+    are its latest rows, and targets are learnt as they are, in one scale with the inputs that they follow.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Arrays:
     feature_names: tuple[str, ...] = ()
     fields: tuple[int, ...] = ()
     groups: Groups = ()
+    in_time: bool = False
 
     @cached_property
     def digests(self) -> np.ndarray:
@@ -129,7 +131,12 @@ class Arrays:
         return hashlib.sha256(b"|".join(np.sort(split).tobytes() for split in splits)).hexdigest()[:16]
 
     def order(self, subset_seed: int) -> np.ndarray:
-        """The order of the pool whose first n rows are the subset of size n. int32 [N]."""
+        """The order of the pool whose first n rows are the subset of size n. int32 [N].
+
+        In time it is the latest first for every seed: seeds share their history, and differ in initial weights alone.
+        """
+        if self.in_time:
+            return np.arange(len(self.train), dtype=np.int32)[::-1].copy()
         return stratified_order(self.digests, self.train.strata, subset_seed)
 
     def features(self, x: Any, moments: Moments | None = None) -> np.ndarray:

@@ -23,6 +23,8 @@ MEMORY_FACTOR = 8  # bytes that the search takes for each of the data
 def searched(arrays: Arrays) -> tuple[Arrays, LeakCounts]:
     """The data with its leaked test rows known, and the counts; found once for the same rows, and kept in a cache."""
     counts = LeakCounts(len(arrays.train), len(arrays.test), 0, 0, 0, 0)
+    if arrays.in_time:
+        return arrays, dataclasses.replace(counts, note="windows of one history overlap, as they are meant to")
     if MEMORY_FACTOR * arrays.train.nbytes > psutil.virtual_memory().available:
         return arrays, dataclasses.replace(counts, note="the data are too large to look for leaks in memory")
     path = user_cache() / "leaks" / f"{arrays.fingerprint}-{_order_of_test(arrays)}-{VERSION}.npz"

@@ -48,12 +48,13 @@ def _row(statistic: Array) -> Array:
 
 def moments(arrays: Arrays, rows: np.ndarray) -> Moments | None:
     """Statistics of the rows of the pool given; None where a learner sees everything as it is."""
-    if not arrays.standardize and not arrays.has_numeric_targets:
+    of_targets = arrays.has_numeric_targets and not arrays.in_time
+    if not arrays.standardize and not of_targets:
         return None
     mean, rate, target_mean, target_spread = (np.asarray(number, np.float64) for number in (0, 1, 0, 1))
     if arrays.standardize:
         mean, rate = _of_inputs(np.asarray(arrays.train.x[rows]))
-    if arrays.has_numeric_targets:
+    if of_targets:
         y = np.asarray(arrays.train.y[rows], np.float64)
         target_mean, spread = np.asarray(y.mean(axis=0)), np.asarray(y.std(axis=0))
         target_spread = np.where(spread > 0, spread, 1.0)

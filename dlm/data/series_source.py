@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dlm.config import unsaid
 from dlm.data.arrays import Arrays, Split
 from dlm.errors import UsageError, nearest
 
@@ -17,7 +18,8 @@ class Series:
 
     `index` names the column of times, else the dates are it. `validation` and `test` are the shares of the steps that
     come last, test after validation; a window's forecast never reaches over the border of its split. Windows begin
-    every `stride` steps.
+    every `stride` steps. `in_time`: subsets are lengths of history, all columns are forecast, and all values are
+    scaled, see `dlm.data.in_time`.
     """
 
     path: str
@@ -28,9 +30,11 @@ class Series:
     stride: int = 1
     validation: float = 0.1
     test: float = 0.2
+    in_time: bool = unsaid(False)
 
     def load(self, data_dir: Path | None = None) -> Arrays:
-        """Inputs float32 [N, context, C], targets float32 [N, horizon] or [N, horizon · C]."""
+        """Inputs float32 [N, context, C], targets [N, horizon] or [N, horizon · C]; [N, horizon, C] `in_time`."""
+        from dlm.data.in_time import in_time
         from dlm.data.own.series import read_series, split_windows
 
         series = read_series(self.path, index=self.index)
@@ -38,7 +42,21 @@ class Series:
             raise UsageError(
                 f"data.target={self.target!r} is no column of numbers; {nearest(self.target, series.names)}"
             )
+        if self.target and self.in_time:
+            raise UsageError(f"data.in_time forecasts every column, not data.target={self.target!r} alone; empty one")
         steps = [round(share * len(series.values)) for share in (self.validation, self.test)]
+        name = Path(self.path).stem
+        if self.in_time:
+            return in_time(
+                name,
+                series.values,
+                self.context,
+                self.horizon,
+                validation=steps[0],
+                test=steps[1],
+                stride=self.stride,
+                remarks=series.remarks,
+            )
         place = series.names.index(self.target) if self.target else None
         splits = split_windows(
             series.values,
@@ -52,5 +70,4 @@ class Series:
         train, validation, test = (
             Split(*(np.asarray(part, np.float32) for part in splits[name])) for name in ("train", "validation", "test")
         )
-        name = Path(self.path).stem
         return Arrays(name, train, validation, test, standardize=True, remarks=series.remarks)

@@ -13,11 +13,12 @@ from dlm.models.cnn import CNN
 from dlm.models.ft_transformer import FTTransformer
 from dlm.models.layers import REPLACED
 from dlm.models.mlp import MLP
+from dlm.models.series import DLinear, PatchTST
 from dlm.models.tabular_mlp import TabularMLP
 from dlm.models.transformer import Transformer
 from dlm.models.vit import ViT
 
-__all__ = ["CNN", "MLP", "FTTransformer", "Model", "TabularMLP", "Transformer", "ViT", "build"]
+__all__ = ["CNN", "MLP", "DLinear", "FTTransformer", "Model", "PatchTST", "TabularMLP", "Transformer", "ViT", "build"]
 
 
 class Model(NamedTuple):
@@ -42,8 +43,8 @@ def build(config: Any, num_outputs: int, fields: tuple[int, ...] = ()) -> Model:
     """
     if not hasattr(config, "net"):
         raise UsageError(
-            f"model={config!r} is not a model's config; use MLP, CNN, TabularMLP, … or a frozen dataclass with "
-            "net(num_outputs) -> flax.linen.Module"
+            f"model={config!r} is not a model's config; use one of dlm.models, such as MLP(), or a frozen dataclass "
+            "with net(num_outputs) -> flax.linen.Module"
         )
     net = config.net(num_outputs, fields) if getattr(config, "takes_fields", False) else config.net(num_outputs)
 

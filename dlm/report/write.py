@@ -32,6 +32,7 @@ from dlm.report.stamp import stamped
 from dlm.report.sweeps import alarms, sweeps
 from dlm.report.terminal import print_answer, print_list, section
 from dlm.report.tuning import best_of_sentences, drift_alarms, tuned
+from dlm.report.unbeaten import unbeaten_sentences
 from dlm.report.worth import worth_sentences
 from dlm.report.writings import writings
 from dlm.workdir import STUDY
@@ -59,6 +60,7 @@ def report(
     groups = groups_in(workdir, rows, trial_ids, targets=targets, level=level)
     lists = {
         "Deep learning against classical learners": family_sentences(rows, trial_ids, level),
+        "What no training beats": unbeaten_sentences(rows, trial_ids, level),
         "What a noisy example is worth": worth_sentences(measured, level),
         "Examples in two places": leak_sentences(leak_counts.read(workdir), rows, trial_ids),
         "What several seeds give together": ensemble_sentences(_ensembles_of(workdir, told)),

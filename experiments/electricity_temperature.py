@@ -1,0 +1,28 @@
+"""How long a history does it take to forecast a transformer's load and oil temperature four days ahead?
+
+python launch.py --experiment=electricity_temperature
+"""
+
+from dlm import Budget, Hyper, Learner, Optimizer, Study
+from dlm.baselines import AutoRegressive, LinearSeries, SeasonalNaive
+from dlm.data import TfdsSeries
+from dlm.models import DLinear, PatchTST
+from dlm.tasks import Forecasting
+
+
+def study() -> Study:
+    """Six learners at six lengths of history, three seeds of initial weights."""
+    return Study(
+        data=TfdsSeries("ett/h1", context=336, horizon=96, index="time_index"),
+        task=Forecasting(),
+        learners={
+            "last_day": SeasonalNaive(24),
+            "ar": AutoRegressive(order=24),
+            "linear": LinearSeries(alpha=100.0),
+            "dlinear": Learner(DLinear(normalize="last"), Hyper(lr=1e-3)),
+            "patchtst": Learner(PatchTST(), Hyper(lr=1e-3, dropout=0.3), Optimizer(clip=1.0)),
+        },
+        sizes=(256, 512, 1024, 2048, 4096, 8209),
+        seeds=3,
+        budget=Budget(epochs=5, min_steps=100, max_steps=400, batch_size=64),
+    )
