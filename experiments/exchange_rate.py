@@ -11,7 +11,7 @@ from dlm.tasks import Forecasting
 
 
 def study() -> Study:
-    """Six learners at six lengths of history, three seeds of initial weights."""
+    """Five learners at five lengths of history, two seeds of initial weights."""
     return Study(
         data=TfdsSeries(
             "exchange_rate",
@@ -26,10 +26,16 @@ def study() -> Study:
             "last_value": SeasonalNaive(1),
             "ar": AutoRegressive(order=1),
             "linear": LinearSeries(alpha=100.0),
-            "dlinear": Learner(DLinear(normalize="last"), Hyper(lr=1e-3)),
-            "patchtst": Learner(PatchTST(), Hyper(lr=1e-3, dropout=0.3), Optimizer(clip=1.0)),
+            "dlinear": Learner(
+                DLinear(normalize="last"),
+                Hyper(lr=1e-4),
+                budget=Budget(epochs=2, min_steps=100, max_steps=300, batch_size=32),
+            ),
+            "patchtst": Learner(
+                PatchTST(stride=16, depth=2, heads=2, hidden=32), Hyper(lr=1e-3, dropout=0.2), Optimizer(clip=1.0)
+            ),
         },
-        sizes=(256, 512, 1024, 2048, 4096, 5120),
-        seeds=3,
-        budget=Budget(epochs=5, min_steps=100, max_steps=400, batch_size=64),
+        sizes=(256, 512, 1024, 2048, 5120),
+        seeds=2,
+        budget=Budget(epochs=2, min_steps=100, max_steps=200, batch_size=32),
     )

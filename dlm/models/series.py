@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from dlm.errors import UsageError, at_least, choose
-from dlm.models.dense import Dense, add_bias
+from dlm.models.dense import Dense, add_bias, product
 from dlm.models.layers import LAST_HIDDEN, drop, layer
 from dlm.models.transformer import attend
 
@@ -61,7 +61,27 @@ class DLinearNet(nn.Module):
         window = normalized(x, self.config.normalize)
         trend = layer(self, "trend", moving_average(window.values, self.config.kernel))
         rest = layer(self, "rest", window.values - trend)
-        return window.undone(Dense(horizon)(drop(self, trend, dropout)) + Dense(horizon)(drop(self, rest, dropout)))
+        return window.undone(
+            WindowMean(horizon)(drop(self, trend, dropout)) + WindowMean(horizon)(drop(self, rest, dropout))
+        )
+
+
+class WindowMean(nn.Module):
+    """A linear map of a window that begins as its mean, [..., L] -> [..., features].
+
+    What weights begin as, a short history leaves in the directions that it does not vary in: from random ones it
+    forecasts noise.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """See the class."""
+        length = x.shape[-1]
+        kernel = self.param("kernel", nn.initializers.constant(1 / length), (self.features, length), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        return add_bias(product(x, kernel.astype(x.dtype)), bias)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -60,7 +60,7 @@ def report(
     groups = groups_in(workdir, rows, trial_ids, targets=targets, level=level)
     lists = {
         "Deep learning against classical learners": family_sentences(rows, trial_ids, level),
-        "What no training beats": unbeaten_sentences(rows, trial_ids, level),
+        "What no training beats": unbeaten_sentences(workdir, rows, trial_ids, level),
         "What a noisy example is worth": worth_sentences(measured, level),
         "Examples in two places": leak_sentences(leak_counts.read(workdir), rows, trial_ids),
         "What several seeds give together": ensemble_sentences(_ensembles_of(workdir, told)),

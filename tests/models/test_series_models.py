@@ -28,11 +28,13 @@ def test_a_moving_average_repeats_the_ends():
 
 def test_dlinear_is_its_formula():
     model, params = started(DLinear(kernel=5))
+    assert np.allclose(model.apply(params, X).reshape(B, H, C), X.mean(axis=1, keepdims=True), atol=1e-5)
+    params = jax.tree.map(lambda leaf: jax.random.normal(jax.random.key(leaf.ndim), leaf.shape), params)
     padded = np.pad(np.asarray(X), ((0, 0), (2, 2), (0, 0)), mode="edge")
     trend = np.mean([padded[:, k : k + L] for k in range(5)], axis=0)
     by_hand = sum(
         np.einsum("hl,blc->bhc", params[name]["kernel"], part) + params[name]["bias"][None, :, None]
-        for name, part in (("Dense_0", trend), ("Dense_1", np.asarray(X) - trend))
+        for name, part in (("WindowMean_0", trend), ("WindowMean_1", np.asarray(X) - trend))
     )
     assert np.allclose(model.apply(params, X).reshape(B, H, C), by_hand, atol=1e-5)
 
