@@ -86,12 +86,15 @@ def test_a_flat_series_is_forecast_flat():
 def test_what_does_not_fit_is_refused_in_words(arrays):
     x, y = latest(arrays, 5)
     with pytest.raises(UsageError, match="period=13 looks back further than the 12 steps"):
-        SeasonalNaive(13).fit(x, y, H * C, 0)
+        SeasonalNaive(13).check(arrays)
+    AutoRegressive(12).check(arrays)
     with pytest.raises(UsageError, match=r"from windows \[N, L, C\] to \[N, H, C\]"):
         LinearSeries().fit(x, y.reshape(5, -1), H * C, 0)
     table = Arrays("table", *[dataclasses.replace(arrays.test, y=arrays.test.y[:, 0, 0])] * 3)
     with pytest.raises(UsageError, match=r"Forecasting\(\) needs inputs \[N, context, C\]"):
         Forecasting().check(table)
+    with pytest.raises(UsageError, match=r"from windows \[N, L, C\] to \[N, H, C\]"):
+        LinearSeries().check(table)
     with pytest.raises(UsageError, match=r"Classification\(\) needs classes"):
         Classification().check(arrays)
 

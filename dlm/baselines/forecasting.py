@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dlm.baselines.fitted import Fitted
+from dlm.data.arrays import Arrays, Rows
 from dlm.errors import UsageError, at_least
 
 
@@ -23,6 +24,10 @@ class SeasonalNaive:
 
     def __post_init__(self) -> None:
         at_least(1, period=self.period)
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless windows are forecast, and long enough."""
+        _horizon(arrays.train.x, arrays.train.y, self.period, "period")
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Only the shapes of x [N, L, C] and y [N, H, C] count."""
@@ -44,6 +49,10 @@ class LinearSeries:
 
     def __post_init__(self) -> None:
         at_least(0, alpha=self.alpha)
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless windows are forecast."""
+        _horizon(arrays.train.x, arrays.train.y)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x [N, L, C], y [N, H, C], by the normal equations, one series' rows after another's."""
@@ -73,6 +82,10 @@ class AutoRegressive:
 
     def __post_init__(self) -> None:
         at_least(1, order=self.order)
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless windows are forecast, and long enough."""
+        _horizon(arrays.train.x, arrays.train.y, self.order, "order")
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to every step of the history that x [N, L, C] and y [N, H, C] are windows of, each counted once."""
@@ -105,7 +118,7 @@ def pieces(windows: np.ndarray) -> Iterator[np.ndarray]:
         yield np.concatenate([windows[start:end, 0][::-1], windows[start, 1:]]).astype(np.float64)
 
 
-def _horizon(x: np.ndarray, y: np.ndarray, least: int = 1, name: str = "") -> int:
+def _horizon(x: np.ndarray | Rows, y: np.ndarray, least: int = 1, name: str = "") -> int:
     """H of targets [N, H, C]. UsageError if they are of another form, or windows shorter than what is looked back."""
     if x.ndim != 3 or y.ndim != 3 or x.shape[2] != y.shape[2]:
         raise UsageError(
