@@ -298,7 +298,7 @@ class Session:
         deep = isinstance(trial.learner, Learner)
         seen = {"train": trial.budget.batch_size if deep else trial.train_size}
         seen |= {split: len(getattr(self.arrays, split)) for split in ("validation", "test")}
-        units = {"error": trial.task.unit, "loss": trial.task.loss_unit, WITHOUT_LEAKS: trial.task.unit}
+        units = trial.task.units | {WITHOUT_LEAKS: trial.task.unit}
         origin = self._origin(measured, note) | {"inference_seconds": inference_seconds}
         return [
             Record(

@@ -66,7 +66,7 @@ def _ensemble(
         examples=len(seen),
         unit=task.unit,
         values=values,
-        single={name: float(np.mean([each[name] for each in single])) for name in values},
+        single={name: float(np.mean([each[name] for each in single])) for name in values if name in single[0]},
     )
 
 
@@ -82,4 +82,4 @@ def _measures(task: Any, kind: str, predictions: Any, y: np.ndarray) -> dict[str
         }
     if kind == PROBABILITIES and y.ndim == 1:
         found[CALIBRATION] = expected_error(predictions, y)
-    return {name: float(value) for name, value in found.items()}
+    return {name: float(value) for name, value in found.items() if np.isfinite(value)}

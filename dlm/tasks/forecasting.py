@@ -23,6 +23,11 @@ class Forecasting(Regression):
 
     unit = "MSE"
 
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each measure, by its name."""
+        return super().units | {"mae": "MAE"}
+
     def check(self, arrays: Arrays) -> None:
         """UsageError unless all series are forecast together, in steps."""
         super().check(arrays)
