@@ -76,7 +76,9 @@ def fit_and_measure(trial: Trial, orders: Orders) -> Fit:
         on_train = measured(task, fitted, seen, subset, trial.noise, trial.subset_seed)
         validation = measured(task, fitted, seen, arrays.validation, Noise(), TEST_SEED)
         timed = _Timed(fitted)
-        test = measured(task, timed.fitted, seen, arrays.test, trial.test_noise, TEST_SEED, arrays.leaked)
+        test = measured(
+            task, timed.fitted, seen, arrays.test, trial.test_noise, TEST_SEED, arrays.leaked, choosing=fitted
+        )
     values = {("train", "loss"): on_train.values["loss"]}
     for name, found in (("validation", validation), ("test", test)):
         values |= {(name, measure): value for measure, value in found.values.items()}

@@ -33,7 +33,9 @@ def binomial_noise(error: float, curve: Curve) -> float | None:
 
 def training_noise(errors: tuple[float, ...]) -> float | None:
     """Standard deviation over the seeds of one size; None for fewer than two."""
-    return float(np.std(errors, ddof=1)) if len(errors) > 1 else None
+    if len(errors) < 2:
+        return None
+    return float(np.std(errors, ddof=1)) if len(set(errors)) > 1 else 0.0  # which NumPy rounds to something
 
 
 def noise_at_largest(curve: Curve) -> Noise | None:

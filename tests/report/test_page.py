@@ -26,6 +26,7 @@ def test_every_part_is_there(page):
         "training",
         "trust",
         "examples",
+        "ensembles",
         "cost",
         "reproduce",
     ]
