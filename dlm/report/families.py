@@ -19,6 +19,7 @@ from dlm.curves.results import Curve
 from dlm.records import Record
 from dlm.report.words import overtakes_sentence
 
+HEADING = "Deep learning against classical learners"
 CLASSICAL, DEEP = "the best classical learner", "deep learning"
 _NO_PRECISION = "none"  # what records say of a learner that is not gradient-trained
 

@@ -17,8 +17,8 @@ from dlm.errors import UsageError
 from dlm.fairness.from_workdir import groups_in
 from dlm.fairness.results import GroupReport
 from dlm.files import write_atomically
+from dlm.report import families
 from dlm.report.ensembling import ensemble_sentences
-from dlm.report.families import family_sentences
 from dlm.report.figures import learning_curve
 from dlm.report.groups import gap_heading, group_sentences, group_tables
 from dlm.report.kept import FORECAST, keep
@@ -59,7 +59,7 @@ def report(
     measured = [learner.curve for learner in told.learners]
     groups = groups_in(workdir, rows, trial_ids, targets=targets, level=level)
     lists = {
-        "Deep learning against classical learners": family_sentences(rows, trial_ids, level),
+        families.HEADING: families.family_sentences(rows, trial_ids, level),
         "What no training beats": unbeaten_sentences(workdir, rows, trial_ids, level),
         "What a noisy example is worth": worth_sentences(measured, level),
         "Examples in two places": leak_sentences(leak_counts.read(workdir), rows, trial_ids),

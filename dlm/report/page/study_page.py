@@ -12,7 +12,7 @@ from dlm.curves.results import Answer
 from dlm.fairness.results import GroupReport
 from dlm.inside import results
 from dlm.records import Record
-from dlm.report import words
+from dlm.report import families, words
 from dlm.report.other_measures import other_measures
 from dlm.report.page.cost import cost_section
 from dlm.report.page.ensembles import ensemble_section
@@ -43,7 +43,12 @@ def study_page(
     about: Mapping[str, Any] | None = None,
     groups: GroupReport | None = None,
 ) -> Page:
-    """Everything there is to show of a run. `lists`: sentences by heading; `about`: what study.json says."""
+    """Everything there is to show of a run. `lists`: sentences by heading; `about`: what study.json says.
+
+    What deep learning gains over classical learners is the question that most come with, so it is in the lead.
+    """
+    lists = dict(lists or {})
+    lead = lists.pop(families.HEADING, ())
     rows = [row for row in records if trial_ids is None or row.trial_id in trial_ids]
     found_cells = cells(rows)
     own = {name: found_cells[name] for learner in answer.learners if (name := learner.curve.learner) in found_cells}
@@ -51,7 +56,7 @@ def study_page(
     test = read_test_set(workdir)
     found: list[Section | None] = [
         learning_section(answer, own, workdir),
-        to_know(answer, lists or {}),
+        to_know(answer, lists),
         measures_section(other_measures(own, rows), own),
         tuning_section(sweeps(rows), tuned(rows, order=[learner.curve.learner for learner in answer.learners]), unit),
         training_section(rows, own, unit),
@@ -63,7 +68,8 @@ def study_page(
         cost_section(own, unit),
         reproduce_section(about or {}, rows),
     ]
-    return page_of(answer, tuple(section for section in found if section), title=title, question=question)
+    sections = tuple(section for section in found if section)
+    return page_of(answer, sections, title=title, question=question, lead=lead)
 
 
 def table_page(answer: Answer, folder: Path, *, title: str, question: str, lists: Mapping[str, Sequence[str]]) -> Page:
@@ -72,10 +78,13 @@ def table_page(answer: Answer, folder: Path, *, title: str, question: str, lists
     return page_of(answer, tuple(section for section in sections if section), title=title, question=question)
 
 
-def page_of(answer: Answer, sections: tuple[Section, ...], *, title: str, question: str) -> Page:
-    """A page that begins with the answer in words."""
+def page_of(
+    answer: Answer, sections: tuple[Section, ...], *, title: str, question: str, lead: Sequence[str] = ()
+) -> Page:
+    """A page that begins with the answer in words, and a `lead` of more sentences."""
     names = tuple(learner.curve.learner for learner in answer.learners)
-    return Page(title, question, tuple(words.brief(answer)), names, sections, answer.stamp.made if answer.stamp else "")
+    told = (*words.brief(answer), *lead)
+    return Page(title, question, told, names, sections, answer.stamp.made if answer.stamp else "")
 
 
 def to_know(answer: Answer, lists: Mapping[str, Sequence[str]]) -> Section | None:
