@@ -98,7 +98,8 @@ class Arrays:
     `feature_names` (of a table's columns) where they are known; `fields`: how many columns of a table belong together,
     in their order: 1 is a number, k the places of a category; empty where inputs are no table, or nobody knows.
     `groups`: each column that tells groups apart, and their names. `in_time`: the pool is in order of time, its subsets
-    are its latest rows, and targets are learnt as they are, in one scale with the inputs that they follow.
+    are its latest rows, and targets are learnt as they are, in one scale with the inputs that they follow. `overlap`:
+    why examples hold much of each other by design, in words; empty where they do not.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Arrays:
     fields: tuple[int, ...] = ()
     groups: Groups = ()
     in_time: bool = False
+    overlap: str = ""
 
     @cached_property
     def digests(self) -> np.ndarray:

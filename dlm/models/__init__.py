@@ -12,13 +12,28 @@ from dlm.errors import UsageError
 from dlm.models.cnn import CNN
 from dlm.models.ft_transformer import FTTransformer
 from dlm.models.layers import REPLACED
+from dlm.models.matrix_factorization import MatrixFactorization
 from dlm.models.mlp import MLP
+from dlm.models.sasrec import SASRec
 from dlm.models.series import DLinear, PatchTST
 from dlm.models.tabular_mlp import TabularMLP
 from dlm.models.transformer import Transformer
 from dlm.models.vit import ViT
 
-__all__ = ["CNN", "MLP", "DLinear", "FTTransformer", "Model", "PatchTST", "TabularMLP", "Transformer", "ViT", "build"]
+__all__ = [
+    "CNN",
+    "MLP",
+    "DLinear",
+    "FTTransformer",
+    "MatrixFactorization",
+    "Model",
+    "PatchTST",
+    "SASRec",
+    "TabularMLP",
+    "Transformer",
+    "ViT",
+    "build",
+]
 
 
 class Model(NamedTuple):

@@ -13,6 +13,7 @@ from dlm import artifacts
 from dlm.records import Record
 
 MOST_SEEDS = 8  # of a cell that are read
+NUM_BYTES = 256  # kinds of tokens of a text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +59,13 @@ class TestSet:
 
     @property
     def has_tokens(self) -> bool:
-        """Whether inputs are bytes of texts."""
+        """Whether inputs are tokens: bytes of texts, or others."""
         return int(self.arrays["vocabulary"]) > 0
+
+    @property
+    def has_bytes(self) -> bool:
+        """Whether inputs are bytes of texts."""
+        return int(self.arrays["vocabulary"]) == NUM_BYTES
 
 
 def read_test_set(workdir: Path) -> TestSet | None:

@@ -70,9 +70,11 @@ def sound(test: TestSet, row: int) -> str:
 
 
 def text(test: TestSet, row: int) -> str:
-    """The beginning of an example that is a text; empty otherwise."""
+    """The beginning of an example that is a text, or the last of other tokens; empty where there are none."""
     if test.x is None or not test.has_tokens:
         return ""
+    if not test.has_bytes:
+        return "tokens " + " ".join(str(token) for token in np.asarray(test.x[row]).ravel()[-MOST_VALUES:])
     words = np.asarray(test.x[row], np.uint8).tobytes().rstrip(b"\x00").decode(errors="replace")
     return words if len(words) <= MOST_CHARACTERS else words[: MOST_CHARACTERS - 1] + "…"
 

@@ -4,8 +4,18 @@ from dlm.tasks.classification import Classification
 from dlm.tasks.decisions import Decisions
 from dlm.tasks.forecasting import Forecasting
 from dlm.tasks.language_modelling import LanguageModelling
+from dlm.tasks.next_item import NextItem
 from dlm.tasks.rare_events import RareEvents
 from dlm.tasks.regression import Regression
 from dlm.tasks.task import Task
 
-__all__ = ["Classification", "Decisions", "Forecasting", "LanguageModelling", "RareEvents", "Regression", "Task"]
+__all__ = [
+    "Classification",
+    "Decisions",
+    "Forecasting",
+    "LanguageModelling",
+    "NextItem",
+    "RareEvents",
+    "Regression",
+    "Task",
+]

@@ -1,0 +1,34 @@
+"""How many ratings does it take to tell how somebody will rate a film, and does factorization beat plain biases?
+
+    python launch.py --experiment=movielens --data_dir=FOLDER
+
+Data: TFDS `movielens/latest-small-ratings` (Harper & Konstan 2015), prepared as array_record in FOLDER or
+TFDS_DATA_DIR: 100,836 ratings by 610 users; random tenths are held out for test and for validation. With
+`--set data.split=last --sizes=…,99616` it is each user's last rating in time, which is harder.
+"""
+
+from dlm import Budget, Hyper, Learner, Study
+from dlm.baselines import AlternatingLeastSquares, BiasModel, ItemNeighbours
+from dlm.data import Ratings
+from dlm.models import MatrixFactorization
+from dlm.tasks import Regression
+
+
+def study() -> Study:
+    """Factors by gradients and by least squares, neighbours and biases at five sizes, three seeds each."""
+    return Study(
+        data=Ratings(
+            "movielens/latest-small-ratings", item="movie_id", rating="user_rating", time="timestamp", split="random"
+        ),
+        task=Regression(),
+        learners={
+            "factors": Learner(MatrixFactorization(vocabulary=10_334, dim=32), Hyper(lr=1e-2, weight_decay=1.0)),
+            "biases": BiasModel(),
+            "neighbours": ItemNeighbours(),
+            "als": AlternatingLeastSquares(factors=10, penalty=0.2),
+        },
+        sizes=(1000, 3000, 10_000, 30_000, 80_668),
+        seeds=3,
+        budget=Budget(epochs=15, min_steps=300, batch_size=512, eval_every=100, patience=5),
+        targets=(0.88, 0.85),
+    )

@@ -1,0 +1,31 @@
+"""How many ratings does it take to recommend the film that somebody watches next, and from how many does attention pay?
+
+    python launch.py --experiment=movielens_next --data_dir=FOLDER
+
+Data: TFDS `movielens/latest-small-ratings` (Harper & Konstan 2015), prepared as array_record in FOLDER or
+TFDS_DATA_DIR: 100,836 ratings by 610 users. Of each user the last in time is for test and the one before for
+validation; the films are ranked among all 9,724 but those of the last 20. The error is 1 − NDCG@10.
+"""
+
+from dlm import Budget, Hyper, Learner, Study
+from dlm.baselines import ImplicitALS, NextNeighbours, Popularity
+from dlm.data import NextItems
+from dlm.models import SASRec
+from dlm.tasks import NextItem
+
+
+def study() -> Study:
+    """A transformer, neighbours, implicit factors and popularity at five sizes, two seeds each."""
+    return Study(
+        data=NextItems("movielens/latest-small-ratings", item="movie_id", time="timestamp", length=20),
+        task=NextItem(k=10),
+        learners={
+            "sasrec": Learner(SASRec(dim=32, depth=1), Hyper(lr=1e-2, weight_decay=0.1, dropout=0.2)),
+            "neighbours": NextNeighbours(decay=0.8),
+            "als": ImplicitALS(factors=16, alpha=3.0, iterations=5, rows=10_000),
+            "popular": Popularity(),
+        },
+        sizes=(1000, 3000, 10_000, 30_000, 99_616),
+        seeds=2,
+        budget=Budget(epochs=5, min_steps=200, batch_size=256, eval_every=100, patience=5),
+    )
