@@ -1,6 +1,17 @@
 """How long a history does it take to forecast a transformer's load and oil temperature four days ahead?
 
-python launch.py --experiment=electricity_temperature
+    python launch.py --experiment=electricity_temperature
+
+Data: the TFDS set `ett/h1` (Zhou et al. 2021), hourly load and oil temperature of two years, as array_record in
+--data_dir or TFDS_DATA_DIR: all seven series are forecast 96 hours ahead from the 336 before, on the usual split of 12,
+4 and 4 months; a size is a number of latest windows (docs/time_series.md). The error is the MSE of scaled values.
+
+Cost on two cores: 3 min 30 s beside other work, 2 min 30 s of processor time; 50 cells.
+Result: mean test MSE with the whole history 0.370 (linear, by least squares), 0.371 (dlinear), 0.391 (patchtst), 0.502
+(ar), 0.512 (last_day); with 512 windows, three weeks more than one window takes, 0.432, 0.417, 0.430, 0.671 and 0.512.
+Papers give 0.375 (DLinear) and 0.370 (PatchTST, much larger). So two linear maps take all that this history gives, and
+it cannot be told whether a network will overtake them with more.
+The ridge penalty was chosen on the validation split; the networks' numbers are of a few tries, not of a search.
 """
 
 from dlm import Budget, Hyper, Learner, Optimizer, Study

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from dlm.curves.compare import overtake
 from dlm.curves.from_records import BOUNDS, cells
 from dlm.curves.results import Curve
 from dlm.records import Record
+from dlm.report.by_tests import by_test_examples, more_text, paired_text
+from dlm.report.predictions import read_test_set
 from dlm.report.words import overtakes_sentence
 
 HEADING = "Deep learning against classical learners"
@@ -26,14 +29,20 @@ _NO_PRECISION = "none"  # what records say of a learner that is not gradient-tra
 
 @dataclasses.dataclass(frozen=True)
 class Best:
-    """The best of a kind: its curve, and which learner it is at each size."""
+    """The best of a kind: its curve, which learner it is at each size, and its cells at the largest."""
 
     curve: Curve
     chosen: tuple[str, ...]
+    last: tuple[Record, ...]
 
 
-def family_sentences(records: Sequence[Record], trial_ids: Collection[str] | None, level: float) -> list[str]:
-    """Where deep learning overtakes, and who was chosen; nothing where a kind or its validation errors are missing."""
+def family_sentences(
+    workdir: Path, records: Sequence[Record], trial_ids: Collection[str] | None, level: float
+) -> list[str]:
+    """Where deep learning overtakes, what the test examples say of it, and who was chosen.
+
+    Nothing where a kind or its validation errors are missing.
+    """
     told = best_of_each(records, trial_ids)
     if told is None:
         return []
@@ -45,7 +54,21 @@ def family_sentences(records: Sequence[Record], trial_ids: Collection[str] | Non
         challenger=f"{DEEP} ({_names(deep)})",
     )
     sentence = overtakes_sentence(named)
-    return [sentence[0].upper() + sentence[1:], *_choices(classical, deep)]
+    by_tests = _by_tests(workdir, classical, deep, level)
+    return [sentence[0].upper() + sentence[1:], *by_tests, *_choices(classical, deep)]
+
+
+def _by_tests(workdir: Path, classical: Best, deep: Best, level: float) -> list[str]:
+    """The two at the largest size, paired by test example, as far as predictions were kept."""
+    test = read_test_set(workdir)
+    one = test and by_test_examples(workdir, deep.last, classical.last, test, level)
+    if not test or not one or one.low is None or one.high is None:
+        return []
+    open_yet = " So another test set might say otherwise." if one.low <= 0 <= one.high else ""
+    return [
+        f"At {deep.curve.sizes[-1]:,} examples {deep.chosen[-1]} {more_text(one)} than {classical.chosen[-1]}, "
+        f"{paired_text(one, test)}.{open_yet}"
+    ]
 
 
 def best_of_each(records: Sequence[Record], trial_ids: Collection[str] | None = None) -> tuple[Best, Best] | None:
@@ -83,7 +106,8 @@ def _best(name: str, chosen: dict[int, tuple[float, str, list[Record]]]) -> Best
     errors = tuple(tuple(float(cell.value or 0.0) for cell in row) for _, _, row in chosen.values())
     bound = BOUNDS.get(first.unit, (0.0, None))
     curve = Curve(name, tuple(chosen), errors, first.unit, bound, first.num_examples)
-    return Best(curve, tuple(learner for _, learner, _ in chosen.values()))
+    _, learners, rows = zip(*chosen.values())
+    return Best(curve, learners, tuple(rows[-1]))
 
 
 def _names(best: Best) -> str:

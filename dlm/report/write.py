@@ -18,6 +18,7 @@ from dlm.fairness.from_workdir import groups_in
 from dlm.fairness.results import GroupReport
 from dlm.files import write_atomically
 from dlm.report import families
+from dlm.report.costs import cost_sentences
 from dlm.report.ensembling import ensemble_sentences
 from dlm.report.figures import learning_curve
 from dlm.report.groups import gap_heading, group_sentences, group_tables
@@ -59,7 +60,7 @@ def report(
     measured = [learner.curve for learner in told.learners]
     groups = groups_in(workdir, rows, trial_ids, targets=targets, level=level)
     lists = {
-        families.HEADING: families.family_sentences(rows, trial_ids, level),
+        families.HEADING: families.family_sentences(workdir, rows, trial_ids, level),
         "What no training beats": unbeaten_sentences(workdir, rows, trial_ids, level),
         "What a noisy example is worth": worth_sentences(measured, level),
         "Examples in two places": leak_sentences(leak_counts.read(workdir), rows, trial_ids),
@@ -84,14 +85,16 @@ def report(
         )
 
     # The page has sections of its own for these.
+    found = cells(rows, trial_ids, [one.curve.learner for one in told.learners])
     told_too = {
         "Errors of groups": group_sentences(groups) if groups else [],
         **lists,
         "Tuning": best_of_sentences(settings),
         "Hyperparameters at an edge of what was tried": swept,
         "Hyperparameters that move with the size": drift_alarms(settings),
+        "Cost at the largest size, medians of the seeds": cost_sentences(found),
     }
-    more = other_measures(cells(rows, trial_ids, [one.curve.learner for one in told.learners]), rows)
+    more = other_measures(found, rows)
     return publish(
         told, workdir, console, title=title, question=question, lists=told_too, page=page, groups=groups, measures=more
     )
