@@ -38,7 +38,8 @@ def test_learners_that_are_not_shown_to_beat_the_naive_one_are_named(said):
     head, *told = said(LAST, ("better", 0.1 + WAVE, 5), ("worse", 0.25, 5), ("like", 0.199 + WAVE, 5))
     assert head.startswith("With 100 examples 2 of 3 learners that train are not shown to err less than last")
     assert "(0.200 MSE)" in head
-    assert told[0] == "worse errs 22.2 % more [22.2, 22.2] than last, paired over 40 test examples."
+    paired = "in per cent of their mean, paired over 40 test examples."
+    assert told[0] == f"worse errs 22.2 % more [22.2, 22.2] than last, {paired}"
     assert told[1].startswith("like errs ")
 
 
