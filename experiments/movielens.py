@@ -4,7 +4,13 @@
 
 Data: TFDS `movielens/latest-small-ratings` (Harper & Konstan 2015), prepared as array_record in FOLDER or
 TFDS_DATA_DIR: 100,836 ratings by 610 users; random tenths are held out for test and for validation. With
-`--set data.split=last --sizes=…,99616` it is each user's last rating in time, which is harder.
+`--set data.split=last --sizes=10000,99616` it is each user's last rating in time, which is harder.
+
+Cost on two cores: 4 min 18 s beside much other work, 1 min 48 s of one core in all; 60 cells.
+Result: mean test RMSE with all 80,668 ratings 0.859 (factors), 0.855 (biases), 0.833 (neighbours), 0.855 (als). Deep
+does not overtake here: the factors by gradients are the last at 10,000 and 30,000 (0.971, 0.924), and all but catch up
+with the biases at the end. Of each user's last rating, with 99,616: 0.990, 0.958, 0.949, 0.953.
+The numbers were chosen on the validation split, of all ratings mostly; the test split was only reported.
 """
 
 from dlm import Budget, Hyper, Learner, Study

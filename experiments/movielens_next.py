@@ -5,6 +5,13 @@
 Data: TFDS `movielens/latest-small-ratings` (Harper & Konstan 2015), prepared as array_record in FOLDER or
 TFDS_DATA_DIR: 100,836 ratings by 610 users. Of each user the last in time is for test and the one before for
 validation; the films are ranked among all 9,724 but those of the last 20. The error is 1 − NDCG@10.
+
+Cost on two cores: 33 min beside other work that took most of them. Where that let go the transformer's 6,264 updates
+took 30 ms each, by which alone they would be 3 min; not measured alone. 40 cells.
+Result: mean test error with all 99,616 ratings 0.955 (sasrec), 0.950 (neighbours), 0.974 (als), 0.991 (popular), and
+recall@10 9.5, 9.3, 5.8, 2.0 %. With 1,000 als leads at 0.981 and sasrec is the last. sasrec overtakes als at about
+38,000 and has not overtaken neighbours; by the 610 users of the test the two do not differ at the end.
+The numbers were chosen on the validation split by few trials; the test split was only reported.
 """
 
 from dlm import Budget, Hyper, Learner, Study
@@ -28,4 +35,5 @@ def study() -> Study:
         sizes=(1000, 3000, 10_000, 30_000, 99_616),
         seeds=2,
         budget=Budget(epochs=5, min_steps=200, batch_size=256, eval_every=100, patience=5),
+        targets=(0.94,),
     )

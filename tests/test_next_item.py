@@ -10,7 +10,10 @@ from dlm import Budget, Hyper, Learner, Study, UsageError, execute, records
 from dlm.baselines import ImplicitALS, NextNeighbours, Popularity
 from dlm.data import NextItems
 from dlm.data.ratings_source import NOT_OFFERED
+from dlm.inside.survey import look
 from dlm.models import SASRec, build
+from dlm.report.predictions import read_test_set
+from dlm.report.shown import text
 from dlm.tasks import NextItem
 
 
@@ -148,3 +151,7 @@ def test_a_study_of_next_items_learns_what_follows(tmp_path):
     assert error["neighbours"] < 0.5 < error["popular"]
     recall = {row.learner: row.value for row in rows if row.metric == "recall_at_3"}
     assert recall["sasrec"] > 0.9
+    shown = text(read_test_set(tmp_path / "run"), 0)  # items are no letters
+    assert shown.split()[1:] == [str(item) for item in study.data.load().test.x[0]]
+    with pytest.raises(UsageError, match="next item"):
+        next(look(study, tmp_path / "run", [], study.data.load()))

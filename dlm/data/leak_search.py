@@ -25,10 +25,10 @@ def searched(arrays: Arrays) -> tuple[Arrays, LeakCounts]:
     counts = LeakCounts(len(arrays.train), len(arrays.test), 0, 0, 0, 0)
     if arrays.in_time:
         return arrays, dataclasses.replace(counts, note="windows of one history overlap, as they are meant to")
-    if MEMORY_FACTOR * arrays.train.nbytes > psutil.virtual_memory().available:
-        return arrays, dataclasses.replace(counts, note="the data are too large to look for leaks in memory")
     if arrays.overlap:
         return arrays, dataclasses.replace(counts, note=arrays.overlap)
+    if MEMORY_FACTOR * arrays.train.nbytes > psutil.virtual_memory().available:
+        return arrays, dataclasses.replace(counts, note="the data are too large to look for leaks in memory")
     path = user_cache() / "leaks" / f"{arrays.fingerprint}-{_order_of_test(arrays)}-{VERSION}.npz"
     found = _kept(path)
     if found is None:

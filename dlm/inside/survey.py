@@ -26,6 +26,7 @@ from dlm.inside.results import Attribution, Inside, OwnError, Probe, Similarity
 from dlm.inside.similarity import centred_gram, pairwise
 from dlm.records import Record
 from dlm.study import Study, Trial
+from dlm.tasks import NextItem
 from dlm.workdir import STUDY
 
 MOST_COMPARED = 512  # test examples of a similarity
@@ -99,7 +100,9 @@ def survey(study: Study, workdir: Path, trial: Trial, arrays: Arrays) -> Inside:
 
 
 def _check(study: Study, workdir: Path, arrays: Arrays) -> None:
-    """UsageError for a workdir of no study, or of other data."""
+    """UsageError for a workdir of no study, or of other data, and for a task whose targets no layer is read for."""
+    if isinstance(study.task, NextItem):
+        raise UsageError("--mode=inside does not look into recommenders of the next item; look into another study")
     try:
         data = json.loads((workdir / STUDY).read_bytes())["read"]["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError):

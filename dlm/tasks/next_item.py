@@ -30,6 +30,11 @@ class NextItem(Task):
     bound = (0.0, 1.0)
     loss_is_mean = True
 
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each measure, by its name."""
+        return super().units | {f"recall_at_{self.k}": "recall"}
+
     def __post_init__(self) -> None:
         at_least(1, k=self.k)
 
