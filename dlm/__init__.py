@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dlm import records
     from dlm.curves.forecast import forecast, forecast_many
     from dlm.result import Result, load, run
+    from dlm.suggestions import suggested
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ __all__ = [
     "log_uniform",
     "records",
     "run",
+    "suggested",
     "uniform",
     "zipped",
 ]
@@ -49,6 +51,7 @@ _LAZY = {
     "Result": ("dlm.result", "Result"),
     "load": ("dlm.result", "load"),
     "run": ("dlm.result", "run"),
+    "suggested": ("dlm.suggestions", "suggested"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import keyword
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,10 @@ from dlm.errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Axes:
-    """Points of a hyperparameter sweep; `*` crosses two sweeps, `+` joins them, `len` counts the points."""
+    """Points of a hyperparameter sweep; `*` crosses two sweeps, `+` joins them, `len` counts the points.
+
+    Its `repr` is Python that makes the same points, to be written into an experiment.
+    """
 
     points: tuple[FrozenDict, ...] = (FrozenDict(),)
 
@@ -29,6 +33,10 @@ class Axes:
     def __len__(self) -> int:
         return len(self.points)
 
+    def __repr__(self) -> str:
+        alike = [(paths, list(points)) for paths, points in itertools.groupby(self.points, key=tuple)]
+        return " + ".join(_as_zipped(paths, points) for paths, points in alike) or "Axes(())"
+
 
 def grid(paths: Mapping[str, Sequence[Any]] | None = None, /, **values: Sequence[Any]) -> Axes:
     """Every combination. Keys are hyperparameters (`lr=`) or paths in a learner (`{"model.widths": …}`)."""
@@ -43,6 +51,16 @@ def zipped(paths: Mapping[str, Sequence[Any]] | None = None, /, **values: Sequen
     if len(set(lengths.values())) > 1:
         raise UsageError(f"zipped axes have lengths {lengths}; give all the same number of values")
     return Axes(tuple(FrozenDict(dict(zip(axes, point))) for point in zip(*axes.values())) or (FrozenDict(),))
+
+
+def _as_zipped(paths: tuple[str, ...], points: Sequence[Mapping[str, Any]]) -> str:
+    """A call of `zipped` that makes points which all vary the same paths."""
+    if not paths:
+        return " + ".join(["zipped()"] * len(points))
+    columns = {path: repr(tuple(point[path] for point in points)) for path in paths}
+    if all(path.isidentifier() and not keyword.iskeyword(path) for path in paths):
+        return f"zipped({', '.join(f'{path}={column}' for path, column in columns.items())})"
+    return f"zipped({{{', '.join(f'{path!r}: {column}' for path, column in columns.items())}}})"
 
 
 def _columns(paths: Mapping[str, Sequence[Any]] | None, values: Mapping[str, Sequence[Any]]) -> dict[str, tuple]:

@@ -41,7 +41,11 @@ class Between:
         """The value below which a share of the range lies."""
         evenly = self.low + share * (self.high - self.low)
         exact = self.low * (self.high / self.low) ** share if self.log else evenly
-        return min(max(float(f"{exact:.4g}"), self.low), self.high)
+        return self.rounded(exact)
+
+    def rounded(self, value: float) -> float:
+        """A number of the range to four digits, and still in it."""
+        return min(max(float(f"{value:.4g}"), self.low), self.high)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,14 +87,7 @@ def drawn(space: Mapping[str, Range] | None = None, /, *, points: int, seed: int
     Keys are as for `grid`. More points keep the first ones; another `seed` gives others.
     UsageError for what is no range, and where the space has fewer different points.
     """
-    given = {**(space or {}), **ranges}
-    if not 1 <= len(given) <= MOST_RANGES:
-        raise UsageError(f"drawn takes 1 to {MOST_RANGES} ranges, not {len(given)}; such as lr=log_uniform(1e-4, 1e-1)")
-    for path, each in given.items():
-        if not isinstance(each, Between | OneOf):
-            raise UsageError(f"{path}={each!r} is no range; use uniform(…), log_uniform(…) or choice(…)")
-    if isinstance(points, bool) or not isinstance(points, int) or points < 1:
-        raise UsageError(f"points={points!r} must be a whole number of at least 1")
+    given = checked_space("drawn", space, ranges, points)
     shares = [_sequence(base, f"{seed} {path}", points) for base, path in zip(_BASES, given)]
     made = [
         FrozenDict({path: each.at(share) for (path, each), share in zip(given.items(), row)}) for row in zip(*shares)
@@ -98,6 +95,23 @@ def drawn(space: Mapping[str, Range] | None = None, /, *, points: int, seed: int
     if len(set(made)) < points:
         raise UsageError(f"of points={points}, {len(set(made))} differ; ask for fewer, or use grid(…) for all of them")
     return Axes(tuple(made))
+
+
+def checked_space(
+    caller: str, space: Mapping[str, Range] | None, ranges: Mapping[str, Range], points: Any
+) -> dict[str, Range]:
+    """The ranges that a caller was given, by path. UsageError for what is no range, and for no number of points."""
+    given = {**(space or {}), **ranges}
+    if not 1 <= len(given) <= MOST_RANGES:
+        raise UsageError(
+            f"{caller} takes 1 to {MOST_RANGES} ranges, not {len(given)}; such as lr=log_uniform(1e-4, 1e-1)"
+        )
+    for path, each in given.items():
+        if not isinstance(each, Between | OneOf):
+            raise UsageError(f"{path}={each!r} is no range; use uniform(…), log_uniform(…) or choice(…)")
+    if isinstance(points, bool) or not isinstance(points, int) or points < 1:
+        raise UsageError(f"points={points!r} must be a whole number of at least 1")
+    return given
 
 
 def _sequence(base: int, seed: str, count: int) -> list[float]:
