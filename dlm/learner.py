@@ -7,7 +7,7 @@ import math
 from typing import Any, Literal, get_args
 
 from dlm.augment import Augment
-from dlm.config import unsaid
+from dlm.config import has, unsaid
 from dlm.declared import check_fields
 from dlm.errors import UsageError, choose
 
@@ -126,6 +126,10 @@ class Learner:
     augment: Augment = unsaid(Augment())
 
 
-def full_path(path: str) -> str:
-    """The path in a learner of what an axis calls by the name of a hyperparameter alone: `lr` is `hyper.lr`."""
-    return f"hyper.{path}" if path in {field.name for field in dataclasses.fields(Hyper)} else path
+def full_path(path: str, learner: Any = None) -> str:
+    """The path in a learner of what an axis calls by the name of a hyperparameter alone: `lr` is `hyper.lr`.
+
+    A field of the learner's own of that name, such as a classical one's `balance`, comes first.
+    """
+    is_hyper = path in {field.name for field in dataclasses.fields(Hyper)}
+    return f"hyper.{path}" if is_hyper and not has(learner, path) else path

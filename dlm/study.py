@@ -178,14 +178,14 @@ def variants(base: Any, study: Study, tuning: Axes = _UNTUNED) -> tuple[tuple[An
         if _is_noise(path):
             if not has(study, path):
                 raise UsageError(f"axis {path!r} is no noise; {nearest(path, _noises())}")
-        elif not any(has(learner, full_path(path)) for learner in study.learners.values()):
+        elif not any(has(learner, full_path(path, learner)) for learner in study.learners.values()):
             raise UsageError(
                 f"axis {path!r} is a field of no learner; use lr, dropout, …, model.widths, … or noise.label, …"
             )
     out = []
     for point in (study.axes * tuning).points:
         learner = replaced(
-            base, {full_path(path): value for path, value in point.items() if has(base, full_path(path))}
+            base, {name: value for path, value in point.items() if has(base, name := full_path(path, base))}
         )
         check_frozen(learner, f"axes: {type(learner).__name__}")
         noisy = replaced(study, {path: value for path, value in point.items() if _is_noise(path)})

@@ -112,7 +112,7 @@ def _placed(value: Any, each: Range, path: str, learner: str) -> Any:
 def _value(config: Any, path: str, learner: str) -> Any:
     """What stands at a path of a recorded config; UsageError if the learner has no such field."""
     found = config
-    for name in full_path(path).split("."):
+    for name in (full_path(path) if "hyper" in config else path).split("."):
         unsaid = getattr(_KINDS.get(found.get("type", "")), name, None) if isinstance(found, dict) else None
         if isinstance(found, dict) and name in found:
             found = found[name]

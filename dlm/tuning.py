@@ -31,11 +31,11 @@ def check_tuning(given: Any, learners: Mapping[str, Any], axes: Axes, *, equal: 
 
 
 def _check_paths(name: str, learner: Any, points: Axes, axes: Axes) -> None:
-    swept = {full_path(path) for point in axes.points for path in point}
+    swept = {full_path(path, learner) for point in axes.points for path in point}
     for path in dict.fromkeys(path for point in points.points for path in point):
-        if not has(learner, full_path(path)):
+        if not has(learner, full_path(path, learner)):
             raise UsageError(f"tuning.{name}: {path!r} is no field of it; use lr, …, model.widths, … or c, …")
-        both = [other for other in swept if _overlap(full_path(path), other)]
+        both = [other for other in swept if _overlap(full_path(path, learner), other)]
         if both:
             raise UsageError(f"tuning.{name} and axes both vary {path}; vary it in one of them")
 

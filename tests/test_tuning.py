@@ -208,3 +208,10 @@ def test_some_learners_of_a_tuned_study_can_be_run(launch, tmp_path):
     assert code == 0, err
     assert "2 cells trained now" in out
     assert "logreg: at 32 examples the best of 2 settings is expected to reach" in " ".join(out.split())
+
+
+def test_a_field_of_a_classical_learner_that_networks_call_a_hyperparameter_is_tuned_by_its_name():
+    learners = {"net": Learner(MLP((16,))), "logreg": LogisticRegression()}
+    study = small(learners=learners, tuning={name: grid(balance=(0.0, 1.0)) for name in learners}, seeds=1, sizes=(32,))
+    found = {(cell.name, getattr(cell.learner, "hyper", cell.learner).balance) for cell in trials(study)}
+    assert found == {("net", 0.0), ("net", 1.0), ("logreg", 0.0), ("logreg", 1.0)}
