@@ -22,7 +22,7 @@ def ensemble_section(ensembles: Sequence[Ensemble]) -> Section | None:
         (_chart(ensembles, unit), _table(ensembles, unit)),
         note="The mean of the predictions of all seeds of one size, which costs no training. Each seed has a subset of "
         "its own, so an ensemble has seen more examples than one member: the table says how many. At the size of the "
-        "whole pool all have seen the same.",
+        "whole pool all have seen the same. Dotted lines are ensembles, solid ones the mean of single members.",
     )
 
 
