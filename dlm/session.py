@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,15 +15,12 @@ from dlm import records, samples, workdir
 from dlm.artifacts import MEBIBYTE
 from dlm.baselines.runner import Fit, fit_and_measure
 from dlm.baselines.workers import FOLDER, Workers
-from dlm.config import canonical
 from dlm.curves.from_records import curve_name
 from dlm.data.arrays import Arrays
 from dlm.data.orders import Orders
 from dlm.errors import Interrupted, UsageError
 from dlm.keeping import DEFAULT_MIB, Keeper
-from dlm.leak_counts import WITHOUT_LEAKS
-from dlm.learner import Learner
-from dlm.noise import described
+from dlm.origin import Origin, noise_of
 from dlm.preemption import Watch
 from dlm.records import Record
 from dlm.report.progress import Progress
@@ -76,7 +72,7 @@ def tell(text: str) -> None:
 
 
 class Session:
-    """One run's way from cells to rows: it names each number's origin and appends it to the workdir."""
+    """One run's way from cells to rows, which it appends to the workdir."""
 
     def __init__(
         self,
@@ -93,16 +89,15 @@ class Session:
         keep_bytes: int = DEFAULT_MIB * MEBIBYTE,
     ) -> None:
         self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
-        self.num_leaked = 0 if arrays.leaked is None else len(arrays.leaked)
         self.streamed, self.workers, self.fit_workers = streamed, workers, fit_workers
         self.watch, self.save_seconds = watch, save_seconds
         self.orders = orders_of(study, arrays)
-        self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
         self.flops = flops  # of an update, by cohort id
+        self.origin = Origin(study, self.orders, packing, flops)
         self.keeper = Keeper(study, arrays, folder, keep_bytes)
         self.fitting: Workers | None = None
         self.training: tuple[str, ...] = ()
-        cells = [Cell(each.trial_id, curve_name(each.name, _noise_of(each)), each.train_size) for each in trials(study)]
+        cells = [Cell(each.trial_id, curve_name(each.name, noise_of(each)), each.train_size) for each in trials(study)]
         self.progress = Progress(study.name, cells, workdir=folder, memory=devices.memory_in_use, stopping=watch)
 
     def do(self, work: Work, memory_limit: int) -> None:
@@ -198,7 +193,7 @@ class Session:
                 self.collect()
                 if isinstance(event, Measured):
                     seconds = self.keep(event, members, predictor) if event.status == "done" else None
-                    self.write(self.rows(event, inference_seconds=seconds))
+                    self.write(self.origin.rows(event, inference_seconds=seconds))
                     if event.status != "running":
                         progress.spared(cohort.cohort_id, event.trial.num_steps - event.step)  # stopped early
                     continue
@@ -252,7 +247,7 @@ class Session:
         for trial in cells:
             if finished.get(trial.trial_id, "failed") == "failed":
                 measured = Measured(trial, 0, "failed", {}, Spent())
-                self.write(self.rows(measured, f"{type(error).__name__}: {error}"[:2000]))
+                self.write(self.origin.rows(measured, f"{type(error).__name__}: {error}"[:2000]))
 
     def fit(self, trial: Trial) -> None:
         """Fit a classical cell here."""
@@ -274,7 +269,7 @@ class Session:
                 self.check_workdir()
                 self.keeper.keep_predictions(trial, found.test_examples)
             measured = Measured(trial, found.iterations, "done", found.values, Spent(found.seconds))
-            self.write(self.rows(measured, inference_seconds=found.inference_seconds))
+            self.write(self.origin.rows(measured, inference_seconds=found.inference_seconds))
         self.progress.fitted(trial.name, trial.train_size, seconds)
 
     def write(self, rows: Sequence[Record]) -> None:
@@ -287,64 +282,6 @@ class Session:
         """OSError if the workdir is gone: orbax would make it anew, and half would be elsewhere."""
         if not (self.folder / workdir.STUDY).exists():
             raise FileNotFoundError(errno.ENOENT, "the workdir has vanished", str(self.folder))
-
-    def rows(self, measured: Measured, note: str = "", inference_seconds: float | None = None) -> list[Record]:
-        """The numbers as records. The final block ends with the test error, absent where there is none."""
-        values: dict[tuple[str, str], float | None] = dict(measured.values)
-        last = ("test", "error")
-        if measured.status != "running":
-            values[last] = values.pop(last, None)
-        trial = measured.trial
-        deep = isinstance(trial.learner, Learner)
-        seen = {"train": trial.budget.batch_size if deep else trial.train_size}
-        seen |= {split: len(getattr(self.arrays, split)) for split in ("validation", "test")}
-        units = trial.task.units | {WITHOUT_LEAKS: trial.task.unit}
-        origin = self._origin(measured, note) | {"inference_seconds": inference_seconds}
-        return [
-            Record(
-                **origin,
-                split=split,
-                metric=metric,
-                value=value,
-                unit=units.get(metric, ""),
-                num_examples=seen[split] - (self.num_leaked if metric == WITHOUT_LEAKS else 0),
-                together=len(values),
-            )
-            for (split, metric), value in values.items()
-        ]
-
-    def _origin(self, measured: Measured, note: str) -> dict[str, Any]:
-        """What all rows of one measurement share."""
-        trial = measured.trial
-        deep = isinstance(trial.learner, Learner)
-        flops = measured.step * self.flops.get(Cohort((trial,)).cohort_id, 0.0) if deep else 0.0
-        return {
-            "study": self.study.name,
-            "trial_id": trial.trial_id,
-            "learner": trial.name,
-            "train_size": trial.train_size,
-            "subset_seed": trial.subset_seed,
-            "init_seed": trial.init_seed,
-            "hyper": json.dumps(canonical(trial.learner), sort_keys=True),
-            "step": measured.step,
-            "status": measured.status,
-            "subset_hash": self.orders.hash(trial.subset_seed, trial.train_size),
-            "data": f"{self.arrays.name}@{self.arrays.fingerprint}",
-            "packing": self.packing if deep else "none",
-            "precision": trial.precision if deep else "none",
-            "seconds": round(measured.spent.seconds, 6),
-            "joules": measured.spent.joules,
-            "flops": flops or None,
-            "device": devices.describe() if deep else "host",
-            "versions": self.versions,
-            "note": note,
-            "noise": _noise_of(trial),
-        }
-
-
-def _noise_of(trial: Trial) -> str:
-    """What is wrong with a trial's examples, as its records say it."""
-    return ", ".join([*described(trial.noise), *(f"test {part}" for part in described(trial.test_noise))])
 
 
 def _first_seeds_first(cells: Sequence[Trial]) -> list[Trial]:

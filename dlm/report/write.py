@@ -40,6 +40,8 @@ from dlm.workdir import STUDY
 
 PAGE = "report.html"
 
+Cells = Mapping[str, Mapping[int, Sequence[records.Record]]]
+
 
 def report(
     workdir: Path,
@@ -57,21 +59,10 @@ def report(
     """
     rows = records.rows(workdir)
     told = answered(workdir, rows, targets=targets, level=level, trial_ids=trial_ids)
-    measured = [learner.curve for learner in told.learners]
     groups = groups_in(workdir, rows, trial_ids, targets=targets, level=level)
-    lists = {
-        families.HEADING: families.family_sentences(workdir, rows, trial_ids, level),
-        "What no training beats": unbeaten_sentences(workdir, rows, trial_ids, level),
-        "What a noisy example is worth": worth_sentences(measured, level),
-        "Examples in two places": leak_sentences(leak_counts.read(workdir), rows, trial_ids),
-        "What several seeds give together": ensemble_sentences(_ensembles_of(workdir, told)),
-        "What was written after training": writings(samples.read(workdir), trial_ids),
-        "Cells without a number": without_a_number(rows, trial_ids),
-    }
-    swept, settings = alarms(sweeps(rows, trial_ids)), tuned(rows, trial_ids, learners_of(described(workdir)))
+    lists = _lists(workdir, rows, told, trial_ids, level)
 
     def page(told: Answer) -> Page:
-        about = described(workdir)
         return study_page(
             told,
             workdir,
@@ -80,29 +71,53 @@ def report(
             title=title,
             question=question,
             lists=lists,
-            about=about,
+            about=described(workdir),
             groups=groups,
         )
 
-    # The page has sections of its own for these.
     found = cells(rows, trial_ids, [one.curve.learner for one in told.learners])
-    told_too = {
-        "Errors of groups": group_sentences(groups) if groups else [],
-        **lists,
-        "Tuning": best_of_sentences(settings),
-        "Hyperparameters at an edge of what was tried": swept,
-        "Hyperparameters that move with the size": drift_alarms(settings),
-        "Cost at the largest size, medians of the seeds": cost_sentences(found),
-    }
-    more = other_measures(found, rows)
     return publish(
-        told, workdir, console, title=title, question=question, lists=told_too, page=page, groups=groups, measures=more
+        told,
+        workdir,
+        console,
+        title=title,
+        question=question,
+        lists={"Errors of groups": group_sentences(groups) if groups else [], **lists}
+        | _lists_of_sections(workdir, rows, found, trial_ids),
+        page=page,
+        groups=groups,
+        measures=other_measures(found, rows),
     )
 
 
-def _ensembles_of(workdir: Path, told: Answer) -> list[ensembles.Ensemble]:
-    named = {learner.curve.learner for learner in told.learners}
-    return [one for one in ensembles.read(workdir) if one.learner in named]
+def _lists(
+    workdir: Path, rows: Sequence[records.Record], told: Answer, trial_ids: Collection[str] | None, level: float
+) -> dict[str, list[str]]:
+    """Sentences by heading, for the terminal and the page."""
+    return {
+        families.HEADING: families.family_sentences(workdir, rows, trial_ids, level),
+        "What no training beats": unbeaten_sentences(workdir, rows, trial_ids, level),
+        "What a noisy example is worth": worth_sentences([learner.curve for learner in told.learners], level),
+        "Examples in two places": leak_sentences(leak_counts.read(workdir), rows, trial_ids),
+        "What was written after training": writings(samples.read(workdir), trial_ids),
+        "Cells without a number": without_a_number(rows, trial_ids),
+    }
+
+
+def _lists_of_sections(
+    workdir: Path, rows: Sequence[records.Record], found: Cells, trial_ids: Collection[str] | None
+) -> dict[str, list[str]]:
+    """Sentences of what the page has sections for, for the terminal."""
+    settings = tuned(rows, trial_ids, learners_of(described(workdir)))
+    return {
+        "Tuning": best_of_sentences(settings),
+        "Hyperparameters at an edge of what was tried": alarms(sweeps(rows, trial_ids)),
+        "Hyperparameters that move with the size": drift_alarms(settings),
+        "What several seeds give together": ensemble_sentences(
+            [one for one in ensembles.read(workdir) if one.learner in found]
+        ),
+        "Cost at the largest size, medians of the seeds": cost_sentences(found),
+    }
 
 
 def answered(
