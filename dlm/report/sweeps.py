@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from statistics import fmean
 from typing import Any
 
 from dlm.curves.from_records import curve_name
@@ -20,13 +21,14 @@ class Sweep:
     """One hyperparameter of a learner: at each size, for each value, validation errors of the seeds.
 
     The other hyperparameters are, at each value, those with the least mean error. `values` ascend where they are
-    numbers; `errors[size][value]` holds their places in `values`.
+    numbers; `errors[size][value]` holds their places in `values`; `means` their mean errors, which choose.
     """
 
     learner: str
     path: str
     values: tuple[Any, ...]
     errors: Mapping[int, Mapping[int, Spread]]
+    means: Mapping[int, Mapping[int, float]]
 
     @property
     def numeric(self) -> bool:
@@ -34,9 +36,9 @@ class Sweep:
         return all(is_number(value) for value in self.values)
 
     def best(self, size: int) -> int:
-        """The place of the value with the least median error."""
-        found = self.errors[size]
-        return min(found, key=lambda place: (found[place].median, place))
+        """The place of the value with the least mean error, which the learning curve shows the setting of."""
+        found = self.means[size]
+        return min(found, key=lambda place: (found[place], place))
 
 
 def sweeps(records: Iterable[Record], trial_ids: Collection[str] | None = None) -> list[Sweep]:
@@ -81,14 +83,13 @@ def _of_learner(name: str, cells: list[tuple[int, dict[str, Any], float]]) -> It
         variants: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))  # size, value, whole config
         for size, config, error in cells:
             variants[size][places[key_of(config.get(path))]][key_of(config)].append(error)
-        errors = {
-            size: {
-                place: spread(min(each.values(), key=lambda seeds: sum(seeds) / len(seeds)))
-                for place, each in sorted(by_value.items())
-            }
+        seeds = {
+            size: {place: min(each.values(), key=fmean) for place, each in sorted(by_value.items())}
             for size, by_value in sorted(variants.items())
         }
-        yield Sweep(name, path.removeprefix("hyper."), tuple(known[key] for key in order), errors)
+        errors = {size: {place: spread(each) for place, each in row.items()} for size, row in seeds.items()}
+        means = {size: {place: fmean(each) for place, each in row.items()} for size, row in seeds.items()}
+        yield Sweep(name, path.removeprefix("hyper."), tuple(known[key] for key in order), errors, means)
 
 
 def flat(text: str) -> dict[str, Any]:
