@@ -35,6 +35,25 @@ def needs_classes_or_numbers(learner: Any, arrays: Arrays) -> None:
         )
 
 
+def needs_ratings(learner: Any, arrays: Arrays) -> None:
+    """UsageError unless inputs are a user and an item, and targets numbers."""
+    if not arrays.vocabulary or arrays.train.x.shape[1:] != (2,) or not arrays.has_numeric_targets:
+        raise UsageError(
+            f"{_name(learner)} tells ratings of users and items, and {arrays.name!r} has other data; leave it out, or "
+            "use the source Ratings()"
+        )
+
+
+def needs_next_items(learner: Any, arrays: Arrays) -> None:
+    """UsageError unless inputs are histories of items, and targets the items that came next."""
+    y = arrays.train.y
+    if not arrays.vocabulary or arrays.train.x.ndim != 2 or y.shape[1:] != (1,) or y.dtype.kind == "f":
+        raise UsageError(
+            f"{_name(learner)} recommends the next item, and {arrays.name!r} has other data; leave it out, or use the "
+            "source NextItems()"
+        )
+
+
 def targets_of(arrays: Arrays) -> str:
     """The kind of a data set's targets, in words."""
     if arrays.has_numeric_targets:

@@ -11,7 +11,9 @@ import dataclasses
 import numpy as np
 from scipy import sparse
 
+from dlm.baselines.checks import needs_ratings
 from dlm.baselines.fitted import Fitted
+from dlm.data.arrays import Arrays
 from dlm.errors import UsageError, at_least
 
 FIRST_FACTORS = 0.1  # standard deviation
@@ -32,6 +34,10 @@ class BiasModel:
     def __post_init__(self) -> None:
         at_least(0, user_penalty=self.user_penalty, item_penalty=self.item_penalty)
         at_least(1, iterations=self.iterations)
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless ratings of users and items are told."""
+        needs_ratings(self, arrays)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """See the module."""
@@ -56,6 +62,10 @@ class ItemNeighbours:
     def __post_init__(self) -> None:
         at_least(1, neighbours=self.neighbours)
         at_least(0, shrinkage=self.shrinkage, damping=self.damping)
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless ratings of users and items are told."""
+        needs_ratings(self, arrays)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """See the module. Similarities are taken when they are asked for."""
@@ -110,6 +120,10 @@ class AlternatingLeastSquares:
         at_least(1, factors=self.factors, iterations=self.iterations)
         if self.penalty <= 0:
             raise UsageError(f"penalty={self.penalty} must be above 0, such as 0.1")
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless ratings of users and items are told."""
+        needs_ratings(self, arrays)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """See the module. `seed` draws the items' first factors."""

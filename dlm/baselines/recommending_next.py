@@ -11,7 +11,9 @@ import dataclasses
 import numpy as np
 from scipy import sparse
 
+from dlm.baselines.checks import needs_next_items
 from dlm.baselines.fitted import Fitted
+from dlm.data.arrays import Arrays
 from dlm.data.ratings_source import withhold
 from dlm.errors import UsageError, at_least
 
@@ -21,6 +23,10 @@ ROWS_AT_ONCE = 4096  # whose products are in memory together
 @dataclasses.dataclass(frozen=True)
 class Popularity:
     """Log-probabilities by how often an item came, one being added to each count."""
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless next items are asked for."""
+        needs_next_items(self, arrays)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """See the module. Nothing is drawn."""
@@ -47,6 +53,10 @@ class NextNeighbours:
             raise UsageError(f"decay={self.decay} must be above 0 and at most 1, which lets all items weigh the same")
         if not 0 < self.popular < 1:
             raise UsageError(f"popular={self.popular} is a share between 0 and 1, such as 0.1")
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless next items are asked for."""
+        needs_next_items(self, arrays)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """See the module: outputs are log-probabilities. Nothing is drawn."""
@@ -94,6 +104,10 @@ class ImplicitALS:
         for name in ("alpha", "penalty"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name}={getattr(self, name)} must be above 0, such as 10")
+
+    def check(self, arrays: Arrays) -> None:
+        """UsageError unless next items are asked for."""
+        needs_next_items(self, arrays)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """See the module. `seed` draws the first factors and the rows."""

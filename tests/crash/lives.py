@@ -30,6 +30,7 @@ STUDY = [
     "--save_seconds=0.3",
 ]
 TIMEOUT = 300.0
+TIMES = ("seconds", "inference_seconds", "joules")  # of a row, which no two runs share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +167,11 @@ def intervals(life: Life) -> list[int]:
     return [event["updates"] for event in life.events if event["event"] == "saved"]
 
 
+def without_times(out: str) -> str:
+    """What a run prints as its answer, up to what it cost and where it lies."""
+    return re.split("\n(?:Cost at the largest size|Written:)", out)[0]
+
+
 @dataclasses.dataclass(frozen=True)
 class End:
     """What a finished study holds and printed."""
@@ -179,12 +185,12 @@ class End:
     def of(cls, workdir: Path, out: str) -> End:
         """Read the workdir; `out` is what the last life printed."""
         held = records.rows(workdir)
-        rows = {row.key: {k: v for k, v in dataclasses.asdict(row).items() if k != "seconds"} for row in held}
+        rows = {row.key: {k: v for k, v in dataclasses.asdict(row).items() if k not in TIMES} for row in held}
         ends = {trial: row.value for trial, row in records.ends(held).items()}
-        return cls(rows, ends, _endings(workdir), out.partition("\nWritten:")[0])
+        return cls(rows, ends, _endings(workdir), without_times(out))
 
     def faults(self, unbroken: End) -> dict[str, int]:
-        """How many cells were lost or doubled, rows that differ (but for seconds), and whether the answer does."""
+        """How many cells were lost or doubled, rows that differ (but for times), and whether the answer does."""
         lost = unbroken.ends.keys() - self.ends.keys()
         foreign = self.ends.keys() - unbroken.ends.keys()
         keys = {key for key in self.rows.keys() | unbroken.rows.keys() if key[0] not in lost}

@@ -11,7 +11,7 @@ import pytest
 
 from dlm import records
 from tests.crash.harness import Harness
-from tests.crash.lives import Aim
+from tests.crash.lives import Aim, without_times
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = [
@@ -46,8 +46,8 @@ def numbers(folder):
 
 
 def answer(out):
-    """What is printed, but for what depends on the run: folder and counts."""
-    return out.partition("\nWritten:")[0]
+    """What is printed, but for what depends on the run: times, folder and counts."""
+    return without_times(out)
 
 
 @pytest.fixture(scope="module")
