@@ -58,6 +58,7 @@ def disk(tmp_path):
     subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_with_a_clear_error_and_more_room_with_the_same_numbers(disk, unbroken):
     folder, leave = disk
     used = sum(path.stat().st_size for path in unbroken.rglob("*") if path.is_file()) // 1024

@@ -72,7 +72,14 @@ def in_the_midst(folder, process):
     raise AssertionError("no checkpoint appeared")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 75), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGKILL, -9),
+        pytest.param(signal.SIGTERM, 75, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+    ],
+)
 def test_stopped_in_the_midst_and_started_again(number, code, unbroken, tmp_path):
     process = start(tmp_path)
     in_the_midst(tmp_path, process)
@@ -85,6 +92,7 @@ def test_stopped_in_the_midst_and_started_again(number, code, unbroken, tmp_path
     assert numbers(tmp_path) == unbroken[0]
 
 
+@pytest.mark.slow
 def test_killed_thrice_in_the_worst_moments(tmp_path):
     harness = Harness(tmp_path, warm=False)
     kills = [("append", 2, 0.5), ("rename", 2, 0.0), ("save", 1, 0.01)]

@@ -35,6 +35,7 @@ def history(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_users_history_is_checked(history, tmp_path, capsys):
     out = tmp_path / "out"
     assert main([f"--curves={history}", "--half=both", f"--out={out}", "--jobs=1", "--limit=3"]) == 0
@@ -122,6 +123,7 @@ def test_coverage_on_planted_curves():
     assert 0.3 < coverage(pits, 0.5) < 0.85
 
 
+@pytest.mark.slow
 def test_alarms_are_right_on_planted_curves():
     cases = alarms.planted(12)
     raised = alarms.raised([case.task for case in cases])
