@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from dlm import artifacts
@@ -16,8 +17,8 @@ from dlm.data.orders import Orders
 from dlm.ensembles import CALIBRATION, Ensemble
 from dlm.noise import Noise
 from dlm.records import Record
-from dlm.report.calibration import expected_error
 from dlm.study import Study, trials
+from dlm.tasks.whole_split import calibration_error
 from dlm.train.evaluate import TEST_SEED
 
 FEWEST = 2  # members
@@ -73,13 +74,11 @@ def _ensemble(
 def _measures(task: Any, kind: str, predictions: Any, y: np.ndarray) -> dict[str, float]:
     """What the task measures of predictions [N, ...], and of probabilities whether they are as sure as right."""
     outputs = np.log(np.maximum(predictions, LEAST_PROBABILITY)) if kind == PROBABILITIES else predictions
-    each = task.measures(outputs.astype(np.float32), y)
+    outputs, targets, everyone = jnp.asarray(outputs, jnp.float32), jnp.asarray(y), jnp.ones(len(y))
+    each = task.measures(outputs, targets)
     found = task.finish({name: float(np.asarray(values, np.float64).mean()) for name, values in each.items()})
     if task.sees_whole_splits and not task.chooses:  # nothing was kept of validation to choose by
-        weight = np.ones(len(y), np.float32)
-        found |= {
-            name: float(value) for name, value in task.over_split(outputs.astype(np.float32), y, weight, {}).items()
-        }
+        found |= task.over_split(outputs, targets, everyone, {})
     if kind == PROBABILITIES and y.ndim == 1:
-        found[CALIBRATION] = expected_error(predictions, y)
+        found[CALIBRATION] = calibration_error(outputs, targets, everyone)
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}

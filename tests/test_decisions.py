@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from dlm import Budget, Hyper, Learner, Study, UsageError, execute, records
 from dlm.baselines import GradientBoosting, LogisticRegression
 from dlm.baselines.fitted import Fitted
-from dlm.baselines.measuring import Seen, measured
+from dlm.baselines.measuring import Seen, chosen_by, measured
 from dlm.data import Arrays, BreastCancer, Split
 from dlm.models import MLP
 from dlm.noise import Noise
@@ -114,7 +114,9 @@ def deep(task, arrays):
 def classical(task, arrays):
     """What a made learner measures on test."""
     fitted = Fitted(1, lambda x: np.stack([np.zeros(len(x)), 3 * x[:, 0] - 2], axis=1).astype(np.float32))
-    return measured(task, fitted, Seen(arrays, None), arrays.test, Noise(), 0, arrays.leaked).values
+    seen = Seen(arrays, None)
+    chosen = chosen_by(task, fitted, seen)
+    return measured(task, fitted, seen, arrays.test, Noise(), 0, arrays.leaked, chosen).values
 
 
 @pytest.mark.parametrize("measured_by", [deep, classical])

@@ -80,12 +80,12 @@ def study_file(folder, steps):
 
 def test_a_run_and_a_watch_show_the_study_and_leave_a_line(screens, tmp_path):
     workdir = tmp_path / "run"
-    screens.start("run", f"--experiment={study_file(tmp_path, 20_000)}", f"--workdir={workdir}")
+    screens.start("run", f"--experiment={study_file(tmp_path, 100_000)}", f"--workdir={workdir}")
     end = time.monotonic() + 120
     while not (workdir / "study.json").exists() and time.monotonic() < end:
         time.sleep(0.05)
     screens.start("watch", "--mode=watch", f"--workdir={workdir}", width=60)
-    seen = screens.until("run", "examples/s", "left", "2 of 2")
+    seen = screens.until("run", "examples/s", "left", "2 of 2")  # a fit beside the training
     assert seen[0].startswith("toy · ")
     text = "\n".join(seen)
     for needed in ("learner", "examples", "net", "logreg", "of 12 cells", "2 of 2", "error %", "of memory", "time: "):

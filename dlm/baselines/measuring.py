@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -53,6 +55,15 @@ class Measures:
     examples: dict[str, np.ndarray]
 
 
+def chosen_by(task: Any, fitted: Fitted, seen: Seen) -> dict[str, Any]:
+    """What a task that chooses something by a learner's outputs of validation chooses, such as a threshold."""
+    if not task.chooses:
+        return {}
+    *_, whole = _of_each(task, fitted, seen, seen.arrays.validation, Noise(), TEST_SEED)
+    found: dict[str, Any] = _compiled(task).choose(*whole)
+    return found
+
+
 def measured(
     task: Any,
     fitted: Fitted,
@@ -61,17 +72,13 @@ def measured(
     noise: Noise,
     seed: int,
     leaked: np.ndarray | None = None,
-    choosing: Fitted | None = None,
+    chosen: Mapping[str, Any] = MappingProxyType({}),
 ) -> Measures:
     """The task's measures over a split; with `leaked` rows also the error without them, as of deep learners.
 
-    `choosing` is the same learner, asked for outputs of validation where the task chooses by these; None: `fitted`.
+    chosen: what the task has chosen on validation, see `chosen_by`.
     """
     values, outputs, whole = _of_each(task, fitted, seen, split, noise, seed)
-    chosen = {}
-    if task.chooses:
-        of_validation = _of_each(task, choosing or fitted, seen, seen.arrays.validation, Noise(), TEST_SEED)[2]
-        chosen = _compiled(task).choose(*of_validation)
 
     def over(rows: np.ndarray) -> dict[str, float]:
         means: dict[str, float] = task.finish({name: _mean(each[rows]) for name, each in values.items()})
@@ -79,7 +86,7 @@ def measured(
             return means
         *of, weight = whole
         weight[: len(rows)] = rows
-        more = {name: float(value) for name, value in _compiled(task).over_split(*of, weight, chosen).items()}
+        more = {name: float(value) for name, value in _compiled(task).over_split(*of, weight, dict(chosen)).items()}
         # Without a number there is no row, but for the error, which stands for the cell.
         return means | {name: value for name, value in more.items() if name == "error" or np.isfinite(value)}
 

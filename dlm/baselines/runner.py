@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dlm.baselines.fitted import Fitted, constant
-from dlm.baselines.measuring import Seen, measured
+from dlm.baselines.measuring import Seen, chosen_by, measured
 from dlm.data.orders import Orders
 from dlm.noise import Noise
 from dlm.study import Trial
@@ -73,12 +73,11 @@ def fit_and_measure(trial: Trial, orders: Orders) -> Fit:
         else:
             fitted = trial.learner.fit(x, seen.targets(y), task.num_outputs(arrays), trial.init_seed)
         seconds = time.thread_time() - start
-        on_train = measured(task, fitted, seen, subset, trial.noise, trial.subset_seed)
-        validation = measured(task, fitted, seen, arrays.validation, Noise(), TEST_SEED)
+        chosen = chosen_by(task, fitted, seen)
+        on_train = measured(task, fitted, seen, subset, trial.noise, trial.subset_seed, None, chosen)
+        validation = measured(task, fitted, seen, arrays.validation, Noise(), TEST_SEED, None, chosen)
         timed = _Timed(fitted)
-        test = measured(
-            task, timed.fitted, seen, arrays.test, trial.test_noise, TEST_SEED, arrays.leaked, choosing=fitted
-        )
+        test = measured(task, timed.fitted, seen, arrays.test, trial.test_noise, TEST_SEED, arrays.leaked, chosen)
     values = {("train", "loss"): on_train.values["loss"]}
     for name, found in (("validation", validation), ("test", test)):
         values |= {(name, measure): value for measure, value in found.values.items()}

@@ -44,30 +44,14 @@ class Series:
             )
         if self.target and self.in_time:
             raise UsageError(f"data.in_time forecasts every column, not data.target={self.target!r} alone; empty one")
-        steps = [round(share * len(series.values)) for share in (self.validation, self.test)]
-        name = Path(self.path).stem
+        validation, test = (round(share * len(series.values)) for share in (self.validation, self.test))
+        cut: dict[str, int] = {"validation": validation, "test": test, "stride": self.stride}
+        name, lengths = Path(self.path).stem, (self.context, self.horizon)
         if self.in_time:
-            return in_time(
-                name,
-                series.values,
-                self.context,
-                self.horizon,
-                validation=steps[0],
-                test=steps[1],
-                stride=self.stride,
-                remarks=series.remarks,
-            )
+            return in_time(name, series.values, *lengths, remarks=series.remarks, **cut)
         place = series.names.index(self.target) if self.target else None
-        splits = split_windows(
-            series.values,
-            self.context,
-            self.horizon,
-            validation=steps[0],
-            test=steps[1],
-            stride=self.stride,
-            target=place,
+        splits = split_windows(series.values, *lengths, target=place, **cut)
+        train, validation_split, test_split = (
+            Split(*(np.asarray(part, np.float32) for part in splits[of])) for of in ("train", "validation", "test")
         )
-        train, validation, test = (
-            Split(*(np.asarray(part, np.float32) for part in splits[name])) for name in ("train", "validation", "test")
-        )
-        return Arrays(name, train, validation, test, standardize=True, remarks=series.remarks)
+        return Arrays(name, train, validation_split, test_split, standardize=True, remarks=series.remarks)

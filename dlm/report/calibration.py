@@ -55,12 +55,6 @@ def reliability(probabilities: Sequence[Array], y: NDArray[np.int64]) -> Reliabi
     )
 
 
-def expected_error(probabilities: Array, y: NDArray[np.int64]) -> float:
-    """The expected calibration error of one set of predictions: probabilities [N, C], classes y [N]."""
-    sure = probabilities.max(axis=1)
-    return calibration_error(sure, (probabilities.argmax(axis=1) == y).astype(float), _bins(sure))
-
-
 def calibration_error(sure: Array, right: Array, place: NDArray[np.int64]) -> float:
     """The mean distance of confidence and accuracy over bins, by the examples that each holds."""
     counts, confidence, accuracy = _binned(sure, right, place)

@@ -51,16 +51,16 @@ def measure(
     """The task's measures over a split, or over it with the noise of tests. Returns scalars.
 
     Where some of its examples are in the training pool too, "error_without_leaks" is that of the others. `validation`
-    is where a task that chooses something does so.
+    is where a task that chooses something does so; None: on the split itself.
     """
     task = spec.task
     weights = [split.weight] if split.clean is None else [split.weight, split.clean]
     sums, whole = _over(spec, moments, params, split, is_noisy)
     chosen = {}
     if task.chooses:
-        assert validation is not None
-        _, of_validation = _over(spec, moments, params, validation, False)
-        chosen = task.choose(*of_validation, validation.weight.reshape(-1))
+        where = split if validation is None else validation
+        of_validation = whole if validation is None else _over(spec, moments, params, validation, False)[1]
+        chosen = task.choose(*of_validation, where.weight.reshape(-1))
     found, *clean = [
         task.finish({name: value.sum() / weight.sum() for name, value in named.items()})
         | (task.over_split(*whole, weight.reshape(-1), chosen) if task.sees_whole_splits else {})
@@ -107,9 +107,7 @@ def evaluate(
     With early stopping, validation first updates the best snapshot, and test measures that snapshot.
     """
     choosing = data.validation if spec.task.chooses else None
-    validation = _if(
-        on_validation, lambda: measure(spec, member.moments, state.params, data.validation, validation=choosing)
-    )
+    validation = _if(on_validation, lambda: measure(spec, member.moments, state.params, data.validation))
     if state.best is not None:
         state = _note(spec, state, on_validation, validation["error"])
     params = state.params if state.best is None else state.best.params
