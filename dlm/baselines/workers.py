@@ -33,7 +33,10 @@ _orders: Orders  # in a worker process
 
 
 class Fitting(NamedTuple):
-    """A cell, its fit or what was raised in its place, and the seconds until it was there."""
+    """A cell, its fit or what was raised in its place, and the seconds that took: of a processor, if it came to an end.
+
+    A process that others leave little time waits long for its own, which says nothing of how much work there is.
+    """
 
     trial: Trial
     found: Fit | Exception
@@ -105,9 +108,10 @@ class Workers:
             except IndexError:
                 break
             self._running[number] = trial
-            begin = time.monotonic()
+            begin, seconds = time.monotonic(), None
+            found: Fit | Exception
             try:
-                found: Fit | Exception = self._executor(number).submit(_fit, trial).result()
+                found, seconds = self._executor(number).submit(_fit, trial).result()
             except BrokenProcessPool as error:
                 self._executors.pop(number)
                 found = RuntimeError(f"the process that fitted it ended ({str(error).splitlines()[0]})")
@@ -116,7 +120,7 @@ class Workers:
             if self._closed.is_set():
                 return
             self._running.pop(number)
-            self._results.put(Fitting(trial, found, time.monotonic() - begin))
+            self._results.put(Fitting(trial, found, time.monotonic() - begin if seconds is None else seconds))
         if number in self._executors:
             self._executors.pop(number).shutdown(wait=False, kill_workers=True)
 
@@ -175,5 +179,6 @@ def _import(name: str, path: str) -> None:
         spec.loader.exec_module(sys.modules[name])
 
 
-def _fit(trial: Trial) -> Fit:
-    return fit_and_measure(trial, _orders)
+def _fit(trial: Trial) -> tuple[Fit, float]:
+    start = time.process_time()
+    return fit_and_measure(trial, _orders), time.process_time() - start

@@ -22,17 +22,21 @@ def by_test_examples(
 ) -> Difference | None:
     """How much more one cell errs than another, relative to the mean of both, by stretches of test examples.
 
-    Each example's error is the mean over seeds. None where no predictions were kept, and where the error is no mean
-    over examples (nor the root of one).
+    Each example's error is the mean over seeds. Where the error is the root of a mean of squares, as RMSE is, it
+    changes half as much as that mean, to first order. None where no predictions were kept, and where the error is
+    neither.
     """
     kept = [predictions(workdir, each, len(test.y)) for each in (rows, others)]
     stretch = stretch_of(test)
     number = len(test.y) // stretch
-    if number < FEWEST or not all(kept) or not all(map(_is_mean, kept, (rows, others))):
+    if number < FEWEST or not all(kept):
+        return None
+    power, *other_power = {_power(seeds, each) for seeds, each in zip(kept, (rows, others))}
+    if power is None or other_power:
         return None
     a, b = (np.mean([seed["error"] for seed in seeds], axis=0, dtype=np.float64) for seeds in kept)
     middle = float(a.mean() + b.mean()) / 2 or 1.0
-    parts = np.array_split((a - b) / middle, number)
+    parts = np.array_split(power * (a - b) / middle, number)
     return difference([float(part.mean()) for part in parts], level, rows[0].train_size)
 
 
@@ -56,8 +60,9 @@ def paired_text(one: Difference, test: TestSet) -> str:
     return f"in per cent of their mean, paired over {one.num_seeds:,} {of}"
 
 
-def _is_mean(seeds: Sequence[dict[str, np.ndarray]], rows: Sequence[Record]) -> bool:
-    """Whether the recorded errors are means of those kept, or their roots."""
+def _power(seeds: Sequence[dict[str, np.ndarray]], rows: Sequence[Record]) -> float | None:
+    """Of which power of the mean over examples the recorded errors are: 1, or 1/2 for its root; None: of neither."""
     mean = fmean(float(np.mean(seed["error"], dtype=np.float64)) for seed in seeds)
     told = fmean(row.value for row in rows[: len(seeds)] if row.value is not None)
-    return any(math.isclose(of, told, rel_tol=_ROUNDING, abs_tol=_ROUNDING / 10) for of in (mean, math.sqrt(mean)))
+    near = (power for power in (1.0, 0.5) if math.isclose(mean**power, told, rel_tol=_ROUNDING, abs_tol=_ROUNDING / 10))
+    return next(near, None)

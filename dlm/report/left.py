@@ -37,7 +37,10 @@ class Left:
         self._updates[cohort] = _Updates(total, flops, Speed(per_second))
 
     def expect_fits(self, cells: Iterable[tuple[str, int]], workers: int = 0) -> None:
-        """Fits of a (learner, size) each are to be made: before the updates, or by so many processes beside them."""
+        """Fits of a (learner, size) each are to be made: before the updates, or by so many processes beside them.
+
+        On a CPU these take the processors from the training; where they do not, what is left is said too long.
+        """
         self._workers = workers
         for learner, size in cells:
             self._fits[learner].waiting[size] += 1
@@ -60,7 +63,7 @@ class Left:
         updates, fits = self._parts()
         if updates is None or fits is None:
             return None
-        return max(updates, fits / self._workers) if self._workers else updates + fits
+        return updates + fits / max(1, self._workers)
 
     def share(self) -> float | None:
         """Share of the work that is done, by the time that it takes; None where there is none, or its time is open."""
