@@ -39,12 +39,12 @@ from typing import Any
 
 from absl import flags, logging
 
-from dlm import experiment, overrides
-from dlm.errors import Interrupted, UsageError
-from dlm.files import local_folder
-from dlm.learner import PRECISIONS
-from dlm.preemption import EXIT_INTERRUPTED, Watch
-from dlm.study import Study, trials
+from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
+from dlm.study import experiment, overrides
+from dlm.study.learner import PRECISIONS
+from dlm.study.study import Study, trials
+from dlm.utils.errors import Interrupted, UsageError
+from dlm.utils.files import local_folder
 
 _EXPERIMENT = flags.DEFINE_string("experiment", "", "Name of an experiment (see --list), or a path to a .py file.")
 _DATA = flags.DEFINE_string(
@@ -199,13 +199,13 @@ def _run(study: Study, workdir: Path, question: str, arrays: Any) -> int:
 
 
 def _run_watched(study: Study, workdir: Path, question: str, arrays: Any, watch: Watch) -> int:
-    from dlm import execute
+    from dlm.execution import executor
     from dlm.train import devices
 
     watch.check()
     devices.configure(_DEVICES.value)
     _say_how_read(study, arrays)
-    outcome = execute.run(
+    outcome = executor.run(
         study,
         workdir,
         **_how(arrays),
@@ -228,26 +228,26 @@ def _run_watched(study: Study, workdir: Path, question: str, arrays: Any, watch:
 
 
 def _plan(study: Study, workdir: Path, question: str, arrays: Any) -> int:
-    from dlm import plan
-    from dlm.report.plan_table import print_plan
+    from dlm.execution import planner
+    from dlm.execution.planner import print_plan
     from dlm.train import devices
 
     devices.configure(_DEVICES.value)
     _say_how_read(study, arrays)
-    print_plan(plan.plan(study, workdir, **_how(arrays)), _console(), title=study.name)
+    print_plan(planner.plan(study, workdir, **_how(arrays)), _console(), title=study.name)
     return 0
 
 
 def _look_inside(study: Study, workdir: Path, question: str, arrays: Any) -> int:
     from rich.console import Console
 
-    from dlm import execute
-    from dlm.inside.survey import look
-    from dlm.report.inside import print_inside
+    from dlm.analysis.interpretability.survey import look
+    from dlm.execution import executor
+    from dlm.report.sections.interpretability import print_inside
     from dlm.train import devices
 
     devices.configure(_DEVICES.value)
-    arrays = execute.load(study, _data_dir(), download=_DOWNLOAD.value, arrays=arrays)
+    arrays = executor.load(study, _data_dir(), download=_DOWNLOAD.value, arrays=arrays)
     for found in look(study, workdir, _TRIAL.value, arrays):
         print_inside(found, workdir, _console())
     _report(study, workdir, question, arrays, Console(quiet=True))
@@ -267,7 +267,7 @@ def _how(arrays: Any) -> dict[str, Any]:
 
 
 def _report(study: Study, workdir: Path, question: str, arrays: Any, console: Any = None) -> int:
-    from dlm.report.write import report
+    from dlm.report.study_report import report
 
     report(
         workdir,
@@ -283,7 +283,7 @@ def _report(study: Study, workdir: Path, question: str, arrays: Any, console: An
 
 def _report_again() -> int:
     """The report of a workdir by what it says of itself."""
-    from dlm.report.write import declared, report
+    from dlm.report.study_report import declared, report
 
     if not _WORKDIR.value:
         raise UsageError("--mode=report needs --workdir or --experiment")
@@ -292,7 +292,7 @@ def _report_again() -> int:
 
 
 def _forecast() -> int:
-    from dlm.report.from_table import read_bound, read_multiples, report_table
+    from dlm.report.table_report import read_bound, read_multiples, report_table
 
     if not _CURVE.value:
         raise UsageError("--mode=forecast needs --curve=FILE, a table with the columns size and error")
@@ -310,7 +310,7 @@ def _forecast() -> int:
 
 
 def _compare() -> int:
-    from dlm.report.compare import report_compare
+    from dlm.report.comparison import report_compare
 
     if len(_WORKDIRS.value) < 2:
         raise UsageError("--mode=compare needs --workdirs=A,B, two workdirs or more, and writes beside the first")
@@ -333,7 +333,7 @@ def _score() -> int:
 
 
 def _export() -> int:
-    from dlm.export.write import export
+    from dlm.report.export.export import export
 
     if not _WORKDIR.value:
         raise UsageError("--mode=export needs --workdir=DIR, the folder of a run, such as runs/digits")
@@ -345,7 +345,7 @@ def _export() -> int:
 
 
 def _watch() -> int:
-    from dlm.report.watch import watch
+    from dlm.report.progress.watch import watch
 
     if not _WORKDIR.value:
         raise UsageError("--mode=watch needs --workdir=DIR, the folder of a run")
@@ -362,10 +362,10 @@ def _study() -> tuple[Study, str, Any]:
     if _DATA.value and _EXPERIMENT.value:
         raise UsageError(f"--data={_DATA.value} and --experiment={_EXPERIMENT.value} are two studies; choose one")
     if _DATA.value:
-        from dlm import proposed
+        from dlm.execution import proposal
 
-        study, arrays = proposed.for_path(_DATA.value, _TARGET.value, _SET.value)
-        return _changed(study), proposed.question(study), arrays
+        study, arrays = proposal.for_path(_DATA.value, _TARGET.value, _SET.value)
+        return _changed(study), proposal.question(study), arrays
     if _TARGET.value:
         raise UsageError(f"--target={_TARGET.value} goes with --data=PATH; an experiment names its own")
     if not _EXPERIMENT.value:
@@ -410,7 +410,7 @@ def _proposal(study: Study, arrays: Any) -> list[str]:
 
 
 def _save_experiment() -> int:
-    from dlm.written import write_module
+    from dlm.study.experiment import write_module
 
     if not _DATA.value:
         raise UsageError(f"--save_experiment={_SAVE_EXPERIMENT.value} goes with --data=PATH")

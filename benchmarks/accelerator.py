@@ -25,7 +25,7 @@ from benchmarks.cohort import population
 from benchmarks.plain_cnn import PlainCNN
 from benchmarks.rates import xla_rate
 from benchmarks.workloads import WORKLOADS, Workload, useful_operations
-from dlm.learner import PRECISIONS, Precision
+from dlm.study.learner import PRECISIONS, Precision
 from dlm.train import devices
 
 MEMBERS = (64, 512, 8, 1)  # the most telling first, should the budget end early

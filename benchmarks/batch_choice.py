@@ -17,14 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlm.data.arrays import Split
-from dlm.learner import Optimizer
+from dlm.data.dataset import Split
 from dlm.models import MLP, build
+from dlm.study.learner import Optimizer
 from dlm.tasks import Classification
-from dlm.train import devices, meeting
+from dlm.train import batch, devices
 from dlm.train.evaluate import batches
 from dlm.train.population import Population, replicated
-from dlm.train.spec import Data, Member, Spec
+from dlm.train.types import Data, Member, Spec
 
 POOL, FEATURES, MEMBERS, STEPS = 2**22, 32, 8, 1000
 
@@ -53,10 +53,10 @@ def timed(rounds: int) -> dict[str, list[float]]:
     spec, numbers, data = setting()
     contenders: dict[str, tuple[Population, Member]] = {}
     states = {}
-    for name, choice in (("permutation", meeting.batch_rows), ("given", given)):
+    for name, choice in (("permutation", batch.batch_rows), ("given", given)):
         runs = Population(spec, "exact", jax.devices())
         contenders[name] = runs, runs.shard(numbers)
-        with mock.patch.object(meeting, "batch_rows", choice):  # traced here, at the first use
+        with mock.patch.object(batch, "batch_rows", choice):  # traced here, at the first use
             states[name] = runs.advance(contenders[name][1], runs.init(contenders[name][1]), data, _each(2))
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):

@@ -22,8 +22,7 @@ from benchmarks.workloads import WORKLOADS, Workload
 from dlm.models import MLP
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
-from dlm.train.cohort_run import CohortRun
-from dlm.train.runner import save_interval
+from dlm.train.trainer import CohortRun, save_interval
 
 MOST = 0.03
 

@@ -8,13 +8,13 @@ import numpy as np
 from benchmarks.workloads import LR, POOL_SIZE, WEIGHT_DECAY, Workload, arrays
 from dlm import Budget, Hyper, Learner, Optimizer, Study
 from dlm.data import Digits
-from dlm.data.orders import Orders
-from dlm.learner import Precision
-from dlm.study import cohorts, trials
-from dlm.train.cohort_run import CohortRun
-from dlm.train.compiled import population_of
-from dlm.train.placed import place
+from dlm.data.subset_orders import Orders
+from dlm.study.learner import Precision
+from dlm.study.study import cohorts, trials
+from dlm.train.device_data import place
 from dlm.train.population import Packing
+from dlm.train.program import population_of
+from dlm.train.trainer import CohortRun
 
 
 def study(workload: Workload, members: int, precision: Precision = "float32") -> Study:

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from dlm.curves.seed_rate import Logs, rate_for_all
-from dlm.curves.versus import difference
+from dlm.curves.data_efficiency.seed_test import Logs, rate_for_all
+from dlm.curves.data_efficiency.study_comparison import difference
 
 SIZES = np.array([100.0, 200, 400, 800, 1600, 3200, 6400])
 NOISE = 0.1

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlm.data.arrays import Arrays
-from dlm.models.dense import Dense
+from dlm.data.dataset import Arrays
+from dlm.models.layers import Dense
 from dlm.tasks import Task
 
 

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.digits_torch import Cell, Digits, test_error
-from dlm.data.arrays import Arrays
-from dlm.study import Study
+from dlm.data.dataset import Arrays
+from dlm.study.study import Study
 
 TRIED_STEPS = 20  # by which the two ways to use both cores are compared
 

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import psutil
 
-from dlm.train.cohort_run import CohortRun
+from dlm.train.trainer import CohortRun
 
 EVENTS = {
     "trace": "/jax/core/compile/jaxpr_trace_duration",

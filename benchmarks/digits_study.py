@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dlm import records
+from dlm.storage import record_log
 
 MOST_COMPILING, MOST_MEASURING = 0.25, 0.10
 
@@ -53,7 +53,7 @@ def dlm(flags: list[str]) -> tuple[float, dict[str, float]]:
 
 def errors(workdir: Path) -> dict[str, float]:
     """Mean test error of each learner at the largest size."""
-    ends = records.ends(records.rows(workdir)).values()
+    ends = record_log.ends(record_log.rows(workdir)).values()
     largest = max(row.train_size for row in ends)
     values: dict[str, list[Any]] = {}
     for row in ends:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dlm.curves.archives import SPLITS, in_half, read_splits
-from dlm.curves.exchange import exchange, overall
-from dlm.curves.results import Curve
+from benchmarks.forecasting.archives import SPLITS, in_half, read_splits
+from dlm.curves.data_efficiency.equivalence import exchange, overall
+from dlm.curves.types import Curve
 
 REACH = 4.0  # log size over which correlation along a curve falls by e
 HEAD = "in 95 % | worst size | too low | too high | two ends | high/low | one rate: in 95 % | high/low | said to change"

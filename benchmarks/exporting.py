@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dlm import records
-from dlm.records import Record
+from dlm.storage import record_log, records
+from dlm.storage.record_log import Record
 
 ROWS_OF_A_TRIAL = (
     ("train", "loss"),
@@ -80,10 +80,10 @@ def measure(number: int, rounds: int) -> dict[str, list[tuple[float, float]]]:
     with tempfile.TemporaryDirectory() as folder:
         workdir = Path(folder)
         for start in range(0, number, AT_ONCE):
-            records.append(workdir, made[start : start + AT_ONCE])
-        assert records.rows(workdir) == made
+            record_log.append(workdir, made[start : start + AT_ONCE])
+        assert record_log.rows(workdir) == made
         ways: dict[str, Callable[[], object]] = {
-            "records.rows": lambda: records.rows(workdir),
+            "records.rows": lambda: record_log.rows(workdir),
             "records.read": lambda: records.read(workdir),
             "records.export": lambda: records.export(workdir),
         }

@@ -21,15 +21,13 @@ from unittest import mock
 import numpy as np
 from scipy import stats
 
-from dlm.curves.results import Need
-from dlm.fairness import gaps as fairness_gaps
-from dlm.fairness.columns import Column
-from dlm.fairness.exponents import exponent
-from dlm.fairness.gaps import Gap, gaps
-from dlm.fairness.limits import Measure
-from dlm.fairness.needs import group_answer, need
-from dlm.fairness.report import Measured
-from dlm.fairness.seeds import seed_noise
+from dlm.analysis.fairness import gaps as fairness_gaps
+from dlm.analysis.fairness.forecasts import exponent, group_answer, need
+from dlm.analysis.fairness.gaps import Gap, gaps, seed_noise
+from dlm.analysis.fairness.groups import Column
+from dlm.analysis.fairness.intervals import Measure
+from dlm.analysis.fairness.report import Measured
+from dlm.curves.types import Need
 
 RATE = Measure(is_rate=True)
 SEEDS = (1, 3, 8)

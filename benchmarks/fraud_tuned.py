@@ -7,9 +7,10 @@
 
 import dataclasses
 
-from dlm import Budget, Hyper, Learner, Optimizer, Study, experiment, grid
+from dlm import Budget, Hyper, Learner, Optimizer, Study, grid
 from dlm.baselines import GradientBoosting
 from dlm.models import FTTransformer, TabularMLP
+from dlm.study import experiment
 
 
 def study() -> Study:

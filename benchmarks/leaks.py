@@ -22,10 +22,10 @@ from PIL import Image
 from sklearn.datasets import load_breast_cancer, load_digits
 from threadpoolctl import threadpool_limits
 
-from dlm.data import alike_numbers, tfds_source
-from dlm.data.alike_numbers import Pictures
-from dlm.data.alike_tokens import NOTHING, Tokens
-from dlm.data.leaks import Leaks, find_leaks
+from dlm.data import near_duplicates
+from dlm.data.leakage import Leaks, find_leaks
+from dlm.data.near_duplicates import NOTHING, Pictures, Tokens
+from dlm.data.sources import tfds
 
 PLANTED = 2000  # rows of the pool that are changed and looked for
 FOOTER = b" Sent from my phone. Reply STOP to end."
@@ -35,14 +35,14 @@ def read(name: str, split: str, data_dir: Path | None) -> list[dict]:
     """All examples of a split."""
     import tensorflow_datasets as tfds
 
-    source = tfds.data_source(name, split=split, data_dir=tfds_source.folders(data_dir)[0])
+    source = tfds.data_source(name, split=split, data_dir=tfds.folders(data_dir)[0])
     starts = range(0, len(source), 1000)
     return [row for start in starts for row in source.__getitems__(range(start, min(start + 1000, len(source))))]
 
 
 def there(name: str, data_dir: Path | None) -> bool:
     """Whether a set is prepared on this machine; says so if not."""
-    folder = tfds_source.folders(data_dir)[0] / name
+    folder = tfds.folders(data_dir)[0] / name
     if not folder.is_dir():
         print(f"{name}: left out, there is no {folder}")
     return folder.is_dir()
@@ -193,7 +193,7 @@ def of_all_pairs(pool: np.ndarray, test: np.ndarray, found: Leaks) -> str:
     """How many of the pairs that hold when every two pictures are compared were found. No shifts."""
     likeness = Pictures.of(pool, np.arange(len(pool)))
     x = np.concatenate([pool, test])
-    cells = np.concatenate([alike_numbers.cells(x[at : at + 5000], 0) for at in range(0, len(x), 5000)])
+    cells = np.concatenate([near_duplicates.cells(x[at : at + 5000], 0) for at in range(0, len(x), 5000)])
     cells -= likeness.averages[0]
     cells /= np.linalg.norm(cells, axis=1, keepdims=True)
     every = set()

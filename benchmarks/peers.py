@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.plain_cnn import PlainCNN
 from benchmarks.workloads import LR, POOL_SIZE, WEIGHT_DECAY, Workload, arrays
-from dlm.data.batches import batch_rows
+from dlm.data.permutation import batch_rows
 
 STEPS_A_CALL = 16  # Keras's `steps_per_execution`
 

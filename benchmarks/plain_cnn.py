@@ -8,8 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from dlm.models.dense import Dense
-from dlm.models.layers import Conv
+from dlm.models.layers import Conv, Dense
 
 
 @dataclasses.dataclass(frozen=True)

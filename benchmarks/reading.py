@@ -19,8 +19,8 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from dlm.data import tfds_reader
-from dlm.data.tfds_folders import find
+from dlm.data.tfds import reader
+from dlm.data.tfds.folders import find
 
 EXAMPLES_AT_ONCE = 4096
 
@@ -59,7 +59,7 @@ def main() -> None:
     splits = {split: split for split in prepared.sizes}
 
     def read() -> None:
-        tfds_reader.read(options.name, splits, data_dir=options.data_dir)
+        reader.read(options.name, splits, data_dir=options.data_dir)
 
     rounds = []
     for _ in range(options.rounds):

@@ -75,10 +75,10 @@ def study(members: int) -> Study:
 
 def resident(members: int) -> float:
     """Peak resident bytes of this process after it has trained, measured and saved the study."""
-    from dlm import execute
+    from dlm.execution import executor
 
     with tempfile.TemporaryDirectory() as folder:
-        execute.run(study(members), Path(folder) / "run")
+        executor.run(study(members), Path(folder) / "run")
     # Not getrusage's: that one also counts what the parent held when it forked.
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return 1024.0 * int(line.split()[1])
@@ -86,7 +86,7 @@ def resident(members: int) -> float:
 
 def planned(members: int) -> float:
     """Bytes that the plan of the study says."""
-    from dlm.plan import plan
+    from dlm.execution.planner import plan
 
     with tempfile.TemporaryDirectory() as folder:
         return float(plan(study(members), Path(folder)).parts[0].memory)

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from dlm import experiment
 from dlm.data import Arrays, Split
-from dlm.data.arrays import Rows
-from dlm.data.orders import Orders
-from dlm.study import cohorts, trials
+from dlm.data.dataset import Rows
+from dlm.data.subset_orders import Orders
+from dlm.study import experiment
+from dlm.study.study import cohorts, trials
 from dlm.train import devices
-from dlm.train.cohort_run import CohortRun
-from dlm.train.compiled import population_of
-from dlm.train.placed import place
+from dlm.train.device_data import place
+from dlm.train.program import population_of
+from dlm.train.trainer import CohortRun
 
 POOL, HELD_OUT, MEMBERS, STEPS, WAYS = 50_000, 500, 4, 64, ("resident", "from memory", "from a file")
 

@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.tuning import RECORD
-from dlm import Axes, drawn, log_uniform, records, suggested, uniform
-from dlm.config import FrozenDict
-from dlm.ranges import Between
+from dlm import Axes, drawn, log_uniform, suggested, uniform
+from dlm.storage import record_log
+from dlm.study.config import FrozenDict
+from dlm.study.sweep import Between
 
 RANGES = {"lr": log_uniform(1e-4, 1e-1), "weight_decay": log_uniform(1e-4, 1), "dropout": uniform(0, 0.6)}
 POINTS, CURVED, NOISE = 8, 4.0, 0.05
@@ -45,7 +46,7 @@ def excess(space: Mapping[str, Between], seed: int) -> tuple[float, float, float
     first = drawn(space, points=POINTS, seed=seed)
     few, many = chosen(first), chosen(drawn(space, points=2 * POINTS, seed=seed))
     with tempfile.TemporaryDirectory() as folder:
-        records.append(Path(folder), [row for point in first.points for row in _rows(point, trained[point])])
+        record_log.append(Path(folder), [row for point in first.points for row in _rows(point, trained[point])])
         return few, many, chosen(first + suggested(folder, "net", space, points=POINTS))
 
 
@@ -54,11 +55,11 @@ def _share(each: Between, value: float) -> float:
     return (at - low) / (high - low)
 
 
-def _rows(point: FrozenDict, error: float) -> list[records.Record]:
+def _rows(point: FrozenDict, error: float) -> list[record_log.Record]:
     """A setting's validation error, and the test error that ends it, which nothing looks at."""
     hyper = json.dumps({"hyper": dict(point)})
     told = {"trial_id": hyper, "hyper": hyper, "value": error}
-    return [records.Record(**{**vars(RECORD), **told, "split": split}) for split in ("validation", "test")]
+    return [record_log.Record(**{**vars(RECORD), **told, "split": split}) for split in ("validation", "test")]
 
 
 def main() -> None:

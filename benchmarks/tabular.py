@@ -22,13 +22,15 @@ from typing import Any
 
 import numpy as np
 
-from dlm import Budget, Learner, Optimizer, Study, artifacts, execute, grid, records
-from dlm.axes import Axes
+from dlm import Budget, Learner, Optimizer, Study, grid
 from dlm.baselines import GradientBoosting, LogisticRegression
 from dlm.data import Arrays, Split
-from dlm.data.tfds_reader import read
+from dlm.data.tfds.reader import read
+from dlm.execution import executor
 from dlm.models import MLP, FTTransformer, TabularMLP
-from dlm.study import Trial, trials
+from dlm.storage import artifacts, record_log
+from dlm.study.study import Trial, trials
+from dlm.study.sweep import Axes
 from dlm.tasks import Classification, Regression
 
 EMBEDDED = ("breast_cancer", "wine", "diabetes", "digits")
@@ -127,10 +129,10 @@ class Setting:
         arrays = Table(self.table, self.split).load(self.data_dir)
         study = self.study(arrays)
         with open(os.devnull, "w") as quiet, contextlib.redirect_stderr(quiet):
-            execute.run(study, self.folder, arrays=arrays)
+            executor.run(study, self.folder, arrays=arrays)
         losses = {
             row.trial_id: row.value
-            for row in records.rows(self.folder)
+            for row in record_log.rows(self.folder)
             if row.split == "validation" and row.metric == "loss"
         }
         groups: dict[tuple[int, Any], list[Trial]] = defaultdict(list)

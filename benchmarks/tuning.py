@@ -22,10 +22,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from dlm.curves.drift import drift
-from dlm.curves.exponent import slope_weights
-from dlm.records import Record
-from dlm.report.tuning import tuned
+from dlm.curves.exponent import drift, slope_weights
+from dlm.report.sections.tuning import tuned
+from dlm.storage.record_log import Record
 
 FIRST, POWER = 0.5, 0.45  # error at the smallest size, and the exponent
 RECORD = Record(
@@ -225,10 +224,11 @@ def _chosen(validation: np.ndarray, way: str) -> np.ndarray:
 
 def digits_rows(_: int) -> list[dict[str, Any]]:
     """Trains an MLP on the digits by AdamW and by SGD, three epochs, so that few examples mean few updates."""
-    from dlm import Budget, Learner, Optimizer, Study, grid, records, run
+    from dlm import Budget, Learner, Optimizer, Study, grid, run
+    from dlm.analysis.sweeps import sweeps
     from dlm.data import Digits
     from dlm.models import MLP
-    from dlm.report.sweeps import sweeps
+    from dlm.storage import record_log
     from dlm.tasks import Classification
 
     rates = grid(lr=tuple(2.0**k / 1000 for k in range(1, 11)))
@@ -244,7 +244,7 @@ def digits_rows(_: int) -> list[dict[str, Any]]:
     )
     with tempfile.TemporaryDirectory() as folder:
         run(study, folder)
-        rows = records.rows(Path(folder))
+        rows = record_log.rows(Path(folder))
     best = {one.learner: [one.values[one.best(size)] for size in study.sizes] for one in sweeps(rows)}
     return [
         {

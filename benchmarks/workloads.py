@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.decoder import Decoder, NextSymbol
 from benchmarks.plain_cnn import PlainCNN
-from dlm.data.arrays import Arrays, Split
+from dlm.data.dataset import Arrays, Split
 from dlm.models.mlp import MLP
 from dlm.tasks import Classification
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from dlm.axes import Axes, grid, zipped
-from dlm.errors import Interrupted, UsageError
-from dlm.learner import Budget, Hyper, Learner, Optimizer
-from dlm.ranges import choice, drawn, log_uniform, uniform
-from dlm.study import Study
+from dlm.study.learner import Budget, Hyper, Learner, Optimizer
+from dlm.study.study import Study
+from dlm.study.sweep import Axes, choice, drawn, grid, log_uniform, uniform, zipped
+from dlm.utils.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from dlm import records
-    from dlm.curves.forecast import forecast, forecast_many
-    from dlm.result import Result, load, run
-    from dlm.suggestions import suggested
+    from dlm.analysis.suggestions import suggested
+    from dlm.curves.forecaster import forecast, forecast_many
+    from dlm.execution.result import Result, load, run
+    from dlm.storage import records
 
 __version__ = "0.1.0"
 
@@ -45,13 +44,13 @@ __all__ = [
 
 # Imported at first use: declaring a study needs no NumPy, and forecasting no JAX.
 _LAZY = {
-    "forecast": ("dlm.curves.forecast", "forecast"),
-    "forecast_many": ("dlm.curves.forecast", "forecast_many"),
-    "records": ("dlm.records", ""),
-    "Result": ("dlm.result", "Result"),
-    "load": ("dlm.result", "load"),
-    "run": ("dlm.result", "run"),
-    "suggested": ("dlm.suggestions", "suggested"),
+    "forecast": ("dlm.curves.forecaster", "forecast"),
+    "forecast_many": ("dlm.curves.forecaster", "forecast_many"),
+    "records": ("dlm.storage.records", ""),
+    "Result": ("dlm.execution.result", "Result"),
+    "load": ("dlm.execution.result", "load"),
+    "run": ("dlm.execution.result", "run"),
+    "suggested": ("dlm.analysis.suggestions", "suggested"),
 }
 
 

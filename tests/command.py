@@ -1,5 +1,7 @@
 """What tests of the command line share, beside the fixture `launch`."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,3 +22,9 @@ def assert_refused(outcome, message=""):
     assert err.startswith("dlm: ")
     assert err.count("\n") == 1
     assert message in err
+
+
+def run(*arguments, code=None):
+    """Run launch.py, or some code, with flags in a process of its own."""
+    command = [sys.executable, *(["-c", code] if code else [str(SCRIPT)]), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)

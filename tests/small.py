@@ -3,14 +3,15 @@
 import contextlib
 import dataclasses
 
-from dlm import Budget, Hyper, Learner, Study, execute
+from dlm import Budget, Hyper, Learner, Study
 from dlm.baselines import LogisticRegression
 from dlm.data import Digits
+from dlm.execution import executor
 from dlm.models import MLP
-from dlm.records import Record
+from dlm.storage.record_log import Record
 from dlm.tasks import Classification
-from dlm.train.cohort_run import CohortRun
-from dlm.train.compiled import population_of
+from dlm.train.program import population_of
+from dlm.train.trainer import CohortRun
 
 ROW = Record(
     study="toy",
@@ -62,7 +63,7 @@ def interrupted(monkeypatch, study, folder, rounds, **options):
 
     with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
         patched.setattr(CohortRun, "advance", advanced)
-        execute.run(study, folder, save_seconds=0.0, **options)
+        executor.run(study, folder, save_seconds=0.0, **options)
         raise AssertionError("the study ended before it was interrupted")
 
 

@@ -1,19 +1,15 @@
 """Classical learners, run on the very same subsets as the deep ones."""
 
-from dlm.baselines.bayes import NaiveBayes
 from dlm.baselines.bicubic import Bicubic
-from dlm.baselines.boosting import GradientBoosting
-from dlm.baselines.forecasting import AutoRegressive, LinearSeries, SeasonalNaive
-from dlm.baselines.forest import RandomForest
-from dlm.baselines.lightgbm_trees import LightGBM
+from dlm.baselines.ensemble import GradientBoosting, LightGBM, RandomForest
 from dlm.baselines.linear import LogisticRegression, Ridge
-from dlm.baselines.neighbours import NearestNeighbours
-from dlm.baselines.ngram import KneserNey
-from dlm.baselines.recommending import AlternatingLeastSquares, BiasModel, ItemNeighbours
-from dlm.baselines.recommending_next import ImplicitALS, NextNeighbours, Popularity
-from dlm.baselines.sound import MelSupportVectors
-from dlm.baselines.text import BagOfWords
-from dlm.baselines.vectors import SupportVectors
+from dlm.baselines.naive_bayes import NaiveBayes
+from dlm.baselines.neighbors import NearestNeighbours
+from dlm.baselines.next_item import ImplicitALS, NextNeighbours, Popularity
+from dlm.baselines.ratings import AlternatingLeastSquares, BiasModel, ItemNeighbours
+from dlm.baselines.svm import MelSupportVectors, SupportVectors
+from dlm.baselines.text import BagOfWords, KneserNey
+from dlm.baselines.time_series import AutoRegressive, LinearSeries, SeasonalNaive
 
 __all__ = [
     "AlternatingLeastSquares",

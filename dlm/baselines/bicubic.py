@@ -6,10 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from dlm.baselines.checks import needs_numbers
-from dlm.baselines.fitted import Fitted
-from dlm.data.arrays import Arrays
-from dlm.errors import UsageError, at_least
+from dlm.baselines.base import Fitted, needs_numbers
+from dlm.data.dataset import Arrays
+from dlm.utils.errors import UsageError, at_least
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,12 +7,10 @@ import warnings
 
 import numpy as np
 
-from dlm.baselines.checks import needs_classes, needs_numbers
-from dlm.baselines.fitted import Fitted, log_probabilities
-from dlm.config import unsaid
-from dlm.data.arrays import Arrays
-from dlm.data.class_weights import class_weights
-from dlm.errors import UsageError, at_least
+from dlm.baselines.base import Fitted, log_probabilities, needs_classes, needs_numbers
+from dlm.data.dataset import Arrays, class_weights
+from dlm.study.config import unsaid
+from dlm.utils.errors import UsageError, at_least
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,9 +4,10 @@ Works on any table of (size, error); knows nothing of how the errors came about.
 the last step of a fit.
 """
 
-from dlm.curves.answer import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction, answer
-from dlm.curves.compare import overtake
-from dlm.curves.forecast import Forecast, SizeAnswer, forecast, forecast_many
+from dlm.curves.crossover import overtake
+from dlm.curves.forecaster import Forecast, SizeAnswer, forecast, forecast_many
+from dlm.curves.summary import answer
+from dlm.curves.types import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction
 
 __all__ = [
     "Answer",

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from dlm.curves.results import Curve
-from dlm.records import Record, ends
+from dlm.curves.types import Curve
+from dlm.storage.record_log import Record, ends
 
 BOUNDS: dict[str, tuple[float, float | None]] = {"error rate": (0.0, 1.0), "missed AUPRC": (0.0, 1.0)}
 

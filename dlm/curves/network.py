@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlm.curves.guesses import NUM_GUESSES, Guesses, guess
+from dlm.curves.closed_form import NUM_GUESSES, Guesses, guess
 
 Array = Any  # numpy.ndarray or jax.Array
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.marginals import Marginals
+from dlm.curves.distributions import Marginals
 from dlm.curves.network import Context, apply, read
 from dlm.curves.points import Bound, Points
 
@@ -72,7 +72,7 @@ def context_of(points: Points, bound: Bound) -> Context:
 
 @functools.cache
 def weights() -> list[Any]:
-    """The networks' parameters, one tree each; made by `python -m dlm.curves.learn`."""
+    """The networks' parameters, one tree each; made by `python -m benchmarks.forecasting.train`."""
     with resources.files("dlm.curves").joinpath(WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as kept:
         return unflatten({name: kept[name].astype(np.float32) for name in kept.files})
 

@@ -21,10 +21,9 @@ from pathlib import Path
 
 import psutil
 
-from dlm.data import stored
-from dlm.data.columns import Column, Columns
-from dlm.data.parts import joined, settled
-from dlm.files import user_cache
+from dlm.data import column_store
+from dlm.data.columns import Column, Columns, joined, settled
+from dlm.utils.files import user_cache
 
 FORMAT = 1  # of an entry; another one is another key
 MAKING = ".making"
@@ -73,8 +72,8 @@ def _opened(entry: Path) -> dict[str, Column] | None:
     """An entry's columns; None if it is not there, or was damaged and is removed."""
     try:
         with _blaming_the_cache():
-            return stored.read(entry) if entry.is_dir() else None
-    except stored.Damaged as error:
+            return column_store.read(entry) if entry.is_dir() else None
+    except column_store.Damaged as error:
         _say(f"{entry} is damaged ({error}); it is made again")
     # Renamed first, so that nobody finds it half removed; who has it open keeps what is mapped.
     away = _own_name(entry)
@@ -92,7 +91,7 @@ def _make(entry: Path, blocks: Iterable[Columns]) -> None:
             entry.parent.mkdir(parents=True, exist_ok=True)
             _sweep(entry.parent)
             temporary.mkdir()
-        writer = stored.Writer(temporary)
+        writer = column_store.Writer(temporary)
         for block in blocks:
             with _blaming_the_cache():
                 writer.append(block)

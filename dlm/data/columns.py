@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
 
-from dlm.errors import UsageError
+from dlm.utils.errors import UsageError, nearest
 
 Kind = Literal["number", "class", "text", "image", "audio", "date"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -101,3 +102,128 @@ def texts(rows: list[str] | list[bytes]) -> Ragged:
     """Texts as a column's values: their UTF-8 bytes."""
     coded = [row if isinstance(row, bytes) else row.encode() for row in rows]
     return ragged([np.frombuffer(row, np.uint8) for row in coded], np.uint8, 1)
+
+
+def cut(columns: Columns, start: int, stop: int) -> dict[str, Column]:
+    """The rows start … stop-1; their values are not copied."""
+    return {name: dataclasses.replace(each, values=_rows(each.values, start, stop)) for name, each in columns.items()}
+
+
+def joined(parts: Sequence[Column]) -> Column:
+    """Columns of one kind, one after another; Ragged where one of them is, or their rows differ in shape."""
+    if len(parts) == 1:
+        return parts[0]
+    if any(isinstance(part.values, Ragged) for part in parts) or len({row_shape(part) for part in parts}) > 1:
+        columns = [as_ragged(part).values for part in parts]
+        values = _ragged([column for column in columns if isinstance(column, Ragged)])
+        return dataclasses.replace(parts[0], values=values)
+    return dataclasses.replace(parts[0], values=np.concatenate([np.asarray(part.values) for part in parts]))
+
+
+def settled(column: Column) -> Column:
+    """A plain array where all rows have one shape; a text stays Ragged."""
+    shape = row_shape(column)
+    if isinstance(column.values, np.ndarray) or shape is None or column.kind == "text":
+        return column
+    values = column.values.values
+    return dataclasses.replace(column, values=values.reshape(len(column), *shape))
+
+
+def agreed(splits: Mapping[str, Columns]) -> dict[str, dict[str, Column]]:
+    """The splits of one set such that a column is Ragged in all of them, or a plain array of one row shape in all."""
+    made = {split: dict(columns) for split, columns in splits.items()}
+    for name in {name for columns in made.values() for name in columns}:
+        columns = [each[name] for each in made.values()]
+        plain = all(isinstance(column.values, np.ndarray) for column in columns)
+        if not plain or len({row_shape(column) for column in columns}) > 1:
+            for each in made.values():
+                each[name] = as_ragged(each[name])
+    return made
+
+
+def as_ragged(column: Column) -> Column:
+    """The same rows as Ragged."""
+    values = column.values
+    if isinstance(values, Ragged):
+        return column
+    rows, shape = len(values), values.shape[1:]
+    starts = np.arange(rows + 1, dtype=np.int64) * int(np.prod(shape, dtype=np.int64))
+    shapes = np.tile(np.array(shape, np.int32), (rows, 1))
+    return dataclasses.replace(column, values=Ragged(values.reshape(-1), starts, shapes))
+
+
+def row_shape(column: Column) -> tuple[int, ...] | None:
+    """The shape that all rows have, None where they differ or there are none."""
+    values = column.values
+    if isinstance(values, np.ndarray):
+        return values.shape[1:]
+    shapes = values.shapes
+    return tuple(int(size) for size in shapes[0]) if len(shapes) and not np.any(shapes != shapes[0]) else None
+
+
+def _rows(values: np.ndarray | Ragged, start: int, stop: int) -> np.ndarray | Ragged:
+    if isinstance(values, np.ndarray):
+        return values[start:stop]
+    starts = values.starts[start : stop + 1]
+    return Ragged(values.values[starts[0] : starts[-1]], starts - starts[0], values.shapes[start:stop])
+
+
+def _ragged(parts: Sequence[Ragged]) -> Ragged:
+    ends = np.cumsum([0, *(len(part.values) for part in parts)])
+    starts = np.concatenate([ends[:1], *(part.starts[1:] + end for part, end in zip(parts, ends))])
+    values, shapes = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "shapes"))
+    return Ragged(values, starts.astype(np.int64), shapes)
+
+
+def place_of(columns: Columns, wanted: str, asked_by: str) -> Column | None:
+    """The column that `codes[3]` means; None for another name. UsageError for a place that there is not."""
+    part = re.fullmatch(r"(.+)\[(\d+)\]", wanted)
+    if part is None or part[1] not in columns:
+        return None
+    column = columns[part[1]]
+    values = column.values
+    if isinstance(values, Ragged) or values.ndim != 2 or int(part[2]) >= values.shape[1]:
+        shape = "rows of several lengths" if isinstance(values, Ragged) else f"shape {values.shape[1:]}"
+        raise UsageError(f"{asked_by}={wanted!r}: column {part[1]!r} has {shape}; choose a place that it has")
+    return Column(values[:, int(part[2])], "number")
+
+
+def places_of(columns: Columns, inputs: Sequence[str], categories: Sequence[str]) -> tuple[str, ...]:
+    """The inputs, each place of those that are several categories for itself."""
+    return tuple(place for name in inputs for place in (_places(columns, name) if name in categories else (name,)))
+
+
+def with_places(columns: Columns, inputs: Sequence[str], categories: Sequence[str]) -> Columns:
+    """The columns with inputs such as `codes[3]` as columns of their own, and categories as classes."""
+    found = {name: column for name, column in columns.items() if name not in categories}
+    for name in categories:
+        if name not in columns and place_of(columns, name, "data.categories") is None:
+            raise UsageError(f"data.categories={name!r} is no column of the data; {nearest(name, columns)}")
+        for place in _places(columns, name):
+            found[place] = _as_category(place, columns.get(place) or place_of(columns, place, "data.categories"))
+    for name in inputs:
+        if name not in found and (column := place_of(columns, name, "data.inputs")) is not None:
+            found[name] = column
+    return found
+
+
+def _places(columns: Columns, name: str) -> tuple[str, ...]:
+    """A name for each place of a column of several numbers; of any other its own."""
+    column = columns.get(name)
+    if column is None or not column.is_array or column.array.ndim != 2:
+        return (name,)
+    return tuple(f"{name}[{place}]" for place in range(column.array.shape[1]))
+
+
+def _as_category(name: str, column: Column | None) -> Column:
+    """A column of codes as one of classes. UsageError for what is no code; texts and classes are categories already."""
+    assert column is not None
+    if column.kind in ("class", "text"):
+        return column
+    if column.kind != "number" or not column.is_array or column.array.ndim != 1:
+        raise UsageError(f"data.categories={name!r} holds {column.kind}, which is no code of a category; leave it out")
+    values = column.array
+    known = np.isfinite(values)
+    if np.any(values[known] < 0) or np.any(values[known] % 1):
+        raise UsageError(f"data.categories={name!r} holds numbers that are no codes from 0 on; leave it out")
+    return dataclasses.replace(column, values=np.where(known, values, -1).astype(np.int32), kind="class")

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dlm.data.columns import Column, Columns
-from dlm.data.places import place_of
-from dlm.errors import UsageError, nearest
+from dlm.data.columns import Column, Columns, place_of
+from dlm.utils.errors import UsageError, nearest
 
 MOST_VALUES = 12  # of a column of numbers that are groups each; more are cut at the pool's quartiles
 MOST_NAMES = 20  # groups of a column, by frequency in the pool; rarer ones are one group

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlm.errors import UsageError, at_least
+from dlm.utils.errors import UsageError, at_least
 
 BEGINNING = 0  # the byte before a document's first one
 

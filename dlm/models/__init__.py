@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 
 import jax
 
-from dlm.errors import UsageError
 from dlm.models.cnn import CNN
 from dlm.models.ft_transformer import FTTransformer
 from dlm.models.layers import REPLACED
 from dlm.models.matrix_factorization import MatrixFactorization
 from dlm.models.mlp import MLP
 from dlm.models.sasrec import SASRec
-from dlm.models.series import DLinear, PatchTST
 from dlm.models.tabular_mlp import TabularMLP
+from dlm.models.time_series import DLinear, PatchTST
 from dlm.models.transformer import Transformer
 from dlm.models.vit import ViT
+from dlm.utils.errors import UsageError
 
 __all__ = [
     "CNN",

@@ -8,9 +8,8 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax
 
-from dlm.errors import UsageError, at_least
-from dlm.models.dense import Dense
-from dlm.models.layers import LAST_HIDDEN, Conv, drop, layer, normalization
+from dlm.models.layers import LAST_HIDDEN, Conv, Dense, drop, layer, normalization
+from dlm.utils.errors import UsageError, at_least
 
 
 @dataclasses.dataclass(frozen=True)

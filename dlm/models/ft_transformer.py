@@ -9,11 +9,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dlm.errors import UsageError, at_least
-from dlm.models.dense import Dense
-from dlm.models.fields import FieldTokens, smoothly_clipped, widths_of
-from dlm.models.layers import FIELDS, LAST_HIDDEN, drop, layer
+from dlm.models.layers import FIELDS, LAST_HIDDEN, Dense, drop, layer
+from dlm.models.tabular_features import FieldTokens, smoothly_clipped, widths_of
 from dlm.models.transformer import attend
+from dlm.utils.errors import UsageError, at_least
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from dlm.errors import UsageError, at_least
-from dlm.models.embedding import look_up
-from dlm.models.layers import EMBEDDING, drop, layer
+from dlm.models.layers import EMBEDDING, drop, layer, look_up
+from dlm.utils.errors import UsageError, at_least
 
 
 @dataclasses.dataclass(frozen=True)

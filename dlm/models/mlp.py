@@ -8,9 +8,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from dlm.errors import at_least
-from dlm.models.dense import Dense
-from dlm.models.layers import drop, layer
+from dlm.models.layers import Dense, drop, layer
+from dlm.utils.errors import at_least
 
 
 @dataclasses.dataclass(frozen=True)

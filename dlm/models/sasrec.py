@@ -9,12 +9,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dlm.data.ratings_source import NOT_OFFERED
-from dlm.errors import UsageError, at_least
-from dlm.models.dense import Dense, add_bias, product
-from dlm.models.embedding import look_up
-from dlm.models.layers import EMBEDDING, LAST_HIDDEN, drop, layer
+from dlm.data.sources.ratings import NOT_OFFERED
+from dlm.models.layers import EMBEDDING, LAST_HIDDEN, Dense, add_bias, drop, layer, look_up, product
 from dlm.models.transformer import PADDING, attend, rotated
+from dlm.utils.errors import UsageError, at_least
 
 
 @dataclasses.dataclass(frozen=True)

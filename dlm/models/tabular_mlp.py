@@ -9,10 +9,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dlm.errors import UsageError, at_least, choose
-from dlm.models.dense import Dense
-from dlm.models.fields import FieldTokens, Periodic, PerNumber, columns_of, piecewise, smoothly_clipped, widths_of
-from dlm.models.layers import FIELDS, drop, layer
+from dlm.models.layers import FIELDS, Dense, drop, layer
+from dlm.models.tabular_features import (
+    FieldTokens,
+    Periodic,
+    PerNumber,
+    columns_of,
+    piecewise,
+    smoothly_clipped,
+    widths_of,
+)
+from dlm.utils.errors import UsageError, at_least, choose
 
 ACTIVATIONS = {"selu": nn.selu, "mish": jax.nn.mish, "relu": nn.relu}
 SCALE_SPEED = 6.0  # times as fast as other weights the inputs' scale learns under Adam

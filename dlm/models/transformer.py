@@ -10,10 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dlm.errors import UsageError, at_least, choose
-from dlm.models.dense import Dense, product
-from dlm.models.embedding import look_up
-from dlm.models.layers import EMBEDDING, LAST_HIDDEN, drop, layer
+from dlm.models.layers import EMBEDDING, LAST_HIDDEN, Dense, drop, layer, look_up, product
+from dlm.utils.errors import UsageError, at_least, choose
 
 PADDING = 0  # of texts that are classified
 SLOWEST = 10_000.0  # tokens in which the slowest pair turns by one radian

@@ -9,9 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dlm.errors import UsageError, at_least
-from dlm.models.dense import Dense, add_bias
-from dlm.models.layers import LAST_HIDDEN, drop, layer
+from dlm.models.layers import LAST_HIDDEN, Dense, add_bias, drop, layer
+from dlm.utils.errors import UsageError, at_least
 
 
 @dataclasses.dataclass(frozen=True)

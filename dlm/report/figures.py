@@ -8,18 +8,33 @@ import math
 import pathlib
 import typing
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from dlm.curves.answer import Answer, Curve, LearnerAnswer, Prediction
-from dlm.report.labels import CurveEnd, label_curves
-from dlm.report.phrases import is_rate, percent
-from dlm.report.summary import spread, spread_words
-from dlm.report.ticks import error_label, log_ticks, size_label
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-if typing.TYPE_CHECKING:
+from dlm.curves.summary import spread, spread_words
+from dlm.curves.types import Answer, Curve, LearnerAnswer, Prediction
+from dlm.report.formatting import is_rate, percent
+from dlm.report.plot_labels import CurveEnd, error_label, label_curves, log_ticks, size_label
+
+if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from dlm.report.picture import Picture
+
+class Picture(Figure):
+    """A figure on a canvas that needs no display."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        FigureCanvasAgg(self)
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=110)
+        return buffer.getvalue()
+
 
 # Okabe and Ito's colours without yellow, which is lost on white paper; markers tell learners apart in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -72,8 +87,6 @@ def learning_curve(answer: Answer, stem: pathlib.Path, *, title: str = "") -> li
 def drawn(answer: Answer, *, title: str = "", inches: tuple[float, float] = (6.4, 4.2)) -> Picture:
     """The same as a figure of matplotlib, to show, to change or to save."""
     import matplotlib
-
-    from dlm.report.picture import Picture
 
     with matplotlib.rc_context(_STYLE):
         figure = Picture(figsize=inches, layout="constrained")

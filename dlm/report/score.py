@@ -3,20 +3,96 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from dlm import records
+from dlm.curves.from_csv import read_table
 from dlm.curves.from_records import curves
-from dlm.curves.results import Answer, Curve
-from dlm.curves.scoring import Score, score
-from dlm.curves.table import read_table
-from dlm.errors import UsageError
-from dlm.report.kept import read_stamped
-from dlm.report.score_table import print_score
-from dlm.report.stamp import moment
+from dlm.curves.score import Cell, Score, score
+from dlm.curves.types import Answer, Curve
+from dlm.report.forecast_file import moment, read_stamped
+from dlm.report.formatting import error_number, error_text, is_rate, percent
+from dlm.report.terminal import print_list, say, section, table
+from dlm.storage import record_log
+from dlm.utils.errors import UsageError
+
+
+def print_score(answer: Answer, score: Score, console: Console, source: Path) -> None:
+    """Prints a score with at least one cell: coverage and accuracy, a row for each cell, remarks, what was checked."""
+    assert answer.stamp is not None
+    unit = answer.learners[0].curve.unit
+    console.print()
+    say(console, f"The forecast of {answer.stamp.made}, held against {source.name}", style="bold")
+    console.print()
+    for sentence in _lead(answer, score, unit):
+        say(console, sentence)
+    for name in dict.fromkeys(cell.learner for cell in score.cells):
+        heading = f"{name}: forecast and measured {unit}{' in %' if is_rate(unit) else ''}"
+        section(console, heading, _tables([cell for cell in score.cells if cell.learner == name], unit, console))
+    print_list(console, "To know about this score", [*score.remarks, *_notes(score)])
+    print_list(console, "What was checked", list(_checks(source)))
+    console.print()
+
+
+def _lead(answer: Answer, score: Score, unit: str) -> Iterator[str]:
+    inside = sum(cell.inside for cell in score.cells)
+    means = "mean lies" if len(score.cells) == 1 else "means lie"
+    yield (
+        f"{inside} of {len(score.cells)} measured {means} inside the {percent(answer.level)} interval "
+        f"({percent(round(inside / len(score.cells), 3))})."
+    )
+    logs = [cell.log_error for cell in score.cells if cell.log_error is not None]
+    accuracy = f"The median |log error| is {statistics.median(logs):.3f}; the" if logs else "The"
+    mean_score = statistics.fmean(cell.interval_score for cell in score.cells)
+    yield f"{accuracy} mean interval score is {error_text(mean_score, unit)}."
+
+
+def _tables(cells: Sequence[Cell], unit: str, console: Console) -> Iterator[Table]:
+    repeated = any(cell.num_repeats > 1 for cell in cells)
+    columns = {
+        "forecast": [_forecast(cell, unit) for cell in cells],
+        "measured": [_measured(cell, unit) + (f" ({cell.num_repeats:,})" if repeated else "") for cell in cells],
+        "inside": ["yes" if cell.inside else "no" for cell in cells],
+        "log error": ["–" if cell.log_error is None else f"{cell.log_error:.3f}" for cell in cells],
+        "score": [error_number(cell.interval_score, unit) for cell in cells],
+    }
+    sizes = [f"{cell.size:,}" for cell in cells]
+    yield table(console, "examples", sizes, [(head, [*map(Text, texts)]) for head, texts in columns.items()])
+
+
+def _forecast(cell: Cell, unit: str) -> str:
+    median, low, high = (error_number(value, unit, cell.median) for value in (cell.median, cell.low, cell.high))
+    return f"{median} [{low}, {high}]"
+
+
+def _measured(cell: Cell, unit: str) -> str:
+    noise = "" if cell.stderr is None else f" ± {error_number(cell.stderr, unit)}"
+    return f"{error_number(cell.mean, unit)}{noise}"
+
+
+def _notes(score: Score) -> Iterator[str]:
+    yield (
+        "Measured: the mean, its standard error, and of how many repeats. A mean is inside if it is in the forecast's "
+        "interval widened by that standard error; the score (Gneiting and Raftery's, less is better) is of the widened "
+        "interval too."
+    )
+    if any(cell.stderr is None for cell in score.cells):
+        yield "Where no standard error is known the mean is taken as exact, which is hard on the forecast."
+
+
+def _checks(source: Path) -> Iterator[str]:
+    yield "The forecast is as it was written: hashes of its measurements and of all it says fit."
+    yield "No size scored here was among those measured when it was made."
+    yield (
+        f"{source.name} was last written after it was made. Single measurements tell no time, so one that was known "
+        "elsewhere before would not be noticed."
+    )
+
 
 _LIKE = {"error": "error rate"}  # a table's errors are a rate or not by whether one is above 1
 
@@ -56,10 +132,10 @@ def _later(workdir: Path | None, curve: Path | None) -> tuple[Sequence[Curve], P
     if curve is not None:
         return read_table(curve).curves, curve
     assert workdir is not None
-    measured = curves(records.rows(workdir)) if workdir.is_dir() else []
+    measured = curves(record_log.rows(workdir)) if workdir.is_dir() else []
     if not measured:
         raise UsageError(f"--workdir={workdir} holds no finished trial; name the folder of a study, or a --curve")
-    return measured, workdir / records.FILE
+    return measured, workdir / record_log.FILE
 
 
 def _check_units(answer: Answer, later: Sequence[Curve], source: Path) -> None:

@@ -11,21 +11,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from dlm.curves.answer import Answer, Curve
-from dlm.report import words
-from dlm.report.phrases import (
-    error_number,
-    forecast_phrase,
-    need_cell,
-    percent,
-    target_text,
-    times_text,
-    unit_text,
-)
-from dlm.report.summary import Spread, evenly, spread, spread_words
-from dlm.report.words import sentences
+from dlm.curves.summary import Spread, evenly, spread, spread_words
+from dlm.curves.types import Answer, Curve
+from dlm.report import sentences
+from dlm.report.formatting import error_number, forecast_phrase, need_cell, percent, target_text, times_text, unit_text
 
-__all__ = ["print_answer", "print_list", "say", "section", "sentences", "table", "tables"]
+__all__ = ["print_answer", "print_list", "say", "section", "table", "tables"]
 
 _INDENT = 2
 _GAP = 3  # columns of a table are this far apart
@@ -48,7 +39,7 @@ def print_answer(answer: Answer, console: Console, *, title: str = "", question:
     if question:
         say(console, question)
     console.print()
-    for sentence in words.lead(answer):
+    for sentence in sentences.lead(answer):
         say(console, sentence)
     if not answer.learners:
         return
@@ -60,10 +51,10 @@ def print_answer(answer: Answer, console: Console, *, title: str = "", question:
     else:
         print_list(console, "What more data would buy", ["No forecast is given for any learner."])
     section(console, f"Examples needed, with {level} intervals", _needs(answer, console))
-    print_list(console, f"Who overtakes whom, with {level} intervals", words.overtakes(answer))
-    print_list(console, "The law of each learner (n: examples)", words.laws(answer))
-    print_list(console, "Noise of the error at the largest size", words.noises(answer))
-    print_list(console, "To know before trusting these numbers", words.notes(answer))
+    print_list(console, f"Who overtakes whom, with {level} intervals", sentences.overtakes(answer))
+    print_list(console, "The law of each learner (n: examples)", sentences.laws(answer))
+    print_list(console, "Noise of the error at the largest size", sentences.noises(answer))
+    print_list(console, "To know before trusting these numbers", sentences.notes(answer))
     console.print()
 
 

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlm.config import unsaid
-from dlm.data.arrays import Arrays
-from dlm.errors import UsageError, choose
-from dlm.tasks.task import Task
-from dlm.tasks.whole_split import MEASURES, OF_TWO_CLASSES
+from dlm.data.dataset import Arrays
+from dlm.study.config import unsaid
+from dlm.tasks.base import Task
+from dlm.tasks.metrics import MEASURES, OF_TWO_CLASSES
+from dlm.utils.errors import UsageError, choose
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,12 +8,12 @@ import math
 import jax
 import jax.numpy as jnp
 
-from dlm.config import unsaid
-from dlm.data.arrays import Arrays
-from dlm.errors import UsageError
+from dlm.data.dataset import Arrays
+from dlm.study.config import unsaid
 from dlm.tasks.classification import Classification
+from dlm.tasks.metrics import margin
 from dlm.tasks.rare_events import check_two_classes
-from dlm.tasks.whole_split import margin
+from dlm.utils.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import jax
 
-from dlm.data.arrays import Arrays
-from dlm.errors import UsageError
-from dlm.tasks.task import Task
+from dlm.data.dataset import Arrays
+from dlm.tasks.base import Task
+from dlm.utils.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)

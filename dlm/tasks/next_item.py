@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlm.data.arrays import Arrays
-from dlm.errors import UsageError, at_least
-from dlm.tasks.task import Task
+from dlm.data.dataset import Arrays
+from dlm.tasks.base import Task
+from dlm.utils.errors import UsageError, at_least
 
 
 @dataclasses.dataclass(frozen=True)

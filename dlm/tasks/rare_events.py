@@ -6,11 +6,11 @@ import dataclasses
 
 import jax
 
-from dlm.config import unsaid
-from dlm.data.arrays import Arrays
-from dlm.errors import UsageError
+from dlm.data.dataset import Arrays
+from dlm.study.config import unsaid
 from dlm.tasks.classification import Classification
-from dlm.tasks.whole_split import auprc
+from dlm.tasks.metrics import auprc
+from dlm.utils.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,8 +15,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from dlm.files import set_aside
-from dlm.train.spec import Spent, State
+from dlm.train.types import Spent, State
+from dlm.utils.files import set_aside
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlm.data.arrays import Split
-from dlm.data.moments import Moments
-from dlm.leak_counts import WITHOUT_LEAKS
-from dlm.noise import Noise
-from dlm.train.meeting import corrupted
-from dlm.train.spec import Batches, Best, Data, Member, Spec, State
+from dlm.data.dataset import Split
+from dlm.data.normalization import Moments
+from dlm.storage.artifacts import WITHOUT_LEAKS
+from dlm.study.noise import Noise
+from dlm.train.batch import corrupted
+from dlm.train.types import Batches, Best, Data, Member, Spec, State
 
 BATCH_SIZE = 256
 TEST_SEED = 2**32 - 1  # of what is wrong with test examples: no subset's, and the same for every trial

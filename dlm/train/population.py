@@ -17,8 +17,8 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from dlm.train import evaluate, member
-from dlm.train.spec import Data, Member, Spec, State, Window
+from dlm.train import evaluate, train_step
+from dlm.train.types import Data, Member, Spec, State, Window
 
 Packing = Literal["exact", "fast"]
 AXIS = "member"
@@ -39,10 +39,10 @@ class Population:
         self._compiled: dict[tuple[str, int], Any] = {}
         over = _one_by_one if packing == "exact" else _side_by_side
         self._functions = {
-            "init": self._sharded(over(functools.partial(member.init, spec)), "m"),
+            "init": self._sharded(over(functools.partial(train_step.init, spec)), "m"),
             "advance": self._sharded(
                 lambda states, members, data, steps, window: over(
-                    lambda state, one, count, window: member.advance(spec, one, state, data, count, window)
+                    lambda state, one, count, window: train_step.advance(spec, one, state, data, count, window)
                 )(states, members, steps, window),
                 "mm.mm",
             ),

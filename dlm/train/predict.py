@@ -11,11 +11,31 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from dlm.data.moments import Moments
-from dlm.noise import Noise
+from dlm.data.normalization import Moments
+from dlm.models.generation import sample
+from dlm.models.transformer import Transformer
+from dlm.study.noise import Noise
+from dlm.study.study import Trial
+from dlm.train.device_data import Placed
 from dlm.train.evaluate import of_each
-from dlm.train.placed import Placed
-from dlm.train.spec import Batches, Spec
+from dlm.train.types import Batches, Spec
+
+LENGTH, TEMPERATURE = 160, 0.8
+
+
+def writes_texts(trial: Trial) -> bool:
+    """Whether a trial's model gives a distribution of the next token to draw from."""
+    model = getattr(trial.learner, "model", None)
+    return isinstance(model, Transformer) and model.head == "tokens"
+
+
+def text_of(trial: Trial, params: Any) -> str:
+    """A text drawn from the model, from the beginning of a text on: the same for the same parameters and seed."""
+    key = jax.random.key(trial.init_seed)
+    local = jax.tree.map(np.asarray, params)  # of one member, away from the others' devices
+    tokens = sample(trial.learner.model, local, np.zeros(1, np.uint8), LENGTH, key, TEMPERATURE)
+    return tokens[1:].tobytes().decode(errors="replace")
+
 
 AXIS = "batch"
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from dlm.curves.from_records import curves
-from dlm.records import Record
+from dlm.storage.record_log import Record
 
 
 def cell(size, seed, test, validation=None, *, learner="mlp", hyper="{}", status="done", step=100, **more):

@@ -5,13 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.forecasting.archives import ArchiveCurve
+from benchmarks.forecasting.train import fit
+from benchmarks.forecasting.train.simulated import simulate
+from benchmarks.forecasting.train.tasks import NUM_PLACES, draw_tasks
 from dlm.curves import network
-from dlm.curves.archives import ArchiveCurve
-from dlm.curves.learn import fit
-from dlm.curves.learn.simulated import simulate
-from dlm.curves.learn.tasks import NUM_PLACES, draw_tasks
-from dlm.curves.marginals import Marginals
-from dlm.curves.paths import draw
+from dlm.curves.distributions import Marginals, draw
 from dlm.curves.points import MAX_SIZES, read_points
 from dlm.curves.predictive import context_of, flatten, predictive, unflatten, weights
 

@@ -13,10 +13,9 @@ import numpy as np
 import platformdirs
 import pytest
 
-from dlm.data import cache, stored
+from dlm.data import cache, column_store
 from dlm.data.cache import MAKING, cached, content_key
-from dlm.data.columns import Column, Ragged, ragged, texts
-from dlm.data.parts import agreed, cut, joined
+from dlm.data.columns import Column, Ragged, agreed, cut, joined, ragged, texts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -129,7 +128,7 @@ def flipped(place):
     "harm",
     [
         damage(".values.npy", flipped(-1)),
-        damage(".values.npy", flipped(stored.HEADER)),
+        damage(".values.npy", flipped(column_store.HEADER)),
         damage(".values.npy", flipped(20)),
         damage(".starts.npy", flipped(-1)),
         damage(".shapes.npy", lambda data: data[:-4]),
@@ -166,7 +165,7 @@ def test_a_cache_that_cannot_be_written_is_said_once_and_the_data_is_in_memory(f
     if when == "folder":
         folder.parent.write_text("a file")
     else:
-        monkeypatch.setattr(stored.Writer, {"block": "append", "end": "close"}[when], full)
+        monkeypatch.setattr(column_store.Writer, {"block": "append", "end": "close"}[when], full)
     assert_same(cached("k", blocks), whole())
     assert capsys.readouterr().err.count("dlm: ") == 1
     assert when == "folder" or not list(folder.iterdir())

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlm import UsageError
-from dlm.data.arrays import Arrays, Split, check_sizes, hold_out
+from dlm.data.dataset import Arrays, Split, check_sizes, hold_out
 from dlm.data.subsets import interleave, row_digests, stratified_order, subset_hash
 
 COUNTS = st.lists(st.integers(1, 60), min_size=1, max_size=12)

@@ -8,7 +8,7 @@ import pytest
 
 from dlm import UsageError
 from dlm.data import StdlibText
-from dlm.data.stdlib_text import _documents
+from dlm.data.sources.bundled import _documents
 from dlm.data.text_blocks import blocks, split_documents
 
 DOCUMENTS = [b"the cat", b"", b"a", b"sat on the mat"]

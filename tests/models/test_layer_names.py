@@ -9,8 +9,8 @@ from small import small
 
 from dlm import Learner
 from dlm.models import CNN, MLP, FTTransformer, TabularMLP, Transformer, ViT, build
-from dlm.study import trials
-from dlm.train.compiled import program_of
+from dlm.study.study import trials
+from dlm.train.program import program_of
 
 IMAGE = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 1)), jnp.float32)
 TEXT = jnp.asarray(np.random.default_rng(0).integers(1, 50, (2, 12)), jnp.int32)

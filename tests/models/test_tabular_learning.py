@@ -6,9 +6,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dlm import Budget, Hyper, Learner, Study, execute, records
+from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Arrays, File, Split
+from dlm.execution import executor
 from dlm.models import MLP, FTTransformer, TabularMLP
+from dlm.storage import record_log
 from dlm.tasks import Classification, Regression
 
 
@@ -26,9 +28,9 @@ class Waves:
 
 def errors(study, folder):
     """Mean test error of each learner."""
-    outcome = execute.run(study, folder)
+    outcome = executor.run(study, folder)
     assert outcome.failed == outcome.diverged == 0
-    rows = [row for row in records.rows(folder) if row.split == "test" and row.metric == "error"]
+    rows = [row for row in record_log.rows(folder) if row.split == "test" and row.metric == "error"]
     return {name: float(np.mean([row.value for row in rows if row.learner == name])) for name in study.learners}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from dlm import UsageError
 from dlm.models import Transformer, build
-from dlm.models.embedding import look_up, sum_by_adding, sum_by_product
+from dlm.models.layers import look_up, sum_by_adding, sum_by_product
 from dlm.models.transformer import attend, rotated
 
 SMALL = Transformer(dim=16, depth=1, heads=2, vocabulary=50)

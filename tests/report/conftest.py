@@ -6,11 +6,14 @@ import random
 import pytest
 from small import small
 
-from dlm import Budget, execute, grid, records
-from dlm.curves.answer import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction, answer
+from dlm import Budget, grid
 from dlm.curves.from_records import curves
-from dlm.report.page import page_html
-from dlm.report.page.study_page import study_page
+from dlm.curves.summary import answer
+from dlm.curves.types import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction
+from dlm.execution import executor
+from dlm.report.html import page_html
+from dlm.report.html.study_page import study_page
+from dlm.storage import record_log
 
 SIZES = (32, 64, 128, 256, 512, 1024, 1257)
 NUM_TEST = 360
@@ -96,13 +99,13 @@ def workdir(tmp_path_factory):
     """A study with a sweep whose best value lies at an edge, and with measurements on the way."""
     folder = tmp_path_factory.mktemp("page")
     study = small(budget=Budget(steps=40, eval_every=20), axes=grid(lr=(1e-4, 1e-3, 1e-2)))
-    execute.run(study, folder, command="python launch.py --experiment=small", question="How <small> is it?")
+    executor.run(study, folder, command="python launch.py --experiment=small", question="How <small> is it?")
     return folder
 
 
 @pytest.fixture(scope="session")
 def page(workdir):
-    rows = records.rows(workdir)
+    rows = record_log.rows(workdir)
     told = answer(curves(rows), targets=(0.05,))
     about = json.loads((workdir / "study.json").read_text())
     return study_page(told, workdir, rows, title="small", question="How <small> is it?", about=about)

@@ -8,10 +8,9 @@ import sys
 
 import pytest
 
-from dlm.curves.answer import Answer, Curve, LearnerAnswer
-from dlm.report import learning_curve
-from dlm.report.labels import spread_apart
-from dlm.report.ticks import error_label, log_ticks, size_label
+from dlm.curves.types import Answer, Curve, LearnerAnswer
+from dlm.report.figures import learning_curve
+from dlm.report.plot_labels import error_label, log_ticks, size_label, spread_apart
 
 
 def test_files_text_and_bytes(digits: Answer, tmp_path: pathlib.Path) -> None:

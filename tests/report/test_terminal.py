@@ -6,9 +6,10 @@ import io
 import pytest
 from rich.console import Console
 
-from dlm.curves.answer import Answer, Curve, LearnerAnswer, Need, Prediction
-from dlm.report import print_answer, sentences
-from dlm.report.phrases import forecast_phrase, need_cell
+from dlm.curves.types import Answer, Curve, LearnerAnswer, Need, Prediction
+from dlm.report.formatting import forecast_phrase, need_cell
+from dlm.report.sentences import sentences
+from dlm.report.terminal import print_answer
 
 LONE = LearnerAnswer(Curve("mlp", (64,), ((0.125,),)), "", (), (), (), "one size is too few for a law")
 

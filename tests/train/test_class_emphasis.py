@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from small import small
 
-from dlm import Budget, Hyper, Learner, UsageError, execute, records
-from dlm.data.class_weights import class_weights
+from dlm import Budget, Hyper, Learner, UsageError
+from dlm.data.dataset import class_weights
+from dlm.execution import executor
 from dlm.models import MLP
-from dlm.study import cohorts, trials
+from dlm.storage import record_log
+from dlm.study.study import cohorts, trials
 from dlm.tasks import Classification, Regression
-from dlm.train.compiled import check_model, members_of, program_of
+from dlm.train.program import check_model, members_of, program_of
 
 TASK = Classification()
 
@@ -71,7 +73,7 @@ def test_0_leaves_ids_and_programs_as_they_were(digits):
 
 
 def test_members_of_one_cohort_may_differ_in_how_much(digits):
-    from dlm.data.orders import Orders
+    from dlm.data.subset_orders import Orders
 
     some = [trial_with(focal=gamma, balance=balance) for gamma, balance in ((1.0, 0.5), (2.0, 1.0))]
     (cohort,) = cohorts(some)
@@ -99,6 +101,8 @@ def test_plain_weighted_and_focal_are_learners_of_one_study(tmp_path):
         for name, hyper in (("plain", {}), ("emphasis", {"focal": 2.0, "balance": 1.0}))
     }
     study = small(learners=learners, sizes=(32,), seeds=1, budget=Budget(steps=10))
-    assert execute.run(study, tmp_path).trained == 2
-    losses = {row.learner: row.value for row in records.rows(tmp_path) if (row.split, row.metric) == ("test", "loss")}
+    assert executor.run(study, tmp_path).trained == 2
+    losses = {
+        row.learner: row.value for row in record_log.rows(tmp_path) if (row.split, row.metric) == ("test", "loss")
+    }
     assert losses["plain"] != losses["emphasis"]

@@ -10,14 +10,13 @@ from small import started
 
 from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
-from dlm.data.orders import Orders
+from dlm.data.subset_orders import Orders
 from dlm.models import CNN, MLP, ViT
-from dlm.study import cohorts, trials
+from dlm.study.study import cohorts, trials
 from dlm.tasks import Classification
-from dlm.train.cohort_run import Measured
-from dlm.train.placed import place
+from dlm.train.device_data import place
 from dlm.train.population import deal
-from dlm.train.runner import train
+from dlm.train.trainer import Measured, train
 
 SEEDS = [0, 1]
 MODELS = {

@@ -10,16 +10,15 @@ from small import started
 
 from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
-from dlm.data.orders import Orders
+from dlm.data.subset_orders import Orders
 from dlm.models import CNN, MLP, ViT
-from dlm.models.dense import add_bias
-from dlm.study import cohorts, trials
+from dlm.models.layers import add_bias
+from dlm.study.study import cohorts, trials
 from dlm.tasks import Classification
-from dlm.train import evaluate, member
-from dlm.train.cohort_run import Measured
-from dlm.train.compiled import spec_of
-from dlm.train.placed import place
-from dlm.train.runner import train
+from dlm.train import evaluate, train_step
+from dlm.train.device_data import place
+from dlm.train.program import spec_of
+from dlm.train.trainer import Measured, train
 
 SEEDS = [0, 1]
 MODELS = {
@@ -68,10 +67,10 @@ def programs(digits, data):
 
     def make(trial):
         spec = spec_of(trial, digits)
-        scalars = member.Member(*(np.float32(0),) * 8)
+        scalars = train_step.Member(*(np.float32(0),) * 8)
         one = scalars._replace(**dict.fromkeys(("seed", "size"), np.uint32(1)), order=np.int32(0), limit=np.int32(50))
-        state = jax.eval_shape(functools.partial(member.init, spec), one)
-        update = functools.partial(member.update, spec), (one, state, data.data)
+        state = jax.eval_shape(functools.partial(train_step.init, spec), one)
+        update = functools.partial(train_step.update, spec), (one, state, data.data)
         return update, (functools.partial(evaluate.measure, spec, None), (state.params, data.data.test))
 
     return make
@@ -124,7 +123,7 @@ def test_in_float32_a_program_is_the_one_without_a_choice(name, programs, monkey
 
     cell = trials(study("float32", MODELS[name], dropout=0.1))[0]
     chosen = lowered()
-    monkeypatch.setattr(member.Spec, "outputs", plain)
+    monkeypatch.setattr(train_step.Spec, "outputs", plain)
     assert lowered() == chosen
 
 

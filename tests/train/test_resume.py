@@ -10,15 +10,14 @@ from small import started
 
 from dlm import Budget, Hyper, Interrupted, Learner, Study
 from dlm.data import Digits
-from dlm.data.orders import Orders
+from dlm.data.subset_orders import Orders
 from dlm.models import MLP
-from dlm.study import cohorts, trials
+from dlm.study.study import cohorts, trials
 from dlm.tasks import Classification
-from dlm.train import runner
+from dlm.train import trainer
 from dlm.train.checkpoint import Checkpoints
-from dlm.train.cohort_run import Measured
-from dlm.train.placed import place
-from dlm.train.runner import Tick, train
+from dlm.train.device_data import place
+from dlm.train.trainer import Measured, Tick, train
 
 SEEDS = [0, 1]
 BUDGETS = {
@@ -52,7 +51,7 @@ def start(digits):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """A few updates between two looks at signals, so that a stop falls in the midst of training."""
-    monkeypatch.setattr(runner, "CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr(trainer, "CHUNK_SECONDS", 0.0)
 
 
 def finish(members, checkpoints=None, stop_after=None):

@@ -1,0 +1,147 @@
+"""The command line of the backtest: measures, prints tables, writes JSON and reliability plots."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks.forecasting import backtest
+from benchmarks.forecasting.backtest import (
+    accuracy,
+    calibration,
+    crossover,
+    diagnostics,
+    figures,
+    published,
+    required_size,
+    sharpness,
+)
+from benchmarks.forecasting.backtest.settings import Part, Setting
+
+PARTS: dict[str, Callable[[Setting], Part]] = {
+    "calibration": calibration.run,
+    "sharpness": sharpness.run,
+    "accuracy": accuracy.run,
+    "published": published.run,
+    "how-much": required_size.run,
+    "alarms": diagnostics.run,
+    "overtaking": crossover.run,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the parts asked for; 0, or 2 with a message where the input is at fault."""
+    args = _parser().parse_args(arguments)
+    try:
+        setting = Setting(args.curves, args.half, args.limit or None, args.jobs)
+        names = _parts(args.only)
+        if args.out and args.out.exists() and not args.out.is_dir():
+            raise ValueError(f"out={args.out} is a file; name a folder")
+        print(_heading(setting), flush=True)
+        start = time.perf_counter()
+        parts = [_run(name, setting) for name in names]
+        print(f"\n{time.perf_counter() - start:.0f} s in all, {setting.jobs} processes")
+    except (ValueError, OSError) as error:
+        print(f"backtest: {error}", file=sys.stderr)
+        return 2
+    if args.out:
+        _write(parts, setting, args.out)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.forecasting.backtest",
+        description=backtest.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--curves", type=pathlib.Path, required=True, help="folder of tables of curves")
+    parser.add_argument("--half", choices=("report", "choose", "both"), default="report", help="of the data sets")
+    parser.add_argument("--limit", type=_count, default=300, help="most curves of an archive in a table; 0: all")
+    parser.add_argument("--out", type=pathlib.Path, help="folder for backtest.json and figures")
+    parser.add_argument("--only", default="", help=f"parts, by commas, of {', '.join(PARTS)}")
+    parser.add_argument("--jobs", type=_count, default=os.cpu_count() or 1, help="processes")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0; give one such as 300")
+    return int(text)
+
+
+def _parts(only: str) -> list[str]:
+    names = [name for name in only.split(",") if name] or list(PARTS)
+    for name in names:
+        if name not in PARTS:
+            raise ValueError(f"only={name} is no part; choose from {', '.join(PARTS)}")
+    return names
+
+
+def _heading(setting: Setting) -> str:
+    """Which curves are measured on."""
+    sizes = [f"{name} {len(setting.archive(name))}" for name in setting.cut_archives]
+    published = len(setting.published())
+    sizes += [f"{published} with published parts"] if published else []
+    sizes += [f"{len(setting.split_curves())} with single splits"] if setting.splits else []
+    halves = {"both": "all data sets", "report": "the reporting half", "choose": "the choosing half"}
+    return f"curves of {halves[setting.half]} (limit {setting.limit or 'none'}): {', '.join(sizes)}"
+
+
+def _run(name: str, setting: Setting) -> Part:
+    start = time.perf_counter()
+    part = PARTS[name](setting)
+    for table in part.tables:
+        if table.rows:
+            print(table.text(), flush=True)
+    print(f"\n({name}: {time.perf_counter() - start:.0f} s)", flush=True)
+    return part
+
+
+def _write(parts: Sequence[Part], setting: Setting, folder: pathlib.Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    told = {
+        "half": setting.half,
+        "limit": setting.limit,
+        "parts": {
+            part.name: {
+                "tables": [
+                    {"title": t.title, "columns": t.columns, "rows": t.rows, "note": t.note} for t in part.tables
+                ],
+                "data": part.data,
+            }
+            for part in parts
+        },
+    }
+    path = folder / "backtest.json"
+    path.write_text(json.dumps(_finite(told), indent=1) + "\n")
+    drawn = [
+        file
+        for part in parts
+        if "reliability" in part.data
+        for file in figures.reliability(part.data["reliability"], folder / "reliability")
+    ]
+    print(f"\nwrote {', '.join(map(str, [path, *drawn]))}")
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+if __name__ == "__main__":
+    # A kill ends the processes too: it unwinds like an exit.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""Puts tasks to the forecaster, in several processes, and scores what it tells."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import itertools
+import multiprocessing
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.forecasting.protocols import Task
+from benchmarks.forecasting.scores import interval_score, log_miss, measured_draws, pit, rmsle, smallest_error
+from dlm.curves.forecaster import Forecast, forecast, forecast_many
+
+Array = NDArray[np.float64]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_CHUNK = 32  # tasks that go to a process, and to forecast_many, at once
+_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """The scores of one task. `pit`, widths, interval score and `miss` are of its last target.
+
+    `low`, `median` and `high` are what was told of the expected error, at 95 %; `score` is the interval score of
+    the 95 % interval of the measured mean. `rmsle` is over all targets. `refused` holds the forecaster's message
+    where it told nothing.
+    """
+
+    archive: str
+    curve: str
+    dataset: str
+    learner: str
+    ratio: float
+    seeds: int
+    per_octave: int
+    num_sizes: int
+    target: float
+    last: float
+    pit: float = float("nan")
+    low: float = float("nan")
+    median: float = float("nan")
+    high: float = float("nan")
+    score: float = float("nan")
+    miss: float = float("nan")
+    rmsle: float = float("nan")
+    pits: tuple[float, ...] = ()
+    refused: str = ""
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the 95 % interval."""
+        return (self.high - self.low) / 2
+
+
+def tell(tasks: Sequence[Task]) -> list[Forecast | str]:
+    """The forecast for each task, or the message with which it was refused."""
+    told: list[Forecast | str] = [""] * len(tasks)
+    for bound in dict.fromkeys(task.bound for task in tasks):
+        places = [place for place, task in enumerate(tasks) if task.bound == bound]
+        for place, answer in zip(places, _tell_alike([tasks[place] for place in places])):
+            told[place] = answer
+    return told
+
+
+def _tell_alike(tasks: Sequence[Task]) -> Sequence[Forecast | str]:
+    """Forecasts for tasks with the same bound."""
+    rows = [_columns(task) for task in tasks]
+    at = [task.at for task in tasks]
+    try:
+        return forecast_many(rows, at=at, bound=tasks[0].bound, seed=_SEED)
+    except ValueError:
+        return [_tell_one(task) for task in tasks]  # one that is refused must not take the others along
+
+
+def _columns(task: Task) -> tuple[Array | None, ...]:
+    known = (task.sizes, task.errors, task.stderr, task.repeats)
+    return known[:2] if task.stderr is None and task.repeats is None else known
+
+
+def _tell_one(task: Task) -> Forecast | str:
+    try:
+        return forecast(
+            task.sizes,
+            task.errors,
+            stderr=task.stderr,
+            repeats=task.repeats,
+            at=task.at,
+            bound=task.bound,
+            seed=_SEED,
+        )
+    except ValueError as error:
+        return str(error)
+
+
+def scored(tasks: Sequence[Task]) -> list[Row]:
+    """Asks the forecaster and scores each task."""
+    return [score(task, told) for task, told in zip(tasks, tell(tasks))]
+
+
+def score(task: Task, told: Forecast | str) -> Row:
+    """The scores of what was told."""
+    base = Row(
+        archive=task.archive,
+        curve=task.curve,
+        dataset=task.dataset,
+        learner=task.learner,
+        ratio=task.ratio,
+        seeds=task.seeds,
+        per_octave=task.per_octave,
+        num_sizes=len(task.sizes),
+        target=float(task.targets[-1]),
+        last=float(task.means[-1]),
+    )
+    if isinstance(told, str):
+        return dataclasses.replace(base, refused=told)
+    draws = measured_draws(told.samples, task.target_se, task.bound, task.key)
+    pits = pit(draws, task.targets, task.key)
+    low, median, high = told.quantile([0.025, 0.5, 0.975])
+    least, most = np.quantile(draws[:, -1], [0.025, 0.975])
+    return dataclasses.replace(
+        base,
+        pit=float(pits[-1]),
+        low=float(low[-1]),
+        median=float(median[-1]),
+        high=float(high[-1]),
+        score=float(interval_score(least, most, task.targets[-1], 0.95)),
+        miss=float(log_miss(task.targets[-1], median[-1], smallest_error(task.bound))),
+        rmsle=rmsle(task.targets, median),
+        pits=tuple(map(float, pits)),
+    )
+
+
+def spread_out(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], jobs: int) -> list[Result]:
+    """`work` of chunks of the items, in `jobs` processes (1: in this one); results in the items' order."""
+    chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
+    if jobs == 1 or len(chunks) < 2:
+        return list(itertools.chain.from_iterable(map(work, chunks)))
+    # A fresh interpreter, for one that is forked may hold locks of threads it does not have.
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread)
+    try:
+        return list(itertools.chain.from_iterable(pool.map(work, chunks)))
+    finally:
+        pool.shutdown(cancel_futures=True)  # where an interrupt ends it, no process works on for nobody
+
+
+def _one_thread() -> None:
+    """Small matrices on many threads are slower than on one, and the processes share the cores."""
+    import threadpoolctl
+
+    threadpoolctl.threadpool_limits(1)

@@ -1,0 +1,84 @@
+"""The mean of what a cell's seeds predict, measured by the task: predictions are there, so nothing is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from dlm.curves.from_records import cells
+from dlm.data.corruption import noisy_labels
+from dlm.data.dataset import Arrays
+from dlm.data.subset_orders import Orders
+from dlm.storage import artifacts
+from dlm.storage.artifacts import CALIBRATION, Ensemble
+from dlm.storage.record_log import Record
+from dlm.study.noise import Noise
+from dlm.study.study import Study, trials
+from dlm.tasks.metrics import calibration_error
+from dlm.train.evaluate import TEST_SEED
+
+FEWEST = 2  # members
+LEAST_PROBABILITY = 1e-7  # float16 says nothing of smaller ones
+PROBABILITIES, OUTPUTS = "probabilities", "outputs"  # of which a task keeps one
+
+
+def ensembles_of(study: Study, arrays: Arrays, orders: Orders, rows: Sequence[Record], workdir: Path) -> list[Ensemble]:
+    """An ensemble for each learner and size of which at least two members' predictions were kept.
+
+    Probabilities, or numbers, are averaged: deep ensembles (Lakshminarayanan, Pritzel & Blundell 2017), where members
+    differ by initial weights, order and subset; of classical learners it is bagging (Breiman 1996).
+    """
+    by_id = {trial.trial_id: trial for trial in trials(study)}
+    found = []
+    for learner, by_size in cells(rows, by_id, list(study.learners)).items():
+        for own in by_size.values():
+            kept = list(_kept(own, len(arrays.test), workdir))
+            if len(kept) >= FEWEST:
+                noise = by_id[own[0].trial_id].test_noise
+                found.append(_ensemble(study.task, arrays, orders, learner, noise, kept))
+    return found
+
+
+def _kept(own: Collection[Record], num_test: int, workdir: Path) -> Iterator[tuple[Record, str, np.ndarray]]:
+    """Of each cell with predictions of the whole test set: what they are called, and they."""
+    for row in own:
+        arrays = artifacts.read(workdir, row.trial_id, artifacts.PREDICTIONS) if row.value is not None else None
+        for name in (PROBABILITIES, OUTPUTS):
+            if arrays and name in arrays and len(arrays[name]) == num_test:
+                yield row, name, arrays[name].astype(np.float64)
+
+
+def _ensemble(
+    task: Any, arrays: Arrays, orders: Orders, learner: str, noise: Noise, kept: list[tuple[Record, str, np.ndarray]]
+) -> Ensemble:
+    members, kind = [each for *_, each in kept], kept[0][1]
+    ranks = np.arange(len(arrays.test), dtype=np.uint32)
+    y = noisy_labels(arrays.test.y, ranks, np.uint32(TEST_SEED), noise, arrays.num_classes)
+    values, *single = [_measures(task, kind, each, y) for each in (sum(members) / len(members), *members)]
+    seen = np.unique(np.concatenate([orders[row.subset_seed][: row.train_size] for row, *_ in kept]))
+    return Ensemble(
+        learner=learner,
+        train_size=kept[0][0].train_size,
+        members=len(kept),
+        examples=len(seen),
+        unit=task.unit,
+        values=values,
+        single={name: float(np.mean([each[name] for each in single])) for name in values if name in single[0]},
+    )
+
+
+def _measures(task: Any, kind: str, predictions: Any, y: np.ndarray) -> dict[str, float]:
+    """What the task measures of predictions [N, ...], and of probabilities whether they are as sure as right."""
+    outputs = np.log(np.maximum(predictions, LEAST_PROBABILITY)) if kind == PROBABILITIES else predictions
+    outputs, targets, everyone = jnp.asarray(outputs, jnp.float32), jnp.asarray(y), jnp.ones(len(y))
+    each = task.measures(outputs, targets)
+    found = task.finish({name: float(np.asarray(values, np.float64).mean()) for name, values in each.items()})
+    if task.sees_whole_splits and not task.chooses:  # nothing was kept of validation to choose by
+        found |= task.over_split(outputs, targets, everyone, {})
+    if kind == PROBABILITIES and y.ndim == 1:
+        found[CALIBRATION] = calibration_error(outputs, targets, everyone)
+    return {name: float(value) for name, value in found.items() if np.isfinite(value)}

@@ -1,0 +1,150 @@
+"""A group's forecast, and how much more data takes its error to where everyone else's is now.
+
+The forecaster sees what seeds show. What they cannot show is that a group's test examples happen to be hard or easy:
+that moves all of its curve alike, by a factor whose spread is added here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
+
+import numpy as np
+from scipy import special
+
+from dlm.analysis.fairness.groups import Places
+from dlm.analysis.fairness.intervals import Array, Measure
+from dlm.curves.exponent import LEAST_SIZES, Exponent
+from dlm.curves.forecaster import first_size, size_answer
+from dlm.curves.measurement_noise import curve_forecast, remark
+from dlm.curves.summary import answer, need_of
+from dlm.curves.types import Curve, LearnerAnswer, Need, Prediction
+
+_NO_MISTAKE = 1.0  # variance of a log error that was measured as zero and is taken for half a mistake
+
+
+def exponent(tables: Mapping[int, Array], places: Places, *, measure: Measure, level: float = 0.95) -> Exponent | None:
+    """Of the test examples at `places`, from errors [S, N] by size; None for fewer than three sizes, or no mistake."""
+    sizes = sorted(tables)
+    own = [tables[size][:, places] for size in sizes]
+    if len(sizes) < LEAST_SIZES or not any(table.any() for table in own):
+        return None
+    x = np.log(np.array(sizes, dtype=float))
+    weight = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+    means = np.array([table.mean() for table in own])
+    seen = np.where(means > 0, means, 0.5 / len(places) if measure.is_rate else means[means > 0].min() / 2)
+    y = np.log(measure.finish(seen))
+    slope = float(weight @ y)
+    # What a unit of an example's error at each size adds to the slope.
+    lever = weight * measure.slope(seen) / measure.finish(seen) / len(places)
+    test = float(
+        ((sum(lever_k * (table.mean(axis=0) - table.mean()) for lever_k, table in zip(lever, own))) ** 2).sum()
+    )
+    test += float((weight[means == 0] ** 2).sum()) * _NO_MISTAKE
+    seeds, freedom = _seeds(own, lever)
+    if not freedom:  # one seed: what scatters around the line, if that is more
+        scatter = y - y.mean() - slope * (x - x.mean())
+        freedom = len(x) - 2
+        seeds = max(float(scatter @ scatter) / freedom * float(weight @ weight) - test, 0.0)
+    # As many examples tell the test set's variance as are wrong at the size that has fewest.
+    freedoms = np.array([max(float(means.min()) * len(places), 1.0), freedom])
+    half = math.hypot(*(special.stdtrit(freedoms, (1 + level) / 2) * np.sqrt([test, seeds])))
+    return Exponent(-slope, -slope - half, -slope + half)
+
+
+def _seeds(own: list[Array], lever: Array) -> tuple[float, int]:
+    """Variance of the slope by seeds beyond what single examples add, and its degrees of freedom; 0 for one seed.
+
+    Equal places are equal seeds where all sizes have as many; else the sizes' seeds count as independent.
+    """
+    if len({len(table) for table in own}) == 1:
+        added = [sum(lever_k * table for lever_k, table in zip(lever, own))]
+    else:
+        added = [lever_k * table for lever_k, table in zip(lever, own)]
+    several = [table for table in added if len(table) > 1]
+    excess = sum(
+        (float(table.sum(axis=1).var(ddof=1)) - float(table.var(axis=0, ddof=1).sum())) / len(table)
+        for table in several
+    )
+    return max(excess, 0.0), min((len(table) - 1 for table in several), default=0)
+
+
+def group_answer(
+    curve: Curve, own: Array, *, measure: Measure, targets: Sequence[float], multiples: Sequence[float], level: float
+) -> LearnerAnswer:
+    """Law, forecast and needs of a group's curve; `own` [S, N]: errors of its test examples at the largest size.
+
+    Forecasts hold the test set's noise. Needs for `targets` are the forecaster's own, without it.
+    """
+    told = answer([curve], targets=targets, multiples=multiples, level=level).learners[0]
+    spread = shared_spread(own, measure)
+    return dataclasses.replace(
+        told,
+        fitted=tuple(_widened(one, spread, curve, level) for one in told.fitted),
+        predictions=tuple(_widened(one, spread, curve, level) for one in told.predictions),
+        note="" if told.note == remark(curve) else told.note,  # it warns of the noise that is added here
+        grid=None,
+    )
+
+
+def need(curve: Curve | None, own: Array, others: Array, *, measure: Measure, level: float, seed: int = 0) -> Need:
+    """Examples with which the group's error is where everyone else's is at its largest measured size.
+
+    `own` [S, N] and `others` [S, M]: errors of the test examples of the group, and of everyone else, at that size.
+    `curve` None: its points carry no forecast. Training sets are mixed as the pool is. "met" where the group's error is
+    not above the others' already.
+    """
+    error, target = (float(measure.finish(np.array(table.mean()))) for table in (own, others))
+    if error <= target:
+        return Need(target, "met", None, None, None, 1.0)
+    cannot_tell = Need(target, "cannot tell", None, None, None, 0.0)
+    if curve is None or target <= 0:
+        return cannot_tell
+    try:
+        forecast = curve_forecast(curve, np.array([float(curve.sizes[-1])]), level, seed)
+    except ValueError:
+        return cannot_tell
+    drawn = np.random.default_rng(seed).standard_normal(len(forecast.samples))
+    spread = math.hypot(shared_spread(own, measure), mean_spread(others, measure))
+    sizes = size_answer(first_size(forecast.curves, target * np.exp(spread * drawn)), level)
+    return need_of(target, sizes, curve, level)
+
+
+def mean_spread(table: Array, measure: Measure) -> float:
+    """Standard deviation of the log of an error from [S, N]: its test examples' and, as far as seeds show, theirs."""
+    by_seed = table.mean(axis=1)
+    seeds = float(by_seed.var(ddof=1)) / len(by_seed) if len(by_seed) > 1 else 0.0
+    return math.hypot(shared_spread(table, measure), _relative(seeds, table, measure))
+
+
+def shared_spread(table: Array, measure: Measure) -> float:
+    """Standard deviation of the log of an error from [S, N] that all seeds share: their test examples'.
+
+    No mistake at all is taken for half a mistake; at least half a mistake's variance is believed.
+    """
+    seeds, count = table.shape
+    variance = float(table.mean(axis=0).var(ddof=1))
+    if seeds > 1:
+        variance -= float(table.var(axis=0, ddof=1).mean()) / seeds
+    least = 0.5 / count if measure.is_rate else 0.0
+    return _relative(max(variance, least) / count, table, measure)
+
+
+def _relative(variance: float, table: Array, measure: Measure) -> float:
+    mean = np.array(max(float(table.mean()), 0.5 / table.shape[1] if measure.is_rate else 1e-300))
+    return float(math.sqrt(variance) * measure.slope(mean) / measure.finish(mean))
+
+
+def _widened(one: Prediction, spread: float, curve: Curve, level: float) -> Prediction:
+    """A forecast with a factor of that spread on top; ends are combined as logs."""
+    if one.median <= 0:
+        return one
+    reach = NormalDist().inv_cdf((1 + level) / 2) * spread
+    below = math.hypot(math.log(one.median / one.low), reach) if one.low > 0 else math.inf
+    above = math.hypot(math.log(max(one.high, one.median) / one.median), reach)
+    most = curve.bound[1] if curve.bound[1] is not None else math.inf
+    return dataclasses.replace(
+        one, low=one.median * math.exp(-below), high=min(one.median * math.exp(above), max(most, one.high))
+    )

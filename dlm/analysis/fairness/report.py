@@ -1,0 +1,270 @@
+"""From errors of test examples to all that is said of groups."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlm.analysis.fairness.forecasts import exponent, group_answer, need
+from dlm.analysis.fairness.gaps import Gap, Spread, gaps, seed_noise, spreads
+from dlm.analysis.fairness.groups import LEAST_EXAMPLES, Column, Places, Side
+from dlm.analysis.fairness.intervals import Array, Measure
+from dlm.analysis.fairness.metrics import REMEDY, ColumnMetrics, column_metrics
+from dlm.curves.exponent import Exponent
+from dlm.curves.from_records import BOUNDS, cells
+from dlm.curves.types import Curve, LearnerAnswer, Need
+from dlm.storage import artifacts
+from dlm.storage.record_log import Record
+from dlm.utils.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupCurve:
+    """A learner's curve on the test examples of one group, its forecast, and what takes it to everyone else's error.
+
+    `answer.curve.num_test` of the test examples are the group's, and `in_pool` of the pool's, None where not known.
+    `exponent` is None for fewer than three sizes. `need` is of training sets mixed as the pool is, for the error that
+    everyone else has at the largest size; None where the group has too few test examples to be compared.
+    """
+
+    learner: str
+    column: str
+    group: str
+    in_pool: int | None
+    answer: LearnerAnswer
+    exponent: Exponent | None
+    need: Need | None
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupReport:
+    """`gaps` at every size; their intervals hold together, at `level`, over all learners, columns and groups of a size.
+
+    `spreads` go with them. `metrics` are of each learner's largest size. `notes`: what to know before trusting this.
+    """
+
+    curves: tuple[GroupCurve, ...]
+    gaps: tuple[Gap, ...]
+    spreads: tuple[Spread, ...]
+    metrics: tuple[ColumnMetrics, ...]
+    level: float
+    unit: str
+    notes: tuple[str, ...] = ()
+
+    def largest(self) -> tuple[Gap, ...]:
+        """The gaps at each learner's largest size."""
+        last = {gap.learner: gap.size for gap in sorted(self.gaps, key=lambda gap: gap.size)}
+        return tuple(gap for gap in self.gaps if gap.size == last[gap.learner])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Measured:
+    """A learner's errors [S, N] of each test example, by size (mean over N, root of it for RMSE: what its curve shows).
+
+    For a binary target `truth` [N] and, of the largest size, `predicted` [S, N] are classes, 1 for `positive`.
+    """
+
+    learner: str
+    errors: Mapping[int, Array]
+    unit: str = "error rate"
+    bound: tuple[float, float | None] = (0.0, 1.0)
+    truth: NDArray[np.integer] | None = None
+    predicted: NDArray[np.integer] | None = None
+    positive: str = ""
+
+    def curve(self, column: str, group: str, places: Places) -> Curve:
+        """The curve of some test examples."""
+        measure, sizes = Measure.of(self.unit), sorted(self.errors)
+        rows = [measure.finish(self.errors[size][:, places].mean(axis=1, dtype=np.float64)) for size in sizes]
+        return Curve(
+            f"{self.learner}, {column}={group}",
+            tuple(sizes),
+            tuple(tuple(map(float, row)) for row in rows),
+            self.unit,
+            self.bound,
+            len(places),
+        )
+
+
+def group_report(
+    learners: Sequence[Measured],
+    columns: Sequence[Column],
+    *,
+    targets: Sequence[float] = (),
+    multiples: Sequence[float] = (2.0, 10.0),
+    level: float = 0.95,
+) -> GroupReport:
+    """Curves, forecasts, gaps and metrics of every group of every column, by learner. All learners have one unit."""
+    measure = Measure.of(learners[0].unit)
+    found = _all_gaps(learners, columns, measure, level)
+    curves = [
+        _group_curve(one, column, side, measure, targets, multiples, level)
+        for one in learners
+        for column in columns
+        for side in column.sides()
+    ]
+    metrics, note = _all_metrics(learners, columns, measure)
+    notes = [*_notes(learners, columns), *([note] if note else [])]
+    return GroupReport(
+        tuple(curves),
+        tuple(gap for family in found for gap in family),
+        tuple(spread for family in found for spread in spreads(family, measure=measure)),
+        tuple(metrics),
+        level,
+        learners[0].unit,
+        tuple(notes),
+    )
+
+
+def _all_gaps(
+    learners: Sequence[Measured], columns: Sequence[Column], measure: Measure, level: float
+) -> list[list[Gap]]:
+    """A family of gaps a size, of all learners that were measured there."""
+    noise = {one.learner: seed_noise(one.errors, columns, measure=measure) for one in learners}
+    families = []
+    for size in sorted({size for one in learners for size in one.errors}):
+        there = {one.learner: one.errors[size] for one in learners if size in one.errors}
+        at_size = {name: noise[name][size] for name in there}
+        families.append(gaps(size, there, columns, at_size, measure=measure, level=level))
+    return families
+
+
+def _group_curve(
+    one: Measured,
+    column: Column,
+    side: Side,
+    measure: Measure,
+    targets: Sequence[float],
+    multiples: Sequence[float],
+    level: float,
+) -> GroupCurve:
+    curve, last = one.curve(column.name, side.group, side.own), one.errors[max(one.errors)]
+    own, others = last[:, side.own], last[:, side.others]
+    pool = dict(zip(column.groups, column.pool))
+    told = group_answer(curve, own, measure=measure, targets=targets, multiples=multiples, level=level)
+    carried = bool(told.predictions)
+    return GroupCurve(
+        one.learner,
+        column.name,
+        side.group,
+        pool.get(side.group),
+        told,
+        exponent(one.errors, side.own, measure=measure, level=level),
+        need(curve if carried else None, own, others, measure=measure, level=level),
+    )
+
+
+def _all_metrics(
+    learners: Sequence[Measured], columns: Sequence[Column], measure: Measure
+) -> tuple[list[ColumnMetrics], str]:
+    """Metrics at each learner's largest size, or why there are none."""
+    found = []
+    try:
+        for one in learners:
+            size = max(one.errors)
+            extra = {"truth": one.truth, "predicted": one.predicted, "positive": one.positive}
+            found += [
+                column_metrics(one.learner, size, column, one.errors[size], measure=measure, **extra)  # type: ignore[arg-type]
+                for column in columns
+                if column.known().any()
+            ]
+    except UsageError:
+        return [], f"Metrics of groups (false positives, parity) need fairlearn: {REMEDY}."
+    return found, ""
+
+
+def _notes(learners: Sequence[Measured], columns: Sequence[Column]) -> list[str]:
+    told = []
+    for column in columns:
+        compared = {side.group for side in column.sides()}
+        few = [name for code, name in enumerate(column.groups) if name not in compared and (column.codes == code).any()]
+        if few:
+            told.append(
+                f"{column.name}: fewer than {LEAST_EXAMPLES} test examples of {', '.join(few)}, or of everyone else; "
+                "they are not compared."
+            )
+        unknown = int((~column.known()).sum())
+        if unknown:
+            told.append(f"{column.name}: the group of {unknown:,} test examples is not known; they are left out.")
+    single = [one.learner for one in learners if len(one.errors[max(one.errors)]) == 1]
+    if single:
+        told.append(
+            f"{', '.join(single)}: one seed at the largest size, so a gap is that of this training; "
+            "others may have another."
+        )
+    return told
+
+
+Kept = dict[str, np.ndarray]
+
+
+def groups_in(
+    workdir: Path,
+    records: Iterable[Record],
+    trial_ids: Collection[str] | None = None,
+    *,
+    targets: Sequence[float] = (),
+    multiples: Sequence[float] = (2.0, 10.0),
+    level: float = 0.95,
+) -> GroupReport | None:
+    """The report of the trials named, or of all; None where the study names no groups, or kept no predictions.
+
+    A learner's hyperparameters at each size are those that its own curve chose.
+    """
+    test = artifacts.read_test_set(workdir)
+    if test is None or "groups" not in test:
+        return None
+    learners = [
+        one
+        for name, sizes in cells(records, trial_ids).items()
+        if (one := _measured(workdir, name, sizes, test)) is not None
+    ]
+    if not learners:
+        return None
+    return group_report(learners, columns_of(test), targets=targets, multiples=multiples, level=level)
+
+
+def columns_of(test: Mapping[str, np.ndarray]) -> list[Column]:
+    """The columns that a kept test set says tell groups apart."""
+    return [
+        Column(
+            str(name),
+            tuple(map(str, test[f"group_names_{place}"])),
+            test["groups"][:, place],
+            tuple(map(int, test[f"group_pool_{place}"])),
+        )
+        for place, name in enumerate(test["group_columns"])
+    ]
+
+
+def _measured(
+    workdir: Path, name: str, sizes: Mapping[int, Sequence[Record]], test: Mapping[str, np.ndarray]
+) -> Measured | None:
+    """A learner's errors, of the cells whose predictions were kept."""
+    count = len(test["groups"])
+    kept: dict[int, list[Kept]] = {}
+    for size, row in sizes.items():
+        found = [
+            artifacts.read(workdir, cell.trial_id, artifacts.PREDICTIONS) for cell in row if cell.value is not None
+        ]
+        fit = [one for one in found if one is not None and one.get("error", np.zeros(0)).shape == (count,)]
+        if fit:
+            kept[size] = fit
+    if not kept:
+        return None
+    unit = next(iter(sizes.values()))[0].unit
+    errors = {size: np.stack([one["error"] for one in row]).astype(np.float64) for size, row in kept.items()}
+    binary = _binary(kept[max(kept)], test)
+    return Measured(name, errors, unit, BOUNDS.get(unit, (0.0, None)), *binary)
+
+
+def _binary(row: Sequence[Kept], test: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, str] | tuple[()]:
+    """(true classes [N], predicted ones [S, N], name of the second) where there are two classes; else nothing."""
+    if any(one.get("probabilities", np.zeros((0, 0))).shape[-1] != 2 for one in row):
+        return ()
+    names = test.get("class_names", np.zeros(0))
+    return test["y"], np.stack([one["probabilities"].argmax(axis=1) for one in row]), str(names[1] if len(names) else 1)

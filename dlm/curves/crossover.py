@@ -1,0 +1,264 @@
+"""Which of two learners is better, with which probability, and from which size on.
+
+Everything is read from draws of `lead`, so that what is said of a pair is a rule on probabilities: a share of draws
+must agree before a crossing is named or denied, else it cannot be told. How often that is right: docs/overtaking.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlm.curves.diagnostics import CALIBRATED_REACH, carried_reach
+from dlm.curves.forecaster import Forecast, check_level
+from dlm.curves.measurement_noise import curve_forecast, curve_points, only_finite
+from dlm.curves.points import Points
+from dlm.curves.types import Chance, Curve, Overtake
+
+Array = NDArray[np.float64]
+
+NUM_DRAWS = 1000
+MULTIPLES = (2.0, 4.0, 10.0)  # of the largest measured size, at which a chance is told
+FORGOTTEN = 0.35  # e-folds of size over which a measured lead gives way to the forecast's
+DOUBT = 2.0  # laws bend towards single noisy points, so their residual understates the noise by about this
+SMALLEST_LOG = -690.0  # log of the smallest error, where zero would be minus infinity
+_GRID = 24
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Side:
+    """One of the two: its curve without what is not finite, its points, and its forecast if it has one."""
+
+    curve: Curve
+    points: Points
+    forecast: Forecast | None
+    known: dict[tuple[bytes, int, int], Array] = dataclasses.field(default_factory=dict, repr=False)
+
+    def log_errors(self, sizes: Array, num_measured: int, seed: int) -> Array:
+        """Possible log errors [D, X]. They depend on the learner's name, so that those of two are independent.
+
+        What one pair has asked, the next does not compute again.
+        """
+        key = (sizes.tobytes(), num_measured, seed)
+        if key not in self.known:
+            self.known[key] = _log_errors(self, sizes, num_measured, seed)
+        return self.known[key]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Lead:
+    """Log error of the challenger less the incumbent's, `lead` [D, X], at ascending `sizes` [X].
+
+    The first `num_measured` sizes are the measured ones that the two have in common. `chance_sizes`: those at which a
+    chance is told.
+    """
+
+    sizes: Array
+    lead: Array
+    num_measured: int
+    chance_sizes: Array
+
+    @property
+    def carried(self) -> bool:
+        """Whether anything is said beyond the measured sizes."""
+        return len(self.sizes) > self.num_measured
+
+    def chances(self) -> Array:
+        """P(the challenger is better) [X]; a draw in which both err alike counts half."""
+        return (self.lead < 0).mean(axis=0) + 0.5 * (self.lead == 0).mean(axis=0)
+
+    def crossings(self) -> Array:
+        """Size [D] of the last crossing inside the measured sizes, where the challenger is better at their end; else of
+        the last one beyond them; inf where it is behind at both ends.
+
+        The smallest size where the challenger is better at every measured one.
+        """
+        inside = _last_crossing(self.sizes[: self.num_measured], self.lead[:, : self.num_measured])
+        return np.where(np.isfinite(inside), inside, _last_crossing(self.sizes, self.lead))
+
+
+def side(curve: Curve, forecast: Forecast | None) -> Side:
+    """ValueError where the curve's numbers are none that can be read."""
+    curve = only_finite(curve)
+    return Side(curve, curve_points(curve), forecast)
+
+
+def lead(incumbent: Side, challenger: Side, seed: int) -> Lead:
+    """Of two curves with sizes in common. Equal seeds give equal draws, whoever of the two is the challenger."""
+    smallest, largest = common_range(incumbent.curve, challenger.curve)
+    knots = np.union1d(incumbent.points.sizes, challenger.points.sizes)
+    knots = np.union1d(knots[(knots > smallest) & (knots < largest)], [smallest, largest])
+    beyond = _beyond(incumbent, challenger, largest)
+    sizes = np.concatenate([knots, beyond])
+    of_challenger, of_incumbent = (one.log_errors(sizes, len(knots), seed) for one in (challenger, incumbent))
+    told = sizes[[*range(len(knots)), *(k for k, n in enumerate(sizes) if _is_multiple(n / largest))]]
+    return Lead(sizes, of_challenger - of_incumbent, len(knots), told)
+
+
+def common_range(a: Curve, b: Curve) -> tuple[float, float]:
+    """The smallest and the largest size that both cover; the first is above the second where there is none."""
+    if not a.sizes or not b.sizes:
+        return np.inf, 0.0
+    return float(max(a.sizes[0], b.sizes[0])), float(min(a.sizes[-1], b.sizes[-1]))
+
+
+def log_error(one: Side, sizes: Array) -> Array:
+    """Measured log mean errors at sizes, interpolated."""
+    points = one.points
+    return _base(points) + np.interp(np.log(sizes), np.log(points.sizes), points.log_error)
+
+
+def _is_multiple(ratio: float) -> bool:
+    return any(abs(ratio / multiple - 1) < 1e-9 for multiple in MULTIPLES)
+
+
+def _beyond(a: Side, b: Side, largest: float) -> Array:
+    """Sizes beyond the largest, as far as both curves carry a forecast."""
+    if a.forecast is None or b.forecast is None:
+        return np.empty(0)
+    reaches = [carried_reach(np.unique(np.array(one.curve.sizes, dtype=float))) for one in (a, b)]
+    reach = min(*reaches, CALIBRATED_REACH)
+    grid = np.geomspace(largest, largest * reach, _GRID)[1:]
+    return (
+        np.union1d(grid, [largest * multiple for multiple in MULTIPLES if multiple <= reach]) if reach > 1 else grid[:0]
+    )
+
+
+def _base(points: Points) -> float:
+    return max(points.base, SMALLEST_LOG)
+
+
+def _log_errors(one: Side, sizes: Array, num_measured: int, seed: int) -> Array:
+    rng = np.random.default_rng([seed, zlib.crc32(one.curve.learner.encode())])
+    shaken = _shaken(one, sizes[:num_measured], rng)
+    if one.forecast is None:
+        return shaken
+    curves = dataclasses.replace(one.forecast.curves, waves=one.forecast.curves.waves[:NUM_DRAWS])
+    told = np.log(np.maximum(curves.at(sizes), np.exp(SMALLEST_LOG)))
+    seen = slice(NUM_DRAWS // 2)
+    excess = shaken[seen, -1:] - told[seen, num_measured - 1 : num_measured]
+    told[seen, :num_measured] = shaken[seen]
+    told[seen, num_measured:] += excess * (sizes[num_measured:] / sizes[num_measured - 1]) ** (-1 / FORGOTTEN)
+    return told
+
+
+def _shaken(one: Side, sizes: Array, rng: np.random.Generator) -> Array:
+    """Measured log errors [D, X], each size's mean moved by its noise."""
+    points, noise = one.points, one.points.noise
+    if not points.noise_known and one.forecast is not None:
+        # One seed and no test size: the scatter around the law is all that is known of the noise.
+        noise = np.maximum(noise, DOUBT * float(one.forecast.diagnostics["noise"]))
+    moved = points.log_error + noise * rng.standard_normal((NUM_DRAWS, len(noise)))
+    place = np.clip(np.searchsorted(points.sizes, sizes, side="right") - 1, 0, max(len(noise) - 2, 0))
+    after = np.minimum(place + 1, len(noise) - 1)
+    logs = np.log(points.sizes)
+    share = (np.log(sizes) - logs[place]) / np.where(after > place, logs[after] - logs[place], 1.0)
+    share = np.clip(share, 0.0, 1.0)  # fused points end a little before the curve does
+    return _base(points) + moved[:, place] + share * (moved[:, after] - moved[:, place])
+
+
+def _last_crossing(sizes: Array, lead: Array) -> Array:
+    """Size [D] after which lead [D, X] stays below zero, interpolated in log size; inf if it ends above."""
+    behind = lead >= 0
+    last = lead.shape[1] - 1 - np.argmax(behind[:, ::-1], axis=1)  # the last size at which the challenger is behind
+    rows = np.arange(len(lead))
+    after = np.minimum(last + 1, lead.shape[1] - 1)
+    before_lead, after_lead = lead[rows, last], lead[rows, after]
+    share = before_lead / np.where(before_lead > after_lead, before_lead - after_lead, 1.0)
+    logs = np.log(sizes)
+    size = np.exp(logs[last] + share * (logs[after] - logs[last]))
+    size = np.where(behind.any(axis=1), size, sizes[0])
+    return np.where(behind[:, -1], np.inf, size)
+
+
+SURE = 0.9  # share of draws that must agree before an overtake inside the measured sizes, or "never", is said
+LIKELY = 0.7  # share of draws that must cross before a size beyond the measured ones is named
+
+
+def overtake(a: Curve, b: Curve, level: float = 0.95, seed: int = 0, *, as_given: bool = False) -> Overtake:
+    """Where the learner that is worse at the smallest common size becomes better.
+
+    Args:
+      a, b: curves of the same unit, with a range of sizes in common; beyond it, each needs 3 sizes.
+      level: of the interval low..high.
+      seed: of the draws.
+      as_given: `a` is the incumbent and `b` the challenger, whoever is better at the smallest size.
+    """
+    return overtake_with(a, b, _forecast_or_none(a, seed), _forecast_or_none(b, seed), level, seed, as_given=as_given)
+
+
+def overtake_with(
+    a: Curve,
+    b: Curve,
+    forecast_a: Forecast | None,
+    forecast_b: Forecast | None,
+    level: float,
+    seed: int,
+    *,
+    as_given: bool = False,
+) -> Overtake:
+    """`overtake` with the forecasts already made; None for a curve that has none."""
+    if not (only_finite(a).sizes and only_finite(b).sizes):
+        check_level(level)
+        return Overtake(a.learner, b.learner, "cannot tell", None, None, None)
+    return overtake_of(side(a, forecast_a), side(b, forecast_b), level, seed, as_given=as_given)
+
+
+def overtake_of(a: Side, b: Side, level: float, seed: int, *, as_given: bool = False) -> Overtake:
+    """`overtake` of sides that were read already, so that a learner of many pairs is drawn once."""
+    check_level(level)
+    smallest, largest = common_range(a.curve, b.curve)
+    if smallest > largest:
+        return Overtake(a.curve.learner, b.curve.learner, "cannot tell", None, None, None)
+    if not as_given:
+        place = np.array([smallest])
+        if log_error(b, place)[0] < log_error(a, place)[0]:
+            a, b = b, a
+    drawn = lead(a, b, seed)
+    kind, sizes = conclude(drawn, level)
+    chances = tuple(
+        Chance(round(size), round(float(p), 4), bool(size <= largest))
+        for size, p in zip(drawn.sizes, drawn.chances())
+        if size in drawn.chance_sizes
+    )
+    return Overtake(a.curve.learner, b.curve.learner, kind, *sizes, chances)
+
+
+def conclude(drawn: Lead, level: float) -> tuple[str, tuple[float | None, float | None, float | None]]:
+    """The kind of an overtake, and the sizes low, median and high that belong to it."""
+    crossing, largest = drawn.crossings(), float(drawn.sizes[drawn.num_measured - 1])
+    # Where both always err alike neither is ahead, though none of them crosses.
+    crosses = max(float(np.isfinite(crossing).mean()), float(drawn.chances()[-1]))
+    nothing = (None, None, None)
+    low, median, high = crossing_interval(crossing, level)
+    inside = median <= largest
+    if crosses >= SURE and median <= drawn.sizes[0]:
+        return "already", nothing
+    if np.isfinite(median) and crosses >= (SURE if inside else LIKELY):
+        return "at" if inside else "forecast", (low, median, high if np.isfinite(high) else None)
+    if drawn.carried and crosses <= 1 - SURE:
+        return "never", nothing
+    return "cannot tell", nothing
+
+
+def crossing_interval(crossing: Array, level: float) -> tuple[float, float, float]:
+    """Low, median and high of crossings [D]; inf where they lie beyond what is carried.
+
+    The low end is of the draws that cross: whoever asks from which size on supposes that there is one, and where few
+    draws cross, the first quantile of all of them lies after the sizes at which they do.
+    """
+    tail = (1 - level) / 2
+    crossed = crossing[np.isfinite(crossing)]
+    median, high = (float(q) for q in np.quantile(crossing, [0.5, 1 - tail], method="inverted_cdf"))
+    low = float(np.quantile(crossed, tail, method="inverted_cdf")) if len(crossed) else np.inf
+    return low, median, high
+
+
+def _forecast_or_none(curve: Curve, seed: int) -> Forecast | None:
+    curve = only_finite(curve)
+    if carried_reach(np.unique(np.array(curve.sizes, dtype=float))) <= 1:
+        return None
+    return curve_forecast(curve, np.array([float(max(curve.sizes))]), 0.95, seed)

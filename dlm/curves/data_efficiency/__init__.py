@@ -1,0 +1,1 @@
+"""dlm.curves.data_efficiency."""

@@ -1,0 +1,205 @@
+"""Two measured curves side by side: their mean errors, and what the seeds show of the noise and of what they share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlm.curves.measurement_noise import only_finite
+from dlm.curves.types import Curve
+
+Array = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+LEAST_NOISE = 1e-3  # relative s.d. below which no noise is believed, though all seeds agree
+_GIVEN_FREEDOM = 30  # degrees of freedom that a given standard error counts for
+_STEPS = 12  # of the regression; 6 were enough in all simulations
+# Prior s.d. of the regression's coefficients, in log variance: its level, the difference of the two curves, and each
+# curve's slope per factor e of size.
+_PRIOR_SD = np.array([1e5, 0.7, 0.5, 0.5])
+
+
+class Block(NamedTuple):
+    """Cells whose seeds are aligned: sums of products [B, B] of their relative deviations, and degrees of freedom."""
+
+    cells: Places
+    products: Array
+    freedom: int
+
+
+class Pair(NamedTuple):
+    """N cells, those of the reference first: size, whether of the other curve, log mean error, number of seeds.
+
+    `blocks` share no cell; a cell with one seed is in none. `paired`: both curves have the same number of seeds, more
+    than one, at every size, so that equal places are equal seeds.
+    """
+
+    sizes: Array
+    other: NDArray[np.bool_]
+    y: Array
+    repeats: Array
+    blocks: tuple[Block, ...]
+    paired: bool
+
+    @property
+    def x(self) -> Array:
+        """Log sizes [N]."""
+        return np.log(self.sizes)
+
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom behind all that is known of the noise."""
+        return sum(block.freedom * len(block.cells) for block in self.blocks)
+
+
+def read_pair(reference: Curve, other: Curve) -> Pair:
+    """The cells of two curves. A size whose errors are all zero has no place on a log axis and is left out."""
+    sides = [_seen(curve) for curve in (reference, other)]
+    errors = [np.array(row) for side in sides for row in side.errors]
+    means = np.array([row.mean() for row in errors])
+    given = np.array([stderr for side in sides for stderr in side.stderr or [np.nan] * len(side.sizes)])
+    second = np.repeat([False, True], [len(side.sizes) for side in sides])
+    repeats = np.where(np.isnan(given), [len(row) for row in errors], 1.0)
+    paired = bool(len(errors) and np.isnan(given).all() and repeats.min() == repeats.max() > 1)
+    return Pair(
+        sizes=np.array([size for side in sides for size in side.sizes], dtype=float),
+        other=second,
+        y=np.log(means),
+        repeats=repeats,
+        blocks=tuple(_blocks([row / mean - 1 for row, mean in zip(errors, means)], given / means, second, paired)),
+        paired=paired,
+    )
+
+
+def variances(pair: Pair) -> Array:
+    """Relative variance [N] of one seed's error, log-linear in size with a level for each curve; ones where unknown.
+
+    A gamma regression of the seeds' variances, shrunk towards one variance for all: few seeds tell their own badly.
+    """
+    if not pair.freedom:
+        return np.ones(len(pair.sizes))
+    squares, freedom = np.zeros((2, len(pair.sizes)))
+    for block in pair.blocks:
+        squares[block.cells], freedom[block.cells] = np.diag(block.products), block.freedom
+    seen = np.maximum(squares / np.maximum(freedom, 1), LEAST_NOISE**2)
+    centred = pair.x - pair.x.mean()
+    design = np.stack([np.ones(len(centred)), pair.other - 0.5, centred * ~pair.other, centred * pair.other], axis=1)
+    theta = np.array([np.log(seen @ freedom / freedom.sum()), 0.0, 0.0, 0.0])
+    start, prior = theta, np.diag(_PRIOR_SD**-2)
+    information = (design.T * freedom / 2) @ design + prior
+    for _ in range(_STEPS):
+        excess = seen / np.exp(design @ theta) - 1
+        slope = design.T @ (freedom / 2 * excess) - prior @ (theta - start)
+        theta = theta + np.clip(np.linalg.solve(information, slope), -1, 1)
+    return np.exp(design @ theta)
+
+
+def _seen(curve: Curve) -> Curve:
+    """The curve's finite errors, at sizes where the mean error is not zero."""
+    curve = only_finite(curve)
+    keep = [k for k, errors in enumerate(curve.errors) if np.mean(errors) > 0]
+    return Curve(
+        curve.learner,
+        tuple(curve.sizes[k] for k in keep),
+        tuple(curve.errors[k] for k in keep),
+        stderr=tuple(curve.stderr[k] for k in keep) if curve.stderr else (),
+    )
+
+
+def _blocks(deviations: Sequence[Array], given: Array, second: NDArray[np.bool_], paired: bool) -> list[Block]:
+    """One block of all cells where they are paired, else one of each curve where no seed is missing, else of each cell.
+
+    Where a seed is missing it is not known which, so nothing says which of the others belong together.
+    """
+    known = np.isfinite(given)
+    sides = [~known] if paired else [~known & ~second, ~known & second]
+    groups: list[Places] = []
+    for cells in map(np.flatnonzero, sides):
+        aligned = len({len(deviations[k]) for k in cells.tolist()}) == 1
+        groups += [cells] if aligned else list(cells[:, None])
+    tables = [(cells, np.stack([deviations[k] for k in cells.tolist()])) for cells in groups]
+    blocks = [Block(cells, table @ table.T, table.shape[1] - 1) for cells, table in tables if table.shape[1] > 1]
+    stated = [(np.array([k]), np.array([[given[k] ** 2]])) for k in np.flatnonzero(known).tolist()]
+    return blocks + [Block(cells, _GIVEN_FREEDOM * square, _GIVEN_FREEDOM) for cells, square in stated]
+
+
+# Correlation of neighbours along a curve, the log size over which it falls by e, and its weight with and without seeds
+# that show it.
+_ALONG = (
+    (0.0, 1.0, 1.0, 2.0),
+    (0.4, 1.5, 1.0, 1.5),
+    (0.4, 8.0, 1.0, 1.0),
+    (0.75, 1.5, 1.0, 1.0),
+    (0.75, 8.0, 1.5, 1.0),
+    (0.92, 8.0, 1.5, 0.4),
+    (0.98, 8.0, 1.0, 0.0),
+)
+_SHARED = ((0.4, 1.0), (0.7, 1.0), (0.9, 1.0), (0.98, 1.0))  # share of the variance that a pair has in common, weight
+_NOT_SHARED_WEIGHT = 2.0
+_NOISE_STEPS = np.linspace(-2, 4, 7)  # of the log noise from its estimate, in standard errors
+_UNSEEN_SCALES = np.geomspace(0.005, 0.6, 9)  # relative s.d. of one seed's error, where no seed shows it
+_MOST = 64
+
+
+class Noises(NamedTuple):
+    """Covariance [S, N, N] of the log mean errors' noise in each setting, and the settings' weights [S]."""
+
+    covariance: Array
+    weight: Array
+
+
+def noises(pair: Pair) -> Noises:
+    """At most 64 settings."""
+    matrices, weights = _correlations(pair)
+    spread = np.sqrt(variances(pair))
+    one = (matrices + 1e-6 * np.eye(len(spread))) * spread[:, None] * spread
+    scales, fit = _scales(pair, one)
+    keep, weight = thin(np.log(weights)[:, None] + fit, _MOST)
+    shape, scale = one[keep // scales.shape[1]], scales.ravel()[keep]
+    return Noises(shape * scale[:, None, None] ** 2 / np.sqrt(pair.repeats[:, None] * pair.repeats), weight)
+
+
+def thin(log_weight: Array, most: int) -> tuple[NDArray[np.intp], Array]:
+    """At most so many places of a raveled table, taken evenly along its weights (systematic resampling); weights."""
+    weight = np.exp(log_weight - log_weight.max()).ravel()
+    ticks = np.searchsorted(np.cumsum(weight) / weight.sum(), (np.arange(most) + 0.5) / most)
+    keep, times = np.unique(np.minimum(ticks, weight.size - 1), return_counts=True)
+    return keep, times / most
+
+
+def _correlations(pair: Pair) -> tuple[Array, Array]:
+    """Correlations [C, N, N] of one seed's noise over the cells, and prior weights [C].
+
+    A share of the variance is common to a pair, and what is common is correlated along the curves in its own way.
+    """
+    seen = any(len(block.cells) > 1 for block in pair.blocks)
+    total = sum(with_seeds if seen else without for _, _, with_seeds, without in _ALONG)
+    apart, same = np.abs(pair.x[:, None] - pair.x), pair.other[:, None] == pair.other
+    along = [
+        (np.where(apart < 1e-9, 1.0, near * np.exp(-apart / reach)), (with_seeds if seen else without) / total)
+        for near, reach, with_seeds, without in _ALONG
+        if seen or without
+    ]
+    made = [(np.where(same, own, 0.0), _NOT_SHARED_WEIGHT * weight) for own, weight in along]
+    for (share, a), (common, b), (own, c) in itertools.product(_SHARED if pair.paired else (), along, along):
+        made.append((share * common + np.where(same, (1 - share) * own, 0.0), a * b * c))
+    return np.stack([matrix for matrix, _ in made]), np.array([weight for _, weight in made])
+
+
+def _scales(pair: Pair, one: Array) -> tuple[Array, Array]:
+    """Scales [C, G] of the noise worth a thought under covariances `one` [C, N, N], and their log likelihood."""
+    if not pair.freedom:
+        return np.tile(_UNSEEN_SCALES, (len(one), 1)), np.zeros((len(one), len(_UNSEEN_SCALES)))
+    misfit, volume = np.zeros((2, len(one)))
+    for cells, products, freedom in pair.blocks:
+        part = one[:, cells[:, None], cells]
+        floor = freedom * LEAST_NOISE**2 * np.eye(len(cells))
+        misfit += np.einsum("cij,ji->c", np.linalg.inv(part), products + floor)
+        volume += freedom * np.linalg.slogdet(part)[1]
+    best = np.sqrt(misfit / pair.freedom)[:, None]
+    scales = best * np.exp(_NOISE_STEPS / np.sqrt(2 * pair.freedom))
+    return scales, -(volume + misfit / scales.T**2).T / 2 - pair.freedom * np.log(scales)

@@ -1,0 +1,198 @@
+"""Two studies of the same learner held against each other: who needs how much of the other's data, who errs less.
+
+Cells are paired by size, seed and subset. Who errs less is judged by a t-test over seeds: of each seed the mean over
+sizes of its relative differences. So a seed, whose subsets nest and whose errors are alike along the curve, counts once
+however many sizes there are. Each size's own test is corrected for their number (Holm 1979).
+How much data: `seed_rate`, or `exchange` where there are fewer than three pairs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from dlm.curves.data_efficiency.equivalence import OverallRate, Rate, exchange, overall
+from dlm.curves.data_efficiency.seed_test import FEWEST_SEEDS, Logs, rate_at_each, rate_for_all
+from dlm.curves.types import Curve
+
+R = TypeVar("R", Rate, OverallRate)
+
+POWER = 0.8  # with which a difference that is called visible is seen
+MOST_SEEDS = 1000  # that are advised
+WORTH_SEEING = 0.05  # a relative difference for which seeds are advised
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One measured error, and the content of the subset that it was learnt from."""
+
+    seed: int
+    subset: str
+    error: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How much more `a` errs than `b`, relative to the mean of both; below 0 it errs less.
+
+    `mean` with its interval low..high; `p` two-sided, of no difference. `num_seeds` are paired. `size` is None for that
+    over all sizes. With one seed there is a mean and nothing else.
+    """
+
+    size: int | None
+    mean: float
+    low: float | None
+    high: float | None
+    p: float | None
+    num_seeds: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Versus:
+    """`a` against `b`. `needs`: how many times `b`'s data `a` needs to err as little, see `Rate`, one for all sizes.
+
+    `needs_at`: at each of `a`'s sizes. `differences`: at each common size, Holm's p; `whole`: over all of them.
+    `visible` is the least relative difference that these seeds would show with a chance of 80 %, `seeds_needed` how
+    many would show one of 5 %; None where the noise is not known.
+    """
+
+    a: str
+    b: str
+    needs: OverallRate
+    needs_at: tuple[Rate, ...]
+    differences: tuple[Difference, ...]
+    whole: Difference | None
+    visible: float | None
+    seeds_needed: int | None
+
+
+Cells = Mapping[int, Sequence[Cell]]
+
+
+def versus(a: tuple[Curve, Cells], b: tuple[Curve, Cells], *, level: float = 0.95) -> Versus:
+    """Two curves with their cells by size. Raises UsageError where they have different units."""
+    (curve_a, cells_a), (curve_b, cells_b) = a, b
+    table = paired(cells_a, cells_b)
+    seeds = sorted({seed for row in table.values() for seed in row})
+    whole_of = [[row[seed] for row in table.values() if seed in row] for seed in seeds]
+    complete = [float(np.mean(one)) for one in whole_of if len(one) == len(table)]
+    sizes = _holm([difference(list(row.values()), level, size) for size, row in table.items()])
+    whole = difference(complete, level, None) if complete else None
+    needs, needs_at = _needs(a, b, table, level)
+    return Versus(
+        a=curve_a.learner,
+        b=curve_b.learner,
+        needs=needs,
+        needs_at=needs_at,
+        differences=tuple(sizes),
+        whole=whole,
+        visible=_visible(complete, level),
+        seeds_needed=_seeds_needed(complete, level),
+    )
+
+
+def _needs(
+    a: tuple[Curve, Cells], b: tuple[Curve, Cells], table: Mapping[int, Mapping[int, float]], level: float
+) -> tuple[OverallRate, tuple[Rate, ...]]:
+    """By seeds where there are enough that have every size of both; else by `exchange`, which knows of no seeds."""
+    rows = [set(row) for row in table.values()]
+    rows += [{cell.seed for cell in row} for _, cells in (a, b) for row in cells.values()]
+    seeds = set.intersection(*rows) if table else set()
+    if len(seeds) >= FEWEST_SEEDS:
+        logs_a, logs_b = (_logs(curve, cells, seeds) for curve, cells in (a, b))
+        if len(logs_a.x) and len(logs_b.x) > 1:
+            return rate_for_all(logs_a, logs_b, level), rate_at_each(logs_a, logs_b, level)
+    whole, each = overall(b[0], a[0], level=level), exchange(b[0], a[0], level=level)
+    drift = 1 / whole.drift if whole.drift else None
+    return dataclasses.replace(_inverted(whole), drift=drift), tuple(map(_inverted, each))
+
+
+def _logs(curve: Curve, cells: Cells, seeds: Collection[int]) -> Logs:
+    """Log errors of some seeds; zero as half of one test example, sizes left out where that is not known."""
+    least = 0.5 / curve.num_test if curve.num_test else 0.0
+    table = {
+        size: [max(cell.error, least) for cell in sorted(cells[size], key=lambda cell: cell.seed) if cell.seed in seeds]
+        for size in curve.sizes
+    }
+    kept = [size for size, errors in table.items() if min(errors) > 0]
+    return Logs(np.log(np.array(kept, float)), np.log(np.array([table[size] for size in kept])))
+
+
+def paired(a: Cells, b: Cells) -> dict[int, dict[int, float]]:
+    """Relative differences by common size and seed, of cells that learnt from the same subset."""
+    table: dict[int, dict[int, float]] = {}
+    for size in sorted(set(a) & set(b)):
+        others = {(cell.seed, cell.subset): cell.error for cell in b[size]}
+        row = {
+            cell.seed: relative(cell.error, others[cell.seed, cell.subset])
+            for cell in a[size]
+            if (cell.seed, cell.subset) in others
+        }
+        if row:
+            table[size] = row
+    return table
+
+
+def relative(a: float, b: float) -> float:
+    """a − b relative to their mean: between −2 and 2, and 0 where both are 0."""
+    return 2 * (a - b) / (a + b) if a + b > 0 else 0.0
+
+
+def difference(values: Sequence[float], level: float, size: int | None) -> Difference:
+    """Student's interval and test of paired differences."""
+    from scipy import stats
+
+    mean, count = float(np.mean(values)), len(values)
+    if count < 2:
+        return Difference(size, mean, None, None, None, count)
+    error = float(np.std(values, ddof=1)) / math.sqrt(count)
+    half = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
+    p = float(2 * stats.t.sf(abs(mean) / error, count - 1)) if error > 0 else float(mean == 0)
+    return Difference(size, mean, mean - half, mean + half, p, count)
+
+
+def _holm(found: Sequence[Difference]) -> list[Difference]:
+    """Step-down p-values in place of each size's own."""
+    order = sorted((k for k, one in enumerate(found) if one.p is not None), key=lambda k: found[k].p or 0.0)
+    adjusted, least = list(found), 0.0
+    for rank, k in enumerate(order):
+        least = min(1.0, max(least, (len(order) - rank) * (found[k].p or 0.0)))
+        adjusted[k] = dataclasses.replace(found[k], p=least)
+    return adjusted
+
+
+def _inverted(rate: R) -> R:
+    """From what an example of `a` is worth in `b`'s to how many times `b`'s data `a` needs."""
+    kinds = {"below": "above", "above": "below"}
+    median, low, high = (None if end is None else 1 / end for end in (rate.median, rate.high, rate.low))
+    return dataclasses.replace(rate, median=median, low=low, high=high, kind=kinds.get(rate.kind, rate.kind))
+
+
+def _visible(values: Sequence[float], level: float) -> float | None:
+    """The true difference that a test of so many seeds with such a spread finds with a chance of `POWER`."""
+    if len(values) < 2:
+        return None
+    return _effect(len(values), level) * float(np.std(values, ddof=1))
+
+
+def _seeds_needed(values: Sequence[float], level: float) -> int | None:
+    if len(values) < 2:
+        return None
+    spread = float(np.std(values, ddof=1))
+    return next((n for n in range(2, MOST_SEEDS + 1) if _effect(n, level) * spread <= WORTH_SEEING), MOST_SEEDS)
+
+
+def _effect(count: int, level: float) -> float:
+    """The difference, in standard deviations of a seed's, that a paired t-test finds with a chance of `POWER`."""
+    from scipy import optimize, stats
+
+    critical = float(stats.t.ppf((1 + level) / 2, count - 1))
+
+    def missing(shift: float) -> float:
+        return float(stats.nct.sf(critical, count - 1, shift)) - POWER
+
+    return float(optimize.brentq(missing, 0.0, critical + 20.0)) / math.sqrt(count)

@@ -1,0 +1,200 @@
+"""The forecast of one learning curve: joint draws of the expected error at any size, and what they say."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dlm.curves.diagnostics import PLATEAU_FALL, PLATEAU_REACH, diagnose
+from dlm.curves.distributions import Draws, Marginals, draw
+from dlm.curves.law_posterior import Mixture, fit_mixture
+from dlm.curves.points import Bound, Points, check_places, read_points
+from dlm.curves.predictive import predictive
+
+Array = NDArray[np.float64]
+
+NUM_DRAWS = 4000
+SEARCH_REACH = 1000.0  # sizes_for looks this many times beyond the largest size; draws say nothing of further ones
+_SEARCH_SIZES = 160
+
+
+@dataclasses.dataclass(frozen=True)
+class SizeAnswer:
+    """Sizes that a target error takes: quantiles over the draws (inf: never, as far as the draws can say).
+
+    `p_reachable` is the share of draws that reach the target within 1000 times the largest measured size.
+    """
+
+    low: float
+    median: float
+    high: float
+    p_reachable: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Forecast:
+    """Forecast error at sizes `at` [A]; a row of `samples` [D, A] is one drawn curve of the expected error.
+
+    `marginals` are the distributions behind the samples, without `bound`; `curves` gives the drawn curves elsewhere.
+    """
+
+    at: Array
+    samples: Array
+    level: float
+    curves: Draws = dataclasses.field(repr=False)
+    marginals: Marginals = dataclasses.field(repr=False)
+    points: Points = dataclasses.field(repr=False)
+
+    @functools.cached_property
+    def _mixture(self) -> Mixture:
+        return fit_mixture(self.points)
+
+    @functools.cached_property
+    def law(self) -> str:
+        """The law that describes the measured points best, in one line. The forecast does not rest on it."""
+        return describe_law(self._mixture, self.points)
+
+    @functools.cached_property
+    def diagnostics(self) -> dict[str, Any]:
+        """`weights` of the laws, `alarms`, `noise`, and whether the points carry a forecast this far (`carries`,
+        `reason`)."""
+        now, later = self.curves.at(self.points.sizes[-1] * np.array([1.0, PLATEAU_REACH])).T
+        flat = float((later > (1 - PLATEAU_FALL) * now).mean())
+        return diagnose(self._mixture, self.points, float(self.at.max()), flat)
+
+    @property
+    def median(self) -> Array:
+        """Median over the draws [A]."""
+        return np.median(self.samples, axis=0)
+
+    @property
+    def low(self) -> Array:
+        """Lower end [A] of the central interval at `level`."""
+        return self.quantile((1 - self.level) / 2)[0]
+
+    @property
+    def high(self) -> Array:
+        """Upper end [A] of the central interval at `level`."""
+        return self.quantile((1 + self.level) / 2)[0]
+
+    def _repr_html_(self) -> str:
+        from dlm.report.notebook import forecast_html  # how it shows itself; what it is does not rest on it
+
+        return forecast_html(self)
+
+    def quantile(self, q: ArrayLike) -> Array:
+        """Quantiles q over the draws -> [len(q), A]."""
+        return np.quantile(self.samples, np.atleast_1d(np.asarray(q, dtype=float)), axis=0)
+
+    def logpdf(self, error: ArrayLike) -> Array:
+        """Log density [A] of the expected error at `error` (scalar or [A]); at 0, the log of its probability."""
+        return self.marginals.log_density(error)
+
+    def sizes_for(self, target: float, level: float = 0.95) -> SizeAnswer:
+        """The size at which the expected error first reaches `target`, with a central interval at `level`."""
+        if not target >= 0:
+            raise ValueError(f"target={target} is not an error; give a non-negative number")
+        check_level(level)
+        return size_answer(first_size(self.curves, target), level)
+
+
+def size_answer(reached: Array, level: float) -> SizeAnswer:
+    """What the sizes [D] say at which drawn curves reach a target."""
+    tail = (1 - level) / 2
+    low, median, high = np.quantile(reached, [tail, 0.5, 1 - tail], method="inverted_cdf")
+    return SizeAnswer(float(low), float(median), float(high), float(np.isfinite(reached).mean()))
+
+
+def first_size(curves: Draws, target: float | Array) -> Array:
+    """Size [D] at which each drawn curve is first at or below `target`, one or [D]; inf if not within SEARCH_REACH."""
+    target = np.asarray(target, dtype=float)
+    smallest, largest = curves.smallest, curves.largest
+    grid = np.geomspace(smallest, largest * SEARCH_REACH, _SEARCH_SIZES)
+    error = curves.at(grid)
+    below = error <= target[..., None]
+    after = below.argmax(axis=1)
+    reached = below[np.arange(len(error)), after]
+    before = np.maximum(after - 1, 0)
+    rows = np.arange(len(error))
+    high, low = (np.log(np.maximum(error[rows, column], 1e-300)) for column in (before, after))
+    share = np.clip((high - np.log(np.maximum(target, 1e-300))) / np.where(high > low, high - low, 1.0), 0, 1)
+    size = np.exp(np.log(grid[before]) + share * np.log(grid[after] / grid[before]))
+    return np.where(reached, size, np.inf)
+
+
+def check_level(level: float) -> None:
+    """Raises ValueError unless level is inside (0, 1)."""
+    if not 0 < level < 1:
+        raise ValueError(f"level={level} is not inside (0, 1); give the share an interval should hold, such as 0.95")
+
+
+def forecast(
+    sizes: ArrayLike,
+    errors: ArrayLike | Sequence[Sequence[float]],
+    *,
+    stderr: ArrayLike | None = None,
+    repeats: ArrayLike | None = None,
+    at: ArrayLike,
+    level: float = 0.95,
+    bound: Bound = (0.0, None),
+    seed: int = 0,
+) -> Forecast:
+    """Forecasts the expected error at sizes `at` [A] from errors measured at `sizes` [K].
+
+    Args:
+      sizes: [K] positive, at least 3 distinct; a size that occurs twice is pooled.
+      errors: [K] means, or [K, S] repeats where NaN is a missing one; non-negative.
+      stderr: standard error of each mean, a number or [K]; by default from the repeats, else from the misfit.
+      repeats: how many repeats stand behind each mean, a number or [K].
+      at: [A] positive sizes.
+      level: share of the central interval `low`..`high`.
+      bound: smallest and largest error possible; None for no bound.
+      seed: of the draws; equal arguments give equal forecasts.
+
+    Raises:
+      ValueError: what was given, the rule it breaks, and the remedy.
+    """
+    check_level(level)
+    places = check_places(at)
+    points = read_points(sizes, errors, stderr, repeats, bound)
+    marginals = predictive(points, bound)
+    curves = draw(marginals, points.sizes, bound, NUM_DRAWS, seed)
+    return Forecast(places, curves.at(places), level, curves, marginals(places), points)
+
+
+def forecast_many(
+    curves: Iterable[Sequence[Any]],
+    *,
+    at: ArrayLike | Sequence[ArrayLike],
+    level: float = 0.95,
+    bound: Bound = (0.0, None),
+    seed: int = 0,
+) -> list[Forecast]:
+    """`forecast` of each (sizes, errors[, stderr[, repeats]]); `at` is one list of sizes for all curves, or one for
+    each."""
+    rows = [tuple(curve) for curve in curves]
+    for row in rows:
+        if not 2 <= len(row) <= 4:
+            raise ValueError(f"a curve of {len(row)} columns; give (sizes, errors), and stderr and repeats if known")
+    nested = isinstance(at, (list, tuple)) and len(at) > 0 and np.ndim(at[0]) > 0
+    lists: list[Any] = list(at) if nested and isinstance(at, (list, tuple)) else [at] * len(rows)
+    if len(lists) != len(rows):
+        raise ValueError(f"{len(lists)} lists in at but {len(rows)} curves; give one list, or one for each")
+    return [
+        forecast(sizes, errors, **dict(zip(("stderr", "repeats"), more)), at=place, level=level, bound=bound, seed=seed)
+        for (sizes, errors, *more), place in zip(rows, lists)
+    ]
+
+
+def describe_law(mixture: Mixture, points: Points) -> str:
+    """The likeliest law in one line."""
+    fit = mixture.best
+    row = int(np.argmax(fit.probability))
+    error = float(np.exp(points.base + fit.log_scale[row]))
+    text = fit.law.text(error, float(points.sizes[-1]), *map(float, fit.theta[row]))
+    return f"error ≈ {text} ({fit.law.name}, weight {mixture.weights.max():.2f})"

@@ -1,0 +1,160 @@
+"""An earlier forecast held against what larger sizes really gave.
+
+A forecast is of the expected error, and a measured mean has noise of its own: the interval that the mean should
+lie in is the forecast's, widened by the standard error of the mean.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlm.curves.measurement_noise import only_finite, standard_error
+from dlm.curves.types import Answer, Curve, Grid, LearnerAnswer
+
+Array = NDArray[np.float64]
+
+_TINY = np.finfo(float).tiny
+_LARGEST_LOG = 700.0
+_DRAWS, _SHAKES = 1000, 101  # evenly spaced probabilities of the forecast, and of the noise
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One size of one learner: forecast median and interval, and the measured mean with its standard error.
+
+    `within` is the interval widened by the standard error (None: not known, taken for 0); `log_error` is
+    |log(median / mean)|, None where one of them is zero; `interval_score` that of `within`, in the error's unit: its
+    width, and 2 / (1 − level) times what it was missed by.
+    """
+
+    learner: str
+    size: int
+    median: float
+    low: float
+    high: float
+    mean: float
+    stderr: float | None
+    num_repeats: int
+    within: tuple[float, float]
+    log_error: float | None
+    interval_score: float
+
+    @property
+    def inside(self) -> bool:
+        """Whether the mean lies where it should."""
+        return self.within[0] <= self.mean <= self.within[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """All cells that could be scored, and in sentences what could not, or is odd."""
+
+    cells: tuple[Cell, ...]
+    remarks: tuple[str, ...]
+
+
+def score(answer: Answer, later: Sequence[Curve]) -> Score:
+    """Score a stamped forecast at every size that was not measured when it was made. Learners go by their name."""
+    by_name = {curve.learner: only_finite(curve) for curve in later}
+    if len(answer.learners) == len(by_name) == 1:  # one curve here and one there are the same, whatever they are called
+        by_name = {answer.learners[0].curve.learner: next(iter(by_name.values()))}
+    seen = {one.learner: frozenset(one.sizes) for one in answer.stamp.seen} if answer.stamp else {}
+    cells: list[Cell] = []
+    remarks: list[str] = []
+    for learner in answer.learners:
+        name = learner.curve.learner
+        if name not in by_name:
+            remarks.append(f"{name}: nothing was measured later.")
+            continue
+        found, said = _score_learner(learner, by_name[name], seen.get(name, frozenset()), answer.level)
+        cells += found
+        remarks += said
+    return Score(tuple(cells), tuple(remarks))
+
+
+def _score_learner(
+    learner: LearnerAnswer, later: Curve, seen: frozenset[int], level: float
+) -> tuple[list[Cell], list[str]]:
+    curve, grid = learner.curve, learner.grid
+    name = curve.learner
+    remarks = []
+    measured = dict(zip(later.sizes, later.errors))
+    changed = [
+        size for size, errors in zip(curve.sizes, curve.errors) if not {*errors} <= {*measured.get(size, errors)}
+    ]
+    if changed:
+        remarks.append(f"{name}: other errors than the forecast was made of at {_listed(changed)} examples.")
+    largest = max(curve.sizes, default=0)
+    beyond = [k for k, size in enumerate(later.sizes) if size > largest]
+    known = [later.sizes[k] for k in beyond if later.sizes[k] in seen]
+    if known:
+        remarks.append(f"{name}: {_listed(known)} examples were measured already when the forecast was made.")
+    fresh = [k for k in beyond if later.sizes[k] not in seen]
+    if grid is None:
+        return [], [*remarks, *([f"{name}: no forecast beyond {largest:,} examples was given."] if fresh else [])]
+    far = [later.sizes[k] for k in fresh if later.sizes[k] > grid.sizes[-1]]
+    if far:
+        remarks.append(f"{name}: {_listed(far)} examples are more than the forecast is stood by, {grid.sizes[-1]:,}.")
+    return [_cell(learner, grid, later, k, level) for k in fresh if later.sizes[k] <= grid.sizes[-1]], remarks
+
+
+def _cell(learner: LearnerAnswer, grid: Grid, later: Curve, place: int, level: float) -> Cell:
+    tails = np.array([(1 - level) / 2, 0.5, (1 + level) / 2])
+    logs = quantiles_at(grid, later.sizes[place])
+    low, median, high = np.clip(np.exp(_at_levels(grid, logs, tails)), *learner.curve.bound)
+    mean, stderr = float(np.mean(later.errors[place])), standard_error(later, place)
+    least, most = low, high
+    if stderr:
+        expected = np.exp(_at_levels(grid, logs, _even(_DRAWS)))
+        shaken = np.clip(expected, *learner.curve.bound)[:, None] + stderr * _normal(_even(_SHAKES))
+        least, most = np.clip(np.quantile(shaken, tails[[0, 2]]), *learner.curve.bound)
+    missed = max(least - mean, mean - most, 0.0)
+    return Cell(
+        learner=learner.curve.learner,
+        size=later.sizes[place],
+        median=float(median),
+        low=float(low),
+        high=float(high),
+        mean=mean,
+        stderr=stderr,
+        num_repeats=len(later.errors[place]),
+        within=(float(least), float(most)),
+        log_error=abs(math.log(median / mean)) if min(median, mean) > _TINY else None,
+        interval_score=float(most - least + 2 / (1 - level) * missed),
+    )
+
+
+def quantiles_at(grid: Grid, size: float) -> Array:
+    """Log errors at the grid's levels, for a size within its sizes: straight lines in log size."""
+    logs = np.log(np.maximum(np.array(grid.errors, dtype=float), _TINY))
+    place = np.log(np.array(grid.sizes, dtype=float))
+    return np.array([np.interp(math.log(size), place, column) for column in logs.T])
+
+
+def _at_levels(grid: Grid, logs: Array, levels: Array) -> Array:
+    """Log errors at other levels: straight lines in the normal score of the level, also beyond the last two."""
+    known, wanted = _normal(np.array(grid.levels)), _normal(levels)
+    inside = np.interp(wanted, known, logs)
+    below = logs[0] + (wanted - known[0]) * (logs[1] - logs[0]) / (known[1] - known[0])
+    above = logs[-1] + (wanted - known[-1]) * (logs[-1] - logs[-2]) / (known[-1] - known[-2])
+    told = np.where(wanted < known[0], below, np.where(wanted > known[-1], above, inside))
+    return np.minimum(told, _LARGEST_LOG)
+
+
+def _even(num: int) -> Array:
+    return (np.arange(num) + 0.5) / num
+
+
+def _normal(levels: Array) -> Array:
+    return np.array([NormalDist().inv_cdf(level) for level in levels])
+
+
+def _listed(sizes: Sequence[int]) -> str:
+    shown = [f"{size:,}" for size in sizes[:8]]
+    return ", ".join(shown) + (f" and {len(sizes) - 8} more" if len(sizes) > 8 else "")

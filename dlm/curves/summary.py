@@ -1,0 +1,218 @@
+"""The answer of a study: what was measured, what more data would buy, and which learner overtakes which."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlm.curves.crossover import Side, overtake_of, side
+from dlm.curves.diagnostics import carried_reach
+from dlm.curves.forecaster import Forecast, SizeAnswer, check_level
+from dlm.curves.measurement_noise import curve_forecast, noise_at_largest, only_finite, remark
+from dlm.curves.points import MIN_SIZES
+from dlm.curves.types import Answer, Curve, Grid, LearnerAnswer, Need, Overtake, Prediction
+
+__all__ = ["Answer", "Curve", "LearnerAnswer", "Need", "Overtake", "Prediction", "answer"]
+
+Array = NDArray[np.float64]
+
+FIGURE_REACH = 10.0
+_FIGURE_SIZES = 60
+_GRID_SIZES = 40
+_GRID_LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
+
+
+def answer(
+    curves: Sequence[Curve],
+    *,
+    targets: Sequence[float] = (),
+    multiples: Sequence[float] = (2.0, 10.0),
+    level: float = 0.95,
+    seed: int = 0,
+) -> Answer:
+    """The answer for some curves: forecasts at `multiples` of each learner's largest size, needs, overtakes.
+
+    A curve that cannot be forecast gets a `note` that says why, never an exception, so that a long study
+    still has its answer for the others. Raises ValueError only on a level, target or multiple that makes no
+    sense.
+    """
+    check_level(level)
+    for name, values, rule in (("target", targets, 0.0), ("multiple", multiples, 1e-9)):
+        for value in values:
+            if not (math.isfinite(value) and value >= rule):
+                raise ValueError(f"{name}={value} is not a {'non-negative' if rule == 0 else 'positive'} number")
+    clean = [only_finite(curve) for curve in curves]
+    told = [_try_forecast(curve, multiples, level, seed) for curve in clean]
+    learners = tuple(_learner_answer(curve, one, targets, level) for curve, one in zip(clean, told))
+    sides = [one for curve, made in zip(clean, told) if (one := _side(curve, made.forecast)) is not None]
+    overtakes = tuple(
+        overtake_of(a, b, level, seed) for a, b in itertools.combinations(sides, 2) if a.curve.noise == b.curve.noise
+    )
+    return Answer(learners, overtakes, tuple(map(float, multiples)), level)
+
+
+def _side(curve: Curve, forecast: Forecast | None) -> Side | None:
+    try:
+        return side(curve, forecast)
+    except ValueError:
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Told:
+    """A forecast as far as the points carry one (`multiples` of the largest size), and a note on what they do not."""
+
+    forecast: Forecast | None
+    multiples: tuple[float, ...] = ()
+    carries: bool = False
+    note: str = ""
+
+
+def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int) -> _Told:
+    sizes = np.unique(np.array(curve.sizes, dtype=float))
+    if len(sizes) < MIN_SIZES:
+        return _Told(None, note=f"{len(sizes)} sizes cannot carry a law: measure at least {MIN_SIZES}")
+    carried = tuple(multiple for multiple in multiples if multiple <= carried_reach(sizes))
+    try:
+        forecast = curve_forecast(curve, np.array([*carried, 1.0]) * sizes[-1], level, seed)
+    except ValueError as error:
+        return _Told(None, note=str(error))
+    reason = forecast.diagnostics["reason"]
+    if reason:
+        return _Told(forecast, note=reason)
+    if len(carried) < len(multiples):
+        span, most = sizes[-1] / sizes[0], max(multiples)
+        note = f"{len(sizes)} sizes over a span of {span:.3g}x cannot carry a {most:.3g}x extrapolation: add sizes"
+        return _Told(forecast, carried, True, note)
+    return _Told(forecast, carried, True, remark(curve))
+
+
+def _learner_answer(curve: Curve, told: _Told, targets: Sequence[float], level: float) -> LearnerAnswer:
+    forecast = told.forecast
+    needs = tuple(_need(curve, forecast if told.carries else None, target, level) for target in targets)
+    noise = noise_at_largest(curve)
+    if forecast is None:
+        return LearnerAnswer(curve, "", (), (), needs, told.note, noise)
+    largest = float(curve.sizes[-1])
+    reach = max((min(multiple, FIGURE_REACH) for multiple in told.multiples), default=1.0)
+    grid = np.unique(np.rint(np.geomspace(curve.sizes[0], largest * reach, _FIGURE_SIZES)))
+    ahead = np.array(told.multiples) * largest
+    predictions = _predictions(forecast, ahead, level) if told.multiples else ()
+    return LearnerAnswer(
+        curve=curve,
+        law=forecast.law,
+        fitted=_predictions(forecast, grid, level),
+        predictions=predictions,
+        needs=needs,
+        note=told.note,
+        noise=noise,
+        grid=_grid(curve, forecast, level) if told.carries else None,
+    )
+
+
+def _grid(curve: Curve, forecast: Forecast, level: float) -> Grid:
+    """Quantiles as far as the points carry, so that the forecast can be held against any size there."""
+    largest = curve.sizes[-1]
+    levels = sorted({*_GRID_LEVELS, round((1 - level) / 2, 9), round((1 + level) / 2, 9)} - {0.0, 1.0})
+    reach = largest * carried_reach(np.unique(np.array(curve.sizes, dtype=float)))
+    sizes = np.unique(np.rint(np.geomspace(largest, max(math.floor(reach), largest), _GRID_SIZES)))
+    errors = np.quantile(forecast.curves.at(sizes), levels, axis=0).T
+    return Grid(tuple(levels), tuple(map(int, sizes)), tuple(tuple(map(float, row)) for row in errors))
+
+
+def _predictions(forecast: Forecast, sizes: Array, level: float) -> tuple[Prediction, ...]:
+    errors = forecast.curves.at(sizes)
+    low, median, high = np.quantile(errors, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
+    return tuple(
+        Prediction(round(size), float(m), float(lo), float(hi)) for size, m, lo, hi in zip(sizes, median, low, high)
+    )
+
+
+def _need(curve: Curve, forecast: Forecast | None, target: float, level: float) -> Need:
+    """What `target` takes. Nothing is named beyond the reach that the points carry."""
+    met = _met_at(curve, target)
+    if met is not None:
+        return Need(target, "met", None, met, None, 1.0)
+    if forecast is None:
+        return Need(target, "cannot tell", None, None, None, 0.0)
+    return need_of(target, forecast.sizes_for(target, level), curve, level)
+
+
+def need_of(target: float, sizes: SizeAnswer, curve: Curve, level: float) -> Need:
+    """What sizes that a target takes say, as far as the curve's points carry them."""
+    if sizes.p_reachable <= 1 - level:
+        return Need(target, "not reachable", None, None, None, sizes.p_reachable)
+    farthest = curve.sizes[-1] * carried_reach(np.unique(np.array(curve.sizes, dtype=float)))
+    low, median, high = (
+        None if math.isinf(size) else float(round(size)) for size in (sizes.low, sizes.median, sizes.high)
+    )
+    if low is None or median is None or median > farthest:
+        least = farthest if low is None else min(low, farthest)
+        return Need(target, "more than", float(round(least)), None, None, sizes.p_reachable)
+    return Need(target, "interval", low, median, high if high and high <= farthest else None, sizes.p_reachable)
+
+
+def _met_at(curve: Curve, target: float) -> float | None:
+    """The measured size at which the median over seeds first reaches `target`, interpolated in log-log."""
+    medians = [float(np.median(errors)) for errors in curve.errors]
+    for index, (size, median) in enumerate(zip(curve.sizes, medians)):
+        if median > target:
+            continue
+        if index == 0 or target <= 0 or median <= 0:
+            return float(size)
+        before, above = curve.sizes[index - 1], medians[index - 1]
+        share = math.log(above / target) / math.log(above / median)
+        return float(round(before * (size / before) ** share))
+    return None
+
+
+# With more seeds than this, the extremes say more about the number of seeds than about the learner.
+MOST_SEEDS_FOR_RANGE = 10
+MOST_SHOWN = 40  # of more sizes a few are shown, spread over all
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """Median and spread of one cell. `low`..`high` is min–max, or the central 80 % when `central`."""
+
+    median: float
+    low: float
+    high: float
+    num_seeds: int
+    central: bool
+
+
+def spread(errors: Sequence[float]) -> Spread:
+    """The summary of the errors of one size (at least one)."""
+    num_seeds = len(errors)
+    central = num_seeds > MOST_SEEDS_FOR_RANGE
+    low, high = min(errors), max(errors)
+    if central:
+        tenths = statistics.quantiles(errors, n=10, method="inclusive")
+        low, high = tenths[0], tenths[-1]
+    return Spread(statistics.median(errors), low, high, num_seeds, central)
+
+
+def spread_words(curves: Iterable[Curve]) -> str:
+    """What the spreads of these curves are: "min–max", "central 80 %", or both; empty without any."""
+    counts = [len(errors) for curve in curves for errors in curve.errors]
+    words = []
+    if any(1 < count <= MOST_SEEDS_FOR_RANGE for count in counts):
+        words.append("min–max")
+    if any(count > MOST_SEEDS_FOR_RANGE for count in counts):
+        words.append("central 80 %" + (f" above {MOST_SEEDS_FOR_RANGE} seeds" if words else ""))
+    return ", ".join(words)
+
+
+def evenly(sizes: Sequence[int]) -> Sequence[int]:
+    """All sizes, or of many some that lie evenly on a logarithmic axis, among them the first and the last."""
+    if len(sizes) <= MOST_SHOWN:
+        return sizes
+    wanted = [sizes[0] * (sizes[-1] / sizes[0]) ** (k / (MOST_SHOWN - 1)) for k in range(MOST_SHOWN)]
+    return sorted({min(sizes, key=lambda size: abs(math.log(size / near))) for near in wanted})

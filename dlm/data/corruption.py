@@ -1,0 +1,140 @@
+"""Training examples made wrong, as arithmetic on (seed, rank in the subset's order, position in the example).
+
+What is wrong with an example never changes: not from step to step, nor with the size of the subset. A value is hit
+where a hash, taken as a number in [0, 1), is below the share: what is wrong at 10 % is wrong in the same way at 20 %.
+Each kind hashes with a constant of its own, so that kinds are independent; the two kinds of label noise, of which a
+label can suffer one only, take theirs from the two ends of one hash.
+
+Every function takes NumPy and JAX arrays alike. Labels and masks are the same for both, bit for bit; Gaussian noise
+differs in the last digits of a float32. A number that is a Python 0 leaves its kind out of a program; a traced 0
+changes nothing either, but is computed.
+"""
+
+from __future__ import annotations
+
+import math
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlm.data.permutation import mix
+from dlm.study.noise import Noise
+from dlm.utils.errors import UsageError
+
+Array = Any  # numpy.ndarray or jax.Array
+LABEL, REPLACEMENT, MISSING, GAUSSIAN, SALT = range(1, 6)  # purposes of a hash
+
+
+class Amounts(NamedTuple):
+    """The fields of `Noise` as numbers that may be traced, for members of a cohort: scalars, or arrays [M]."""
+
+    label: Array
+    label_pairs: Array
+    missing: Array
+    gaussian: Array
+    salt: Array
+
+
+def noisy_labels(
+    labels: Array, ranks: Array, seed: Array, noise: Noise | Amounts, num_classes: int, xp: ModuleType = np
+) -> Array:
+    """Labels of which shares are replaced by another class, or by the next one.
+
+    labels: int [B], 0 … num_classes-1. ranks: uint32 [B], places in the subset's order. seed: uint32 []. Same shape and
+    type back. UsageError where there is no other class.
+    """
+    if _is_off(noise.label) and _is_off(noise.label_pairs):
+        return labels
+    if num_classes < 2:
+        raise UsageError(f"noise.label needs another class to go to; there are num_classes={num_classes}: set it to 0")
+    share = _share(_of_examples(ranks, seed, LABEL))
+    step = 1 + _of_examples(ranks, seed, REPLACEMENT) % np.uint32(num_classes - 1)
+    step = xp.where(share < _float(noise.label, xp), step, 0)
+    # The other end, so that neither share moves what the other hits.
+    step = xp.where(1 - share <= _float(noise.label_pairs, xp), np.uint32(1), step)
+    return (labels + step.astype(labels.dtype)) % num_classes
+
+
+def noisy_inputs(
+    x: Array, ranks: Array, seed: Array, noise: Noise | Amounts, low: float, high: float, xp: ModuleType = np
+) -> Array:
+    """Inputs with Gaussian noise, then values at the ends `low` and `high`, then values missing: set to 0.
+
+    x: float32 [B, ...] as the model sees them, or whole numbers [B, L] of which some can be missing and no more. ranks:
+    uint32 [B], places in the subset's order. seed: uint32 []. Same shape and type back.
+    """
+    if not _is_off(noise.gaussian):
+        scale = _float(noise.gaussian, xp)
+        deviates = _normal(_of_values(x, ranks, seed, GAUSSIAN, xp), xp)
+        x = xp.where(scale > 0, x + scale * deviates, x)  # adding 0 would turn -0.0 into 0.0
+    if not _is_off(noise.salt):
+        words = _of_values(x, ranks, seed, SALT, xp)
+        ends = xp.where((words & 1) == 0, np.float32(low), np.float32(high))
+        x = xp.where(_share(words) < _float(noise.salt, xp), ends, x)
+    if not _is_off(noise.missing):
+        hit = _share(_of_values(x, ranks, seed, MISSING, xp)) < _float(noise.missing, xp)
+        x = xp.where(hit, xp.zeros((), x.dtype), x)
+    return x
+
+
+def check_noise(noise: Noise, num_classes: int, *, tokens: bool, where: str) -> None:
+    """UsageError for kinds that the data cannot suffer. `where` names the noise: `noise` or `test_noise`."""
+    for name in ("label", "label_pairs"):
+        if name in noise.kinds and num_classes < 2:
+            raise UsageError(
+                f"{where}.{name}={getattr(noise, name):g} needs classes to mix up, and targets are none; set it to 0"
+            )
+    for name in ("gaussian", "salt"):
+        if name in noise.kinds and tokens:
+            raise UsageError(
+                f"{where}.{name}={getattr(noise, name):g} needs inputs that are numbers, and these are tokens; "
+                f"set it to 0, or use {where}.missing"
+            )
+
+
+@np.errstate(over="ignore")
+def _of_examples(ranks: Array, seed: Array, purpose: int) -> Array:
+    """One word for each example. uint32 [B]."""
+    return mix(mix(ranks + np.uint32(0x7F4A7C15)) ^ _key(seed, purpose))
+
+
+@np.errstate(over="ignore")
+def _of_values(x: Array, ranks: Array, seed: Array, purpose: int, xp: ModuleType) -> Array:
+    """One word for each value, in the shape of x: hashes of example and position, hashed together. uint32 [B, ...].
+
+    Both are hashed before they meet, lest two examples share their words in another order. A purpose's negative is
+    that of its positions.
+    """
+    positions = xp.arange(math.prod(x.shape[1:]), dtype=np.uint32)
+    places = mix(mix(positions + np.uint32(0xB5297A4D)) ^ _key(seed, -purpose))
+    return mix(_of_examples(ranks, seed, purpose)[:, None] ^ places[None, :]).reshape(x.shape)
+
+
+@np.errstate(over="ignore")
+def _key(seed: Array, purpose: int) -> Array:
+    """A word for each pair of seed and purpose, other than the epochs' keys. uint32, in the shape of seed."""
+    return mix(mix(seed ^ np.uint32(0x68E31DA4)) + np.uint32(purpose * 0x1B56C4E9 & 0xFFFFFFFF))
+
+
+def _share(words: Array) -> Array:
+    """Words as numbers of [0, 1): float32 multiples of 2^-24, from the upper 24 bits."""
+    return (words >> 8).astype(np.float32) * np.float32(2.0**-24)
+
+
+def _normal(words: Array, xp: ModuleType) -> Array:
+    """Standard normal deviates, float32, |z| < 5.5: the inverse distribution function of the lower tail, and a sign."""
+    tail = ((words >> 9) * 2 + 1).astype(np.float32) * np.float32(2.0**-25)  # exact, in (0, 1/2)
+    if xp is np:
+        from scipy.special import ndtri
+    else:
+        from jax.scipy.special import ndtri
+    return xp.where((words & 1) == 0, np.float32(1), np.float32(-1)) * ndtri(tail)
+
+
+def _float(number: Array, xp: ModuleType) -> Array:
+    return xp.asarray(number, np.float32)
+
+
+def _is_off(number: Array) -> bool:
+    return isinstance(number, int | float) and number == 0

@@ -1,0 +1,1 @@
+"""dlm.data.tfds."""

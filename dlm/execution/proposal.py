@@ -1,0 +1,101 @@
+"""A complete study for somebody's data, where no experiment is written: sensible learners, sizes, seeds and budget."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dlm.baselines import BagOfWords, GradientBoosting, KneserNey, LogisticRegression, Ridge
+from dlm.data.dataset import Arrays
+from dlm.data.sources.user_data import File
+from dlm.models import CNN, MLP, Transformer
+from dlm.study import overrides
+from dlm.study.learner import Budget, Hyper, Learner, Optimizer
+from dlm.study.study import Study
+from dlm.tasks import Classification, LanguageModelling, Regression
+from dlm.utils.errors import UsageError
+
+NUM_SIZES, LEAST_SIZE, MOST_SIZE, NUM_SEEDS = 7, 16, 32_768, 4
+FEWEST_SIZES = 3  # that a law can be fitted to
+BUDGET = Budget(epochs=40, min_steps=300, max_steps=3000)
+TEXT_BUDGET = Budget(epochs=20, min_steps=200, max_steps=1000, batch_size=32)
+
+
+def propose(source: Any, arrays: Arrays) -> Study:
+    """The study of a source and the arrays that it loads."""
+    return Study(
+        data=source,
+        task=_task(arrays),
+        learners=_learners(arrays),
+        sizes=sizes_for(len(arrays.train), arrays.num_classes),
+        seeds=NUM_SEEDS,
+        budget=TEXT_BUDGET if arrays.vocabulary else BUDGET,
+        name=arrays.name,
+    )
+
+
+def for_path(path: str, target: str, assignments: Sequence[str] = ()) -> tuple[Study, Arrays]:
+    """The study of a file or folder with what `--set` changes in it, and its arrays, read once."""
+    of_data = [text for text in assignments if text.strip().startswith(("data.", "groups"))]
+    read = overrides.apply(_Data(File(path, target=target)), of_data)
+    arrays = read.data.load(groups=read.groups)
+    rest = [text for text in assignments if text not in of_data]
+    study = dataclasses.replace(propose(read.data, arrays), groups=read.groups)
+    return overrides.apply(study, rest), arrays
+
+
+def question(study: Study) -> str:
+    """What the study of somebody's data asks."""
+    what = study.data.target or "what comes next"
+    return f"How well can {what} be predicted in {study.name}, and what would more data buy?"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Data:
+    """A study of which only the source is known yet."""
+
+    data: Any
+    groups: tuple[str, ...] = ()
+
+
+def sizes_for(pool: int, num_classes: int) -> tuple[int, ...]:
+    """Sizes that each are the same multiple of the one before, up to the pool, or up to what takes minutes."""
+    most = min(pool, MOST_SIZE)
+    least = max(LEAST_SIZE, 2 * num_classes)
+    if most < 2 ** (FEWEST_SIZES - 1) * least:
+        raise UsageError(
+            f"{pool} training examples of {num_classes or 'no'} classes are too few for a curve; have at least "
+            f"{2 ** (FEWEST_SIZES - 1) * least}"
+        )
+    count = min(NUM_SIZES, 1 + int(np.log2(most / least)))
+    return tuple(round(float(size)) for size in np.geomspace(least, most, count))
+
+
+def _task(arrays: Arrays) -> Any:
+    if arrays.num_classes:
+        return Classification()
+    return Regression() if arrays.has_numeric_targets else LanguageModelling()
+
+
+def _learners(arrays: Arrays) -> dict[str, Any]:
+    if arrays.vocabulary:
+        return _text_learners(arrays)
+    mlp = Learner(MLP((128, 128)), Hyper(lr=1e-3, weight_decay=0.1, dropout=0.1))
+    linear: dict[str, Any] = {"logreg": LogisticRegression()} if arrays.num_classes else {"ridge": Ridge()}
+    if arrays.standardize:
+        return {"mlp": mlp, **linear, "boosting": GradientBoosting()}
+    if arrays.train.x.ndim in (3, 4) and min(arrays.train.x.shape[1:3]) >= 8:
+        cnn = CNN((32, 64), (0, 1), stem_stride=2 if arrays.train.x.shape[1] > 16 else 1)
+        return {"cnn": Learner(cnn, Hyper(lr=2e-3, weight_decay=0.1)), "mlp": mlp, **linear}
+    return {"mlp": mlp, **linear}
+
+
+def _text_learners(arrays: Arrays) -> dict[str, Any]:
+    hyper, optimizer = Hyper(lr=2e-3, weight_decay=0.1), Optimizer(clip=1.0)
+    if arrays.num_classes:
+        model = Transformer(dim=64, depth=2, causal=False, head="mean")
+        return {"transformer": Learner(model, hyper, optimizer), "words": BagOfWords()}
+    return {"transformer": Learner(Transformer(dim=64, depth=2), hyper, optimizer), "ngram": KneserNey()}

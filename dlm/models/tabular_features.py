@@ -1,0 +1,124 @@
+"""A table's columns as its fields: numbers and categories, and what a network makes of each before it mixes them."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dlm.models.layers import add_bias, product
+from dlm.utils.errors import UsageError
+
+CLIPPED = 3.0  # that inputs stay below, in standard deviations
+
+
+def widths_of(x: jax.Array, fields: tuple[int, ...]) -> np.ndarray:
+    """Columns of each field, int [F]; all are numbers where nobody knows. UsageError unless x is a table [B, D]."""
+    if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
+        kind = "tokens" if jnp.issubdtype(x.dtype, jnp.integer) else "examples"
+        raise UsageError(
+            f"TabularMLP and FTTransformer learn from the columns of a table, not from {kind} of shape {x.shape[1:]}; "
+            "choose a model for such inputs, such as MLP, CNN or Transformer"
+        )
+    if fields and sum(fields) != x.shape[1]:
+        raise UsageError(f"fields={fields} have {sum(fields)} columns, and the table has {x.shape[1]}; they must agree")
+    return np.array(fields or (1,) * x.shape[1], int)
+
+
+def columns_of(widths: np.ndarray, is_chosen: np.ndarray) -> np.ndarray:
+    """Places of the columns of those fields [F] that are chosen. int [C]."""
+    return np.flatnonzero(np.repeat(is_chosen, widths))
+
+
+def smoothly_clipped(x: jax.Array) -> jax.Array:
+    """x / √(1 + (x / 3)²): nearly x in the middle, never beyond ±3 (Holzmüller et al. 2024)."""
+    return (x / jnp.sqrt(1 + jnp.square(x / CLIPPED))).astype(x.dtype)
+
+
+class FieldTokens(nn.Module):
+    """A vector for each field: the sum over its columns of value · the column's vector, [B, D] -> [B, F · dim].
+
+    A number's is a multiple of its vector, a category's its embedding; and since a category's columns have been shifted
+    and scaled alike for all examples, each category still has one vector of its own. All fields are one product, with
+    a matrix that is zero where a column is of another field. Vectors are kept flat, so that weight decay spares them.
+    """
+
+    widths: tuple[int, ...]
+    dim: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """See the class."""
+        bound, columns, number = self.dim**-0.5, x.shape[-1], len(self.widths)
+        flat = self.param("vectors", _uniform(bound), (columns * self.dim,), jnp.float32)
+        bias = self.param("bias", _uniform(bound), (number * self.dim,), jnp.float32)
+        is_of = np.repeat(np.arange(number), self.widths) == np.arange(number)[:, None]
+        vectors = flat.reshape(columns, self.dim).T.astype(x.dtype)
+        kernel = jnp.where(is_of[:, None], vectors[None], jnp.zeros((), x.dtype))
+        return add_bias(product(x, kernel.reshape(number * self.dim, columns)), bias)
+
+
+class Periodic(nn.Module):
+    """Sines and cosines of each number at trained frequencies, [B, M] -> [B, M, 2·frequencies].
+
+    Gorishniy, Rubachev & Babenko (2022), "On embeddings for numerical features in tabular deep learning"; frequencies
+    start from a normal distribution of standard deviation `sigma`, in turns a unit.
+    """
+
+    frequencies: int
+    sigma: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """See the class."""
+        shape = (x.shape[1], self.frequencies)
+        flat = self.param("frequencies", nn.initializers.normal(self.sigma), (math.prod(shape),), jnp.float32)
+        turns = jnp.broadcast_to(flat.astype(jnp.float32).reshape(shape), (len(x), *shape)) * x[..., None]
+        angles = 2 * jnp.pi * turns
+        return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1).astype(x.dtype)
+
+
+def piecewise(x: jax.Array, bins: int) -> jax.Array:
+    """How much of each bin lies below a number, 0 … 1; the outer bins have no outer end. [B, M] -> [B, M, bins].
+
+    The piecewise-linear encoding of the same paper. Its bins are quantiles of the training set; inputs here are
+    standardized by their subset already, so bins are equal shares of the normal distribution within ±2.
+    """
+    ends = normal_bins(bins)
+    share = (x[..., None] - ends[None, None, :-1]) / np.diff(ends)[None, None]
+    least, most = np.zeros(bins), np.ones(bins)
+    least[0], most[-1] = -np.inf, np.inf
+    return jnp.clip(share, least[None, None], most[None, None]).astype(x.dtype)
+
+
+def normal_bins(bins: int) -> np.ndarray:
+    """Ends of bins of equal share of the standard normal distribution within ±2. float64 [bins + 1]."""
+    low = NormalDist().cdf(-2.0)
+    return np.array([NormalDist().inv_cdf(low + (1 - 2 * low) * place / bins) for place in range(bins + 1)])
+
+
+class PerNumber(nn.Module):
+    """A linear layer of its own for what encodes each number, then ReLU: [B, M, K] -> [B, M, features]."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """See the class."""
+        batch, numbers, inputs = x.shape
+        kernel = self.param("kernel", _per_number, (numbers, inputs, self.features), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (numbers * self.features,), jnp.float32)
+        y = jnp.einsum("bmk,mkf->bmf", x, kernel.astype(x.dtype)).reshape(batch, -1)
+        return nn.relu(add_bias(y, bias)).reshape(batch, numbers, self.features)
+
+
+def _per_number(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype) -> jax.Array:
+    return nn.initializers.lecun_normal(batch_axis=0)(key, shape, dtype)
+
+
+def _uniform(bound: float) -> nn.initializers.Initializer:
+    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)

@@ -1,0 +1,71 @@
+"""A page as one HTML file: template, style, script, Plotly and data inside it, and a rule against every request."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from dlm.report.html.elements import Page, charts
+
+_HERE = Path(__file__).parent
+
+
+def page_html(page: Page) -> str:
+    """The text of the file. Numbers are rounded to six digits, which no eye tells apart."""
+    data = {
+        "learners": list(page.learners),
+        "charts": {chart.id: {"data": list(chart.traces), "layout": dict(chart.layout)} for chart in charts(page)},
+    }
+    return _template().render(
+        page=page,
+        style=_read("page.css"),
+        script=_script(_read("page.js")),
+        plotly=_script(_plotly()) if data["charts"] else "",
+        data=_script(json.dumps(_short(data), separators=(",", ":"), allow_nan=False)),
+    )
+
+
+@functools.cache
+def _template() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["unbroken"] = lambda text: str(text).replace(" %", "\u00a0%")
+    return environment.get_template("page.html.j2")
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _plotly() -> str:
+    """Plotly's script, which its package carries."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("plotly")
+    assert spec is not None
+    assert spec.origin is not None
+    return (Path(spec.origin).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+
+
+def _script(text: str) -> Any:
+    """Text that may stand inside a script element: nothing in it ends the element."""
+    import markupsafe
+
+    return markupsafe.Markup(text.replace("</", "<\\/").replace("<!--", "<\\!--"))
+
+
+def _short(value: Any) -> Any:
+    """Numbers in six significant digits, tuples as lists."""
+    if isinstance(value, bool | int | str) or value is None:
+        return value
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {name: _short(item) for name, item in value.items()}
+    return [_short(item) for item in value]

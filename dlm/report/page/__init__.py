@@ -1,5 +1,0 @@
-"""One HTML file that needs nothing else: what a study asked, its answer in words, and pictures to work with."""
-
-from dlm.report.page.html import page_html
-
-__all__ = ["page_html"]

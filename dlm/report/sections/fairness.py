@@ -1,0 +1,293 @@
+"""Errors of groups: curves with forecasts, gaps whose intervals hold together, and what would close them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as TerminalTable
+from rich.text import Text
+
+from dlm.analysis.fairness.gaps import Gap, Spread
+from dlm.analysis.fairness.metrics import ERROR, ColumnMetrics
+from dlm.analysis.fairness.report import GroupCurve, GroupReport
+from dlm.curves.types import Answer, LearnerAnswer
+from dlm.report.formatting import error_number, is_rate, need_phrase, percent, unit_text
+from dlm.report.html.elements import Chart, Choice, Section, Sentences, Table
+from dlm.report.sections.learning_curve import curve_chart
+from dlm.report.terminal import tables
+
+_MOST_WORDS = 8  # gaps of a learner and column that get a sentence each, the largest first
+
+
+def group_sentences(report: GroupReport) -> list[str]:
+    """For each learner and column: the gaps that are shown at its largest size and what would close them, or that none
+    is; then what to know before trusting this."""
+    told: list[str] = []
+    gaps, curves = report.largest(), {(one.learner, one.column, one.group): one for one in report.curves}
+    for learner, column in dict.fromkeys((gap.learner, gap.column) for gap in gaps):
+        found = [gap for gap in gaps if (gap.learner, gap.column) == (learner, column)]
+        shown = sorted((gap for gap in found if gap.is_shown), key=lambda gap: -abs(gap.gap))
+        if len(found) == 2:  # one gap, seen from both sides: told of who errs more
+            shown = [gap for gap in shown if gap.gap > 0]
+        told += [gap_sentence(gap, report.unit, _of_two(found, gap)) for gap in shown[:_MOST_WORDS]]
+        if len(shown) > _MOST_WORDS:
+            told.append(f"{learner}: {len(shown) - _MOST_WORDS} more gaps of {column} are in the table.")
+        if shown and len(found) > 2:
+            told += [
+                spread_sentence(spread, report.unit)
+                for spread in report.spreads
+                if (spread.learner, spread.column, spread.size) == (learner, column, found[0].size)
+            ]
+        if not shown:
+            told.append(no_gap_sentence(found, report.unit))
+        told += [
+            need_sentence(curves[learner, column, gap.group], gap, _of_two(found, gap))
+            for gap in shown[:_MOST_WORDS]
+            if gap.gap > 0
+        ]
+    return [*told, *report.notes]
+
+
+def gap_sentence(gap: Gap, unit: str, others: str = "everyone else") -> str:
+    """ "cnn: sex=f errs 1.9 points more [0.4, 3.5] than sex=m at n=1,024, 5.0 % and 3.1 %."""
+    more, ends = ("more", (gap.low, gap.high)) if gap.gap > 0 else ("less", (-gap.high, -gap.low))
+    size = _amount(abs(gap.gap), unit)
+    low, high = (_signed(end, unit, abs(gap.gap)) for end in ends)
+    both = f"{error_number(gap.error, unit)} and {error_number(gap.others, unit)} {unit_text(unit)}"
+    return (
+        f"{gap.learner}: {_named(gap.column, gap.group)} errs {size} {more} [{low}, {high}] than {others} at "
+        f"n={gap.size:,} ({both})."
+    )
+
+
+def spread_sentence(spread: Spread, unit: str) -> str:
+    """The largest minus the smallest error."""
+    low, high = (_signed(end, unit, spread.spread) for end in (spread.low, spread.high))
+    return (
+        f"{spread.learner}: groups of {spread.column} differ by {_amount(spread.spread, unit)} [{low}, {high}], from "
+        f"{_named(spread.column, spread.least)} to {_named(spread.column, spread.most)}, at n={spread.size:,}."
+    )
+
+
+def no_gap_sentence(found: Sequence[Gap], unit: str) -> str:
+    """That nothing is shown is not that nothing is there: how large a gap could still be is part of it."""
+    first, tests = found[0], sum(gap.num_test for gap in found)
+    widest = max(found, key=lambda gap: max(gap.high, -gap.low))
+    most, whose = max(widest.high, -widest.low), ""
+    if len(found) > 2:
+        whose = f" of {_named(widest.column, widest.group)}, {widest.num_test:,} test examples,"
+    return (
+        f"{first.learner}: no gap between groups of {first.column} is shown by {tests:,} test examples at "
+        f"n={first.size:,}; a gap{whose} of up to {_amount(most, unit)} may still be there."
+    )
+
+
+def need_sentence(curve: GroupCurve, gap: Gap, others: str = "everyone else") -> str:
+    """How many examples take a group to where everyone else is."""
+    where = f"{_named(gap.column, gap.group)} where {others} is at n={gap.size:,}"
+    need = curve.need
+    if need is None or need.kind == "cannot tell":
+        return f"{gap.learner}: how many examples would take {where} cannot be told from these measurements."
+    if need.kind == "not reachable":
+        return f"{gap.learner}: no number of examples is seen to take {where}."
+    return f"{gap.learner}: {need_phrase(need)} examples, mixed as the pool is, would take {where}."
+
+
+def group_tables(report: GroupReport, console: Console) -> Iterator[TerminalTable]:
+    """Gaps of each learner and column at its largest size, and what would close them; then fairlearn's metrics."""
+    gaps, curves = report.largest(), {(one.learner, one.column, one.group): one for one in report.curves}
+    for learner, column in dict.fromkeys((gap.learner, gap.column) for gap in gaps):
+        found = [gap for gap in gaps if (gap.learner, gap.column) == (learner, column)]
+        own = [curves[learner, column, gap.group] for gap in found]
+        columns = [
+            ("tests", _right([f"{gap.num_test:,}" for gap in found])),
+            ("error", _right([error_number(gap.error, report.unit) for gap in found])),
+            ("gap", [_gap_cell(gap, report.unit) for gap in found]),
+            ("falls as n^", [Text(_exponent(one)) for one in own]),
+        ]
+        if any(gap.is_shown and gap.gap > 0 for gap in found):
+            columns.append(("level with others", [Text(_need_cell(one, gap)) for one, gap in zip(own, found)]))
+        yield from tables(console, f"{learner}: {column}", [gap.group for gap in found], columns)
+    for one in report.metrics:
+        if one.positive:
+            yield from _rates_tables(one, console)
+
+
+def _need_cell(curve: GroupCurve, gap: Gap) -> str:
+    return need_phrase(curve.need) if curve.need and gap.is_shown and gap.gap > 0 else "–"
+
+
+def _right(cells: Sequence[str]) -> list[Text]:
+    width = max(map(len, cells))
+    return [Text(cell.rjust(width)) for cell in cells]
+
+
+def _rates_tables(one: ColumnMetrics, console: Console) -> Iterator[TerminalTable]:
+    heads = {
+        "selection rate": f"called {one.positive!r} in %",
+        "false negative rate": "missed",
+        "false positive rate": "called so wrongly",
+    }
+    columns = [
+        (heads[metric.name], _right([_percent(value) for value in (*metric.by_group, metric.difference)]))
+        for metric in one.metrics
+        if metric.name != ERROR
+    ]
+    yield from tables(console, f"{one.learner}: {one.column}", [*one.groups, "difference"], columns)
+
+
+def gap_heading(report: GroupReport) -> str:
+    """The table's heading."""
+    unit = f"{report.unit} in %" if is_rate(report.unit) else report.unit
+    return f"Groups: {unit}, gap to everyone else, with {percent(report.level)} intervals for all together"
+
+
+def _gap_cell(gap: Gap, unit: str) -> Text:
+    scale = abs(gap.gap)
+    low, high = (_signed(end, unit, scale) for end in (gap.low, gap.high))
+    return Text(f"{_signed(gap.gap, unit, scale)} [{low}, {high}]", style="bold" if gap.is_shown else "")
+
+
+def _exponent(curve: GroupCurve) -> str:
+    found = curve.exponent
+    return f"{-found.power:.2f} [{-found.high:.2f}, {-found.low:.2f}]".replace("-", "−") if found else "–"
+
+
+def _of_two(found: Sequence[Gap], gap: Gap) -> str:
+    """Everyone else by name where there is one other group."""
+    others = [_named(one.column, one.group) for one in found if one.group != gap.group]
+    return others[0] if len(found) == 2 else "everyone else"
+
+
+def _named(column: str, group: str) -> str:
+    """A group that says its column already, such as `age ≤ 25`, needs no second naming."""
+    return group if column in group or any(sign in group for sign in "≤>") else f"{column}={group}"
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{error_number(value, unit)} {'points' if is_rate(unit) else unit}"
+
+
+def _signed(value: float, unit: str, like: float) -> str:
+    return f"−{error_number(-value, unit, like)}" if value < 0 else error_number(value, unit, like)
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def fairness_section(report: GroupReport | None) -> Section | None:
+    """One choice a learner and column; None where no groups are known."""
+    if report is None or not report.curves:
+        return None
+    pairs = dict.fromkeys((one.learner, one.column) for one in report.curves)
+    options = tuple((f"{learner}, {column}", tuple(_blocks(report, learner, column))) for learner, column in pairs)
+    return Section(
+        "groups",
+        "Errors of groups",
+        (Sentences(tuple(group_sentences(report))), Choice("groups-of", "Learner and column", options)),
+        note=f"Gaps are to everyone else. Their {percent(report.level)} intervals hold for all groups, columns and "
+        "learners of a size together, and hold the noise of the seeds and of the test examples.",
+    )
+
+
+def _blocks(report: GroupReport, learner: str, column: str) -> Iterator[Any]:
+    own = [one for one in report.curves if (one.learner, one.column) == (learner, column)]
+    gaps = [gap for gap in report.gaps if (gap.learner, gap.column) == (learner, column)]
+    answer = Answer(tuple(_renamed(one) for one in own), (), (), report.level)
+    if any(one.answer.curve.sizes for one in own):
+        yield curve_chart(
+            answer, {}, f"groups-{learner}-{column}", f"{learner}: test {report.unit} by {column}", plain=True
+        )
+    if gaps:
+        yield _gap_chart(report, learner, column, gaps)
+    yield _table(report, own, gaps)
+    for one in report.metrics:
+        if (one.learner, one.column) == (learner, column):
+            yield _metrics(one)
+
+
+def _renamed(one: GroupCurve) -> LearnerAnswer:
+    """The group's curve by the name of the group alone."""
+    return dataclasses.replace(one.answer, curve=dataclasses.replace(one.answer.curve, learner=one.group))
+
+
+def _gap_chart(report: GroupReport, learner: str, column: str, gaps: list[Gap]) -> Chart:
+    names = list(dict.fromkeys(gap.group for gap in gaps))
+    traces = []
+    for place, name in enumerate(names):
+        found = [gap for gap in gaps if gap.group == name]
+        traces.append(
+            {
+                "x": [gap.size * 1.03**place for gap in found],  # so that bars do not hide each other
+                "y": [gap.gap for gap in found],
+                "error_y": {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [gap.high - gap.gap for gap in found],
+                    "arrayminus": [gap.gap - gap.low for gap in found],
+                },
+                "text": [gap_sentence(gap, report.unit) for gap in found],
+                "hovertemplate": "%{text}<extra></extra>",
+                "name": name,
+                "showlegend": True,
+                "mode": "lines+markers",
+                "meta": {"colour": place, "role": "line"},
+            }
+        )
+    last = [gap for gap in report.largest() if (gap.learner, gap.column) == (learner, column)]
+    shown = [gap_sentence(gap, report.unit) for gap in last if gap.is_shown]
+    return Chart(
+        f"gaps-{learner}-{column}".replace(" ", "-"),
+        f"{learner}: gap of each group of {column} to everyone else",
+        " ".join(shown) or f"No gap between groups of {column} is shown at the largest size.",
+        tuple(traces),
+        {
+            "xaxis": {"title": {"text": "training examples"}, "type": "log", "tickformat": "~s", "dtick": "D2"},
+            "yaxis": {
+                "title": {"text": "gap"},
+                "type": "linear",
+                "tickformat": "+.0%" if is_rate(report.unit) else "+.3g",
+            },
+            "shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0}],
+            "height": 380,
+        },
+        scales="x",
+    )
+
+
+def _table(report: GroupReport, own: list[GroupCurve], gaps: list[Gap]) -> Table:
+    last = {gap.group: gap for gap in sorted(gaps, key=lambda gap: gap.size)}
+    rows = []
+    for one in own:
+        gap = last.get(one.group)
+        in_pool = "–" if one.in_pool is None else f"{one.in_pool:,}"
+        cells = ["–", "–", "–", "–"]
+        if gap is not None:
+            shown = gap.is_shown and gap.gap > 0 and one.need is not None
+            cells = [
+                error_number(gap.error, report.unit),
+                error_number(gap.others, report.unit),
+                f"{_points(gap.gap, report.unit)} [{_points(gap.low, report.unit)}, {_points(gap.high, report.unit)}]",
+                need_phrase(one.need) if shown and one.need else "–",
+            ]
+        rows.append((one.group, in_pool, f"{one.answer.curve.num_test:,}", *cells))
+    unit = f"{report.unit} in %" if is_rate(report.unit) else report.unit
+    head = ("group", "in the pool", "test examples", "error", "everyone else's", "gap", "examples to be level")
+    return Table(head, tuple(rows), f"At the largest size; {unit}")
+
+
+def _points(value: float, unit: str) -> str:
+    return f"{100 * value:+.1f}" if is_rate(unit) else f"{value:+.3g}"
+
+
+def _metrics(one: ColumnMetrics) -> Table:
+    rows = tuple(
+        (metric.name, *("–" if value is None else f"{value:.3f}" for value in (*metric.by_group, metric.difference)))
+        for metric in one.metrics
+    )
+    caption = f"fairlearn's metrics at the largest size{f'; positive: {one.positive}' if one.positive else ''}"
+    return Table(("metric", *one.groups, "difference"), rows, caption)

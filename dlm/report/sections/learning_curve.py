@@ -1,0 +1,351 @@
+"""The learning curves: seeds, medians and their spread, forecasts with their intervals, and where one overtakes."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlm.curves.summary import spread, spread_words
+from dlm.curves.types import Answer, LearnerAnswer, Overtake
+from dlm.report import sentences
+from dlm.report.figures import beyond, error_limits, positive
+from dlm.report.formatting import (
+    chance,
+    error_number,
+    forecast_phrase,
+    is_rate,
+    need_cell,
+    percent,
+    target_text,
+    times_text,
+)
+from dlm.report.html.elements import Chart, Choice, Section, Sentences, Table, error_axis, size_axis
+from dlm.storage.record_log import Record
+
+MOST_INCUMBENTS = 8  # that can be chosen
+
+Lines = dict[str, dict[int, float]]  # by challenger and size
+
+
+def better_block(answer: Answer) -> Chart | Choice | None:
+    """A chart against one learner, or one for each that can be chosen; None where no chance is known."""
+    known = [item for item in answer.overtakes if item.chances]
+    if not known:
+        return None
+    # First the one that others are most often said to overtake.
+    ranked = [name for name, _ in Counter(item.incumbent for item in known).most_common()]
+    names = [*ranked, *(one.curve.learner for one in answer.learners if one.curve.learner not in ranked)]
+    charts = [(name, lines) for name in names if (lines := against(known, name))][:MOST_INCUMBENTS]
+    if len(known) == 1:
+        return _chart(*charts[0], known)
+    options = tuple((name, (_chart(name, lines, known),)) for name, lines in charts)
+    return Choice("better-than", "Chance to be better than", options, charts[0][0])
+
+
+def against(known: list[Overtake], incumbent: str) -> Lines:
+    """P(other learner is better than the incumbent) by size, whoever of the two is said to be the challenger."""
+    lines: Lines = {}
+    for item in known:
+        if item.incumbent == incumbent:
+            lines[item.challenger] = {one.size: one.p for one in item.chances}
+        elif item.challenger == incumbent:
+            lines[item.incumbent] = {one.size: 1 - one.p for one in item.chances}
+    return lines
+
+
+def _chart(incumbent: str, lines: Lines, known: list[Overtake]) -> Chart:
+    sizes = sorted({size for line in lines.values() for size in line})
+    measured = [one.size for item in known for one in item.chances if one.measured]
+    rows = [(f"{size:,}", *(chance(line[size]) if size in line else "–" for line in lines.values())) for size in sizes]
+    layout: dict[str, Any] = {
+        "xaxis": size_axis(),
+        "yaxis": {"title": {"text": f"P(better than {incumbent})"}, "range": [-0.02, 1.02], "tickformat": ".0%"},
+        "shapes": [{"type": "line", "x0": max(measured), "x1": max(measured), "yref": "paper", "y0": 0, "y1": 1}],
+        "height": 300,
+        "showlegend": False,
+    }
+    last = [f"{name} {chance(line[max(line)])} at {max(line):,}" for name, line in lines.items()]
+    return Chart(
+        f"better-than-{incumbent}".replace(" ", "-"),
+        f"The chance to be better than {incumbent}",
+        f"Chance of a smaller expected error than {incumbent}: {', '.join(last)}.",
+        tuple(_line(name, line) for name, line in lines.items()),
+        layout,
+        table=Table(("examples", *lines), tuple(rows), f"Chance to be better than {incumbent}"),
+        scales="x",
+    )
+
+
+def _line(name: str, line: dict[int, float]) -> dict[str, Any]:
+    return {
+        "x": list(line),
+        "y": list(line.values()),
+        "text": [chance(p) for p in line.values()],
+        "hovertemplate": "%{text}, n=%{x:,}<extra></extra>",
+        "mode": "lines+markers",
+        "line": {"width": 2.2},
+        "marker": {"size": 6},
+        "meta": {"learner": name, "role": "median"},
+    }
+
+
+MOST_DOTS, FEWEST_DOTS = (
+    2000,
+    3,
+)  # of seeds that are drawn at first, in all and of a cell at least: a dot takes its time
+
+Cells = Mapping[str, Mapping[int, Sequence[Record]]]
+
+
+def learning_section(answer: Answer, cells: Cells, folder: Path | None = None) -> Section:
+    """The chart, and what more data would buy. `cells` tell of each seed its trial; empty where they are not known.
+
+    folder: where the same curves lie as a figure, to be looked at until the chart is drawn.
+    """
+    chart = curve_chart(answer, cells, "learning-curves", _title(answer))
+    return Section(
+        "curves",
+        "Learning curves",
+        (
+            dataclasses.replace(chart, still=_still(folder)),
+            *_tables(answer),
+            *([better] if (better := better_block(answer)) else []),
+            Sentences(tuple(sentences.laws(answer))),
+        ),
+        note=_note(answer),
+    )
+
+
+def _still(folder: Path | None) -> str:
+    path = folder / "figures" / "learning_curve.svg" if folder else None
+    if path is None or not path.is_file():
+        return ""
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _note(answer: Answer) -> str:
+    what = spread_words([learner.curve for learner in answer.learners])
+    parts = [f"Dots are seeds, lines their medians{f', bands their spread ({what})' if what else ''}."]
+    if any(learner.predictions for learner in answer.learners):
+        parts.append(f"Dashed lines are forecasts with their {percent(answer.level)} intervals.")
+    if any(error == 0 for one in answer.learners for errors in one.curve.errors for error in errors):
+        parts.append("On a logarithmic axis an error of zero stands at half of one test example.")
+    return " ".join(parts)
+
+
+def _title(answer: Answer) -> str:
+    return f"Test {answer.learners[0].curve.unit} against training examples"
+
+
+def curve_chart(answer: Answer, cells: Cells, name: str, title: str, *, plain: bool = False) -> Chart:
+    """Curves as a chart. `plain`: colours and a legend of its own, for curves that are not the page's learners."""
+    counts = [len(errors) for learner in answer.learners for errors in learner.curve.errors]
+    most = max(FEWEST_DOTS, MOST_DOTS // max(1, len(counts)))  # dots of a cell
+    traces = [trace for learner in answer.learners for trace in _traces(learner, cells, most)]
+    if plain:
+        traces = [_of_its_own(trace, answer) for trace in traces]
+    crossings = [one for one in answer.overtakes if one.median is not None]
+    traces += [trace for one in crossings for trace in _crossing(one, answer)]
+    ends = {learner.curve.sizes[-1] for learner in answer.learners if learner.curve.sizes and beyond(learner)}
+    layout = {
+        "xaxis": size_axis(),
+        "yaxis": _error_axis(answer),
+        "shapes": [{"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1} for x in sorted(ends)],
+        "height": 480,
+        "showlegend": plain,
+    }
+    return Chart(
+        name.replace(" ", "-"),
+        title,
+        " ".join(sentences.lead(answer)),
+        tuple(traces),
+        layout,
+        table=_measured(answer),
+        scales="xy",
+        more=f"all {sum(counts):,} seeds" if max(counts, default=0) > most else "",
+    )
+
+
+def _of_its_own(trace: dict[str, Any], answer: Answer) -> dict[str, Any]:
+    names = [learner.curve.learner for learner in answer.learners]
+    meta = {"colour": names.index(trace["meta"]["learner"]), "role": trace["meta"]["role"]}
+    return trace | {"meta": meta, "name": trace["meta"]["learner"], "showlegend": meta["role"] == "median"}
+
+
+def _error_axis(answer: Answer) -> dict[str, Any]:
+    """Logarithmic where an error is above zero; of the forecasts' intervals no more than leaves points readable."""
+    curves = [learner.curve for learner in answer.learners]
+    points = [positive(error, curve) for curve in curves for errors in curve.errors for error in errors]
+    ahead = [one for learner in answer.learners for one in beyond(learner)]
+    if not any(point > 0 for point in points):
+        return error_axis(curves[0].unit, positive_only=False)
+    ends = error_limits(points, ahead)
+    return error_axis(curves[0].unit) | {"range": [math.log10(end) for end in ends]}
+
+
+def _traces(learner: LearnerAnswer, cells: Cells, most: int) -> Iterator[dict[str, Any]]:
+    curve = learner.curve
+    name, own = curve.learner, cells.get(curve.learner, {})
+    ahead = beyond(learner)
+    spreads = [spread([positive(error, curve) for error in errors]) for errors in curve.errors]
+    yield _band(name, curve.sizes, [one.low for one in spreads], [one.high for one in spreads], 0.2)
+    if ahead:
+        sizes = [one.size for one in ahead]
+        yield _band(name, sizes, [max(one.low, 1e-12) for one in ahead], [one.high for one in ahead], 0.12)
+        yield {
+            "x": sizes,
+            "y": [one.median for one in ahead],
+            "text": [forecast_phrase(one, curve.unit) for one in ahead],
+            "hovertemplate": f"<b>{_safe(name)}</b>, forecast<br>n=%{{x:,}}<br>%{{text}}<extra></extra>",
+            "mode": "lines",
+            "line": {"dash": "dash", "width": 2},
+            "meta": {"learner": name, "role": "forecast"},
+        }
+    yield from _seeds(learner, own, most)
+    yield {
+        "x": curve.sizes,
+        "y": [one.median for one in spreads],
+        "text": [
+            f"median {error_number(one.median, curve.unit)} of {one.num_seeds} seeds"
+            f" [{error_number(one.low, curve.unit)}, {error_number(one.high, curve.unit)}]"
+            for one in spreads
+        ],
+        "hovertemplate": f"<b>{_safe(name)}</b><br>n=%{{x:,}}<br>%{{text}}<extra></extra>",
+        "mode": "lines+markers",
+        "line": {"width": 2.2},
+        "marker": {"size": 8},
+        "meta": {"learner": name, "role": "median"},
+    }
+
+
+def _seeds(learner: LearnerAnswer, own: Mapping[int, Sequence[Record]], most: int) -> Iterator[dict[str, Any]]:
+    """The dots of the first seeds of each cell, and those of the others, which are shown when asked for."""
+    yield _dots(learner, own, "seed", slice(0, most))
+    if any(len(errors) > most for errors in learner.curve.errors):
+        yield _dots(learner, own, "more", slice(most, None))
+
+
+def _dots(learner: LearnerAnswer, own: Mapping[int, Sequence[Record]], role: str, which: slice) -> dict[str, Any]:
+    """A dot for each seed. Hovering tells n, value, seed, trial and subset, where they are known."""
+    curve = learner.curve
+    x, y, text, about = [], [], [], []
+    for size, errors in zip(curve.sizes, curve.errors, strict=True):
+        known = [row for row in own.get(size, ()) if row.value is not None]
+        for place, error in list(enumerate(errors))[which]:
+            x.append(size)
+            y.append(positive(error, curve))
+            text.append(f"{error_number(error, curve.unit)}{' %' if is_rate(curve.unit) else ''}")
+            row = known[place] if len(known) == len(errors) else None
+            about.append([row.subset_seed, row.trial_id, row.subset_hash] if row else ["", "", ""])
+    hover = f"<b>{_safe(curve.learner)}</b><br>n=%{{x:,}}<br>error %{{text}}"
+    if own:
+        hover += "<br>seed %{customdata[0]}<br>trial %{customdata[1]}<br>subset %{customdata[2]}"
+    return {
+        "x": x,
+        "y": y,
+        "text": text,
+        "customdata": about if own else [],
+        "hovertemplate": f"{hover}<extra></extra>",
+        "mode": "markers",
+        "marker": {"size": 5},
+        "meta": {"learner": curve.learner, "role": role},
+    }
+
+
+def _band(
+    name: str, sizes: Sequence[float], lows: Sequence[float], highs: Sequence[float], shade: float
+) -> dict[str, Any]:
+    return {
+        "x": [*sizes, *reversed(sizes)],
+        "y": [*highs, *reversed(lows)],
+        "fill": "toself",
+        "opacity": shade,
+        "meta": {"learner": name, "role": "band"},
+    }
+
+
+def _crossing(one: Overtake, answer: Answer) -> Iterator[dict[str, Any]]:
+    """A cross where the challenger's curve meets the incumbent's, with the interval of that size."""
+    learner = next(item for item in answer.learners if item.curve.learner == one.challenger)
+    assert one.median is not None
+    y = _height(learner, one.median)
+    if y is None:
+        return
+    low = one.median - one.low if one.low is not None else 0.0
+    high = one.high - one.median if one.high is not None else 0.0
+    yield {
+        "x": [one.median],
+        "y": [y],
+        "error_x": {"type": "data", "symmetric": False, "array": [high], "arrayminus": [low], "thickness": 1.5},
+        "text": [sentences.overtakes_sentence(one)],
+        "hovertemplate": "%{text}<extra></extra>",
+        "mode": "markers",
+        "marker": {"size": 12, "symbol": "x-thin", "line": {"width": 2}},
+        "meta": {"learner": one.challenger, "role": "overtake"},
+    }
+
+
+def _height(learner: LearnerAnswer, size: float) -> float | None:
+    """The fitted error at a size, between the points of its grid; None outside it."""
+    points = [(one.size, one.median) for one in learner.fitted if one.median > 0]
+    for (left, a), (right, b) in itertools.pairwise(points):
+        if left <= size <= right:
+            share = math.log(size / left) / math.log(right / left) if right > left else 0.0
+            return a ** (1 - share) * b**share
+    return None
+
+
+def _measured(answer: Answer) -> Table:
+    sizes = sorted({size for learner in answer.learners for size in learner.curve.sizes})
+    rows = []
+    for size in sizes:
+        row = [f"{size:,}"]
+        for learner in answer.learners:
+            curve = learner.curve
+            if size not in curve.sizes:
+                row.append("–")
+                continue
+            cell = spread(curve.errors[curve.sizes.index(size)])
+            low, high = (error_number(end, curve.unit, cell.median) for end in (cell.low, cell.high))
+            row.append(f"{error_number(cell.median, curve.unit)} [{low}–{high}] ({cell.num_seeds})")
+        rows.append(tuple(row))
+    unit = answer.learners[0].curve.unit
+    in_percent = " in %" if is_rate(unit) else ""
+    return Table(
+        ("examples", *(learner.curve.learner for learner in answer.learners)),
+        tuple(rows),
+        f"Test {unit}{in_percent}: median [spread] (number of seeds)",
+    )
+
+
+def _tables(answer: Answer) -> Iterator[Table]:
+    learners = [learner for learner in answer.learners if learner.predictions]
+    if learners:
+        widest = max(len(learner.predictions) for learner in learners)
+        heads = [times_text(learners[0].predictions[k], learners[0].curve) for k in range(widest)] if learners else []
+        rows = [(one.curve.learner, *(_ahead(one, k) for k in range(widest))) for one in answer.learners]
+        yield Table(
+            ("learner", *heads), tuple(rows), f"What more data would buy, with {percent(answer.level)} intervals"
+        )
+    asked = [(need, learner.curve) for learner in answer.learners for need in learner.needs]
+    if asked:
+        rows = [(target_text(need.target, curve.unit), curve.learner, need_cell(need)) for need, curve in asked]
+        yield Table(("error", "learner", "examples"), tuple(rows), "Examples needed", texts=2)
+
+
+def _ahead(learner: LearnerAnswer, place: int) -> str:
+    if place >= len(learner.predictions):
+        return "no forecast"
+    one = learner.predictions[place]
+    return f"n={one.size:,}: {forecast_phrase(one, learner.curve.unit)}"
+
+
+def _safe(name: str) -> str:
+    """A name inside a hover text, which reads a few tags of HTML."""
+    return name.replace("&", "&amp;").replace("<", "&lt;").replace("%{", "% {")

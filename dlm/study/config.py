@@ -1,0 +1,205 @@
+"""Tools for configs, frozen dataclasses all the way down: a hashable mapping, replacing, hashing."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dlm.utils.errors import UsageError
+
+SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
+
+
+def field_hints(config: Any) -> dict[str, Any]:
+    """Type hint of each field of a dataclass; of one that cannot be resolved, the type of its value."""
+    try:
+        hints = typing.get_type_hints(type(config))
+    except (NameError, TypeError, AttributeError, SyntaxError):  # names that only a type checker imports
+        hints = {}
+    return {f.name: hints.get(f.name, type(getattr(config, f.name))) for f in dataclasses.fields(config)}
+
+
+def is_plain(hint: Any) -> bool:
+    """Whether a text can be read as the hint: numbers, text, choices, tuples of these; unions with one."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(is_plain(option) for option in arguments if option is not type(None))
+    if origin is tuple:
+        inner = [argument for argument in arguments if argument is not ...]
+        return bool(inner) and all(is_plain(part) and typing.get_origin(part) is not tuple for part in inner)
+    return isinstance(hint, type) and hint in (int, float, bool, str)
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the hint's type. What cannot be told (`Any`, mappings, …) fits; NaN does not."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, option) for option in arguments)
+    if origin is tuple and arguments:
+        if not isinstance(value, tuple):
+            return False
+        each = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+        return len(each) == len(value) and all(fits(item, part) for item, part in zip(value, each))
+    if hint is int or hint is float:
+        kinds = (int,) if hint is int else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool) and value == value
+    try:
+        return hint is Any or not isinstance(hint, type) or isinstance(value, hint)
+    except TypeError:  # a protocol, which instances cannot be asked for
+        return True
+
+
+def describe(hint: Any) -> str:
+    """A hint in words."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe(option) for option in arguments)
+    if origin is tuple and arguments and arguments[-1] is ...:
+        return f"a comma-separated list of which each is {describe(arguments[0])}"
+    if origin is tuple and arguments:
+        return f"a comma-separated list of {len(arguments)}: " + ", ".join(describe(part) for part in arguments)
+    return SCALARS.get(hint) or f"of type {getattr(hint, '__name__', hint)}"
+
+
+def check_fields(config: Any, where: str) -> None:
+    """UsageError for a field of a dataclass that does not hold what its hint says."""
+    for name, hint in field_hints(config).items():
+        value = getattr(config, name)
+        if fits(value, hint):
+            continue
+        remedy = "; write a tuple, (…,)" if isinstance(value, list) else ""
+        raise UsageError(f"{_join(where, name)}={value!r} is not {describe(hint)}{remedy}")
+
+
+def check_frozen(value: Any, where: str) -> None:
+    """UsageError unless `value` may be in a study: scalars, tuples, frozen dataclasses, hashable mappings.
+
+    `where` is its path, empty for the study itself.
+    """
+    if isinstance(value, type):
+        raise UsageError(f"{where}={value.__name__} is a class; write {value.__name__}(…), with brackets")
+    if dataclasses.is_dataclass(value):
+        if not getattr(type(value), "__dataclass_params__").frozen:  # noqa: B009 - unknown to type checkers
+            raise UsageError(f"{where}: {type(value).__name__} can change; declare it as dataclass(frozen=True)")
+        check_fields(value, where)
+        for field in dataclasses.fields(value):
+            check_frozen(getattr(value, field.name), _join(where, field.name))
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            check_frozen(item, f"{where}[{index}]")
+    elif isinstance(value, Mapping) and type(value).__hash__ is not None:
+        for key, item in value.items():
+            check_frozen(item, _join(where, str(key)))
+    elif value is not None and not isinstance(value, bool | int | float | str):
+        remedies = {"list": "write a tuple", "dict": "write a frozen dataclass"}
+        remedy = remedies.get(type(value).__name__, "use numbers, text, tuples and frozen dataclasses")
+        raise UsageError(f"{where}={value!r} cannot be part of a study; {remedy}")
+    elif value != value:
+        raise UsageError(f"{where}={value!r} is no number")
+
+
+def _join(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+UNSAID = "unsaid"
+
+
+class FrozenDict(Mapping[str, Any]):
+    """A hashable mapping that keeps its order, and is equal in any."""
+
+    def __init__(self, items: Mapping[str, Any] | Sequence[tuple[str, Any]] = (), **more: Any):
+        self._items = {**dict(items), **more}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._items.items()))
+
+    def __repr__(self) -> str:
+        return f"FrozenDict({self._items})"
+
+
+def replaced(config: Any, changes: Mapping[str, Any]) -> Any:
+    """`config` with fields at dotted paths replaced, at once: rules between fields see the outcome alone.
+
+    UsageError if the config refuses, whatever it raises.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    for path, value in changes.items():
+        head, _, rest = path.partition(".")
+        groups.setdefault(head, {})[rest] = value
+    if not groups:
+        return config
+    if isinstance(config, FrozenDict):
+        return FrozenDict({**config, **{head: _inside(config[head], group) for head, group in groups.items()}})
+    fields = {head: _inside(getattr(config, head), group) for head, group in groups.items()}
+    try:
+        return dataclasses.replace(config, **fields)
+    except UsageError:
+        raise
+    except Exception as error:
+        told = ", ".join(f"{path}={value!r}" for path, value in changes.items())
+        raise UsageError(f"{type(config).__name__} refuses {told}: {type(error).__name__}: {error}") from error
+
+
+def _inside(config: Any, changes: Mapping[str, Any]) -> Any:
+    return changes[""] if "" in changes else replaced(config, changes)
+
+
+def canonical(value: Any) -> Any:
+    """JSON-ready form of a config in which equal configs, and only those, are equal: 1.0 is 1 there too.
+
+    A dataclass goes by its name without its module, so that moving it to another file changes no trial. A field that
+    is declared `unsaid` is left out at its default, so that ids from before there was such a field stay.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field: getattr(value, field.name) for field in dataclasses.fields(value)}
+        said = {f.name: item for f, item in fields.items() if UNSAID not in f.metadata or item != f.default}
+        return {"type": type(value).__qualname__, **{name: canonical(item) for name, item in said.items()}}
+    if isinstance(value, Mapping):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise UsageError(f"{value!r} cannot be part of a study; use numbers, text, tuples and frozen dataclasses")
+
+
+def unsaid(default: Any) -> Any:
+    """A dataclass's field that goes without saying at its default, see `canonical`."""
+    return dataclasses.field(default=default, metadata={UNSAID: True})
+
+
+def digest(value: Any) -> str:
+    """16 hexadecimal digits of the SHA-256 of the canonical form."""
+    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def has(config: Any, path: str) -> bool:
+    """Whether a config has a field at a dotted path."""
+    head, _, rest = path.partition(".")
+    if not dataclasses.is_dataclass(config) or head not in {field.name for field in dataclasses.fields(config)}:
+        return False
+    return has(getattr(config, head), rest) if rest else True

@@ -1,0 +1,134 @@
+"""A gradient-trained learner as it is declared: model, hyperparameters, optimizer, budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Literal, get_args
+
+from dlm.study.augmentation import Augment
+from dlm.study.config import check_fields, has, unsaid
+from dlm.utils.errors import UsageError, choose
+
+Precision = Literal["float32", "bfloat16"]  # that a model is computed in; parameters and measures are float32 always
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+
+@dataclasses.dataclass(frozen=True)
+class Hyper:
+    """Hyperparameters that are numbers: members of one cohort may differ in them.
+
+    `lr` is the peak learning rate; `weight_decay` is decoupled and spares vectors (biases, norms); `dropout`
+    and `label_smoothing` are rates in [0, 1). Of classes: `focal` is the γ by which examples that are hardly doubted
+    count less (Lin et al. 2017, "Focal loss for dense object detection"); `balance` weighs each class by its share in
+    the pool to the power of −`balance`, 1 on average, so that 1 makes all classes count the same.
+    """
+
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    focal: float = unsaid(0.0)
+    balance: float = unsaid(0.0)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "hyper")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not math.isfinite(value) or value < 0:
+                raise UsageError(f"hyper.{field.name}={value!r} must be a finite number of at least 0")
+            object.__setattr__(self, field.name, float(value))
+        for name in ("dropout", "label_smoothing"):
+            if getattr(self, name) >= 1:
+                raise UsageError(f"hyper.{name}={getattr(self, name)} must be below 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """How gradients become updates: `adamw` or `sgd` with momentum `b1`.
+
+    `warmup` is the share of the updates over which the learning rate rises; then it follows a half cosine to
+    zero, or stays (`constant`). `clip` bounds the global norm of the gradient; 0 leaves it alone.
+    """
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    warmup: float = 0.1
+    schedule: Literal["cosine", "constant"] = "cosine"
+    b1: float = 0.9
+    b2: float = 0.999
+    clip: float = 0.0
+
+    def __post_init__(self) -> None:
+        choose("optimizer.name", self.name, ("adamw", "sgd"))
+        choose("optimizer.schedule", self.schedule, ("cosine", "constant"))
+        check_fields(self, "optimizer")
+        if not 0 <= self.warmup <= 1:
+            raise UsageError(f"optimizer.warmup={self.warmup} is a share of the updates; choose 0 to 1")
+        for name in ("b1", "b2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"optimizer.{name}={getattr(self, name)} is a decay rate; choose 0 to below 1")
+        if not 0 <= self.clip < math.inf:
+            raise UsageError(f"optimizer.clip={self.clip} is a norm; choose a number above 0, or 0 for none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """How long a trial trains: `steps` updates, or `epochs` held between `min_steps` and `max_steps`.
+
+    Exactly one of `steps` and `epochs` is above 0; `max_steps=0` means no ceiling. With `eval_every` above 0
+    the validation split is measured every so many updates; with `patience` above 0 a trial stops after so
+    many measurements without a better validation error, and reports the state of its best one.
+    """
+
+    steps: int = 0
+    epochs: float = 0.0
+    min_steps: int = 0
+    max_steps: int = 0
+    batch_size: int = 64
+    eval_every: int = 0
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self, "budget")
+        object.__setattr__(self, "epochs", float(self.epochs))
+        for field in dataclasses.fields(self):
+            if not 0 <= getattr(self, field.name) < 2**31:
+                raise UsageError(f"budget.{field.name}={getattr(self, field.name)} must lie between 0 and 2^31 - 1")
+        if (self.steps > 0) == (self.epochs > 0):
+            raise UsageError(
+                f"budget.steps={self.steps} and budget.epochs={self.epochs:g}: exactly one must be above 0"
+            )
+        if self.batch_size < 1:
+            raise UsageError(f"budget.batch_size={self.batch_size} must be at least 1")
+        if self.max_steps and self.max_steps < self.min_steps:
+            raise UsageError(f"budget.max_steps={self.max_steps} is below budget.min_steps={self.min_steps}")
+        if self.patience and not self.eval_every:
+            raise UsageError(f"budget.patience={self.patience} needs budget.eval_every above 0")
+
+    def num_steps(self, train_size: int) -> int:
+        """Number of updates for `train_size` examples; at least 1."""
+        if self.steps:
+            return self.steps
+        wanted = math.ceil(self.epochs * train_size / self.batch_size)
+        ceiling = self.max_steps or wanted
+        return max(1, self.min_steps, min(wanted, ceiling))
+
+
+@dataclasses.dataclass(frozen=True)
+class Learner:
+    """A gradient-trained learner: a model's config, hyperparameters, optimizer, a budget of its own, augmentation."""
+
+    model: Any
+    hyper: Hyper = Hyper()
+    optimizer: Optimizer = Optimizer()
+    budget: Budget | None = None
+    augment: Augment = unsaid(Augment())
+
+
+def full_path(path: str, learner: Any = None) -> str:
+    """The path in a learner of what an axis calls by the name of a hyperparameter alone: `lr` is `hyper.lr`.
+
+    A field of the learner's own of that name, such as a classical one's `balance`, comes first.
+    """
+    is_hyper = path in {field.name for field in dataclasses.fields(Hyper)}
+    return f"hyper.{path}" if is_hyper and not has(learner, path) else path

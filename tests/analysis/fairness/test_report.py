@@ -1,0 +1,82 @@
+"""A study of a table with groups: what is said of them is of the cells that its curves show."""
+
+import dataclasses
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from dlm import Budget, Hyper, Learner, Study
+from dlm.analysis.fairness.report import groups_in
+from dlm.baselines import LogisticRegression
+from dlm.curves.from_records import curves
+from dlm.data import File
+from dlm.execution import executor
+from dlm.models import MLP
+from dlm.report.study_report import report
+from dlm.storage import record_log
+from dlm.tasks import Classification
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Women's labels have nothing to do with the inputs; men's follow from them."""
+    folder, rng = tmp_path_factory.mktemp("groups"), np.random.default_rng(0)
+    x, sex = rng.standard_normal((900, 2)), rng.integers(0, 3, 900) > 0
+    label = np.where(sex, x[:, 0] > 0, rng.random(900) < 0.5)
+    rows = [f"{a:.4f},{b:.4f},{'m' if m else 'f'},{'yes' if y else 'no'}" for (a, b), m, y in zip(x, sex, label)]
+    (folder / "mine.csv").write_text("\n".join(["a,b,sex,label", *rows]))
+    study = Study(
+        data=File(str(folder / "mine.csv"), target="label", test=300),
+        task=Classification(),
+        learners={"net": Learner(MLP((8,)), Hyper(lr=0.01)), "logreg": LogisticRegression()},
+        sizes=(40, 80, 160),
+        seeds=2,
+        budget=Budget(steps=60),
+        groups=("sex",),
+        name="who",
+    )
+    executor.run(study, folder / "run")
+    return folder / "run"
+
+
+def test_groups_make_up_the_curves(finished):
+    rows = record_log.rows(finished)
+    told = groups_in(finished, rows)
+    whole = {curve.learner: curve for curve in curves(rows)}
+    assert {(one.learner, one.group) for one in told.curves} == {(a, b) for a in ("net", "logreg") for b in ("f", "m")}
+    for learner, curve in whole.items():
+        parts = [one.answer.curve for one in told.curves if one.learner == learner]
+        assert sum(part.num_test for part in parts) == curve.num_test == 300
+        together = sum(part.num_test * np.array(part.errors) for part in parts) / 300
+        np.testing.assert_allclose(together, np.array(curve.errors), atol=1e-6)
+    assert sum(one.in_pool for one in told.curves if one.learner == "net") == 540
+    json.dumps(dataclasses.asdict(told), allow_nan=False)
+
+
+def test_who_cannot_be_predicted_errs_more_and_no_data_takes_them_there(finished):
+    out = io.StringIO()
+    report(finished, Console(file=out, width=80))
+    text = " ".join(out.getvalue().split())
+    assert "logreg: sex=f errs" in text
+    assert "points more [" in text
+    assert "than sex=m at n=160 (" in text
+    assert "sex=m errs" not in text  # one gap, told once
+    assert "where sex=m is at n=160" in text
+    assert max(map(len, out.getvalue().split("\n\nWritten")[0].splitlines())) <= 80
+
+
+def test_without_fairlearn_all_but_its_metrics_is_said(finished, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fairlearn", None)
+    monkeypatch.setitem(sys.modules, "fairlearn.metrics", None)
+    told = groups_in(finished, record_log.rows(finished))
+    assert told.metrics == ()
+    assert any("pip install" in note for note in told.notes)
+    assert any(gap.is_shown for gap in told.largest())
+
+
+def test_a_workdir_without_groups_says_nothing(finished, tmp_path):
+    assert groups_in(tmp_path, record_log.rows(finished)) is None

@@ -1,0 +1,139 @@
+"""Rivals recover the laws that were planted."""
+
+import numpy as np
+import pytest
+
+from benchmarks.forecasting import calibrated_baselines, published_laws
+from benchmarks.forecasting.protocols import Task
+from benchmarks.forecasting.single_laws import FORMS, MMF4, POW3, POW4, fit, single_laws
+
+SIZES = np.unique(np.round(16 * 2 ** (np.arange(0, 21) / 2)))
+AT = SIZES[-1] * np.array([2.0, 8.0])
+
+
+def task_of(law, sizes=SIZES, at=AT, bound=(0.0, None), stderr=None, ratio=8.0, target=None):
+    at = np.asarray(at, dtype=float)
+    return Task(
+        "planted", "c", "d", "l", sizes, law(sizes), stderr, None, bound, at,
+        law(at) if target is None else np.array([target]), np.zeros(len(at)), ratio,
+    )  # fmt: skip
+
+
+PLANTED = {
+    "pow2": lambda n: 3 * n**-0.3,
+    "pow3": lambda n: 0.1 + 3 * n**-0.5,
+    "pow4": lambda n: 0.1 + 90 * (n + 300) ** -0.8,
+    "mmf4": lambda n: 0.05 + 0.5 / (1 + (n / 400) ** 0.9),
+    "wbl4": lambda n: 0.1 + 0.8 * np.exp(-((n / 500) ** 0.4)),
+    "exp3": lambda n: 0.1 + 0.5 * np.exp(-n / 4000),
+}
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+def test_a_single_law_is_recovered(form):
+    law = PLANTED[form.name]
+    assert fit(form, SIZES, law(SIZES)).at(AT) == pytest.approx(law(AT), rel=0.02)
+
+
+def test_a_wild_point_does_not_lead():
+    errors = PLANTED["pow3"](SIZES)
+    errors[7] *= 2
+    assert fit(POW3, SIZES, errors).at(AT) == pytest.approx(PLANTED["pow3"](AT), rel=0.03)
+
+
+def test_single_laws_tell_inside_the_bound_and_survive_zeros():
+    sizes = np.array([16.0, 32, 64, 128])
+    task = task_of(lambda n: np.where(n > 50, 0.0, 0.2), sizes, [256, 1024], bound=(0.0, 1.0))
+    told = single_laws(task)
+    assert {"last value", "pow3", "median of four"} <= set(told)
+    assert all(((value >= 0) & (value <= 1)).all() for value in told.values())
+    nothing = single_laws(task_of(np.zeros_like, sizes, [256], bound=(0.0, 1.0)))
+    assert nothing["pow4"][0] < 1e-2
+
+
+def m4(n):
+    """(y - .05) / (.95 - y)^1.2 = 30 n^-.5, solved by bisection."""
+    low, high = np.full(n.shape, 0.05), np.full(n.shape, 0.95)
+    for _ in range(80):
+        y = (low + high) / 2
+        above = (y - 0.05) > 30 * n**-0.5 * (0.95 - y) ** 1.2
+        low, high = np.where(above, low, y), np.where(above, y, high)
+    return (low + high) / 2
+
+
+PUBLISHED = {
+    "M1": lambda n: 3 * n**-0.3,
+    "M2": lambda n: 0.1 + 3 * n**-0.5,
+    "M3": lambda n: 2 * (1 / n + 1e-4) ** 0.4,
+    "M4": m4,
+    "BNSL": lambda n: 0.05 + n**-0.1 * (1 + (n / 2000) ** (1 / 0.3)) ** (-0.6 * 0.3),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_law_is_recovered(name):
+    law, sizes = PUBLISHED[name], np.geomspace(16, 20000, 30)
+    data = published_laws.read(task_of(law, sizes))
+    told = data.scale * np.exp(published_laws.LAWS[name](data)(data.places(AT)))
+    assert told == pytest.approx(law(AT), rel=0.02)
+
+
+def test_many_points_are_fused_before_a_fit():
+    sizes = np.linspace(1e3, 1e6, 900)
+    data = published_laws.read(task_of(PUBLISHED["M2"], sizes))
+    assert len(data.logs) <= published_laws.MAX_POINTS
+    assert data.weight.sum() == 900
+
+
+def test_two_breaks_are_used_where_one_will_not_do():
+    def law(n):
+        return 0.9 * (1 + (n / 100) ** 4) ** (-0.15) * (1 + (n / 3000) ** 4) ** 0.15
+
+    told = published_laws.foretold(task_of(law, np.geomspace(16, 20000, 40)))
+    assert told["BNSL"] == pytest.approx(law(AT), rel=0.1)
+
+
+def test_a_widened_power_law_holds_its_own_law():
+    law = PLANTED["pow3"]
+    rng = np.random.default_rng(1)
+    told = []
+    for _ in range(40):
+        noise = np.full(len(SIZES), 0.01)
+        task = task_of(law, at=AT[-1:], stderr=noise, bound=(0.0, 1.0))
+        object.__setattr__(task, "errors", law(SIZES) + noise * rng.standard_normal(len(SIZES)))
+        told.append(calibrated_baselines.power_law(task))
+    inside = [one.interval(1.0)[0] <= law(AT[-1]) <= one.interval(1.0)[1] for one in told]
+    assert np.mean(inside) > 0.8
+    factor = calibrated_baselines.factors(told)[8.0]
+    assert 0.3 < factor < 2.5
+    assert np.mean([one.factor_needed() <= factor for one in told]) >= 0.95
+
+
+def test_spread_of_the_last_value_is_a_quantile_of_changes():
+    told = [
+        calibrated_baselines.spread_last_value(
+            task_of(PLANTED["pow2"], at=[1e6], bound=(0.0, 1.0), target=share * last)
+        )
+        for last in PLANTED["pow2"](SIZES[-1:])
+        for share in np.linspace(0.5, 1.0, 21)
+    ]
+    factor = calibrated_baselines.factors(told)[8.0]
+    assert factor == pytest.approx(np.log(1 / 0.525), rel=0.06)
+    low, high = told[0].interval(factor)
+    assert low * high == pytest.approx(told[0].median ** 2)
+
+
+def test_shifted_forms_are_monotone_on_their_grid():
+    x = np.geomspace(0.01, 16, 50)
+    for form in (POW4, MMF4):
+        assert (np.diff(form.shape(form.grid, x), axis=1) <= 1e-12).all()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_unit_of_error_does_not_matter_to_rivals(scale):
+    plain, scaled = (task_of(lambda n, s=s: s * (0.1 + 3 * n**-0.5)) for s in (1.0, scale))
+    for name, told in single_laws(plain).items():
+        assert single_laws(scaled)[name] == pytest.approx(scale * told, rel=0.01), name
+    one, other = calibrated_baselines.power_law(plain), calibrated_baselines.power_law(scaled)
+    assert other.median == pytest.approx(scale * one.median, rel=0.01)
+    assert other.spread == pytest.approx(scale * one.spread, rel=0.2)

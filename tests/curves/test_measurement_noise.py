@@ -1,0 +1,66 @@
+"""Noise of training and of the test set are two numbers, and each is only given where it is known."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from dlm.curves import Curve, summary
+from dlm.curves.measurement_noise import noise_at_largest, remark, standard_error, standard_errors
+
+SEEDS = Curve("a", (10, 20), ((0.4, 0.5), (0.09, 0.10, 0.11)), num_test=900)
+ONE = Curve("a", (10, 20), ((0.4,), (0.1,)), num_test=900)
+BINOMIAL = math.sqrt(0.1 * 0.9 / 900)
+
+
+def test_both_are_told_at_the_largest_size():
+    noise = noise_at_largest(SEEDS)
+    assert (noise.size, noise.num_seeds) == (20, 3)
+    assert noise.training == pytest.approx(0.01)
+    assert noise.test == pytest.approx(BINOMIAL)
+
+
+@pytest.mark.parametrize(
+    ("curve", "training", "test"),
+    [
+        (ONE, None, BINOMIAL),
+        (dataclasses.replace(SEEDS, num_test=0), 0.01, None),
+        (dataclasses.replace(SEEDS, bound=(0.0, None), unit="nats"), 0.01, None),
+        (dataclasses.replace(ONE, errors=((0.4,), (0.0,))), None, math.sqrt(0.5 / 900 * (1 - 0.5 / 900) / 900)),
+    ],
+)
+def test_what_is_not_known_is_not_made_up(curve, training, test):
+    noise = noise_at_largest(curve)
+    assert noise.training == (training if training is None else pytest.approx(training))
+    assert noise.test == (test if test is None else pytest.approx(test))
+
+
+def test_nothing_known_is_no_noise():
+    assert noise_at_largest(dataclasses.replace(ONE, num_test=0)) is None
+    assert noise_at_largest(Curve("none", (), ())) is None
+
+
+def test_the_standard_error_of_a_mean_holds_all_that_is_known():
+    assert standard_error(SEEDS, 1) == pytest.approx(math.hypot(0.01 / math.sqrt(3), BINOMIAL))
+    assert standard_error(dataclasses.replace(SEEDS, num_test=0), 1) == pytest.approx(0.01 / math.sqrt(3))
+    assert standard_error(ONE, 1) == pytest.approx(BINOMIAL)
+    assert standard_error(dataclasses.replace(ONE, stderr=(0.3, 0.2)), 1) == 0.2
+    assert standard_error(dataclasses.replace(ONE, num_test=0), 1) is None
+
+
+def test_what_the_forecaster_is_given():
+    assert standard_errors(SEEDS) is None, "its seeds tell"
+    np.testing.assert_allclose(standard_errors(ONE), [math.sqrt(0.4 * 0.6 / 900), BINOMIAL])
+    np.testing.assert_allclose(standard_errors(dataclasses.replace(ONE, stderr=(0.3, 0.2))), [0.3, 0.2])
+    assert standard_errors(dataclasses.replace(ONE, num_test=0)) is None
+
+
+def test_a_test_set_that_dominates_is_warned_of():
+    quiet = dataclasses.replace(SEEDS, errors=((0.4, 0.5), (0.099, 0.100, 0.101)))
+    assert "another test split may differ by ±2.0 %, other seeds by ±0.1 %: the test set's noise dom" in remark(quiet)
+    loud = dataclasses.replace(SEEDS, errors=((0.4, 0.5), (0.05, 0.10, 0.15)))
+    assert remark(loud) == ""
+    assert remark(dataclasses.replace(quiet, num_test=1_000_000)) == ""
+    assert remark(dataclasses.replace(ONE, num_test=100)).startswith("the error at 20 examples is about 10 mistakes")
+    assert summary([quiet], multiples=()).learners[0].noise == noise_at_largest(quiet)

@@ -1,0 +1,288 @@
+"""A person's own data, from its files to a finished study; what a learner sees comes from its own subset alone."""
+
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import wavfile
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.linear_model import Ridge as SklearnRidge
+from sklearn.preprocessing import StandardScaler
+
+from dlm import Budget, Hyper, Learner, Study, UsageError
+from dlm.baselines import BagOfWords, GradientBoosting, LogisticRegression, Ridge
+from dlm.curves.from_records import curves
+from dlm.data import File, Series, from_items
+from dlm.data.subset_orders import Orders
+from dlm.execution import executor
+from dlm.models import MLP
+from dlm.storage import record_log
+from dlm.tasks import Classification, Regression
+
+
+def write_csv(path, header, rows):
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("own")
+
+
+@pytest.fixture(scope="module")
+def mixed(folder):
+    """400 rows with numbers, gaps, categories and dates; the target is a sum of them."""
+    rng = np.random.default_rng(0)
+    number, colour, day = rng.normal(size=400), rng.integers(0, 4, 400), rng.integers(0, 700, 400)
+    dates = np.datetime64("2020-01-01") + day.astype("timedelta64[D]")
+    target = 3 * number + colour + np.sin(2 * np.pi * day / 365.25)
+    rows = [
+        [
+            "" if rng.random() < 0.1 else f"{n:.4f}",
+            ["red", "green", "blue", "rare" if i < 3 else "red"][c],
+            d,
+            f"{t:.4f}",
+        ]
+        for i, (n, c, d, t) in enumerate(zip(number, colour, dates, target))
+    ]
+    return write_csv(folder / "mixed.csv", ["number", "colour", "day", "price"], rows)
+
+
+@pytest.fixture(scope="module")
+def diabetes(folder):
+    data = load_diabetes(scaled=False)
+    rows = [[*x, y] for x, y in zip(data.data, data.target)]
+    return write_csv(folder / "diabetes.csv", [*data.feature_names, "progression"], rows)
+
+
+def test_a_table_becomes_numbers_with_a_place_for_each_category_and_gap(mixed):
+    arrays = File(mixed, target="price", test=80, validation=40).load()
+    assert (len(arrays.train), len(arrays.validation), len(arrays.test)) == (280, 40, 80)
+    assert arrays.standardize
+    assert arrays.has_numeric_targets
+    number, missing, *_ = arrays.train.x.T
+    assert np.array_equal(np.isnan(number), missing == 1)
+    assert 0.05 < missing.mean() < 0.15
+    places = arrays.train.x[:, 2:-7]
+    assert set(np.unique(places)) == {0.0, 1.0}
+    assert np.all(places.sum(axis=1) == 1)
+    assert arrays.train.x[:, -7].min() >= 2020
+    assert any("price" in remark for remark in arrays.remarks)
+
+
+def test_statistics_are_of_the_training_subset_alone(diabetes):
+    """As scikit-learn's scaler fitted to the subset's rows, and nothing else."""
+    arrays = File(diabetes, target="progression").load()
+    orders = Orders(arrays, (0, 1))
+    for seed, size in ((0, 20), (1, 200)):
+        subset, moments = orders.subset(seed, size), orders.moments(seed, size)
+        scaler = StandardScaler().fit(subset.x)
+        assert np.allclose(
+            arrays.features(arrays.test.x, moments), np.clip(scaler.transform(arrays.test.x), -8, 8), atol=1e-5
+        )
+        assert np.allclose(moments.targets(subset.y).mean(), 0, atol=1e-5)
+        assert np.allclose(moments.outputs(moments.targets(subset.y)), subset.y, rtol=1e-5)
+    changed = arrays.train.x.copy()
+    outside = orders[0][20:]
+    changed[outside] += 1000
+    other = dataclasses.replace(arrays, train=dataclasses.replace(arrays.train, x=changed))
+    from dlm.data.normalization import moments as of_rows
+
+    assert np.array_equal(of_rows(arrays, orders[0][:20]).mean, of_rows(other, orders[0][:20]).mean)
+
+
+def test_a_category_that_a_subset_does_not_hold_stays_silent(mixed):
+    arrays = File(mixed, target="price").load()
+    orders = Orders(arrays, (0,))
+    moments, subset = orders.moments(0, 4), orders.subset(0, 4)
+    constant = np.nanstd(subset.x, axis=0) == 0
+    assert constant.any()
+    assert np.all(arrays.features(arrays.test.x, moments)[:, constant] == 0)
+
+
+def test_a_subset_is_the_same_whichever_way_its_rows_came(folder):
+    """As CSV, as Parquet and as items of a list: the same rows under the same names."""
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    data = load_breast_cancer()
+    rows = [[*np.float32(x), data.target_names[y]] for x, y in zip(data.data, data.target)]
+    path = write_csv(folder / "cancer.csv", [*data.feature_names, "diagnosis"], rows)
+    pyarrow.parquet.write_table(pyarrow.csv.read_csv(path), folder / "cancer.parquet")
+    order = np.random.default_rng(1).permutation(len(rows))
+    items = [dict(zip([*data.feature_names, "diagnosis"], rows[row])) for row in order]
+    ways = [
+        File(path, target="diagnosis").load(),
+        File(str(folder / "cancer.parquet"), target="diagnosis").load(),
+        from_items(items, name="items", target="diagnosis"),
+    ]
+    assert len({arrays.fingerprint for arrays in ways}) == 1
+    assert len({Orders(arrays, (3,)).hash(3, 50) for arrays in ways}) == 1
+
+
+def test_regression_learns_and_ridge_is_scikit_learns_own(diabetes, tmp_path):
+    study = Study(
+        data=File(diabetes, target="progression"),
+        task=Regression(),
+        learners={"mlp": Learner(MLP((32,)), Hyper(lr=0.01)), "ridge": Ridge(), "boosting": GradientBoosting(trees=30)},
+        sizes=(50, 309),
+        seeds=1,
+        budget=Budget(steps=300),
+        name="diabetes",
+    )
+    executor.run(study, tmp_path)
+    found = {curve.learner: curve for curve in curves(record_log.rows(tmp_path))}
+    arrays = study.data.load()
+    spread = arrays.test.y.std()
+    for curve in found.values():
+        assert curve.unit == "RMSE"
+        assert curve.bound == (0.0, None)
+        assert curve.errors[-1][0] < 0.95 * spread
+    subset = Orders(arrays, (0,)).subset(0, 309)
+    scaler = StandardScaler().fit(subset.x)
+    model = SklearnRidge(alpha=1.0).fit(scaler.transform(subset.x), (subset.y - subset.y.mean()) / subset.y.std())
+    predicted = model.predict(scaler.transform(arrays.test.x)) * subset.y.std() + subset.y.mean()
+    by_hand = np.sqrt(np.mean((predicted - arrays.test.y) ** 2))
+    assert found["ridge"].errors[-1][0] == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_folders_of_pictures_sounds_and_texts_become_what_learners_take(folder):
+    digits, rng = load_digits(), np.random.default_rng(0)
+    for name in ("pictures", "sounds", "texts"):
+        for label in ("0", "1"):
+            (folder / name / label).mkdir(parents=True)
+    for place in range(60):
+        label = int(digits.target[place] % 2)
+        Image.fromarray((digits.images[place] * 15).astype(np.uint8)).save(folder / f"pictures/{label}/{place}.png")
+        tone = np.sin(np.arange(2000 + 100 * place) * (0.2 + 0.5 * label)) * 8000 + rng.normal(
+            0, 100, 2000 + 100 * place
+        )
+        wavfile.write(folder / f"sounds/{label}/{place}.wav", 8000, tone.astype(np.int16))
+        (folder / f"texts/{label}/{place}.txt").write_text(
+            f"{'good fine' if label else 'bad awful'} day number {place}"
+        )
+    pictures, sounds, texts = (File(str(folder / name)).load() for name in ("pictures", "sounds", "texts"))
+    assert pictures.train.x.shape[1:] == (8, 8, 1)
+    assert pictures.scale == 1 / 255
+    assert sounds.train.x.shape[2] == 40
+    assert np.allclose(sounds.train.x.mean(axis=(1, 2)), 0, atol=1e-3)
+    assert texts.vocabulary == 256
+    assert texts.train.x.dtype == np.uint8
+    assert [arrays.num_classes for arrays in (pictures, sounds, texts)] == [2, 2, 2]
+    resized = dataclasses.replace(File(str(folder / "pictures")), size=(4, 6)).load()
+    assert resized.train.x.shape[1:] == (4, 6, 1)
+    cell = Study(texts_source(folder), Classification(), {"words": BagOfWords()}, (30,), 1, name="texts")
+    executor.run(cell, folder / "run")
+    (curve,) = curves(record_log.rows(folder / "run"))
+    assert curve.errors[-1][0] == 0
+
+
+def texts_source(folder):
+    return File(str(folder / "texts"))
+
+
+def test_texts_that_predict_themselves_are_held_out_whole(folder):
+    rng = np.random.default_rng(0)
+    plain = folder / "plain"
+    plain.mkdir()
+    for place in range(40):
+        (plain / f"{place}.txt").write_text(f"{place:03d}" + "".join(rng.choice(list("abcdef "), 700)))
+    arrays = File(str(plain), length=64).load()
+    assert arrays.vocabulary == 256
+    parts = [{row.tobytes() for row in split.y} for split in (arrays.train, arrays.validation, arrays.test)]
+    assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+    sizes = np.array([len(split) for split in (arrays.train, arrays.validation, arrays.test)])
+    assert np.allclose(sizes / sizes.sum(), (0.72, 0.08, 0.2), atol=0.05)
+    first = {text.read_bytes()[:3] for text in plain.iterdir()}
+    named = [
+        {name for name in first if any(name in row.tobytes() for row in split.y)}
+        for split in (arrays.train, arrays.test)
+    ]
+    assert not named[0] & named[1]
+
+
+def test_pitch_shows_in_the_band_where_it_is():
+    from dlm.data.media import log_mel, mel_bands
+
+    time = np.arange(8000) / 8000
+    tones = np.stack([np.sin(2 * np.pi * pitch * time) for pitch in (300, 1000, 3000)]).astype(np.float32)
+    spectra = log_mel(tones, 8000)
+    assert spectra.shape == (3, 98, 40)
+    loudest = spectra.mean(axis=1).argmax(axis=1)
+    assert list(loudest) == sorted(loudest)
+    frequencies = np.arange(101) * 40
+    centres = [frequencies[mel_bands(8000, 200)[:, band].argmax()] for band in loudest]
+    assert np.allclose(centres, [300, 1000, 3000], rtol=0.15)
+    assert np.allclose(log_mel(0.1 * tones, 8000), spectra, atol=1e-2)
+
+
+def test_a_series_is_forecast_from_the_past_alone(folder):
+    steps = np.arange(600)
+    rows = [[f"{step}", f"{np.sin(step / 5):.5f}", f"{step * 0.01:.5f}"] for step in steps]
+    path = write_csv(folder / "series.csv", ["time", "wave", "trend"], rows)
+    arrays = Series(path, context=20, horizon=5, target="wave").load()
+    assert arrays.train.x.shape[1:] == (20, 2)
+    assert arrays.train.y.shape[1:] == (5,)
+    last_of_train, first_of_test = arrays.train.x[:, -1, 1].max(), arrays.test.x[:, -1, 1].min()
+    assert last_of_train < first_of_test
+    moments = Orders(arrays, (0,)).moments(0, 100)
+    assert moments.mean.shape == (20, 2)
+    assert np.allclose(
+        arrays.features(arrays.train.x[Orders(arrays, (0,))[0][:100]], moments).mean(axis=0), 0, atol=1e-4
+    )
+    with pytest.raises(UsageError, match=r"data\.target='wav' is no column of numbers; did you mean 'wave'"):
+        Series(path, target="wav").load()
+
+
+class Mapped:
+    """As PyTorch's map-style data sets are."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, row):
+        return np.full((4, 4), row % 7, np.float32), row % 2
+
+
+def test_anything_with_a_length_and_items_is_a_source():
+    import grain
+
+    listed = [Mapped(90)[row] for row in range(90)]
+    ways = (Mapped(90), grain.MapDataset.source(Mapped(90)), listed)
+    loaded = [from_items(way, name="mapped", validation=10, test=0.2) for way in ways]
+    assert {arrays.fingerprint for arrays in loaded} == {loaded[0].fingerprint}
+    assert loaded[0].train.x.shape == (62, 4, 4)
+    assert (len(loaded[0].validation), len(loaded[0].test), loaded[0].num_classes) == (10, 18, 2)
+    apart = from_items(Mapped(60), name="mapped", validation=10, test=Mapped(30))
+    assert (len(apart.train), len(apart.validation), len(apart.test)) == (50, 10, 30)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target": "prize"}, r"did you mean 'price'"),
+        ({"inputs": ("numbr",)}, r"data has no column 'numbr'; did you mean 'number'"),
+        ({"test": 400}, r"data\.test=400 must lie between 1 and 399"),
+        ({"target": "colour", "task": "numbers"}, "colour"),
+    ],
+    ids=["target", "inputs", "test", "task"],
+)
+def test_what_cannot_be_meant_is_told_with_the_remedy(mixed, changes, message):
+    with pytest.raises(UsageError, match=message):
+        dataclasses.replace(File(mixed, target="price"), **changes).load()
+
+
+def test_a_task_that_does_not_suit_the_targets_is_refused(mixed, tmp_path):
+    study = Study(File(mixed, target="price"), Classification(), {"logreg": LogisticRegression()}, (50,), 1, name="x")
+    with pytest.raises(UsageError, match=r"task=Classification\(\) needs classes.*Regression\(\)"):
+        executor.run(study, tmp_path / "new")
+    labelled = dataclasses.replace(study, data=File(mixed, target="colour"), task=Regression())
+    with pytest.raises(UsageError, match=r"task=Regression\(\) needs numbers"):
+        executor.run(labelled, tmp_path / "new")

@@ -1,0 +1,38 @@
+"""A plan counts what the run will do, and keeps nothing."""
+
+import pytest
+from small import small
+
+from dlm.execution import executor, planner
+from dlm.study.study import trials
+
+
+@pytest.fixture(scope="module")
+def study():
+    return small()
+
+
+def test_a_plan_counts_trials_programs_and_updates(study, tmp_path):
+    cost = planner.plan(study, tmp_path / "new")
+    net, logreg = cost.parts
+    assert (net.name, net.trials, net.programs, net.updates) == ("net", 6, 3, 240)
+    assert (logreg.name, logreg.trials, logreg.programs, logreg.updates) == ("logreg", 6, 0, 0)
+    # Forward and backward pass take six operations a weight and example, the optimizer a few more a weight.
+    weights = 64 * 16 + 16 * 10
+    assert net.flops == pytest.approx(240 * 6 * weights * 64, rel=0.25)
+    assert cost.seconds > cost.start_seconds + cost.report_seconds > 0
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_plan_leaves_out_what_the_workdir_holds(study, tmp_path):
+    executor.run(small(sizes=(32, 64)), tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    cost = planner.plan(study, tmp_path)
+    assert [part.trials for part in cost.parts] == [2, 2]
+    assert cost.trials_done == 8 == len(trials(study)) - 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_memory_grows_with_members_and_their_weights(study, tmp_path):
+    few, many = (planner.plan(small(seeds=seeds), tmp_path).parts[0].memory for seeds in (2, 8))
+    assert many > few

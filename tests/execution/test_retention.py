@@ -1,0 +1,155 @@
+"""What cells leave beside their numbers: it is what the numbers are of, within a limit, and never in the way."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from small import small, started
+
+from dlm import grid
+from dlm.data import Digits
+from dlm.data.subset_orders import Orders
+from dlm.execution import executor, retention
+from dlm.models import build
+from dlm.storage import artifacts, record_log
+from dlm.study.noise import Noise
+from dlm.study.study import Cohort, trials
+from dlm.train import checkpoint
+from dlm.train.checkpoint import Checkpoints
+from dlm.train.device_data import place
+from dlm.train.program import spec_of
+from dlm.train.types import Spent
+
+
+@pytest.fixture(scope="module")
+def study():
+    return small(sizes=(32, 64))
+
+
+@pytest.fixture(scope="module")
+def finished(study, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kept")
+    executor.run(study, folder)
+    return folder
+
+
+def test_predictions_are_those_that_the_recorded_errors_and_losses_are_of(study, finished):
+    rows = record_log.rows(finished)
+    values = {(row.trial_id, row.split, row.metric): row.value for row in rows}
+    for trial in trials(study):
+        kept = artifacts.read(finished, trial.trial_id, "predictions")
+        assert np.mean(kept["error"], dtype=np.float64) == pytest.approx(values[trial.trial_id, "test", "error"])
+        assert np.mean(kept["loss"], dtype=np.float64) == pytest.approx(
+            values[trial.trial_id, "test", "loss"], rel=1e-5
+        )
+        assert kept["probabilities"].shape == (360, 10)
+        assert kept["probabilities"].astype(float).sum(1) == pytest.approx(np.ones(360), abs=5e-3)
+        wrong = kept["probabilities"].argmax(1) != artifacts.read_test_set(finished)["y"]
+        assert np.mean(wrong != kept["error"].astype(bool)) < 0.01  # but for ties that float16 makes
+
+
+def test_parameters_give_the_predictions(study, finished, digits):
+    trial = next(trial for trial in trials(study) if trial.name == "net")
+    spec = spec_of(trial, digits)
+    params = artifacts.nested(artifacts.read(finished, trial.trial_id, "params"))
+    outputs = build(trial.learner.model, 10).apply(params, spec.inputs(digits.test.x, None), None, None)
+    kept = artifacts.read(finished, trial.trial_id, "predictions")
+    assert (np.asarray(outputs).argmax(1) != digits.test.y).tolist() == kept["error"].astype(bool).tolist()
+
+
+def test_a_classical_learner_has_predictions_and_no_parameters(study, finished):
+    trial = next(trial for trial in trials(study) if trial.name == "logreg")
+    assert artifacts.read(finished, trial.trial_id, "predictions") is not None
+    assert artifacts.read(finished, trial.trial_id, "params") is None
+
+
+def test_a_noisy_test_set_is_predicted_as_it_was_measured(tmp_path):
+    study = small(sizes=(64,), seeds=1, test_noise=Noise(gaussian=0.5, label=0.1))
+    executor.run(study, tmp_path)
+    ends = record_log.ends(record_log.rows(tmp_path))
+    for trial in trials(study):
+        kept = artifacts.read(tmp_path, trial.trial_id, "predictions")
+        assert kept["error"].mean() == pytest.approx(ends[trial.trial_id].value)
+
+
+def test_predictions_that_cannot_be_had_are_no_failure(tmp_path, monkeypatch, capsys):
+    def no_memory(*_):
+        raise RuntimeError("RESOURCE_EXHAUSTED: 1 PiB")
+
+    monkeypatch.setattr("dlm.train.predict.Predictor.__call__", no_memory)
+    outcome = executor.run(small(sizes=(32,), seeds=1), tmp_path)
+    assert (outcome.trained, outcome.failed) == (2, 0)
+    assert "its predictions are not kept (RESOURCE_EXHAUSTED: 1 PiB)" in capsys.readouterr().err
+
+
+def test_a_limit_keeps_the_first_seeds_of_all_sizes_and_nothing_keeps_nothing(tmp_path):
+    cells = [("a", 10, 7), ("b", 20, 7), ("c", 10, 3), ("d", 20, 3)]
+    order = artifacts.seeds_first(cells)
+    assert order == ["b", "a", "d", "c"]
+    assert artifacts.within(25, [(one, 10) for one in order]) == {"b", "a"}
+    assert artifacts.within(25, [("large", 30), ("small", 20)]) == {"small"}
+    executor.run(small(sizes=(32,), seeds=1), tmp_path, keep_mib=0)
+    assert not (tmp_path / "cells").exists()
+    assert not (tmp_path / "test_set.npz").exists()
+    assert len(record_log.ends(record_log.rows(tmp_path))) == 2
+
+
+def test_a_model_is_looked_at_once_however_many_cells_it_has(study, digits, tmp_path, monkeypatch):
+    looked, look = [], retention.params_shapes
+    monkeypatch.setattr(retention, "params_shapes", lambda trial, arrays: looked.append(trial) or look(trial, arrays))
+    swept = dataclasses.replace(study, axes=grid(lr=(1e-3, 1e-2)))
+    keeper = retention.Keeper(swept, digits, tmp_path, 2**20)
+    assert len(looked) == 1
+    assert keeper.params == {trial.trial_id for trial in trials(swept) if trial.name == "net"}
+
+
+def test_a_checkpoint_from_before_there_were_joules_is_gone_on_with(tmp_path):
+    study = small(sizes=(32,), seeds=1)
+    executor.run(study, tmp_path, save_seconds=0.0)
+    paths = (tmp_path / "cohorts").glob("*/checkpoints/*/rows/metadata")
+    path = max(paths, key=lambda path: int(path.parents[1].name))
+    rows = json.loads(path.read_text())
+    rows["seconds"] = [seconds for seconds, _ in rows.pop("spent")]
+    del rows["check"]
+    path.write_text(json.dumps(rows | {"check": checkpoint._checksum_of(rows)}))
+    trial = next(trial for trial in trials(study) if trial.name == "net")
+    arrays = executor.load(study)
+    members = started(Cohort((trial,)), place(Orders(arrays, (trial.subset_seed,))))
+    saved = Checkpoints(path.parents[2])
+    members.restore(saved)
+    saved.close()
+    assert members.steps().max() == 40
+    assert members.spent[trial.trial_id] == Spent(rows["seconds"][0], None)
+
+
+def test_a_damaged_file_is_as_good_as_absent(study, finished, tmp_path):
+    path = finished / "cells" / trials(study)[0].trial_id / "predictions.npz"
+    (tmp_path / "cells/x").mkdir(parents=True)
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", whole[:2000] + b"\x00" * 64 + whole[2064:]):
+        (tmp_path / "cells/x/predictions.npz").write_bytes(damaged)
+        assert artifacts.read(tmp_path, "x", "predictions") is None
+
+
+def test_nested_undoes_flattened():
+    tree = {"params": {"a": {"kernel": np.ones((2, 3)), "bias": np.zeros(3)}, "b": np.arange(2)}}
+    flat = artifacts.flattened(tree)
+    assert list(flat) == ["params/a/kernel", "params/a/bias", "params/b"]
+    assert artifacts.nested(flat).keys() == tree.keys()
+    np.testing.assert_array_equal(artifacts.nested(flat)["params"]["a"]["kernel"], np.ones((2, 3)))
+
+
+def test_costs_stand_beside_the_seconds(study, finished):
+    ends = record_log.ends(record_log.rows(finished)).values()
+    deep = [row for row in ends if row.learner == "net"]
+    assert all(row.flops == deep[0].flops > 40 * 64 * 2 * 64 * 16 for row in deep)  # one budget, one program
+    assert all(row.flops is None for row in ends if row.learner == "logreg")
+
+
+def test_an_unread_source_of_groups_is_refused(study):
+    from dlm.utils.errors import UsageError
+
+    with pytest.raises(UsageError, match=r"groups=\('sex',\) are columns, and data=Digits has none"):
+        executor.load(dataclasses.replace(study, groups=("sex",)))
+    assert Digits().load().groups == ()

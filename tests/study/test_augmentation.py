@@ -1,0 +1,95 @@
+"""What an augmentation may be is checked where it is declared, and against the examples it is for."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from dlm.study.augmentation import Augment, check
+from dlm.study.config import canonical, digest
+from dlm.study.noise import Noise
+from dlm.utils.errors import UsageError
+
+ALL = Augment(flip=True, crop=2, cutout=3, mixup=0.2, time_mask=4, frequency_mask=5, token_drop=0.1)
+
+
+def test_configs_are_hashable_and_equal_ones_have_one_name():
+    assert len({ALL, dataclasses.replace(ALL), Augment()}) == 2
+    assert digest(Augment(mixup=1)) == digest(Augment(mixup=1.0))
+    assert canonical(ALL)["crop"] == 2
+    assert len({digest(dataclasses.replace(ALL, **{f.name: f.default})) for f in dataclasses.fields(ALL)}) == 7
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("flip", 1, "augment.flip=1 is not true or false"),
+        ("crop", -1, "augment.crop=-1 must be a finite number of at least 0"),
+        ("crop", 1.5, "augment.crop=1.5 is not a whole number"),
+        ("cutout", True, "augment.cutout=True is not a whole number"),
+        ("token_drop", 1.0, "augment.token_drop=1 is a chance; choose below 1"),
+        ("mixup", float("inf"), "augment.mixup=inf must be a finite number"),
+        ("mixup", float("nan"), "augment.mixup=nan is not a number"),
+        ("mixup", 1e-9, "augment.mixup=1e-09 must lie between 0.001 and 1000, or be 0"),
+    ],
+)
+def test_a_wrong_number_is_refused(field, value, told):
+    with pytest.raises(UsageError, match=f"^{told}"):
+        Augment(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("augment", "shape", "tokens", "told"),
+    [
+        (Augment(flip=True), (30,), False, r"augment.flip=True needs images \[H, W\] .*; examples have shape \(30,\)"),
+        (Augment(crop=2), (4, 8, 8, 3), False, r"augment.crop=2 needs images"),
+        (Augment(cutout=2), (80,), True, r"augment.cutout=2 needs images .*; examples are tokens \(80,\): leave it"),
+        (Augment(frequency_mask=2), (80,), False, r"augment.frequency_mask=2 needs spectrograms"),
+        (Augment(token_drop=0.1), (28, 28), False, r"augment.token_drop=0.1 needs tokens"),
+        (Augment(mixup=0.2), (80,), True, r"augment.mixup=0.2 needs inputs that can be averaged"),
+        (Augment(crop=8), (16, 8, 1), False, r"augment.crop=8 must be below the 8 pixels of the smaller side"),
+        (Augment(time_mask=99), (99, 128), False, r"augment.time_mask=99 must be below the 99 frames"),
+        (Augment(frequency_mask=50), (99, 40), False, r"augment.frequency_mask=50 must be below the 40 bands"),
+    ],
+)
+def test_what_does_not_fit_the_examples_is_refused(augment, shape, tokens, told):
+    with pytest.raises(UsageError, match=f"^{told}"):
+        check(augment, shape, tokens)
+
+
+def test_what_fits_is_accepted():
+    check(Augment(), (), False)
+    check(Augment(flip=True, crop=3, cutout=7, mixup=1.0), (28, 28), False)
+    check(Augment(flip=True, crop=3, cutout=7), (8, 28, 3), False)
+    check(Augment(time_mask=98, frequency_mask=39), (99, 40, 1, 2), False)
+    check(Augment(mixup=1.0), (30,), False)
+    check(Augment(token_drop=0.5), (80,), True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"label": 1.2}, "noise.label=1.2 is a share; choose 0 to 1"),
+        ({"missing": -0.1}, "noise.missing=-0.1 is a share"),
+        ({"gaussian": -1}, "noise.gaussian=-1 is a standard deviation; choose 0 or more"),
+        ({"gaussian": float("inf")}, "noise.gaussian=inf"),
+        ({"salt": "0.1"}, "noise.salt='0.1' is not a number"),
+        ({"label": 0.7, "label_pairs": 0.4}, "noise.label=0.7 and noise.label_pairs=0.4 .*at most 1 together"),
+    ],
+)
+def test_a_wrong_amount_of_noise_is_refused(fields, told):
+    with pytest.raises(UsageError, match=f"^{told}"):
+        Noise(**fields)
+
+
+def test_amounts_of_noise_are_numbers_with_one_name():
+    assert Noise(gaussian=2, label=0.5, label_pairs=0.5) == Noise(gaussian=2.0, label=0.5, label_pairs=0.5)
+    assert digest(Noise(label=1)) == digest(Noise(label=1.0)) != digest(Noise())
+    assert hash(Noise(salt=0.1)) == hash(Noise(salt=0.1))
+
+
+def test_declaring_needs_no_array_library():
+    code = "import sys, dlm.study.augmentation, dlm.study.noise; print({'jax', 'numpy'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"

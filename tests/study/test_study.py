@@ -1,0 +1,368 @@
+"""A study expands to the right cells, names them for good, and refuses what cannot be meant."""
+
+import dataclasses
+import math
+import os
+import subprocess
+import sys
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from dlm import Axes, Budget, Hyper, Learner, Optimizer, Study, UsageError, grid, zipped
+from dlm.study.config import FrozenDict, canonical, digest, replaced
+from dlm.study.noise import Noise
+from dlm.study.study import cohorts, static_fields, trials, variants
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    rows: int = 100
+
+    def load(self, data_dir=None):
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    unit = "error rate"
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    widths: tuple[int, ...] = (8,)
+    depths: tuple[int, ...] = (1,)
+    rate: float = 0.5
+    norm: Literal["group", "layer"] = "group"
+
+    def __post_init__(self):
+        if len(self.widths) != len(self.depths):
+            raise UsageError(f"model.widths={self.widths} and model.depths={self.depths} differ in length")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ridge:
+    c: float = 1.0
+
+
+def study(**changes):
+    fields = {
+        "data": Data(),
+        "task": Task(),
+        "learners": {"net": Learner(Model()), "ridge": Ridge()},
+        "sizes": (10, 20),
+        "seeds": 2,
+        "budget": Budget(steps=5),
+        "name": "toy",
+    }
+    return Study(**{**fields, **changes})
+
+
+def test_every_cell_once():
+    cells = trials(study(sizes=(20, 10, 20), seeds=(3, 1, 3)))
+    assert [(c.name, c.train_size, c.subset_seed) for c in cells] == [
+        (name, size, seed) for name in ("net", "ridge") for size in (10, 20) for seed in (3, 1)
+    ]
+    assert all(cell.init_seed == cell.subset_seed for cell in cells)
+    assert len({cell.trial_id for cell in cells}) == len(cells)
+
+
+def test_a_number_of_seeds_is_the_first_seeds():
+    assert study(seeds=3).seeds == (0, 1, 2)
+    assert trials(study(seeds=3)) == trials(study(seeds=(0, 1, 2)))
+
+
+def test_more_sizes_and_seeds_keep_the_ids_of_the_cells_there_are():
+    before = {cell.trial_id for cell in trials(study())}
+    after = {cell.trial_id for cell in trials(study(sizes=(10, 20, 40), seeds=5, name="other", level=0.9))}
+    assert before < after
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": Data(101)},
+        {"budget": Budget(steps=6)},
+        {"budget": Budget(steps=5, batch_size=32)},
+        {"learners": {"net": Learner(Model(rate=0.25))}},
+        {"learners": {"net": Learner(Model(), Hyper(lr=0.1))}},
+        {"learners": {"net": Learner(Model(), optimizer=Optimizer("sgd"))}},
+        {"learners": {"other": Learner(Model())}},
+        {"precision": "bfloat16"},
+    ],
+)
+def test_whatever_decides_a_number_changes_the_id(changes):
+    before = {cell.trial_id for cell in trials(study())}
+    assert not before & {cell.trial_id for cell in trials(study(**changes)) if cell.name != "ridge"}
+
+
+def test_precision_makes_another_cohort_and_leaves_classical_cells_as_they_are():
+    before, after = trials(study()), trials(study(precision="bfloat16"))
+    assert [cell for cell in before if cell.name == "ridge"] == [cell for cell in after if cell.name == "ridge"]
+    groups = [cohorts([cell for cell in cells if cell.name == "net"]) for cells in (before, after)]
+    assert [len(group) for group in groups] == [1, 1]
+    assert groups[0][0].cohort_id != groups[1][0].cohort_id
+    assert {cell.precision for cell in groups[1][0].trials} == {"bfloat16"}
+    assert len(cohorts([*groups[0][0].trials, *groups[1][0].trials])) == 2
+
+
+def test_float32_goes_without_saying_so_that_ids_from_before_there_was_a_choice_stay():
+    cell = trials(study())[0]
+    unsaid = {name: value for name, value in canonical(cell).items() if name != "precision"}
+    assert cell.trial_id == digest(unsaid)
+    assert "precision" not in static_fields(cell)
+
+
+def test_ids_are_the_same_in_every_process():
+    code = (
+        "from dlm import Budget, Hyper, Learner, Optimizer\n"
+        "from dlm.study.config import FrozenDict, digest\n"
+        "print(digest(FrozenDict(b=Learner(None, Hyper(lr=0.1)), a=(1, 2.5, 'x', None, True))))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    here = digest(FrozenDict(b=Learner(None, Hyper(lr=0.1)), a=(1, 2.5, "x", None, True)))
+    assert told == {here}
+
+
+def test_equal_configs_have_one_id():
+    assert Ridge(1) == Ridge(1.0)
+    assert digest(Ridge(1)) == digest(Ridge(1.0)) != digest(Ridge(1.5))
+    assert digest(FrozenDict(a=1, b=2)) == digest(FrozenDict(b=2, a=1))
+    assert digest(Learner(Model(), Hyper(weight_decay=0))) == digest(Learner(Model(), Hyper(weight_decay=-0.0)))
+    assert canonical(True) is True
+
+
+def test_canonical_tells_types_apart():
+    assert digest(Ridge(0.5)) != digest(Model(rate=0.5))
+    assert digest(("1",)) != digest((1,))
+    assert digest((True,)) != digest((1,))
+    assert digest(None) != digest("None")
+
+
+def test_frozen_dicts_that_are_equal_hash_alike():
+    a, b = FrozenDict(x=1, y=(2,)), FrozenDict({"y": (2,)}, x=1)
+    assert a == b
+    assert hash(a) == hash(b)
+    assert list(a) == ["x", "y"]
+
+
+def test_members_of_a_cohort_differ_in_numbers_only():
+    swept = study(
+        axes=grid(lr=[0.1, 0.2], dropout=[0.0, 0.1, 0.2]) * grid({"model.rate": [0.5, 0.75]}),
+        learners={"net": Learner(Model())},
+        budget=Budget(epochs=3, min_steps=1),
+    )
+    cells = trials(swept)
+    groups = cohorts(cells)
+    assert len(cells) == 2 * 3 * 2 * 2 * 2
+    assert sorted(len(group.trials) for group in groups) == [8, 8, 16, 16]  # rate × with or without dropout
+    assert len({group.cohort_id for group in groups}) == 4
+    more = cohorts(trials(dataclasses.replace(swept, sizes=(10, 20, 40), seeds=7)))
+    assert {group.cohort_id for group in more} == {group.cohort_id for group in groups}
+
+
+@pytest.mark.parametrize(("other", "number"), [(Budget(steps=9), 1), (Budget(steps=8, batch_size=8), 2)])
+def test_step_limits_do_not_split_a_cohort_but_batch_sizes_do(other, number):
+    cells = [
+        cell
+        for budget in (Budget(steps=8), other)
+        for cell in trials(study(learners={"net": Learner(Model(), budget=budget)}))
+    ]
+    assert len(cohorts(cells)) == number
+
+
+def test_a_learners_own_budget_comes_first():
+    own = study(learners={"net": Learner(Model(), budget=Budget(steps=7)), "other": Learner(Model())})
+    assert {cell.name: cell.num_steps for cell in trials(own)} == {"net": 7, "other": 5}
+
+
+@pytest.mark.parametrize(
+    ("budget", "size", "steps"),
+    [
+        (Budget(steps=7), 10**6, 7),
+        (Budget(epochs=2, batch_size=64), 64, 2),
+        (Budget(epochs=2, batch_size=64), 65, 3),
+        (Budget(epochs=0.001), 1, 1),
+        (Budget(epochs=1, min_steps=300), 64, 300),
+        (Budget(epochs=1, max_steps=10), 64_000, 10),
+        (Budget(epochs=1, min_steps=5, max_steps=5), 64_000, 5),
+    ],
+)
+def test_number_of_updates(budget, size, steps):
+    assert budget.num_steps(size) == steps
+
+
+def test_sweeps_cross_join_and_count():
+    assert len(grid(lr=[1, 2], dropout=[0, 0.1, 0.2])) == 6
+    assert len(zipped(lr=[1, 2], dropout=[0, 0.1])) == 2
+    assert len(grid(lr=[1, 2]) * zipped(dropout=[0, 0.1], weight_decay=[0, 1])) == 4
+    assert len(grid(lr=[1, 2]) + grid(lr=[3])) == 3
+    assert len(Axes()) == len(grid()) == len(zipped()) == 1
+    assert zipped(lr=[1, 2], dropout=[0, 0.1]).points[1] == {"lr": 2, "dropout": 0.1}
+
+
+def test_variants_are_each_once_and_pass_by_what_a_learner_has_not():
+    swept = study(axes=grid(lr=[0.1, 0.2, 0.1], dropout=[0]) + grid(lr=[0.2]))
+    assert [learner.hyper.lr for learner, _, _ in variants(Learner(Model()), swept)] == [0.1, 0.2]
+    assert variants(Ridge(), swept) == ((Ridge(), Noise(), Noise()),)
+    assert [v.c for v, _, _ in variants(Ridge(), study(axes=grid(c=[1, 1.0, 2])))] == [1, 2]
+
+
+def test_fields_that_depend_on_each_other_change_together():
+    pair = {"model.widths": (8, 8), "model.depths": (1, 1)}
+    assert replaced(Learner(Model()), pair).model == Model((8, 8), (1, 1))
+    swept = study(axes=zipped({"model.widths": [(8,), (8, 16)], "model.depths": [(1,), (1, 2)]}))
+    assert [v.model.widths for v, _, _ in variants(Learner(Model()), swept)] == [(8,), (8, 16)]
+
+
+def test_axes_that_cannot_be_meant():
+    with pytest.raises(UsageError, match="'lrr' is a field of no learner"):
+        trials(study(axes=grid(lrr=[0.1])))
+    with pytest.raises(UsageError, match=r"hyper\.dropout=1\.5"):
+        trials(study(axes=grid(dropout=[1.5])))
+    with pytest.raises(UsageError, match=r"Ridge\.c='x' is not a number"):
+        trials(study(axes=grid(c=["x"])))
+    with pytest.raises(UsageError, match="Model refuses widths=8"):
+        trials(study(axes=grid({"model.widths": [8]})))
+    with pytest.raises(UsageError, match="axis lr has no values"):
+        grid(lr=[])
+    with pytest.raises(UsageError, match=r"axis lr=0\.1 is one value"):
+        grid(lr=0.1)
+    with pytest.raises(UsageError, match=r"axis model\.norm='group' is one value"):
+        grid({"model.norm": "group"})
+    with pytest.raises(UsageError, match="give all the same number"):
+        zipped(lr=[1, 2], dropout=[0.1])
+    with pytest.raises(UsageError, match="both sweeps of a product vary lr"):
+        _ = grid(lr=[1, 2]) * grid(lr=[3])
+
+
+@pytest.mark.parametrize("sizes", [(), 0, 10, (0,), (-5, 10), (10.0,), (True,), ("10",), "10", ([],), None, (2**31,)])
+def test_sizes_that_cannot_be_meant(sizes):
+    with pytest.raises(UsageError, match="sizes="):
+        study(sizes=sizes)
+
+
+@pytest.mark.parametrize("seeds", [0, -1, True, 2.5, "3", (), (-1,), (0, "a"), (0.0,), (True,), None, 2**31, (2**31,)])
+def test_seeds_that_cannot_be_meant(seeds):
+    with pytest.raises(UsageError, match="seeds="):
+        study(seeds=seeds)
+
+
+def test_a_seed_given_as_a_number_of_seeds_is_no_million_cells():
+    with pytest.raises(UsageError, match=r"one seed is \(20261123,\)"):
+        study(seeds=20261123)
+    assert study(seeds=(20261123,)).seeds == (20261123,)
+
+
+def test_numpy_numbers_are_numbers():
+    sizes = study(sizes=np.geomspace(10, 1000, 3).astype(int), seeds=np.int64(2))
+    assert sizes == study(sizes=(10, 100, 1000), seeds=2)
+    assert all(type(size) is int for size in sizes.sizes)
+    assert trials(sizes)[0].trial_id == trials(study(sizes=(10, 100, 1000)))[0].trial_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learners": {}}, "learners="),
+        ({"learners": None}, "learners="),
+        ({"learners": {"": Ridge()}}, "learners has the name ''"),
+        ({"learners": {"a.b": Ridge()}}, "learners has the name 'a.b'"),
+        ({"learners": {1: Ridge()}}, "learners has the name 1"),
+        ({"learners": {"net": "mlp"}}, "learners.net='mlp' is no learner"),
+        ({"learners": {"net": Learner(Model([8]))}}, r"learners\.net\.model\.widths=\[8\] .*tuple"),
+        ({"learners": {"net": Learner(Model)}}, r"learners\.net\.model=Model is a class"),
+        (
+            {"learners": {"net": Learner(Model(), hyper=None)}},
+            r"learners\.net\.hyper=None is not of type Hyper",
+        ),
+        ({"learners": {"net": Learner({"widths": 3})}}, r"learners\.net\.model=.* cannot be part of a study"),
+        ({"learners": {"net": Learner(math.sqrt)}}, r"learners\.net\.model=.* cannot be part of a study"),
+        ({"learners": {"net": Ridge(math.nan)}}, r"learners\.net\.c=nan"),
+        ({"data": Data}, "data=Data is a class"),
+        ({"data": None}, "data=None is no config"),
+        ({"data": Task()}, r"data=Task\(\) has no load"),
+        ({"task": "classification"}, "task='classification' is no config"),
+        ({"budget": None}, "budget=None is not of type Budget"),
+        ({"axes": {"lr": [1]}}, "axes=.* is not of type Axes"),
+        ({"level": 1.0}, "level=1.0"),
+        ({"level": "high"}, "level='high'"),
+        ({"targets": 0.1}, "targets=0.1"),
+        ({"targets": (0.1, -1)}, "targets="),
+        ({"targets": ("x",)}, "targets="),
+        ({"targets": (math.nan,)}, "targets="),
+        ({"name": "../up"}, "name='../up'"),
+        ({"name": ".hidden"}, "name='.hidden'"),
+        ({"name": 3}, "name=3 is not text"),
+        ({"precision": "float16"}, "precision='float16' is unknown; choose one of float32, bfloat16"),
+        ({"precision": None}, "precision=None is unknown; choose one of float32, bfloat16"),
+    ],
+)
+def test_parts_that_cannot_be_meant(changes, message):
+    with pytest.raises(UsageError, match=message):
+        study(**changes)
+
+
+def test_a_part_that_can_change_is_refused():
+    @dataclasses.dataclass
+    class Loose:
+        widths: tuple[int, ...] = (8,)
+
+    with pytest.raises(UsageError, match=r"learners\.net\.model: Loose can change.*frozen=True"):
+        study(learners={"net": Learner(Loose())})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Hyper(lr=-1),
+        lambda: Hyper(lr=math.inf),
+        lambda: Hyper(lr="0.1"),
+        lambda: Hyper(lr=True),
+        lambda: Hyper(dropout=1.0),
+        lambda: Optimizer("adam"),
+        lambda: Optimizer(schedule="linear"),
+        lambda: Optimizer(warmup=1.5),
+        lambda: Optimizer(b1=1.0),
+        lambda: Optimizer(b2=-0.1),
+        lambda: Optimizer(clip=-1),
+        lambda: Budget(),
+        lambda: Budget(steps=1, epochs=1),
+        lambda: Budget(steps=-1),
+        lambda: Budget(steps=2**31),
+        lambda: Budget(steps=1.5),
+        lambda: Budget(epochs="3"),
+        lambda: Budget(epochs=math.nan),
+        lambda: Budget(epochs=math.inf),
+        lambda: Budget(steps=1, batch_size=0),
+        lambda: Budget(epochs=1, min_steps=10, max_steps=5),
+        lambda: Budget(steps=10, patience=2),
+    ],
+)
+def test_numbers_out_of_range(make):
+    with pytest.raises(UsageError, match=r"(hyper|optimizer|budget)\.\w+="):
+        make()
+
+
+def test_a_budget_beyond_what_positions_can_count_is_refused():
+    """Positions in the stream of examples are 32-bit; beyond them the epochs would start again unnoticed."""
+    assert trials(study(budget=Budget(steps=2**26 - 1, batch_size=64)))
+    with pytest.raises(UsageError, match=r"lower the budget"):
+        trials(study(budget=Budget(steps=2**26, batch_size=64)))
+
+
+def test_declaring_a_study_imports_neither_numpy_nor_jax():
+    modules = "dlm, dlm.study.experiment, dlm.study.overrides, sys"
+    code = f"import {modules}\nprint(sorted({{'numpy', 'jax', 'flax'}} & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
