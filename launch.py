@@ -92,7 +92,7 @@ _TRIAL = flags.DEFINE_list(
     "first network by default.",
 )
 _SET = flags.DEFINE_multi_string("set", [], "path=value, changes a field of the study, such as budget.epochs=20.")
-_SIZES = flags.DEFINE_string("sizes", "", "Training-set sizes instead of the study's, such as 100,1000.")
+_SIZES = flags.DEFINE_string("train_sizes", "", "Training-set sizes instead of the study's, such as 100,1000.")
 _SEEDS = flags.DEFINE_string("seeds", "", "A number of seeds, or the seeds themselves, such as 0,1,2.")
 _LEARNERS = flags.DEFINE_list("learners", [], "Only these learners of the study.")
 _PRECISION = flags.DEFINE_enum(
@@ -137,7 +137,7 @@ _DEBUG = flags.DEFINE_bool("debug", False, "Show tracebacks.")
 _RUNS = ("run", "plan", "report")
 _STUDIES = (*_RUNS, "inside")
 _MODES_OF = {  # a flag that a mode does not read is a slip, told and not passed over
-    **dict.fromkeys(("experiment", "data", "target", "set", "sizes", "seeds", "precision", "data_dir"), _STUDIES),
+    **dict.fromkeys(("experiment", "data", "target", "set", "train_sizes", "seeds", "precision", "data_dir"), _STUDIES),
     **dict.fromkeys(("packing", "save_seconds", "input", "input_workers"), _RUNS),
     **dict.fromkeys(("num_cpu_devices", "download"), _STUDIES),
     "trial": ("inside",),
@@ -157,7 +157,7 @@ def main(argv: list[str]) -> int:
     try:
         extra = flags.FLAGS(argv)[1:]
         if extra:
-            raise UsageError(f"{' '.join(extra)!r} is no flag; flags look like --sizes=100,1000 (see --help)")
+            raise UsageError(f"{' '.join(extra)!r} is no flag; flags look like --train_sizes=100,1000 (see --help)")
         if _HELP.value:
             print(f"{__doc__}\n{flags.FLAGS.main_module_help()}")
             return 0
@@ -376,12 +376,12 @@ def _study() -> tuple[Study, str, Any]:
 
 
 def _changed(study: Study) -> Study:
-    """The study with what --sizes, --seeds, --learners and --precision say."""
+    """The study with what --train_sizes, --seeds, --learners and --precision say."""
     if not study.name:
         raise UsageError("--set=name= leaves the study without a name, which names its workdir; give one")
     changes: dict[str, Any] = {}
     if _SIZES.value:
-        changes["sizes"] = overrides.parse(_SIZES.value, tuple[int, ...], "--sizes")
+        changes["train_sizes"] = overrides.parse(_SIZES.value, tuple[int, ...], "--train_sizes")
     if _SEEDS.value:
         changes["seeds"] = overrides.parse(_SEEDS.value, int | tuple[int, ...], "--seeds")
     if _LEARNERS.value:

@@ -23,7 +23,7 @@ def study(workload: Workload, members: int, precision: Precision = "float32") ->
         data=Digits(),
         task=workload.task,
         learners={"net": Learner(workload.model, Hyper(LR, WEIGHT_DECAY), Optimizer(warmup=0.0, schedule="constant"))},
-        sizes=(POOL_SIZE,),
+        train_sizes=(POOL_SIZE,),
         seeds=members,
         budget=Budget(steps=2**24, batch_size=workload.batch_size),
         precision=precision,

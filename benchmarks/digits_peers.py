@@ -1,6 +1,6 @@
 """The `digits` study as one would write it without dlm: scikit-learn's learning curves, and PyTorch for the CNN.
 
-    python -m benchmarks.digits_peers [--seeds=2] [--sizes=32,128]
+    python -m benchmarks.digits_peers [--seeds=2] [--train_sizes=32,128]
 
 Prints the mean test error of each learner at the largest size as JSON. The splits, subsets, numbers of updates and
 hyperparameters are the study's own, and every cell is really trained. Both cores are used: by joblib for scikit-learn,
@@ -31,7 +31,7 @@ from dlm.study.study import Study
 TRIED_STEPS = 20  # by which the two ways to use both cores are compared
 
 
-def learning_curves(study: Study, arrays: Arrays, estimator: Any, sizes: tuple[int, ...]) -> np.ndarray:
+def learning_curves(study: Study, arrays: Arrays, estimator: Any, train_sizes: tuple[int, ...]) -> np.ndarray:
     """Test errors [sizes, seeds] of a scikit-learn estimator, on the study's subsets, two fits at a time."""
     from sklearn.model_selection import learning_curve
 
@@ -40,7 +40,7 @@ def learning_curves(study: Study, arrays: Arrays, estimator: Any, sizes: tuple[i
     y = np.concatenate([split.y for split in splits])
     test = np.arange(len(arrays.train), len(x))
     folds = [(arrays.order(seed), test) for seed in study.seeds]
-    _, _, scores = learning_curve(estimator, x, y, train_sizes=np.array(sizes), cv=folds, n_jobs=2)
+    _, _, scores = learning_curve(estimator, x, y, train_sizes=np.array(train_sizes), cv=folds, n_jobs=2)
     return 1.0 - scores
 
 
@@ -48,7 +48,7 @@ def mlp(study: Study, arrays: Arrays) -> float:
     """scikit-learn's MLP. Each size has its own number of epochs, so each is a learning curve of one point."""
     from sklearn.neural_network import MLPClassifier
 
-    for size in study.sizes:
+    for size in study.train_sizes:
         batch_size = min(study.budget.batch_size, size)
         estimator = MLPClassifier(
             study.learners["mlp"].model.widths,
@@ -68,7 +68,7 @@ def logistic_regression(study: Study, arrays: Arrays) -> float:
     """scikit-learn's, at all sizes."""
     from sklearn.linear_model import LogisticRegression
 
-    return float(learning_curves(study, arrays, LogisticRegression(max_iter=1000), study.sizes)[-1].mean())
+    return float(learning_curves(study, arrays, LogisticRegression(max_iter=1000), study.train_sizes)[-1].mean())
 
 
 def cnn(study: Study, arrays: Arrays, one_process: bool) -> float:
@@ -77,7 +77,7 @@ def cnn(study: Study, arrays: Arrays, one_process: bool) -> float:
     hyper = study.learners["cnn"].hyper
     cells = [
         Cell(seed, arrays.order(seed)[:size], study.budget.num_steps(size), hyper.lr, hyper.weight_decay)
-        for size in sorted(study.sizes, reverse=True)  # the longest first
+        for size in sorted(study.train_sizes, reverse=True)  # the longest first
         for seed in study.seeds
     ]
     few = [Cell(0, arrays.order(0), TRIED_STEPS, hyper.lr, hyper.weight_decay)] * 2
@@ -106,14 +106,14 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", default="")
-    parser.add_argument("--sizes", default="")
+    parser.add_argument("--train_sizes", default="")
     parser.add_argument("--one_process", action="store_true")
     options = parser.parse_args()
     changes: dict[str, Any] = {}
     if options.seeds:
         changes["seeds"] = int(options.seeds)
-    if options.sizes:
-        changes["sizes"] = tuple(int(size) for size in options.sizes.split(","))
+    if options.train_sizes:
+        changes["train_sizes"] = tuple(int(size) for size in options.train_sizes.split(","))
     study = dataclasses.replace(declared(), **changes)
     os.environ["PYTHONWARNINGS"] = "ignore"  # also joblib's processes: no fit stops before its last epoch
     warnings.simplefilter("ignore")

@@ -4,7 +4,7 @@
     python -m benchmarks.digits_study --rounds=3
     python -m benchmarks.digits_study --one_process
     python -m benchmarks.digits_study --second
-    python -m benchmarks.digits_study --seeds=2 --sizes=32,256    a quick look
+    python -m benchmarks.digits_study --seeds=2 --train_sizes=32,256    a quick look
 
 dlm: launch.py with an empty compilation cache, report included. Peers: benchmarks/digits_peers.py, all the same cells.
 They take turns, and their test errors stand side by side, so that nobody trains less. `--second` runs the study twice
@@ -106,10 +106,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--second", action="store_true", help="a second run that finds everything compiled")
     parser.add_argument("--seeds", default="", help="fewer seeds, as launch.py takes them")
-    parser.add_argument("--sizes", default="", help="other sizes, as launch.py takes them")
+    parser.add_argument("--train_sizes", default="", help="other sizes, as launch.py takes them")
     parser.add_argument("--one_process", action="store_true", help="PyTorch as a plain loop, not in two processes")
     options = parser.parse_args()
-    flags = [f"--{name}={value}" for name in ("seeds", "sizes") if (value := getattr(options, name))]
+    flags = [f"--{name}={value}" for name in ("seeds", "train_sizes") if (value := getattr(options, name))]
     if options.second:
         twice(flags)
     else:

@@ -48,33 +48,33 @@ class Setting:
     along: float = 0.0
     common_along: float = 0.0
 
-    def sizes(self) -> np.ndarray:
+    def train_sizes(self) -> np.ndarray:
         """[K]"""
         return np.rint(self.first * self.step ** np.arange(self.num_sizes))
 
     def rates(self) -> tuple[np.ndarray, np.ndarray]:
         """The other's expected errors [K] and the true rates [K]."""
-        sizes = self.sizes()
-        above = (self.rate * (sizes / sizes[0]) ** -self.drift * sizes) ** -self.power + self.raised
-        return above + self.floor, above ** (-1 / self.power) / sizes
+        train_sizes = self.train_sizes()
+        above = (self.rate * (train_sizes / train_sizes[0]) ** -self.drift * train_sizes) ** -self.power + self.raised
+        return above + self.floor, above ** (-1 / self.power) / train_sizes
 
     def draw(self, rng: np.random.Generator) -> tuple[Curve, Curve]:
         """The reference and the other."""
-        sizes = self.sizes()
-        apart = np.abs(np.log(sizes)[:, None] - np.log(sizes))
+        train_sizes = self.train_sizes()
+        apart = np.abs(np.log(train_sizes)[:, None] - np.log(train_sizes))
 
         def noise(near: float) -> np.ndarray:
             along = np.where(apart == 0, 1 + 1e-9, near * np.exp(-apart / (REACH if near < 1 else np.inf)))
-            return np.linalg.cholesky(along) @ rng.standard_normal((len(sizes), self.seeds))
+            return np.linalg.cholesky(along) @ rng.standard_normal((len(train_sizes), self.seeds))
 
         common = math.sqrt(self.paired) * noise(self.common_along)
         curves = []
-        for errors, ratio in ((sizes**-self.power + self.floor, 1.0), (self.rates()[0], self.noise_ratio)):
-            spread = ratio * self.noise * (sizes / np.sqrt(sizes[0] * sizes[-1])) ** self.noise_power
+        for errors, ratio in ((train_sizes**-self.power + self.floor, 1.0), (self.rates()[0], self.noise_ratio)):
+            spread = ratio * self.noise * (train_sizes / np.sqrt(train_sizes[0] * train_sizes[-1])) ** self.noise_power
             logs = (
                 spread[:, None] * (common + math.sqrt(1 - self.paired) * noise(self.along)) - spread[:, None] ** 2 / 2
             )
-            curves.append(_curve(sizes, errors[:, None] * np.exp(logs)))
+            curves.append(_curve(train_sizes, errors[:, None] * np.exp(logs)))
         return curves[0], curves[1]
 
 
@@ -124,7 +124,10 @@ class Tally:
         """One pair whose true rates [K] are known."""
         slack = 1 + 1e-9
         for rate, true in zip(exchange(reference, other), rates):
-            if reference.sizes[0] <= true * rate.size * slack and true * rate.size <= reference.sizes[-1] * slack:
+            if (
+                reference.train_sizes[0] <= true * rate.size * slack
+                and true * rate.size <= reference.train_sizes[-1] * slack
+            ):
                 self.low.setdefault(rate.size, []).append(rate.high is not None and true > rate.high * slack)
                 self.high.setdefault(rate.size, []).append(rate.low is not None and true * slack < rate.low)
                 if rate.kind == "interval":
@@ -152,7 +155,7 @@ def measured(folder: Path) -> dict[tuple[str, str], np.ndarray]:
     """Errors [sizes, 25] of each data set and learner, at sizes half an octave apart."""
     tables = {}
     for curve in read_splits(folder / f"{SPLITS}.csv.gz"):
-        places = np.rint(2 * np.log2(curve.sizes / 16)).astype(int)
+        places = np.rint(2 * np.log2(curve.train_sizes / 16)).astype(int)
         full = {place: errors for place, errors in zip(places, curve.errors) if len(errors) == 25}
         count = next(place for place in range(len(places) + 1) if place not in full)
         if count >= 11 and in_half(curve.dataset, "report"):
@@ -167,10 +170,10 @@ def draw_measured(
     start = int(rng.integers(0, len(table) - 10))
     places = start + 2 * np.arange(6)
     splits = rng.permutation(25)[: 2 * seeds].reshape(2, seeds)
-    sizes, there = np.rint(16 * 2 ** (places / 2)), places >= back
+    train_sizes, there = np.rint(16 * 2 ** (places / 2)), places >= back
     other = table[places[there] - back][:, splits[0 if paired else 1]]
-    rates = np.rint(16 * 2 ** ((places[there] - back) / 2)) / sizes[there]
-    return _curve(sizes, table[places][:, splits[0]]), _curve(sizes[there], other), rates
+    rates = np.rint(16 * 2 ** ((places[there] - back) / 2)) / train_sizes[there]
+    return _curve(train_sizes, table[places][:, splits[0]]), _curve(train_sizes[there], other), rates
 
 
 def main() -> None:
@@ -203,9 +206,9 @@ def report_measured(tables: dict[tuple[str, str], np.ndarray], pairs: int) -> No
             print(f"| {2 ** (-back / 2):.2f} | {seeds} | {splits} | {tally.row()} |", flush=True)
 
 
-def _curve(sizes: np.ndarray, errors: np.ndarray) -> Curve:
+def _curve(train_sizes: np.ndarray, errors: np.ndarray) -> Curve:
     rows = tuple(tuple(map(float, row)) for row in errors)
-    return Curve("learner", tuple(map(round, sizes.tolist())), rows, unit="error", bound=(0.0, None))
+    return Curve("learner", tuple(map(round, train_sizes.tolist())), rows, unit="error", bound=(0.0, None))
 
 
 def _median(ratios: list[float]) -> str:

@@ -51,9 +51,9 @@ def forecast_values(folder: Path) -> dict[str, str]:
 
 def parted(table: Any) -> tuple[Any, Any]:
     """(rows up to the percentile of the distinct sizes, the distinct sizes beyond it)."""
-    sizes = table[:, 0]
-    within = sizes <= np.percentile(np.unique(sizes), FITTED_PERCENTILE)
-    return table[within], np.unique(sizes[~within])
+    train_sizes = table[:, 0]
+    within = train_sizes <= np.percentile(np.unique(train_sizes), FITTED_PERCENTILE)
+    return table[within], np.unique(train_sizes[~within])
 
 
 def chosen_curves(folder: Path) -> dict[str, list[list[float]]]:

@@ -28,6 +28,6 @@ def study() -> Study:
             "boosting": GradientBoosting(),
         },
         tuning={"periodic": deep, "focal": deep, "ft": deep, "boosting": boosting},
-        sizes=(2048, 4536, 9070),
+        train_sizes=(2048, 4536, 9070),
         budget=Budget(epochs=20, eval_every=50, patience=8, batch_size=256),
     )

@@ -32,16 +32,16 @@ SHARED = ROOT.parent / "shared"
 SHORT = ("--set=budget.min_steps=50", "--set=budget.max_steps=60", "--set=budget.eval_every=30")
 PARTS: dict[str, tuple[str, ...]] = {  # flags of launch.py
     "digits": ("--experiment=digits",),
-    "fashion_mnist": ("--experiment=fashion_mnist", "--sizes=100,300", "--seeds=1", *SHORT[:2]),
-    "breast_cancer": ("--experiment=breast_cancer", "--sizes=16,64,319", "--seeds=2"),
-    "shakespeare": ("--experiment=shakespeare", "--sizes=128,512", "--seeds=1", *SHORT),
-    "movielens_next": ("--experiment=movielens_next", "--sizes=1000,3000", "--seeds=1", *SHORT),
-    "own": ("--data=own.csv", "--target=progression", "--sizes=32,96,200", "--seeds=2"),
+    "fashion_mnist": ("--experiment=fashion_mnist", "--train_sizes=100,300", "--seeds=1", *SHORT[:2]),
+    "breast_cancer": ("--experiment=breast_cancer", "--train_sizes=16,64,319", "--seeds=2"),
+    "shakespeare": ("--experiment=shakespeare", "--train_sizes=128,512", "--seeds=1", *SHORT),
+    "movielens_next": ("--experiment=movielens_next", "--train_sizes=1000,3000", "--seeds=1", *SHORT),
+    "own": ("--data=own.csv", "--target=progression", "--train_sizes=32,96,200", "--seeds=2"),
     "forecast": (),
 }
 TFDS_PARTS = ("fashion_mnist", "shakespeare", "movielens_next")
 # Later spellings, old -> new. Flags are tried as written above first, then with every replacement made.
-FLAG_NAMES = {"--sizes=": "--train_sizes="}
+FLAG_NAMES = {"--train_sizes=": "--train_sizes="}
 METRIC_NAMES: dict[str, str] = {}
 LEARNER_NAMES: dict[str, str] = {}
 NUM_SHOWN = 10

@@ -66,7 +66,7 @@ def study(members: int) -> Study:
         data=Digits(),
         task=Classification(),
         learners={"net": Learner(MLP((512, 512)), Hyper(lr=1e-3))},
-        sizes=(256,),
+        train_sizes=(256,),
         seeds=members,
         budget=Budget(steps=4),
         name="memory",

@@ -34,7 +34,7 @@ def started(x: np.ndarray | Rows, y: np.ndarray, *, streamed: bool) -> CohortRun
     few = Split(np.asarray(x[:HELD_OUT]), y[:HELD_OUT])
     arrays = Arrays("images", Split(x, y), few, few, num_classes=10, scale=1 / 255)
     study = experiment.load("fashion_mnist")
-    study = dataclasses.replace(study, learners={"cnn": study.learners["cnn"]}, sizes=(POOL,), seeds=MEMBERS)
+    study = dataclasses.replace(study, learners={"cnn": study.learners["cnn"]}, train_sizes=(POOL,), seeds=MEMBERS)
     (cohort,) = cohorts(trials(study))
     placed = place(Orders(arrays, range(MEMBERS)), streamed=streamed)
     run = CohortRun(cohort, population_of(cohort, placed, devices.packing("auto")), placed)

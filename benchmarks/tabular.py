@@ -117,7 +117,7 @@ class Setting:
             data=Table(self.table, self.split),
             task=Regression() if arrays.has_numeric_targets else Classification(),
             learners={self.learner: learner},
-            sizes=tuple(int(share * len(arrays.train)) for share in self.shares),
+            train_sizes=tuple(int(share * len(arrays.train)) for share in self.shares),
             seeds=1 if self.learner == "boosting" and self.shares == (1.0,) else self.seeds,  # no draw is left to it
             axes=axes,
             budget=Budget(epochs=epochs, min_steps=300),
@@ -138,7 +138,7 @@ class Setting:
         groups: dict[tuple[int, Any], list[Trial]] = defaultdict(list)
         for trial in trials(study):
             groups[trial.train_size, trial.learner].append(trial)
-        for size in study.sizes:
+        for size in study.train_sizes:
             own = [group for (of, _), group in groups.items() if of == size]
             yield size, min(own, key=lambda group: np.mean([losses.get(each.trial_id, np.inf) for each in group]))
 

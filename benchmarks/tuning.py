@@ -68,7 +68,7 @@ class Setting:
     step: float = 3.0
 
     @property
-    def sizes(self) -> np.ndarray:
+    def train_sizes(self) -> np.ndarray:
         """[K]"""
         return 32 * 2 ** np.arange(self.num_sizes)
 
@@ -86,14 +86,14 @@ class Setting:
 
     def frontier(self) -> np.ndarray:
         """Log error [K] at the best value of each size."""
-        return np.log(FIRST) - POWER * np.log(self.sizes / self.sizes[0])
+        return np.log(FIRST) - POWER * np.log(self.train_sizes / self.train_sizes[0])
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Log errors [K, G, S] of trainings as they are, on validation, and on the test set."""
-        x, z = np.log(self.sizes / self.sizes[0]), np.log(self.rates)
+        x, z = np.log(self.train_sizes / self.train_sizes[0]), np.log(self.rates)
         best = z.mean() + rng.uniform(-0.5, 0.5) * np.log(self.step) - self.drift * (x - x.mean())
         expected = self.frontier()[:, None] + np.log1p(self.curved * (z - best[:, None]) ** 2)
-        spread = self.trainings * (self.sizes / self.sizes[0]) ** -self.settling
+        spread = self.trainings * (self.train_sizes / self.train_sizes[0]) ** -self.settling
         shape = (*expected.shape, self.seeds)
         true = expected[..., None] + spread[:, None, None] * rng.standard_normal(shape)
         rate = np.minimum(np.exp(expected), 0.9)[..., None]
@@ -111,7 +111,7 @@ class Setting:
         for (k, g, s), log_error in np.ndenumerate(test):
             fields = {
                 "trial_id": f"{k}-{g}-{s}",
-                "train_size": int(self.sizes[k]),
+                "train_size": int(self.train_sizes[k]),
                 "subset_seed": s,
                 "init_seed": s,
                 "hyper": json.dumps({"hyper": {"lr": self.rates[g]}}),
@@ -170,7 +170,7 @@ def drift_row(setting: Setting, studies: int) -> dict[str, Any]:
     for _ in range(studies):
         validation = setting.draw(rng)[1]
         best = setting.rates[validation.argmin(axis=1)]
-        found = drift({int(size): row for size, row in zip(setting.sizes, best)}, list(setting.rates))
+        found = drift({int(size): row for size, row in zip(setting.train_sizes, best)}, list(setting.rates))
         shown, held = shown + found.is_shown, held + (found.low <= -setting.drift <= found.high)
         others += [_seeds_say(setting, np.log(best)), _permutation_says(setting, np.log(best), rng)]
     rival = others / studies
@@ -180,7 +180,7 @@ def drift_row(setting: Setting, studies: int) -> dict[str, Any]:
 
 def _seeds_say(setting: Setting, logs: np.ndarray) -> bool:
     """A t-test of the slopes of single seeds."""
-    slopes = slope_weights(list(setting.sizes)) @ logs
+    slopes = slope_weights(list(setting.train_sizes)) @ logs
     if len(slopes) < 2 or not np.ptp(slopes):
         return bool(len(slopes) > 1 and slopes[0])
     return bool(stats.ttest_1samp(slopes, 0).pvalue < 0.05)
@@ -188,7 +188,7 @@ def _seeds_say(setting: Setting, logs: np.ndarray) -> bool:
 
 def _permutation_says(setting: Setting, logs: np.ndarray, rng: np.random.Generator) -> bool:
     """Whether sizes in other orders seldom have as large a slope."""
-    weight, mean = slope_weights(list(setting.sizes)), logs.mean(axis=1)
+    weight, mean = slope_weights(list(setting.train_sizes)), logs.mean(axis=1)
     drawn = rng.permuted(np.tile(mean, (199, 1)), axis=1) @ weight
     return bool((1 + (np.abs(drawn) >= abs(weight @ mean) - 1e-9).sum()) / 200 <= 0.05)
 
@@ -208,7 +208,7 @@ def choice_row(setting: Setting, way: str, studies: int) -> dict[str, Any]:
         "error above the best value's, %": 100 * float(np.mean(np.exp(expected - setting.frontier()) - 1)),
         "seeds' interval holds the way's own mean": float((np.abs(means - expected) <= half).mean()),
         "holds the best value's": float((np.abs(means - setting.frontier()) <= half).mean()),
-        "exponent's bias": float(-slope_weights(list(setting.sizes)) @ expected - POWER),
+        "exponent's bias": float(-slope_weights(list(setting.train_sizes)) @ expected - POWER),
     }
 
 
@@ -236,7 +236,7 @@ def digits_rows(_: int) -> list[dict[str, Any]]:
         data=Digits(),
         task=Classification(),
         learners={"adamw": Learner(MLP((64,))), "sgd": Learner(MLP((64,)), optimizer=Optimizer(name="sgd"))},
-        sizes=(32, 64, 128, 256, 512, 1024),
+        train_sizes=(32, 64, 128, 256, 512, 1024),
         seeds=4,
         budget=Budget(epochs=3, batch_size=16),
         tuning={"adamw": rates, "sgd": rates},
@@ -245,7 +245,7 @@ def digits_rows(_: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         run(study, folder)
         rows = record_log.rows(Path(folder))
-    best = {one.learner: [one.values[one.best(size)] for size in study.sizes] for one in sweeps(rows)}
+    best = {one.learner: [one.values[one.best(size)] for size in study.train_sizes] for one in sweeps(rows)}
     return [
         {
             "trained by": one.learner,

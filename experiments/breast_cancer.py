@@ -31,7 +31,7 @@ def study() -> Study:
             "logreg": LogisticRegression(c=0.3),
             "boosting": GradientBoosting(),
         },
-        sizes=(16, 32, 64, 128, 256, 319),
+        train_sizes=(16, 32, 64, 128, 256, 319),
         seeds=10,
         budget=Budget(epochs=40, min_steps=200, batch_size=32),
         targets=(0.02,),

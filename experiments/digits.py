@@ -28,7 +28,7 @@ def study() -> Study:
             "cnn": Learner(CNN((32, 32), (0, 1)), Hyper(lr=1e-2, weight_decay=0.1)),
             "logreg": LogisticRegression(),
         },
-        sizes=(32, 64, 128, 256, 512, 1024, 1257),
+        train_sizes=(32, 64, 128, 256, 512, 1024, 1257),
         seeds=8,
         budget=Budget(epochs=40, min_steps=200),
         targets=(0.02, 0.01),

@@ -39,7 +39,7 @@ def study() -> Study:
                 PatchTST(stride=16, depth=2, heads=2, hidden=32), Hyper(lr=3e-3, dropout=0.2), Optimizer(clip=1.0)
             ),
         },
-        sizes=(512, 1024, 2048, 4096, 8209),
+        train_sizes=(512, 1024, 2048, 4096, 8209),
         seeds=2,
         budget=Budget(epochs=2, min_steps=100, max_steps=300, batch_size=32),
     )

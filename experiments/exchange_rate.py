@@ -45,7 +45,7 @@ def study() -> Study:
                 PatchTST(stride=16, depth=2, heads=2, hidden=32), Hyper(lr=1e-3, dropout=0.2), Optimizer(clip=1.0)
             ),
         },
-        sizes=(256, 512, 1024, 2048, 5120),
+        train_sizes=(256, 512, 1024, 2048, 5120),
         seeds=2,
         budget=Budget(epochs=2, min_steps=100, max_steps=200, batch_size=32),
     )

@@ -40,7 +40,7 @@ def study() -> Study:
             "logreg": LogisticRegression(c=0.01),
             "boosting": GradientBoosting(trees=50, leaves=4),
         },
-        sizes=(32, 64, 128, 256, 500),
+        train_sizes=(32, 64, 128, 256, 500),
         seeds=8,
         budget=Budget(epochs=20, min_steps=200, batch_size=32),
         groups=("features[9]<=25", "features[6]"),

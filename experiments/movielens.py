@@ -4,7 +4,7 @@
 
 Data: TFDS `movielens/latest-small-ratings` (Harper & Konstan 2015), prepared as array_record in FOLDER or
 TFDS_DATA_DIR: 100,836 ratings by 610 users; random tenths are held out for test and for validation. With
-`--set data.split=last --sizes=10000,99616` it is each user's last rating in time, which is harder.
+`--set data.split=last --train_sizes=10000,99616` it is each user's last rating in time, which is harder.
 
 Cost on two cores: 4 min 18 s beside much other work, 1 min 48 s of one core in all; 60 cells.
 Result: mean test RMSE with all 80,668 ratings 0.859 (factors), 0.855 (biases), 0.833 (neighbours), 0.855 (als). Deep
@@ -33,7 +33,7 @@ def study() -> Study:
             "neighbours": ItemNeighbours(),
             "als": AlternatingLeastSquares(factors=10, penalty=0.2),
         },
-        sizes=(1000, 3000, 10_000, 30_000, 80_668),
+        train_sizes=(1000, 3000, 10_000, 30_000, 80_668),
         seeds=3,
         budget=Budget(epochs=15, min_steps=300, batch_size=512, eval_every=100, patience=5),
         targets=(0.88, 0.85),

@@ -33,7 +33,7 @@ def study() -> Study:
             "als": ImplicitALS(factors=16, alpha=3.0, iterations=5, rows=10_000),
             "popular": Popularity(),
         },
-        sizes=(1000, 3000, 10_000, 30_000, 99_616),
+        train_sizes=(1000, 3000, 10_000, 30_000, 99_616),
         seeds=2,
         budget=Budget(epochs=5, min_steps=200, batch_size=256, eval_every=100, patience=5),
         targets=(0.94,),

@@ -27,7 +27,7 @@ def study() -> Study:
             "mlp": Learner(MLP((128, 128)), Hyper(lr=3e-3, weight_decay=0.1)),
             "logreg": LogisticRegression(c=0.1),
         },
-        sizes=(40, 80, 160, 320, 640, 1257),
+        train_sizes=(40, 80, 160, 320, 640, 1257),
         seeds=6,
         budget=Budget(epochs=40, min_steps=200),
         axes=grid({"noise.label": (0.0, 0.2, 0.4)}),

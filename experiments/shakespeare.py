@@ -29,7 +29,7 @@ def study() -> Study:
             ),
             "kneser_ney": KneserNey(order=8),
         },
-        sizes=(128, 256, 512, 1024, 2048, 4096, 7842),
+        train_sizes=(128, 256, 512, 1024, 2048, 4096, 7842),
         seeds=2,
         budget=Budget(epochs=8, min_steps=300, max_steps=2000, batch_size=32, eval_every=100, patience=3),
         targets=(1.5,),

@@ -49,7 +49,7 @@ def study() -> Study:
             "boosting": GradientBoosting(leaves=8, learning_rate=0.03),
             "boosting weighted": GradientBoosting(leaves=8, learning_rate=0.03, balance=1.0),
         },
-        sizes=(1024, 2048, 4096, 9070),
+        train_sizes=(1024, 2048, 4096, 9070),
         seeds=3,
         budget=Budget(epochs=20, batch_size=256, eval_every=50, patience=8),
     )

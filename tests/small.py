@@ -44,7 +44,7 @@ def small(**changes):
         data=Digits(),
         task=Classification(),
         learners={"net": Learner(MLP((16,)), Hyper(lr=0.01)), "logreg": LogisticRegression()},
-        sizes=(32, 64, 128),
+        train_sizes=(32, 64, 128),
         seeds=2,
         budget=Budget(steps=40),
         name="small",

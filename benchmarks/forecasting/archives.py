@@ -35,7 +35,7 @@ class ArchiveCurve:
     name: str
     dataset: str
     learner: str
-    sizes: Array
+    train_sizes: Array
     errors: Array
     stderr: Array
     repeats: Array
@@ -59,7 +59,7 @@ class SplitCurve:
 
     dataset: str
     learner: str
-    sizes: Array
+    train_sizes: Array
     errors: tuple[Array, ...]
 
     @property
@@ -193,7 +193,7 @@ def _curve(archive: str, name: str, rows: Iterable[_Row]) -> ArchiveCurve:
         name=name,
         dataset=first.dataset,
         learner=first.learner,
-        sizes=np.array([size for size, _ in order]),
+        train_sizes=np.array([size for size, _ in order]),
         errors=error,
         stderr=stderr,
         repeats=repeats,

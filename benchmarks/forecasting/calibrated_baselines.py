@@ -64,7 +64,7 @@ def power_law(task: Task) -> Told:
     The delta method: the covariance of the parameters, times the gradient of the prediction; scaled by the
     residuals where they are larger than the standard errors say.
     """
-    largest, weights = task.sizes[-1], standard_errors(task)
+    largest, weights = task.train_sizes[-1], standard_errors(task)
     fits = [one for alpha in _EXPONENTS if (one := _least_squares(task, largest, weights, alpha)) is not None]
     if not fits:
         return Told(task, float(task.means[-1]), float(NORMAL_95 * weights[-1]))
@@ -72,7 +72,7 @@ def power_law(task: Task) -> Told:
     _, factor, alpha = parameters
     x = task.at[-1] / largest
     gradient = np.array([1.0, x**-alpha, -factor * x**-alpha * np.log(x)])
-    variance = float(gradient @ covariance @ gradient) * max(misfit / max(len(task.sizes) - 3, 1), 1.0)
+    variance = float(gradient @ covariance @ gradient) * max(misfit / max(len(task.train_sizes) - 3, 1), 1.0)
     median = float(clipped(np.array([_power(x, *parameters)]), task)[0])
     spread = NORMAL_95 * np.sqrt(variance) if np.isfinite(variance) and variance >= 0 else abs(median)
     return Told(task, median, float(max(spread, _LEAST_WIDTH * unit(task))))
@@ -92,7 +92,7 @@ def _least_squares(task: Task, largest: float, sd: Array, alpha: float) -> tuple
             warnings.simplefilter("ignore", OptimizeWarning)
             found, covariance = curve_fit(
                 _power,
-                task.sizes / largest,
+                task.train_sizes / largest,
                 task.means,
                 p0=[0.7 * last, 0.3 * last, alpha],
                 sigma=sd,
@@ -102,7 +102,7 @@ def _least_squares(task: Task, largest: float, sd: Array, alpha: float) -> tuple
             )
     except (RuntimeError, ValueError):
         return None
-    residuals = (task.means - _power(task.sizes / largest, *found)) / sd
+    residuals = (task.means - _power(task.train_sizes / largest, *found)) / sd
     return float(residuals @ residuals), found, covariance
 
 
@@ -116,7 +116,7 @@ def standard_errors(task: Task) -> Array:
         pooled = np.nansum(deviation**2) / max(float((count - 1).sum()), 1.0)
         known = np.sqrt(pooled / count)
     else:
-        known = np.zeros(len(task.sizes))
+        known = np.zeros(len(task.train_sizes))
     return np.asarray(np.maximum(known, _LEAST_ERROR * unit(task)))
 
 

@@ -23,7 +23,7 @@ _SAME_PLACE = 0.5  # of a step: how far from its place a thinned size may lie
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """One question: `sizes` [K] with `errors` [K] or [K, S] are shown, the error at `at` [A] is asked.
+    """One question: `train_sizes` [K] with `errors` [K] or [K, S] are shown, the error at `at` [A] is asked.
 
     `targets` [A] are measured means with standard errors `target_se` [A] (0 where unknown). `ratio` is the
     largest size asked over the largest shown. `seeds` is the number of repeats shown at each size (0: the
@@ -34,7 +34,7 @@ class Task:
     curve: str
     dataset: str
     learner: str
-    sizes: Array
+    train_sizes: Array
     errors: Array
     stderr: Array | None
     repeats: Array | None
@@ -57,12 +57,12 @@ class Task:
         return self.errors if self.errors.ndim == 1 else np.nanmean(self.errors, axis=1)
 
 
-def shown(sizes: Array, ratio: float, per_octave: int = 0) -> NDArray[np.intp]:
+def shown(train_sizes: Array, ratio: float, per_octave: int = 0) -> NDArray[np.intp]:
     """Indices of the sizes up to n_max/ratio, all or about `per_octave` in a factor of two, the largest among them."""
-    within = np.flatnonzero(sizes <= sizes[-1] / ratio * _ROUNDED)
+    within = np.flatnonzero(train_sizes <= train_sizes[-1] / ratio * _ROUNDED)
     if not per_octave or not len(within):
         return within
-    logs = np.log2(sizes[within])
+    logs = np.log2(train_sizes[within])
     steps = np.arange(math.floor((logs[-1] - logs[0]) * per_octave + _SAME_PLACE) + 1)
     wanted = logs[-1] - steps / per_octave
     nearest = np.abs(logs[None, :] - wanted[:, None]).argmin(axis=1)
@@ -71,7 +71,7 @@ def shown(sizes: Array, ratio: float, per_octave: int = 0) -> NDArray[np.intp]:
 
 def cut(curve: ArchiveCurve, ratio: float, per_octave: int = 0) -> Task | None:
     """The curve up to n_max/ratio, asked for n_max; None where under 3 sizes are left."""
-    rows = shown(curve.sizes, ratio, per_octave)
+    rows = shown(curve.train_sizes, ratio, per_octave)
     if len(rows) < LEAST_SIZES:
         return None
     stderr, repeats = _known(curve.stderr[rows]), _known(curve.repeats[rows])
@@ -80,12 +80,12 @@ def cut(curve: ArchiveCurve, ratio: float, per_octave: int = 0) -> Task | None:
         curve=curve.name,
         dataset=curve.dataset,
         learner=curve.learner,
-        sizes=curve.sizes[rows],
+        train_sizes=curve.train_sizes[rows],
         errors=curve.errors[rows],
         stderr=stderr,
         repeats=repeats,
         bound=curve.bound,
-        at=curve.sizes[-1:],
+        at=curve.train_sizes[-1:],
         targets=curve.errors[-1:],
         target_se=np.nan_to_num(curve.stderr[-1:]),
         ratio=ratio,
@@ -131,7 +131,7 @@ def split_task(curve: SplitCurve, ratio: float, seeds: int, archive: str = "lcdb
 
     Splits are drawn for each size by itself: sizes share none on purpose. None where under 3 sizes are left.
     """
-    rows = shown(curve.sizes, ratio)
+    rows = shown(curve.train_sizes, ratio)
     if len(rows) < LEAST_SIZES:
         return None
     rng = np.random.default_rng(number(f"{archive}|{curve.name}|{ratio:g}|{seeds}"))
@@ -146,12 +146,12 @@ def split_task(curve: SplitCurve, ratio: float, seeds: int, archive: str = "lcdb
         curve=curve.name,
         dataset=curve.dataset,
         learner=curve.learner,
-        sizes=curve.sizes[rows],
+        train_sizes=curve.train_sizes[rows],
         errors=table,
         stderr=None,
         repeats=None,
         bound=(0.0, 1.0),
-        at=curve.sizes[-1:],
+        at=curve.train_sizes[-1:],
         targets=np.array([last.mean()]),
         target_se=np.array([spread]),
         ratio=ratio,
@@ -169,14 +169,14 @@ def published(curve: ArchiveCurve) -> Task | None:
         curve=curve.name,
         dataset=curve.dataset,
         learner=curve.learner,
-        sizes=curve.sizes[fit],
+        train_sizes=curve.train_sizes[fit],
         errors=curve.errors[fit],
         stderr=_known(curve.stderr[fit]),
         repeats=_known(curve.repeats[fit]),
         bound=curve.bound,
-        at=curve.sizes[ask],
+        at=curve.train_sizes[ask],
         targets=curve.errors[ask],
         target_se=np.nan_to_num(curve.stderr[ask]),
-        ratio=float(curve.sizes[ask].max() / curve.sizes[fit].max()),
+        ratio=float(curve.train_sizes[ask].max() / curve.train_sizes[fit].max()),
         seeds=1,
     )

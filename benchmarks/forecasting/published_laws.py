@@ -42,19 +42,19 @@ class Data:
     scale: float
     ceiling: float
 
-    def places(self, sizes: Array) -> Array:
+    def places(self, train_sizes: Array) -> Array:
         """Log relative sizes."""
-        return np.asarray(np.log(np.asarray(sizes, dtype=float) / self.largest))
+        return np.asarray(np.log(np.asarray(train_sizes, dtype=float) / self.largest))
 
 
 def read(task: Task) -> Data:
     """The fitted points of a task; `ceiling` is the largest error possible, relative to the scale."""
     errors = positive(task)
-    logs, target = np.log(task.sizes / task.sizes[-1]), np.log(errors)
+    logs, target = np.log(task.train_sizes / task.train_sizes[-1]), np.log(errors)
     logs, target, weight = fused(logs, target, MAX_POINTS)
     scale = float(np.exp(target[-1]))
     ceiling = np.inf if task.bound[1] is None else task.bound[1] / scale
-    return Data(logs, target - np.log(scale), weight, float(task.sizes[-1]), scale, float(ceiling))
+    return Data(logs, target - np.log(scale), weight, float(task.train_sizes[-1]), scale, float(ceiling))
 
 
 def fused(logs: Array, target: Array, most: int) -> tuple[Array, Array, Array]:

@@ -80,14 +80,14 @@ def _tell_alike(tasks: Sequence[Task]) -> Sequence[Forecast | str]:
 
 
 def _columns(task: Task) -> tuple[Array | None, ...]:
-    known = (task.sizes, task.errors, task.stderr, task.repeats)
+    known = (task.train_sizes, task.errors, task.stderr, task.repeats)
     return known[:2] if task.stderr is None and task.repeats is None else known
 
 
 def _tell_one(task: Task) -> Forecast | str:
     try:
         return forecast(
-            task.sizes,
+            task.train_sizes,
             task.errors,
             stderr=task.stderr,
             repeats=task.repeats,
@@ -114,7 +114,7 @@ def score(task: Task, told: Forecast | str) -> Row:
         ratio=task.ratio,
         seeds=task.seeds,
         per_octave=task.per_octave,
-        num_sizes=len(task.sizes),
+        num_sizes=len(task.train_sizes),
         target=float(task.targets[-1]),
         last=float(task.means[-1]),
     )

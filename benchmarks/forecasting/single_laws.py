@@ -77,12 +77,12 @@ class Fitted:
     jacobian: Array
     residuals: Array
 
-    def at(self, sizes: Array) -> Array:
+    def at(self, train_sizes: Array) -> Array:
         """Errors [A] at sizes [A]."""
-        return self.scale * self.form.curve(self.free, np.asarray(sizes, dtype=float) / self.largest)
+        return self.scale * self.form.curve(self.free, np.asarray(train_sizes, dtype=float) / self.largest)
 
 
-def fit(form: Form, sizes: Array, errors: Array, spread: Array | float = SPREAD, loss: str = "soft_l1") -> Fitted:
+def fit(form: Form, train_sizes: Array, errors: Array, spread: Array | float = SPREAD, loss: str = "soft_l1") -> Fitted:
     """The best fit of a law to positive errors [K].
 
     Args:
@@ -93,7 +93,7 @@ def fit(form: Form, sizes: Array, errors: Array, spread: Array | float = SPREAD,
     """
     from scipy.optimize import least_squares  # slow to import
 
-    x, scale = sizes / sizes[-1], float(np.exp(np.log(errors).mean()))
+    x, scale = train_sizes / train_sizes[-1], float(np.exp(np.log(errors).mean()))
     target, sd = np.log(errors / scale), np.broadcast_to(np.asarray(spread, dtype=float), errors.shape)
     least = float(np.exp(target.min()))
     low = np.array([0.0, -np.inf, *(np.log(axis[0]) for axis in form.axes)])
@@ -111,7 +111,7 @@ def fit(form: Form, sizes: Array, errors: Array, spread: Array | float = SPREAD,
         if best is None or found.cost < best.cost:
             best = found
     assert best is not None
-    return Fitted(form, best.x, float(sizes[-1]), scale, best.jac, residuals(best.x))
+    return Fitted(form, best.x, float(train_sizes[-1]), scale, best.jac, residuals(best.x))
 
 
 def _starts(form: Form, x: Array, target: Array, sd: Array) -> list[Array]:
@@ -158,7 +158,7 @@ def single_laws(task: Task, forms: Sequence[Form] = FORMS) -> dict[str, Array]:
     errors = positive(task)
     told = {"last value": last_value(task)}
     for form in forms:
-        told[form.name] = clipped(fit(form, task.sizes, errors).at(task.at), task)
+        told[form.name] = clipped(fit(form, task.train_sizes, errors).at(task.at), task)
     if set(FOUR) <= set(told):
         told["median of four"] = np.median([told[name] for name in FOUR], axis=0)
     return told

@@ -53,13 +53,13 @@ def suggested(
     given = checked_space("suggested", space, ranges, points)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UsageError(f"seed={seed!r} must be a whole number from 0 to 2^32 - 1")
-    sizes = _settings(workdir, learner)
-    size = max(sizes) if train_size is None else train_size
-    if size not in sizes:
-        known = ", ".join(map(str, sizes))
+    train_sizes = _settings(workdir, learner)
+    size = max(train_sizes) if train_size is None else train_size
+    if size not in train_sizes:
+        known = ", ".join(map(str, train_sizes))
         raise UsageError(f"{learner} has no finished cells with train_size={size!r}; choose one of {known}")
-    places = {each: [_place(one, given, learner) for one in settings] for each, settings in sizes.items()}
-    told = [(place, error) for place, one in zip(places[size], sizes[size]) if (error := _error(one)) is not None]
+    places = {each: [_place(one, given, learner) for one in settings] for each, settings in train_sizes.items()}
+    told = [(place, error) for place, one in zip(places[size], train_sizes[size]) if (error := _error(one)) is not None]
     if not any(map(math.isfinite, (error for _, error in told))):
         raise UsageError(
             f"{learner} has no validation error at {size} examples to learn from: no setting finished, or the data "

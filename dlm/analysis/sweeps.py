@@ -62,11 +62,13 @@ def alarms(found: Iterable[Sweep]) -> list[str]:
         if not sweep.numeric:
             continue
         for place, word, more in ((0, "smallest", "smaller"), (len(sweep.values) - 1, "largest", "larger")):
-            sizes = [size for size in sorted(sweep.errors) if len(sweep.errors[size]) > 1 and sweep.best(size) == place]
-            if sizes:
+            train_sizes = [
+                size for size in sorted(sweep.errors) if len(sweep.errors[size]) > 1 and sweep.best(size) == place
+            ]
+            if train_sizes:
                 told.append(
                     f"{sweep.learner}: the best {sweep.path}, {sweep.values[place]:g}, is the {word} tried at "
-                    f"{listed(sizes)} examples; try {more} ones."
+                    f"{listed(train_sizes)} examples; try {more} ones."
                 )
     return told
 
@@ -119,9 +121,9 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def listed(sizes: list[int]) -> str:
+def listed(train_sizes: list[int]) -> str:
     """Sizes in words; of many the first and the last."""
-    shown = [f"{size:,}" for size in sizes]
+    shown = [f"{size:,}" for size in train_sizes]
     if len(shown) > MANY:
         return f"{shown[0]} to {shown[-1]}" if len(shown) > 1 else shown[0]
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]

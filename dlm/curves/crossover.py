@@ -37,26 +37,26 @@ class Side:
     forecast: Forecast | None
     known: dict[tuple[bytes, int, int], Array] = dataclasses.field(default_factory=dict, repr=False)
 
-    def log_errors(self, sizes: Array, num_measured: int, seed: int) -> Array:
+    def log_errors(self, train_sizes: Array, num_measured: int, seed: int) -> Array:
         """Possible log errors [D, X]. They depend on the learner's name, so that those of two are independent.
 
         What one pair has asked, the next does not compute again.
         """
-        key = (sizes.tobytes(), num_measured, seed)
+        key = (train_sizes.tobytes(), num_measured, seed)
         if key not in self.known:
-            self.known[key] = _log_errors(self, sizes, num_measured, seed)
+            self.known[key] = _log_errors(self, train_sizes, num_measured, seed)
         return self.known[key]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Lead:
-    """Log error of the challenger less the incumbent's, `lead` [D, X], at ascending `sizes` [X].
+    """Log error of the challenger less the incumbent's, `lead` [D, X], at ascending `train_sizes` [X].
 
     The first `num_measured` sizes are the measured ones that the two have in common. `chance_sizes`: those at which a
     chance is told.
     """
 
-    sizes: Array
+    train_sizes: Array
     lead: Array
     num_measured: int
     chance_sizes: Array
@@ -64,7 +64,7 @@ class Lead:
     @property
     def carried(self) -> bool:
         """Whether anything is said beyond the measured sizes."""
-        return len(self.sizes) > self.num_measured
+        return len(self.train_sizes) > self.num_measured
 
     def chances(self) -> Array:
         """P(the challenger is better) [X]; a draw in which both err alike counts half."""
@@ -76,8 +76,8 @@ class Lead:
 
         The smallest size where the challenger is better at every measured one.
         """
-        inside = _last_crossing(self.sizes[: self.num_measured], self.lead[:, : self.num_measured])
-        return np.where(np.isfinite(inside), inside, _last_crossing(self.sizes, self.lead))
+        inside = _last_crossing(self.train_sizes[: self.num_measured], self.lead[:, : self.num_measured])
+        return np.where(np.isfinite(inside), inside, _last_crossing(self.train_sizes, self.lead))
 
 
 def side(curve: Curve, forecast: Forecast | None) -> Side:
@@ -89,26 +89,26 @@ def side(curve: Curve, forecast: Forecast | None) -> Side:
 def lead(incumbent: Side, challenger: Side, seed: int) -> Lead:
     """Of two curves with sizes in common. Equal seeds give equal draws, whoever of the two is the challenger."""
     smallest, largest = common_range(incumbent.curve, challenger.curve)
-    knots = np.union1d(incumbent.points.sizes, challenger.points.sizes)
+    knots = np.union1d(incumbent.points.train_sizes, challenger.points.train_sizes)
     knots = np.union1d(knots[(knots > smallest) & (knots < largest)], [smallest, largest])
     beyond = _beyond(incumbent, challenger, largest)
-    sizes = np.concatenate([knots, beyond])
-    of_challenger, of_incumbent = (one.log_errors(sizes, len(knots), seed) for one in (challenger, incumbent))
-    told = sizes[[*range(len(knots)), *(k for k, n in enumerate(sizes) if _is_multiple(n / largest))]]
-    return Lead(sizes, of_challenger - of_incumbent, len(knots), told)
+    train_sizes = np.concatenate([knots, beyond])
+    of_challenger, of_incumbent = (one.log_errors(train_sizes, len(knots), seed) for one in (challenger, incumbent))
+    told = train_sizes[[*range(len(knots)), *(k for k, n in enumerate(train_sizes) if _is_multiple(n / largest))]]
+    return Lead(train_sizes, of_challenger - of_incumbent, len(knots), told)
 
 
 def common_range(a: Curve, b: Curve) -> tuple[float, float]:
     """The smallest and the largest size that both cover; the first is above the second where there is none."""
-    if not a.sizes or not b.sizes:
+    if not a.train_sizes or not b.train_sizes:
         return np.inf, 0.0
-    return float(max(a.sizes[0], b.sizes[0])), float(min(a.sizes[-1], b.sizes[-1]))
+    return float(max(a.train_sizes[0], b.train_sizes[0])), float(min(a.train_sizes[-1], b.train_sizes[-1]))
 
 
-def log_error(one: Side, sizes: Array) -> Array:
+def log_error(one: Side, train_sizes: Array) -> Array:
     """Measured log mean errors at sizes, interpolated."""
     points = one.points
-    return _base(points) + np.interp(np.log(sizes), np.log(points.sizes), points.log_error)
+    return _base(points) + np.interp(np.log(train_sizes), np.log(points.train_sizes), points.log_error)
 
 
 def _is_multiple(ratio: float) -> bool:
@@ -119,7 +119,7 @@ def _beyond(a: Side, b: Side, largest: float) -> Array:
     """Sizes beyond the largest, as far as both curves carry a forecast."""
     if a.forecast is None or b.forecast is None:
         return np.empty(0)
-    reaches = [carried_reach(np.unique(np.array(one.curve.sizes, dtype=float))) for one in (a, b)]
+    reaches = [carried_reach(np.unique(np.array(one.curve.train_sizes, dtype=float))) for one in (a, b)]
     reach = min(*reaches, CALIBRATED_REACH)
     grid = np.geomspace(largest, largest * reach, _GRID)[1:]
     return (
@@ -131,36 +131,38 @@ def _base(points: Points) -> float:
     return max(points.base, SMALLEST_LOG)
 
 
-def _log_errors(one: Side, sizes: Array, num_measured: int, seed: int) -> Array:
+def _log_errors(one: Side, train_sizes: Array, num_measured: int, seed: int) -> Array:
     rng = np.random.default_rng([seed, zlib.crc32(one.curve.learner.encode())])
-    shaken = _shaken(one, sizes[:num_measured], rng)
+    shaken = _shaken(one, train_sizes[:num_measured], rng)
     if one.forecast is None:
         return shaken
     curves = dataclasses.replace(one.forecast.curves, waves=one.forecast.curves.waves[:NUM_DRAWS])
-    told = np.log(np.maximum(curves.at(sizes), np.exp(SMALLEST_LOG)))
+    told = np.log(np.maximum(curves.at(train_sizes), np.exp(SMALLEST_LOG)))
     seen = slice(NUM_DRAWS // 2)
     excess = shaken[seen, -1:] - told[seen, num_measured - 1 : num_measured]
     told[seen, :num_measured] = shaken[seen]
-    told[seen, num_measured:] += excess * (sizes[num_measured:] / sizes[num_measured - 1]) ** (-1 / FORGOTTEN)
+    told[seen, num_measured:] += excess * (train_sizes[num_measured:] / train_sizes[num_measured - 1]) ** (
+        -1 / FORGOTTEN
+    )
     return told
 
 
-def _shaken(one: Side, sizes: Array, rng: np.random.Generator) -> Array:
+def _shaken(one: Side, train_sizes: Array, rng: np.random.Generator) -> Array:
     """Measured log errors [D, X], each size's mean moved by its noise."""
     points, noise = one.points, one.points.noise
     if not points.noise_known and one.forecast is not None:
         # One seed and no test size: the scatter around the law is all that is known of the noise.
         noise = np.maximum(noise, DOUBT * float(one.forecast.diagnostics["noise"]))
     moved = points.log_error + noise * rng.standard_normal((NUM_DRAWS, len(noise)))
-    place = np.clip(np.searchsorted(points.sizes, sizes, side="right") - 1, 0, max(len(noise) - 2, 0))
+    place = np.clip(np.searchsorted(points.train_sizes, train_sizes, side="right") - 1, 0, max(len(noise) - 2, 0))
     after = np.minimum(place + 1, len(noise) - 1)
-    logs = np.log(points.sizes)
-    share = (np.log(sizes) - logs[place]) / np.where(after > place, logs[after] - logs[place], 1.0)
+    logs = np.log(points.train_sizes)
+    share = (np.log(train_sizes) - logs[place]) / np.where(after > place, logs[after] - logs[place], 1.0)
     share = np.clip(share, 0.0, 1.0)  # fused points end a little before the curve does
     return _base(points) + moved[:, place] + share * (moved[:, after] - moved[:, place])
 
 
-def _last_crossing(sizes: Array, lead: Array) -> Array:
+def _last_crossing(train_sizes: Array, lead: Array) -> Array:
     """Size [D] after which lead [D, X] stays below zero, interpolated in log size; inf if it ends above."""
     behind = lead >= 0
     last = lead.shape[1] - 1 - np.argmax(behind[:, ::-1], axis=1)  # the last size at which the challenger is behind
@@ -168,9 +170,9 @@ def _last_crossing(sizes: Array, lead: Array) -> Array:
     after = np.minimum(last + 1, lead.shape[1] - 1)
     before_lead, after_lead = lead[rows, last], lead[rows, after]
     share = before_lead / np.where(before_lead > after_lead, before_lead - after_lead, 1.0)
-    logs = np.log(sizes)
+    logs = np.log(train_sizes)
     size = np.exp(logs[last] + share * (logs[after] - logs[last]))
-    size = np.where(behind.any(axis=1), size, sizes[0])
+    size = np.where(behind.any(axis=1), size, train_sizes[0])
     return np.where(behind[:, -1], np.inf, size)
 
 
@@ -201,7 +203,7 @@ def overtake_with(
     as_given: bool = False,
 ) -> Overtake:
     """`overtake` with the forecasts already made; None for a curve that has none."""
-    if not (only_finite(a).sizes and only_finite(b).sizes):
+    if not (only_finite(a).train_sizes and only_finite(b).train_sizes):
         check_level(level)
         return Overtake(a.learner, b.learner, "cannot tell", None, None, None)
     return overtake_of(side(a, forecast_a), side(b, forecast_b), level, seed, as_given=as_given)
@@ -218,24 +220,24 @@ def overtake_of(a: Side, b: Side, level: float, seed: int, *, as_given: bool = F
         if log_error(b, place)[0] < log_error(a, place)[0]:
             a, b = b, a
     drawn = lead(a, b, seed)
-    kind, sizes = conclude(drawn, level)
+    kind, train_sizes = conclude(drawn, level)
     chances = tuple(
         Chance(round(size), round(float(p), 4), bool(size <= largest))
-        for size, p in zip(drawn.sizes, drawn.chances())
+        for size, p in zip(drawn.train_sizes, drawn.chances())
         if size in drawn.chance_sizes
     )
-    return Overtake(a.curve.learner, b.curve.learner, kind, *sizes, chances)
+    return Overtake(a.curve.learner, b.curve.learner, kind, *train_sizes, chances)
 
 
 def conclude(drawn: Lead, level: float) -> tuple[str, tuple[float | None, float | None, float | None]]:
     """The kind of an overtake, and the sizes low, median and high that belong to it."""
-    crossing, largest = drawn.crossings(), float(drawn.sizes[drawn.num_measured - 1])
+    crossing, largest = drawn.crossings(), float(drawn.train_sizes[drawn.num_measured - 1])
     # Where both always err alike neither is ahead, though none of them crosses.
     crosses = max(float(np.isfinite(crossing).mean()), float(drawn.chances()[-1]))
     nothing = (None, None, None)
     low, median, high = crossing_interval(crossing, level)
     inside = median <= largest
-    if crosses >= SURE and median <= drawn.sizes[0]:
+    if crosses >= SURE and median <= drawn.train_sizes[0]:
         return "already", nothing
     if np.isfinite(median) and crosses >= (SURE if inside else LIKELY):
         return "at" if inside else "forecast", (low, median, high if np.isfinite(high) else None)
@@ -259,6 +261,6 @@ def crossing_interval(crossing: Array, level: float) -> tuple[float, float, floa
 
 def _forecast_or_none(curve: Curve, seed: int) -> Forecast | None:
     curve = only_finite(curve)
-    if carried_reach(np.unique(np.array(curve.sizes, dtype=float))) <= 1:
+    if carried_reach(np.unique(np.array(curve.train_sizes, dtype=float))) <= 1:
         return None
-    return curve_forecast(curve, np.array([float(max(curve.sizes))]), 0.95, seed)
+    return curve_forecast(curve, np.array([float(max(curve.train_sizes))]), 0.95, seed)

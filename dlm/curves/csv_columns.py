@@ -26,7 +26,7 @@ ACCURACY = (
 # The first name of each is the one that counts where there are several.
 _NAMES = {
     "size": (
-        "size", "sizes", "n", "train_size", "n_train", "num_train", "training_size", "train_examples",
+        "size", "train_sizes", "n", "train_size", "n_train", "num_train", "training_size", "train_examples",
         "training_examples", "num_examples", "n_examples", "examples", "samples", "n_samples", "num_samples", "anchor",
     ),
     "error": (*ERROR, *LOSS, *ACCURACY),

@@ -33,11 +33,11 @@ _REACH_OF = {3: 4.0, 4: 16.0}  # a curve of so few sizes carries at most this; m
 _MOST_REACH = 100.0
 
 
-def carried_reach(sizes: Array) -> float:
-    """How many times the largest of distinct ascending `sizes` a forecast is stood by; 1 for under 3."""
-    if len(sizes) < MIN_SIZES:
+def carried_reach(train_sizes: Array) -> float:
+    """How many times the largest of distinct ascending `train_sizes` a forecast is stood by; 1 for under 3."""
+    if len(train_sizes) < MIN_SIZES:
         return 1.0
-    return float(min(_REACH_OF.get(len(sizes), _MOST_REACH), (sizes[-1] / sizes[0]) ** 3))
+    return float(min(_REACH_OF.get(len(train_sizes), _MOST_REACH), (train_sizes[-1] / train_sizes[0]) ** 3))
 
 
 def diagnose(mixture: Mixture, points: Points, farthest: float, flat: float) -> dict[str, Any]:
@@ -46,10 +46,10 @@ def diagnose(mixture: Mixture, points: Points, farthest: float, flat: float) -> 
     `flat`: the chance that PLATEAU_REACH times the data lower the error by less than PLATEAU_FALL.
     """
     noise = float(np.hypot(mixture.sigma, np.median(points.noise)))
-    reason = _reason(points, farthest / float(points.sizes[-1]), noise)
+    reason = _reason(points, farthest / float(points.train_sizes[-1]), noise)
     return {
         "weights": {fit.law.name: float(weight) for fit, weight in zip(mixture.fits, mixture.weights)},
-        "alarms": _alarms(mixture, points, farthest / float(points.sizes[-1]), flat),
+        "alarms": _alarms(mixture, points, farthest / float(points.train_sizes[-1]), flat),
         "noise": noise,
         "carries": not reason,
         "reason": reason,
@@ -58,8 +58,8 @@ def diagnose(mixture: Mixture, points: Points, farthest: float, flat: float) -> 
 
 def _reason(points: Points, reach: float, noise: float) -> str:
     """Why the points carry no forecast so many times beyond them; empty if they do."""
-    num, span = len(points.sizes), float(points.sizes[-1] / points.sizes[0])
-    if reach > carried_reach(points.sizes) * 1.0001:
+    num, span = len(points.train_sizes), float(points.train_sizes[-1] / points.train_sizes[0])
+    if reach > carried_reach(points.train_sizes) * 1.0001:
         return f"{num} sizes over a span of {span:.3g}x cannot carry a {reach:.3g}x extrapolation: add sizes"
     if noise > 0.5:
         return f"the points scatter by {noise:.0%} around every law: add repeats or sizes"
@@ -71,7 +71,7 @@ def _reason(points: Points, reach: float, noise: float) -> str:
 def _alarms(mixture: Mixture, points: Points, reach: float, flat: float) -> list[str]:
     noise = points.noise if points.noise_known else np.full(len(points.noise), mixture.sigma)
     found = {
-        FEW: len(points.sizes) < FEW_SIZES,
+        FEW: len(points.train_sizes) < FEW_SIZES,
         FAR: reach > CALIBRATED_REACH,
         RISE: _rises(points.log_error, noise),
         PLATEAU: flat > 0.5,

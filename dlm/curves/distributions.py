@@ -76,19 +76,19 @@ class Draws:
     waves: Array
     bound: Bound
 
-    def at(self, sizes: Array) -> Array:
+    def at(self, train_sizes: Array) -> Array:
         """Errors [D, A] of every drawn curve at sizes [A]."""
-        sizes = np.asarray(sizes, dtype=float)
+        train_sizes = np.asarray(train_sizes, dtype=float)
         num = len(self.waves)
-        ranks = np.argsort(np.argsort(self.waves @ _features(np.log(sizes / self.largest)), axis=0), axis=0)
-        values = self.marginals(sizes).quantiles((np.arange(num) + 0.5) / num)
+        ranks = np.argsort(np.argsort(self.waves @ _features(np.log(train_sizes / self.largest)), axis=0), axis=0)
+        values = self.marginals(train_sizes).quantiles((np.arange(num) + 0.5) / num)
         return np.clip(np.take_along_axis(values.T, ranks, axis=0), *self.bound)
 
 
-def draw(marginals: Callable[[Array], Marginals], sizes: Array, bound: Bound, num: int, seed: int) -> Draws:
-    """`num` curves measured at ascending `sizes`; equal seeds give equal draws."""
+def draw(marginals: Callable[[Array], Marginals], train_sizes: Array, bound: Bound, num: int, seed: int) -> Draws:
+    """`num` curves measured at ascending `train_sizes`; equal seeds give equal draws."""
     waves = np.random.default_rng(seed).standard_normal((num, 2 * _WAVES))
-    return Draws(float(sizes[-1]), float(sizes[0]), marginals, waves, bound)
+    return Draws(float(train_sizes[-1]), float(train_sizes[0]), marginals, waves, bound)
 
 
 def _features(log_size: Array) -> Array:

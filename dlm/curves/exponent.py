@@ -33,7 +33,7 @@ class Exponent:
 
 def exponent(curve: Curve, level: float = 0.95) -> Exponent | None:
     """Of a curve; None for fewer than three sizes, or no error above zero."""
-    if len(curve.sizes) < LEAST_SIZES:
+    if len(curve.train_sizes) < LEAST_SIZES:
         return None
     means = np.array([np.mean(errors) for errors in curve.errors])
     if not (means > 0).any():
@@ -41,27 +41,27 @@ def exponent(curve: Curve, level: float = 0.95) -> Exponent | None:
     # No mistake at all is taken for half a mistake.
     least = 0.5 / curve.num_test if curve.num_test else means[means > 0].min() / 2
     means = np.maximum(means, min(least, means[means > 0].min()))
-    weight = slope_weights(curve.sizes)
+    weight = slope_weights(curve.train_sizes)
     logs = np.log(means)
     slope = float(weight @ logs)
-    half = max(_by_seeds(curve, means, weight, level), scatter(curve.sizes, logs, level))
+    half = max(_by_seeds(curve, means, weight, level), scatter(curve.train_sizes, logs, level))
     return Exponent(-slope, -slope - half, -slope + half)
 
 
-def slope_weights(sizes: Sequence[int]) -> Array:
+def slope_weights(train_sizes: Sequence[int]) -> Array:
     """Weights [K] whose sum over numbers at the sizes is their least-squares slope in log size."""
-    x = np.log(np.array(sizes, dtype=float))
+    x = np.log(np.array(train_sizes, dtype=float))
     x -= x.mean()
     return x / float(x @ x)
 
 
-def scatter(sizes: Sequence[int], values: Array, level: float, least: float = 0.0) -> float:
+def scatter(train_sizes: Sequence[int], values: Array, level: float, least: float = 0.0) -> float:
     """Half the interval of the slope of values [K] by their scatter around the line, an s.d. of `least` or more."""
     from scipy.special import stdtrit  # slow to import
 
-    weight, x = slope_weights(sizes), np.log(np.array(sizes, dtype=float))
+    weight, x = slope_weights(train_sizes), np.log(np.array(train_sizes, dtype=float))
     off = values - values.mean() - float(weight @ values) * (x - x.mean())
-    freedom = len(sizes) - 2
+    freedom = len(train_sizes) - 2
     spread = max(float(off @ off) / freedom, least**2)
     return float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(spread * float(weight @ weight))
 
@@ -108,13 +108,13 @@ def drift(best: Mapping[int, Sequence[float]], values: Sequence[float]) -> Drift
     how far apart values were tried. Not by how seeds differ: they are judged by one validation set, which moves the
     best value of all of them at once, so that they agree on a drift that is none (docs/tuning.md).
     """
-    sizes = sorted(best)
-    if len(sizes) < MIN_SIZES_FOR_DRIFT or len(values) < 2 or min(values) <= 0:
+    train_sizes = sorted(best)
+    if len(train_sizes) < MIN_SIZES_FOR_DRIFT or len(values) < 2 or min(values) <= 0:
         return None
-    logs = np.array([np.mean(np.log(best[size])) for size in sizes])
+    logs = np.array([np.mean(np.log(best[size])) for size in train_sizes])
     apart = np.log(max(values) / min(values)) / (len(values) - 1)
-    seeds = min(len(best[size]) for size in sizes)
+    seeds = min(len(best[size]) for size in train_sizes)
     # A value is known to the grid's step, as a number is to its rounding.
-    half = scatter(sizes, logs, LEVEL, least=float(apart / np.sqrt(12 * seeds)))
-    power = float(slope_weights(sizes) @ logs)
+    half = scatter(train_sizes, logs, LEVEL, least=float(apart / np.sqrt(12 * seeds)))
+    power = float(slope_weights(train_sizes) @ logs)
     return Drift(power, power - half, power + half)

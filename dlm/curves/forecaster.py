@@ -63,7 +63,7 @@ class Forecast:
     def diagnostics(self) -> dict[str, Any]:
         """`weights` of the laws, `alarms`, `noise`, and whether the points carry a forecast this far (`carries`,
         `reason`)."""
-        now, later = self.curves.at(self.points.sizes[-1] * np.array([1.0, PLATEAU_REACH])).T
+        now, later = self.curves.at(self.points.train_sizes[-1] * np.array([1.0, PLATEAU_REACH])).T
         flat = float((later > (1 - PLATEAU_FALL) * now).mean())
         return diagnose(self._mixture, self.points, float(self.at.max()), flat)
 
@@ -134,7 +134,7 @@ def check_level(level: float) -> None:
 
 
 def forecast(
-    sizes: ArrayLike,
+    train_sizes: ArrayLike,
     errors: ArrayLike | Sequence[Sequence[float]],
     *,
     stderr: ArrayLike | None = None,
@@ -144,7 +144,7 @@ def forecast(
     bound: Bound = (0.0, None),
     seed: int = 0,
 ) -> Forecast:
-    """Forecasts the expected error at sizes `at` [A] from errors measured at `sizes` [K].
+    """Forecasts the expected error at sizes `at` [A] from errors measured at `train_sizes` [K].
 
     Args:
       sizes: [K] positive, at least 3 distinct; a size that occurs twice is pooled.
@@ -161,9 +161,9 @@ def forecast(
     """
     check_level(level)
     places = check_places(at)
-    points = read_points(sizes, errors, stderr, repeats, bound)
+    points = read_points(train_sizes, errors, stderr, repeats, bound)
     marginals = predictive(points, bound)
-    curves = draw(marginals, points.sizes, bound, NUM_DRAWS, seed)
+    curves = draw(marginals, points.train_sizes, bound, NUM_DRAWS, seed)
     return Forecast(places, curves.at(places), level, curves, marginals(places), points)
 
 
@@ -186,8 +186,10 @@ def forecast_many(
     if len(lists) != len(rows):
         raise ValueError(f"{len(lists)} lists in at but {len(rows)} curves; give one list, or one for each")
     return [
-        forecast(sizes, errors, **dict(zip(("stderr", "repeats"), more)), at=place, level=level, bound=bound, seed=seed)
-        for (sizes, errors, *more), place in zip(rows, lists)
+        forecast(
+            train_sizes, errors, **dict(zip(("stderr", "repeats"), more)), at=place, level=level, bound=bound, seed=seed
+        )
+        for (train_sizes, errors, *more), place in zip(rows, lists)
     ]
 
 
@@ -196,5 +198,5 @@ def describe_law(mixture: Mixture, points: Points) -> str:
     fit = mixture.best
     row = int(np.argmax(fit.probability))
     error = float(np.exp(points.base + fit.log_scale[row]))
-    text = fit.law.text(error, float(points.sizes[-1]), *map(float, fit.theta[row]))
+    text = fit.law.text(error, float(points.train_sizes[-1]), *map(float, fit.theta[row]))
     return f"error ≈ {text} ({fit.law.name}, weight {mixture.weights.max():.2f})"

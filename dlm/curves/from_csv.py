@@ -108,16 +108,16 @@ def _curve(name: str, rows: Iterable[Row], measure: _Measure) -> Curve:
         by_size[row.size].append(row)
     if len(by_size) > MAX_SIZES:
         raise UsageError(f"{name}: {len(by_size):,} sizes are more than {MAX_SIZES:,}; keep a few an octave")
-    sizes = sorted(by_size)
-    for size in sizes:
+    train_sizes = sorted(by_size)
+    for size in train_sizes:
         _check_repeats(name, by_size[size])
     return Curve(
         learner=name,
-        sizes=tuple(sizes),
-        errors=tuple(tuple(row.error for row in by_size[size]) for size in sizes),
+        train_sizes=tuple(train_sizes),
+        errors=tuple(tuple(row.error for row in by_size[size]) for size in train_sizes),
         unit=measure.unit,
         bound=measure.bound,
-        stderr=tuple(row.stderr for size in sizes for row in by_size[size] if row.stderr is not None),
+        stderr=tuple(row.stderr for size in train_sizes for row in by_size[size] if row.stderr is not None),
     )
 
 

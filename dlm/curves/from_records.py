@@ -18,7 +18,7 @@ def curves(
     records: Iterable[Record], trial_ids: Collection[str] | None = None, order: Sequence[str] = ()
 ) -> list[Curve]:
     """One curve a learner and noise, of final test errors; only of the trials named, if any are. See `cells`."""
-    return [curve_of(name, sizes) for name, sizes in cells(records, trial_ids, order).items()]
+    return [curve_of(name, train_sizes) for name, train_sizes in cells(records, trial_ids, order).items()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +58,8 @@ def tried(
         return Tried(found, tuple(validation.get((cell.trial_id, cell.step), math.inf) for cell in found))
 
     return {
-        name: {size: [setting(cells) for cells in settings.values()] for size, settings in sorted(sizes.items())}
-        for name, sizes in table.items()
+        name: {size: [setting(cells) for cells in settings.values()] for size, settings in sorted(train_sizes.items())}
+        for name, train_sizes in table.items()
     }
 
 
@@ -76,8 +76,8 @@ def cells(
     trainings, which bends the curve (docs/tuning.md has the measurement).
     """
     return {
-        name: {size: min(settings, key=lambda one: one.rank).cells for size, settings in sizes.items()}
-        for name, sizes in tried(records, trial_ids, order).items()
+        name: {size: min(settings, key=lambda one: one.rank).cells for size, settings in train_sizes.items()}
+        for name, train_sizes in tried(records, trial_ids, order).items()
     }
 
 
@@ -90,18 +90,18 @@ def curve_name(learner: str, noise: str) -> str:
     return f"{learner} ({noise})" if noise else learner
 
 
-def curve_of(name: str, sizes: Mapping[int, Sequence[Record]]) -> Curve:
+def curve_of(name: str, train_sizes: Mapping[int, Sequence[Record]]) -> Curve:
     """The curve that some cells make, by size."""
-    errors = {size: tuple(cell.value for cell in row if cell.value is not None) for size, row in sizes.items()}
+    errors = {size: tuple(cell.value for cell in row if cell.value is not None) for size, row in train_sizes.items()}
     measured = tuple(size for size in errors if errors[size])
-    first = next(iter(sizes.values()))[0]
+    first = next(iter(train_sizes.values()))[0]
     return Curve(
         learner=name,
         noise=first.noise,
-        sizes=measured,
+        train_sizes=measured,
         errors=tuple(errors[size] for size in measured),
         unit=first.unit,
         bound=BOUNDS.get(first.unit, (0.0, None)),
         num_test=first.num_examples,
-        failed=sum(cell.value is None for row in sizes.values() for cell in row),
+        failed=sum(cell.value is None for row in train_sizes.values() for cell in row),
     )

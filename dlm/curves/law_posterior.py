@@ -185,12 +185,12 @@ def _with_polished(fit: Fit, shape: Array, points: Points, sigma: float) -> Fit:
 
 def _ahead_scores(points: Points, laws: Sequence[Law], shapes: Sequence[Array], sigma: float) -> Array:
     """Log score per family: how well it foretells the larger sizes when fitted to the smaller ones."""
-    num = len(points.sizes)
+    num = len(points.train_sizes)
     total = np.zeros(len(laws))
     for left_out in range(1, min(MAX_HOLDOUTS, num - 3) + 1):
         part = points.first(num - left_out)
         ahead = slice(num - left_out, num)
-        distance = np.log(points.sizes[ahead] / part.sizes[-1])
+        distance = np.log(points.train_sizes[ahead] / part.train_sizes[-1])
         variance = points.noise[ahead] ** 2 + sigma**2 + (AHEAD_SCALE * distance) ** 2
         for index, (law, shape) in enumerate(zip(laws, shapes)):
             scale, _, log_likelihood = _scales(

@@ -45,13 +45,13 @@ def training_noise(errors: tuple[float, ...]) -> float | None:
 
 def noise_at_largest(curve: Curve) -> Noise | None:
     """Both noises at the largest size; None where neither is known."""
-    if not curve.sizes:
+    if not curve.train_sizes:
         return None
     errors = curve.errors[-1]
     training, test = training_noise(errors), binomial_noise(float(np.mean(errors)), curve)
     if training is None and test is None:
         return None
-    return Noise(curve.sizes[-1], training, test, len(errors))
+    return Noise(curve.train_sizes[-1], training, test, len(errors))
 
 
 def standard_errors(curve: Curve) -> Array | None:
@@ -104,18 +104,22 @@ def only_finite(curve: Curve) -> Curve:
     """The curve in ascending sizes, without errors that are not finite: these are counted as failed."""
     rows = sorted(
         (size, kept, stderr)
-        for size, errors, stderr in zip(curve.sizes, curve.errors, curve.stderr or (0.0,) * len(curve.sizes))
+        for size, errors, stderr in zip(
+            curve.train_sizes, curve.errors, curve.stderr or (0.0,) * len(curve.train_sizes)
+        )
         if (kept := tuple(error for error in errors if math.isfinite(error)))
     )
     lost = sum(map(len, curve.errors)) - sum(len(kept) for _, kept, _ in rows)
-    sizes, errors = tuple(size for size, _, _ in rows), tuple(kept for _, kept, _ in rows)
+    train_sizes, errors = tuple(size for size, _, _ in rows), tuple(kept for _, kept, _ in rows)
     stderrs = tuple(stderr for _, _, stderr in rows) if curve.stderr else ()
-    return dataclasses.replace(curve, sizes=sizes, errors=errors, failed=curve.failed + lost, stderr=stderrs)
+    return dataclasses.replace(
+        curve, train_sizes=train_sizes, errors=errors, failed=curve.failed + lost, stderr=stderrs
+    )
 
 
 def repeats_table(curve: Curve) -> Array:
     """Errors [K, S] with NaN where a size has fewer seeds than another."""
-    table = np.full((len(curve.sizes), max(map(len, curve.errors), default=1)), np.nan)
+    table = np.full((len(curve.train_sizes), max(map(len, curve.errors), default=1)), np.nan)
     for row, errors in zip(table, curve.errors):
         row[: len(errors)] = errors
     return table
@@ -124,14 +128,14 @@ def repeats_table(curve: Curve) -> Array:
 def curve_points(curve: Curve) -> Points:
     """The points of a curve, however few."""
     return read_points(
-        np.array(curve.sizes), repeats_table(curve), stderr=standard_errors(curve), bound=curve.bound, least=1
+        np.array(curve.train_sizes), repeats_table(curve), stderr=standard_errors(curve), bound=curve.bound, least=1
     )
 
 
 def curve_forecast(curve: Curve, at: Array, level: float, seed: int) -> Forecast:
     """The forecast of a curve. Draws of different learners are independent, whatever their order."""
     return forecast(
-        np.array(curve.sizes),
+        np.array(curve.train_sizes),
         repeats_table(curve),
         stderr=standard_errors(curve),
         at=at,
@@ -144,7 +148,7 @@ def curve_forecast(curve: Curve, at: Array, level: float, seed: int) -> Forecast
 def curve_law(curve: Curve) -> str:
     """The law that describes a curve so far, as `Forecast.law` has it; empty where there are too few sizes for one."""
     clean = only_finite(curve)
-    if len(clean.sizes) < MIN_SIZES:
+    if len(clean.train_sizes) < MIN_SIZES:
         return ""
     try:
         points = curve_points(clean)

@@ -23,7 +23,7 @@ class Points(NamedTuple):
     `zero` [K] is 1 where the error was measured as exactly zero; log_error is then that of half the least positive one.
     """
 
-    sizes: Array
+    train_sizes: Array
     log_error: Array
     noise: Array
     repeats: Array
@@ -33,7 +33,7 @@ class Points(NamedTuple):
     @property
     def x(self) -> Array:
         """Sizes relative to the largest."""
-        return self.sizes / self.sizes[-1]
+        return self.train_sizes / self.train_sizes[-1]
 
     @property
     def noise_known(self) -> bool:
@@ -42,8 +42,8 @@ class Points(NamedTuple):
 
     def first(self, count: int) -> Points:
         """The `count` smallest sizes."""
-        sizes, log_error, noise, repeats, zero = (column[:count] for column in self[:5])
-        return Points(sizes, log_error, noise, repeats, zero, self.base)
+        train_sizes, log_error, noise, repeats, zero = (column[:count] for column in self[:5])
+        return Points(train_sizes, log_error, noise, repeats, zero, self.base)
 
     @property
     def num_zero(self) -> int:
@@ -52,7 +52,7 @@ class Points(NamedTuple):
 
 
 def read_points(
-    sizes: ArrayLike,
+    train_sizes: ArrayLike,
     errors: ArrayLike | Sequence[Sequence[float]],
     stderr: ArrayLike | None = None,
     repeats: ArrayLike | None = None,
@@ -60,7 +60,7 @@ def read_points(
     least: int = MIN_SIZES,
 ) -> Points:
     """Checked and pooled points. Raises ValueError on what cannot be a curve of `least` distinct sizes."""
-    size, mean, spread, count = _columns(sizes, errors, stderr, repeats)
+    size, mean, spread, count = _columns(train_sizes, errors, stderr, repeats)
     _check(size, mean, bound)
     keep = np.isfinite(mean)
     distinct = len(np.unique(size[keep]))
@@ -83,13 +83,13 @@ def check_places(at: ArrayLike) -> Array:
 
 
 def _columns(
-    sizes: ArrayLike,
+    train_sizes: ArrayLike,
     errors: ArrayLike | Sequence[Sequence[float]],
     stderr: ArrayLike | None,
     repeats: ArrayLike | None,
 ) -> tuple[Array, Array, Array, Array]:
     """Size, mean, s.e. of the mean (NaN if unknown) and number of repeats of every row."""
-    size = np.atleast_1d(np.asarray(sizes, dtype=float))
+    size = np.atleast_1d(np.asarray(train_sizes, dtype=float))
     table = np.atleast_1d(np.asarray(errors, dtype=float))
     if size.ndim != 1 or table.ndim > 2:
         raise ValueError(f"sizes have shape {size.shape} and errors {table.shape}; give [K] and [K] or [K, repeats]")
@@ -192,16 +192,16 @@ def _pool(size: Array, mean: Array, spread: Array, count: Array) -> Points:
 
 def _fuse(points: Points) -> Points:
     """At most MAX_SIZES points: neighbours on the log axis become one."""
-    if len(points.sizes) <= MAX_SIZES:
+    if len(points.train_sizes) <= MAX_SIZES:
         return points
-    edges = np.linspace(np.log(points.sizes[0]), np.log(points.sizes[-1]), MAX_SIZES + 1)
-    index = np.minimum(np.searchsorted(edges, np.log(points.sizes), side="right") - 1, MAX_SIZES - 1)
+    edges = np.linspace(np.log(points.train_sizes[0]), np.log(points.train_sizes[-1]), MAX_SIZES + 1)
+    index = np.minimum(np.searchsorted(edges, np.log(points.train_sizes), side="right") - 1, MAX_SIZES - 1)
     _, index, num = np.unique(index, return_inverse=True, return_counts=True)
 
     def average(column: Array) -> Array:
         return np.bincount(index, column) / num
 
-    size = np.exp(average(np.log(points.sizes)))
+    size = np.exp(average(np.log(points.train_sizes)))
     noise = np.sqrt(average(points.noise**2) / num)
     repeats = np.bincount(index, points.repeats).astype(float)
     log_error = average(points.log_error)

@@ -31,8 +31,8 @@ def predictive(points: Points, bound: Bound) -> Callable[[Array], Marginals]:
         return functools.partial(_all_zero, bound)
     context = context_of(points, bound)
 
-    def at(sizes: Array) -> Marginals:
-        place = np.log(np.asarray(sizes, dtype=float) / points.sizes[-1])[None]
+    def at(train_sizes: Array) -> Marginals:
+        place = np.log(np.asarray(train_sizes, dtype=float) / points.train_sizes[-1])[None]
         reading = read(context, place)
         return blend([apply(member, reading) for member in weights()], points.base)
 
@@ -58,7 +58,7 @@ def blend(told: list[Any], base: float) -> Marginals:
 def context_of(points: Points, bound: Bound) -> Context:
     """The points as the network reads them, a batch of one."""
     largest = bound[1]
-    row = np.ones((1, len(points.sizes)))
+    row = np.ones((1, len(points.train_sizes)))
     return Context(
         log_size=np.log(points.x)[None],
         log_error=points.log_error[None],
@@ -113,8 +113,8 @@ def unflatten(named: dict[str, Any]) -> Any:
     return lists(root)
 
 
-def _all_zero(bound: Bound, sizes: Array) -> Marginals:
-    one = np.ones((len(sizes), 1))
+def _all_zero(bound: Bound, train_sizes: Array) -> Marginals:
+    one = np.ones((len(train_sizes), 1))
     largest = bound[1]
-    zero = np.full(len(sizes), _ALL_ZERO if largest else 1.0)
+    zero = np.full(len(train_sizes), _ALL_ZERO if largest else 1.0)
     return Marginals(one, (_NEAR_ZERO[0] + np.log(largest or 1.0)) * one, _NEAR_ZERO[1] * one, zero)

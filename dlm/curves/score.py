@@ -64,7 +64,7 @@ def score(answer: Answer, later: Sequence[Curve]) -> Score:
     by_name = {curve.learner: only_finite(curve) for curve in later}
     if len(answer.learners) == len(by_name) == 1:  # one curve here and one there are the same, whatever they are called
         by_name = {answer.learners[0].curve.learner: next(iter(by_name.values()))}
-    seen = {one.learner: frozenset(one.sizes) for one in answer.stamp.seen} if answer.stamp else {}
+    seen = {one.learner: frozenset(one.train_sizes) for one in answer.stamp.seen} if answer.stamp else {}
     cells: list[Cell] = []
     remarks: list[str] = []
     for learner in answer.learners:
@@ -84,29 +84,33 @@ def _score_learner(
     curve, grid = learner.curve, learner.grid
     name = curve.learner
     remarks = []
-    measured = dict(zip(later.sizes, later.errors))
+    measured = dict(zip(later.train_sizes, later.errors))
     changed = [
-        size for size, errors in zip(curve.sizes, curve.errors) if not {*errors} <= {*measured.get(size, errors)}
+        size for size, errors in zip(curve.train_sizes, curve.errors) if not {*errors} <= {*measured.get(size, errors)}
     ]
     if changed:
         remarks.append(f"{name}: other errors than the forecast was made of at {_listed(changed)} examples.")
-    largest = max(curve.sizes, default=0)
-    beyond = [k for k, size in enumerate(later.sizes) if size > largest]
-    known = [later.sizes[k] for k in beyond if later.sizes[k] in seen]
+    largest = max(curve.train_sizes, default=0)
+    beyond = [k for k, size in enumerate(later.train_sizes) if size > largest]
+    known = [later.train_sizes[k] for k in beyond if later.train_sizes[k] in seen]
     if known:
         remarks.append(f"{name}: {_listed(known)} examples were measured already when the forecast was made.")
-    fresh = [k for k in beyond if later.sizes[k] not in seen]
+    fresh = [k for k in beyond if later.train_sizes[k] not in seen]
     if grid is None:
         return [], [*remarks, *([f"{name}: no forecast beyond {largest:,} examples was given."] if fresh else [])]
-    far = [later.sizes[k] for k in fresh if later.sizes[k] > grid.sizes[-1]]
+    far = [later.train_sizes[k] for k in fresh if later.train_sizes[k] > grid.train_sizes[-1]]
     if far:
-        remarks.append(f"{name}: {_listed(far)} examples are more than the forecast is stood by, {grid.sizes[-1]:,}.")
-    return [_cell(learner, grid, later, k, level) for k in fresh if later.sizes[k] <= grid.sizes[-1]], remarks
+        remarks.append(
+            f"{name}: {_listed(far)} examples are more than the forecast is stood by, {grid.train_sizes[-1]:,}."
+        )
+    return [
+        _cell(learner, grid, later, k, level) for k in fresh if later.train_sizes[k] <= grid.train_sizes[-1]
+    ], remarks
 
 
 def _cell(learner: LearnerAnswer, grid: Grid, later: Curve, place: int, level: float) -> Cell:
     tails = np.array([(1 - level) / 2, 0.5, (1 + level) / 2])
-    logs = quantiles_at(grid, later.sizes[place])
+    logs = quantiles_at(grid, later.train_sizes[place])
     low, median, high = np.clip(np.exp(_at_levels(grid, logs, tails)), *learner.curve.bound)
     mean, stderr = float(np.mean(later.errors[place])), standard_error(later, place)
     least, most = low, high
@@ -117,7 +121,7 @@ def _cell(learner: LearnerAnswer, grid: Grid, later: Curve, place: int, level: f
     missed = max(least - mean, mean - most, 0.0)
     return Cell(
         learner=learner.curve.learner,
-        size=later.sizes[place],
+        size=later.train_sizes[place],
         median=float(median),
         low=float(low),
         high=float(high),
@@ -133,7 +137,7 @@ def _cell(learner: LearnerAnswer, grid: Grid, later: Curve, place: int, level: f
 def quantiles_at(grid: Grid, size: float) -> Array:
     """Log errors at the grid's levels, for a size within its sizes: straight lines in log size."""
     logs = np.log(np.maximum(np.array(grid.errors, dtype=float), _TINY))
-    place = np.log(np.array(grid.sizes, dtype=float))
+    place = np.log(np.array(grid.train_sizes, dtype=float))
     return np.array([np.interp(math.log(size), place, column) for column in logs.T])
 
 
@@ -155,6 +159,6 @@ def _normal(levels: Array) -> Array:
     return np.array([NormalDist().inv_cdf(level) for level in levels])
 
 
-def _listed(sizes: Sequence[int]) -> str:
-    shown = [f"{size:,}" for size in sizes[:8]]
-    return ", ".join(shown) + (f" and {len(sizes) - 8} more" if len(sizes) > 8 else "")
+def _listed(train_sizes: Sequence[int]) -> str:
+    shown = [f"{size:,}" for size in train_sizes[:8]]
+    return ", ".join(shown) + (f" and {len(train_sizes) - 8} more" if len(train_sizes) > 8 else "")

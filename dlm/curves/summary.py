@@ -75,20 +75,22 @@ class _Told:
 
 
 def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int) -> _Told:
-    sizes = np.unique(np.array(curve.sizes, dtype=float))
-    if len(sizes) < MIN_SIZES:
-        return _Told(None, note=f"{len(sizes)} sizes cannot carry a law: measure at least {MIN_SIZES}")
-    carried = tuple(multiple for multiple in multiples if multiple <= carried_reach(sizes))
+    train_sizes = np.unique(np.array(curve.train_sizes, dtype=float))
+    if len(train_sizes) < MIN_SIZES:
+        return _Told(None, note=f"{len(train_sizes)} sizes cannot carry a law: measure at least {MIN_SIZES}")
+    carried = tuple(multiple for multiple in multiples if multiple <= carried_reach(train_sizes))
     try:
-        forecast = curve_forecast(curve, np.array([*carried, 1.0]) * sizes[-1], level, seed)
+        forecast = curve_forecast(curve, np.array([*carried, 1.0]) * train_sizes[-1], level, seed)
     except ValueError as error:
         return _Told(None, note=str(error))
     reason = forecast.diagnostics["reason"]
     if reason:
         return _Told(forecast, note=reason)
     if len(carried) < len(multiples):
-        span, most = sizes[-1] / sizes[0], max(multiples)
-        note = f"{len(sizes)} sizes over a span of {span:.3g}x cannot carry a {most:.3g}x extrapolation: add sizes"
+        span, most = train_sizes[-1] / train_sizes[0], max(multiples)
+        note = (
+            f"{len(train_sizes)} sizes over a span of {span:.3g}x cannot carry a {most:.3g}x extrapolation: add sizes"
+        )
         return _Told(forecast, carried, True, note)
     return _Told(forecast, carried, True, remark(curve))
 
@@ -99,9 +101,9 @@ def _learner_answer(curve: Curve, told: _Told, targets: Sequence[float], level: 
     noise = noise_at_largest(curve)
     if forecast is None:
         return LearnerAnswer(curve, "", (), (), needs, told.note, noise)
-    largest = float(curve.sizes[-1])
+    largest = float(curve.train_sizes[-1])
     reach = max((min(multiple, FIGURE_REACH) for multiple in told.multiples), default=1.0)
-    grid = np.unique(np.rint(np.geomspace(curve.sizes[0], largest * reach, _FIGURE_SIZES)))
+    grid = np.unique(np.rint(np.geomspace(curve.train_sizes[0], largest * reach, _FIGURE_SIZES)))
     ahead = np.array(told.multiples) * largest
     predictions = _predictions(forecast, ahead, level) if told.multiples else ()
     return LearnerAnswer(
@@ -118,19 +120,20 @@ def _learner_answer(curve: Curve, told: _Told, targets: Sequence[float], level: 
 
 def _grid(curve: Curve, forecast: Forecast, level: float) -> Grid:
     """Quantiles as far as the points carry, so that the forecast can be held against any size there."""
-    largest = curve.sizes[-1]
+    largest = curve.train_sizes[-1]
     levels = sorted({*_GRID_LEVELS, round((1 - level) / 2, 9), round((1 + level) / 2, 9)} - {0.0, 1.0})
-    reach = largest * carried_reach(np.unique(np.array(curve.sizes, dtype=float)))
-    sizes = np.unique(np.rint(np.geomspace(largest, max(math.floor(reach), largest), _GRID_SIZES)))
-    errors = np.quantile(forecast.curves.at(sizes), levels, axis=0).T
-    return Grid(tuple(levels), tuple(map(int, sizes)), tuple(tuple(map(float, row)) for row in errors))
+    reach = largest * carried_reach(np.unique(np.array(curve.train_sizes, dtype=float)))
+    train_sizes = np.unique(np.rint(np.geomspace(largest, max(math.floor(reach), largest), _GRID_SIZES)))
+    errors = np.quantile(forecast.curves.at(train_sizes), levels, axis=0).T
+    return Grid(tuple(levels), tuple(map(int, train_sizes)), tuple(tuple(map(float, row)) for row in errors))
 
 
-def _predictions(forecast: Forecast, sizes: Array, level: float) -> tuple[Prediction, ...]:
-    errors = forecast.curves.at(sizes)
+def _predictions(forecast: Forecast, train_sizes: Array, level: float) -> tuple[Prediction, ...]:
+    errors = forecast.curves.at(train_sizes)
     low, median, high = np.quantile(errors, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
     return tuple(
-        Prediction(round(size), float(m), float(lo), float(hi)) for size, m, lo, hi in zip(sizes, median, low, high)
+        Prediction(round(size), float(m), float(lo), float(hi))
+        for size, m, lo, hi in zip(train_sizes, median, low, high)
     )
 
 
@@ -144,29 +147,30 @@ def _need(curve: Curve, forecast: Forecast | None, target: float, level: float) 
     return need_of(target, forecast.sizes_for(target, level), curve, level)
 
 
-def need_of(target: float, sizes: SizeAnswer, curve: Curve, level: float) -> Need:
+def need_of(target: float, train_sizes: SizeAnswer, curve: Curve, level: float) -> Need:
     """What sizes that a target takes say, as far as the curve's points carry them."""
-    if sizes.p_reachable <= 1 - level:
-        return Need(target, "not reachable", None, None, None, sizes.p_reachable)
-    farthest = curve.sizes[-1] * carried_reach(np.unique(np.array(curve.sizes, dtype=float)))
+    if train_sizes.p_reachable <= 1 - level:
+        return Need(target, "not reachable", None, None, None, train_sizes.p_reachable)
+    farthest = curve.train_sizes[-1] * carried_reach(np.unique(np.array(curve.train_sizes, dtype=float)))
     low, median, high = (
-        None if math.isinf(size) else float(round(size)) for size in (sizes.low, sizes.median, sizes.high)
+        None if math.isinf(size) else float(round(size))
+        for size in (train_sizes.low, train_sizes.median, train_sizes.high)
     )
     if low is None or median is None or median > farthest:
         least = farthest if low is None else min(low, farthest)
-        return Need(target, "more than", float(round(least)), None, None, sizes.p_reachable)
-    return Need(target, "interval", low, median, high if high and high <= farthest else None, sizes.p_reachable)
+        return Need(target, "more than", float(round(least)), None, None, train_sizes.p_reachable)
+    return Need(target, "interval", low, median, high if high and high <= farthest else None, train_sizes.p_reachable)
 
 
 def _met_at(curve: Curve, target: float) -> float | None:
     """The measured size at which the median over seeds first reaches `target`, interpolated in log-log."""
     medians = [float(np.median(errors)) for errors in curve.errors]
-    for index, (size, median) in enumerate(zip(curve.sizes, medians)):
+    for index, (size, median) in enumerate(zip(curve.train_sizes, medians)):
         if median > target:
             continue
         if index == 0 or target <= 0 or median <= 0:
             return float(size)
-        before, above = curve.sizes[index - 1], medians[index - 1]
+        before, above = curve.train_sizes[index - 1], medians[index - 1]
         share = math.log(above / target) / math.log(above / median)
         return float(round(before * (size / before) ** share))
     return None
@@ -210,9 +214,9 @@ def spread_words(curves: Iterable[Curve]) -> str:
     return ", ".join(words)
 
 
-def evenly(sizes: Sequence[int]) -> Sequence[int]:
+def evenly(train_sizes: Sequence[int]) -> Sequence[int]:
     """All sizes, or of many some that lie evenly on a logarithmic axis, among them the first and the last."""
-    if len(sizes) <= MOST_SHOWN:
-        return sizes
-    wanted = [sizes[0] * (sizes[-1] / sizes[0]) ** (k / (MOST_SHOWN - 1)) for k in range(MOST_SHOWN)]
-    return sorted({min(sizes, key=lambda size: abs(math.log(size / near))) for near in wanted})
+    if len(train_sizes) <= MOST_SHOWN:
+        return train_sizes
+    wanted = [train_sizes[0] * (train_sizes[-1] / train_sizes[0]) ** (k / (MOST_SHOWN - 1)) for k in range(MOST_SHOWN)]
+    return sorted({min(train_sizes, key=lambda size: abs(math.log(size / near))) for near in wanted})

@@ -9,7 +9,7 @@ import dataclasses
 class Curve:
     """Measured errors of one learner.
 
-    `errors[k]` holds one number for each finished seed at `sizes[k]` (ascending sizes, at least one seed
+    `errors[k]` holds one number for each finished seed at `train_sizes[k]` (ascending sizes, at least one seed
     each). `unit` says what the numbers are ("error rate", "nats per byte"); `bound` is their possible
     range; `num_test` is the number of examples behind each number, 0 when unknown (gives the binomial noise
     floor). `failed` counts diverged or failed cells, which are absent from `errors`. `stderr` [K] is the standard
@@ -18,7 +18,7 @@ class Curve:
     """
 
     learner: str
-    sizes: tuple[int, ...]
+    train_sizes: tuple[int, ...]
     errors: tuple[tuple[float, ...], ...]
     unit: str = "error rate"
     bound: tuple[float, float | None] = (0.0, 1.0)
@@ -44,11 +44,11 @@ class Noise:
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """Quantiles of the forecast error: `errors[k][q]` at `sizes[k]`, from the largest measured size to the farthest
+    """Quantiles of the forecast error: `errors[k][q]` at `train_sizes[k]`, from the largest measured size to the farthest
     that the points carry, and `levels[q]`; both ascending."""
 
     levels: tuple[float, ...]
-    sizes: tuple[int, ...]
+    train_sizes: tuple[int, ...]
     errors: tuple[tuple[float, ...], ...]
 
 
@@ -57,7 +57,7 @@ class Seen:
     """The sizes at which a learner's error had been measured by then, whether the forecast used them or not."""
 
     learner: str
-    sizes: tuple[int, ...]
+    train_sizes: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)

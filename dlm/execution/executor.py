@@ -59,7 +59,7 @@ def load(study: Study, data_dir: Path | None = None, *, download: bool = False, 
     options = _options(study, download)
     if arrays is None:
         arrays = study.data.load(data_dir, **options)
-    check_sizes(arrays, study.sizes)
+    check_sizes(arrays, study.train_sizes)
     study.task.check(arrays)
     for cell in {(cell.noise, cell.test_noise): cell for cell in cells}.values():
         for where, noise in (("noise", cell.noise), ("test_noise", cell.test_noise)):

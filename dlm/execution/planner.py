@@ -212,7 +212,11 @@ def _report_seconds(study: Study) -> float:
     rng = np.random.default_rng(0)
     num_seeds = len(study.seeds)  # type: ignore[arg-type]
     curves = [
-        Curve(name, study.sizes, tuple(tuple(rng.uniform(0.9, 1.1, num_seeds) * size**-0.5) for size in study.sizes))
+        Curve(
+            name,
+            study.train_sizes,
+            tuple(tuple(rng.uniform(0.9, 1.1, num_seeds) * size**-0.5) for size in study.train_sizes),
+        )
         for name in study.learners
     ]
     start = time.perf_counter()

@@ -30,7 +30,7 @@ def propose(source: Any, arrays: Arrays) -> Study:
         data=source,
         task=_task(arrays),
         learners=_learners(arrays),
-        sizes=sizes_for(len(arrays.train), arrays.num_classes),
+        train_sizes=sizes_for(len(arrays.train), arrays.num_classes),
         seeds=NUM_SEEDS,
         budget=TEXT_BUDGET if arrays.vocabulary else BUDGET,
         name=arrays.name,

@@ -32,10 +32,10 @@ class Keeper:
         by_id = {cell.trial_id: cell for cell in cells}
         each = prediction_bytes(study.task, arrays)
         first_of = {cell.learner.model: cell for cell in cells if _is_deep(cell)}  # a look takes milliseconds
-        sizes = {model: _nbytes(params_shapes(cell, arrays)) for model, cell in first_of.items()}
+        train_sizes = {model: _nbytes(params_shapes(cell, arrays)) for model, cell in first_of.items()}
         self.predictions = artifacts.within(limit, [(one, each) for one in order])
         deep = [cell for cell in map(by_id.__getitem__, order) if _is_deep(cell)]
-        self.params = artifacts.within(limit, [(cell.trial_id, sizes[cell.learner.model]) for cell in deep])
+        self.params = artifacts.within(limit, [(cell.trial_id, train_sizes[cell.learner.model]) for cell in deep])
         if limit:
             artifacts.write_test_set(folder, test_set(arrays))
 

@@ -90,7 +90,7 @@ def short_names(workdirs: Sequence[Path]) -> list[str]:
 
 def _read(path: Path, name: str) -> Read:
     rows, about = record_log.rows(path), described(path)
-    found = {curve.learner: curve for curve in curves(rows, order=learners_of(about)) if curve.sizes}
+    found = {curve.learner: curve for curve in curves(rows, order=learners_of(about)) if curve.train_sizes}
     if not found:
         raise UsageError(f"--workdirs: {path} holds no finished trial; run a study there first, with --mode=run")
     own: dict[str, Cells] = {

@@ -58,7 +58,7 @@ class _Line:
     learner: str
     colour: str
     marker: str
-    sizes: list[int]
+    train_sizes: list[int]
     points: list[tuple[int, float]]
     medians: list[float]
     lows: list[float]
@@ -130,14 +130,14 @@ def _line(learner: LearnerAnswer, index: int) -> _Line:
     curve = learner.curve
     kept = [
         (size, [shown for e in errors if (shown := positive(e, curve))])
-        for size, errors in zip(curve.sizes, curve.errors, strict=True)
+        for size, errors in zip(curve.train_sizes, curve.errors, strict=True)
     ]
     cells = [(size, spread(errors)) for size, errors in kept if errors]
     return _Line(
         learner=curve.learner,
         colour=COLOURS[index % len(COLOURS)],
         marker=MARKERS[index % len(MARKERS)],
-        sizes=[size for size, _ in cells],
+        train_sizes=[size for size, _ in cells],
         points=[(size, error) for size, errors in kept for error in errors],
         medians=[cell.median for _, cell in cells],
         lows=[cell.low for _, cell in cells],
@@ -153,10 +153,10 @@ def positive(error: float, curve: Curve) -> float:
 
 def beyond(learner: LearnerAnswer) -> list[Prediction]:
     """The fitted curve from the largest measured size on; where it is interpolated in the grid."""
-    fitted = [item for item in learner.fitted if item.median > 0 and learner.curve.sizes]
+    fitted = [item for item in learner.fitted if item.median > 0 and learner.curve.train_sizes]
     if not fitted:
         return []
-    end = learner.curve.sizes[-1]
+    end = learner.curve.train_sizes[-1]
     after = [item for item in fitted if item.size > end]
     before = [item for item in fitted if item.size <= end]
     if not after or not before:
@@ -171,10 +171,10 @@ def beyond(learner: LearnerAnswer) -> list[Prediction]:
 
 
 def _draw_line(axes: Axes, line: _Line, in_pixels: bool) -> None:
-    axes.fill_between(line.sizes, line.lows, line.highs, alpha=0.16, zorder=2, color=line.colour, linewidth=0)
-    sizes, errors = [size for size, _ in line.points], [error for _, error in line.points]
+    axes.fill_between(line.train_sizes, line.lows, line.highs, alpha=0.16, zorder=2, color=line.colour, linewidth=0)
+    train_sizes, errors = [size for size, _ in line.points], [error for _, error in line.points]
     axes.plot(
-        sizes,
+        train_sizes,
         errors,
         line.marker,
         color=line.colour,
@@ -185,7 +185,7 @@ def _draw_line(axes: Axes, line: _Line, in_pixels: bool) -> None:
         rasterized=in_pixels,
     )
     axes.plot(
-        line.sizes,
+        line.train_sizes,
         line.medians,
         color=line.colour,
         linewidth=1.5,
@@ -215,10 +215,12 @@ def _draw_line(axes: Axes, line: _Line, in_pixels: bool) -> None:
 def _set_axes(axes: Axes, lines: list[_Line], curve: Curve) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
-    sizes = [size for line in lines for size in line.sizes] + [p.size for line in lines for p in line.forecast]
+    train_sizes = [size for line in lines for size in line.train_sizes] + [
+        p.size for line in lines for p in line.forecast
+    ]
     points = [error for line in lines for _, error in line.points]
     low, high = error_limits(points, [item for line in lines for item in line.forecast])
-    axes.set_xlim(min(sizes, default=1) / 1.12, max(sizes, default=10) * 1.12)
+    axes.set_xlim(min(train_sizes, default=1) / 1.12, max(train_sizes, default=10) * 1.12)
     axes.set_ylim(low, high)
     errors = log_ticks(low, high)
     axes.set_yticks(errors, [error_label(tick, curve.unit) for tick in errors])
@@ -249,7 +251,7 @@ def error_limits(points: list[float], forecasts: list[Prediction]) -> tuple[floa
 
 def _mark_ends(axes: Axes, lines: list[_Line]) -> None:
     """A thin line where the measurements end, when something is forecast beyond it."""
-    ends = sorted({line.sizes[-1] for line in lines if line.sizes and line.forecast})
+    ends = sorted({line.train_sizes[-1] for line in lines if line.train_sizes and line.forecast})
     for end in ends:
         axes.axvline(end, color=_GREY, linewidth=0.7, zorder=0.5)
     if ends:
@@ -270,7 +272,7 @@ def _mark_ends(axes: Axes, lines: list[_Line]) -> None:
 def _end_of(line: _Line) -> CurveEnd | None:
     if line.forecast:
         return CurveEnd(line.learner, line.colour, line.forecast[-1].size, line.forecast[-1].median)
-    return CurveEnd(line.learner, line.colour, line.sizes[-1], line.medians[-1]) if line.sizes else None
+    return CurveEnd(line.learner, line.colour, line.train_sizes[-1], line.medians[-1]) if line.train_sizes else None
 
 
 def _caption(answer: Answer) -> Iterator[str]:

@@ -87,11 +87,11 @@ def stamped(answer: Answer, seen: Mapping[str, Iterable[int]], now: datetime.dat
     """The answer with its stamp. `seen`: the sizes measured by now, by learner, beside those the answer is made of."""
     now = now or datetime.datetime.now(datetime.UTC)
     curves = [learner.curve for learner in answer.learners]
-    sizes = {curve.learner: {*curve.sizes, *seen.get(curve.learner, ())} for curve in curves}
+    train_sizes = {curve.learner: {*curve.train_sizes, *seen.get(curve.learner, ())} for curve in curves}
     stamp = Stamp(
         made=now.astimezone(datetime.UTC).isoformat(timespec="seconds"),
-        largest=max((curve.sizes[-1] for curve in curves if curve.sizes), default=0),
-        seen=tuple(Seen(name, tuple(sorted(known))) for name, known in sizes.items()),
+        largest=max((curve.train_sizes[-1] for curve in curves if curve.train_sizes), default=0),
+        seen=tuple(Seen(name, tuple(sorted(known))) for name, known in train_sizes.items()),
         inputs=hash_of_inputs(curves),
         content="",
     )
@@ -102,7 +102,12 @@ def stamped(answer: Answer, seen: Mapping[str, Iterable[int]], now: datetime.dat
 def hash_of_inputs(curves: Sequence[Curve]) -> str:
     """SHA-256 of the measured numbers, exact to the last bit."""
     rows = [
-        [curve.learner, [*map(int, curve.sizes)], [[*map(float, e)] for e in curve.errors], [*map(float, curve.stderr)]]
+        [
+            curve.learner,
+            [*map(int, curve.train_sizes)],
+            [[*map(float, e)] for e in curve.errors],
+            [*map(float, curve.stderr)],
+        ]
         for curve in curves
     ]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
@@ -153,19 +158,28 @@ def _hash_of_content(answer: Answer) -> str:
 def _sound(learner: LearnerAnswer) -> bool:
     """Whether sizes ascend, and errors are there, as many as there should be, none negative."""
     curve, grid = learner.curve, learner.grid
-    if not curve.learner.isprintable() or max(curve.sizes, default=0) > LARGEST:
+    if not curve.learner.isprintable() or max(curve.train_sizes, default=0) > LARGEST:
         return False
-    whole = len(curve.sizes) == len(curve.errors) and len(curve.stderr) in (0, len(curve.sizes))
-    measured = whole and _ascend((0, *curve.sizes)) and all(errors and min(errors) >= 0 for errors in curve.errors)
+    whole = len(curve.train_sizes) == len(curve.errors) and len(curve.stderr) in (0, len(curve.train_sizes))
+    measured = (
+        whole and _ascend((0, *curve.train_sizes)) and all(errors and min(errors) >= 0 for errors in curve.errors)
+    )
     return measured and (grid is None or _sound_grid(grid))
 
 
 def _sound_grid(grid: Grid) -> bool:
     levels = [round(level, 9) for level in grid.levels]
-    if not (grid.sizes and _ascend((0, *grid.sizes, LARGEST + 1)) and 0.5 in levels and _ascend((0, *levels, 1))):
+    if not (
+        grid.train_sizes and _ascend((0, *grid.train_sizes, LARGEST + 1)) and 0.5 in levels and _ascend((0, *levels, 1))
+    ):
         return False
     rows = [len(row) == len(grid.levels) and row[0] >= 0 and list(row) == sorted(row) for row in grid.errors]
-    return len(levels) > 1 and len(rows) == len(grid.sizes) and all(rows) and math.isfinite(max(map(max, grid.errors)))
+    return (
+        len(levels) > 1
+        and len(rows) == len(grid.train_sizes)
+        and all(rows)
+        and math.isfinite(max(map(max, grid.errors)))
+    )
 
 
 def _ascend(numbers: Sequence[float]) -> bool:

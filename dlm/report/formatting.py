@@ -92,7 +92,7 @@ def forecast_phrase(prediction: Prediction, unit: str) -> str:
 
 def times_text(prediction: Prediction, curve: Curve) -> str:
     """How much more data a forecast stands for: "2x the data"."""
-    return f"{prediction.size / curve.sizes[-1]:.3g}x the data"
+    return f"{prediction.size / curve.train_sizes[-1]:.3g}x the data"
 
 
 def size_interval(low: float | None, high: float | None) -> str:

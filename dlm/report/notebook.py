@@ -93,11 +93,19 @@ def study_html(study: Study) -> str:
         updates = f"{sum(trial.num_steps for trial in own):,}" if deep else "–"
         what = _short(learner.model if deep else learner)
         settings = len(variants(learner, study, study.tuning.get(name, Axes())))
-        row = (name, what, f"{settings:,}", f"{len(study.sizes):,}", f"{_num_seeds(study):,}", f"{len(own):,}", updates)
+        row = (
+            name,
+            what,
+            f"{settings:,}",
+            f"{len(study.train_sizes):,}",
+            f"{_num_seeds(study):,}",
+            f"{len(own):,}",
+            updates,
+        )
         rows.append(tuple(map(Cell, row)))
-    heads = ("learner", "what", "settings", "sizes", "seeds", "cells", "updates at most")
+    heads = ("learner", "what", "settings", "train_sizes", "seeds", "cells", "updates at most")
     lines = (
-        f"{len(cells):,} cells: each learner at {_listed(study.sizes)} examples, with {seeds(_num_seeds(study))} each.",
+        f"{len(cells):,} cells: each learner at {_listed(study.train_sizes)} examples, with {seeds(_num_seeds(study))} each.",
         f"Data: {_short(study.data)}; task: {_short(study.task)}.",
     )
     return html(Shown(study.name or "A study", "", lines, "", (Table("cells", "", heads, tuple(rows)),)))
@@ -110,20 +118,25 @@ def html(shown: Shown) -> str:
 
 def _answer(answer: Answer, title: str, question: str, foot: str, svg: str) -> Shown:
     curves = [learner.curve for learner in answer.learners]
-    sizes = sorted({size for curve in curves for size in curve.sizes})
-    chosen = evenly(sizes)
+    train_sizes = sorted({size for curve in curves for size in curve.train_sizes})
+    chosen = evenly(train_sizes)
     made = [measured([_at(curve, chosen) for curve in curves]), forecasts(answer), needs(answer)]
-    if len(chosen) < len(sizes):
-        made[0] = dataclasses.replace(made[0], caption=f"{made[0].caption} {len(chosen)} of {len(sizes):,} sizes.")
+    if len(chosen) < len(train_sizes):
+        made[0] = dataclasses.replace(
+            made[0], caption=f"{made[0].caption} {len(chosen)} of {len(train_sizes):,} sizes."
+        )
     tables = tuple(table for table in made if table.rows)
     return Shown(title, question, tuple(sentences.brief(answer)), svg, tables, tuple(sentences.notes(answer)), foot)
 
 
-def _at(curve: Curve, sizes: Sequence[int]) -> Curve:
+def _at(curve: Curve, train_sizes: Sequence[int]) -> Curve:
     """The curve at these sizes alone."""
-    kept = [k for k, size in enumerate(curve.sizes) if size in set(sizes)]
+    kept = [k for k, size in enumerate(curve.train_sizes) if size in set(train_sizes)]
     return dataclasses.replace(
-        curve, sizes=tuple(curve.sizes[k] for k in kept), errors=tuple(curve.errors[k] for k in kept), stderr=()
+        curve,
+        train_sizes=tuple(curve.train_sizes[k] for k in kept),
+        errors=tuple(curve.errors[k] for k in kept),
+        stderr=(),
     )
 
 
@@ -133,12 +146,12 @@ def _as_answer(forecast: Forecast) -> Answer:
     errors = np.where(points.zero > 0.5, 0.0, np.exp(points.base + points.log_error))
     curve = Curve(
         "forecast",
-        tuple(points.sizes.tolist()),
+        tuple(points.train_sizes.tolist()),
         tuple((error,) for error in errors.tolist()),
         unit="error",
         stderr=tuple((errors * points.noise).tolist()),
     )
-    grid = np.geomspace(points.sizes[0], max(points.sizes[-1], forecast.at.max()), 60)
+    grid = np.geomspace(points.train_sizes[0], max(points.train_sizes[-1], forecast.at.max()), 60)
     tail = (1 - forecast.level) / 2
     low, middle, high = np.quantile(forecast.curves.at(grid), [tail, 0.5, 1 - tail], axis=0).tolist()
     fitted = tuple(map(Prediction, grid.tolist(), middle, low, high))
@@ -170,8 +183,8 @@ def _short(config: Any) -> str:
     return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + "…"
 
 
-def _listed(sizes: Sequence[int]) -> str:
-    shown = [f"{size:,}" for size in sizes]
+def _listed(train_sizes: Sequence[int]) -> str:
+    shown = [f"{size:,}" for size in train_sizes]
     return ", ".join(shown) if len(shown) <= 12 else f"{', '.join(shown[:6])}, …, {shown[-1]} ({len(shown):,} sizes)"
 
 

@@ -61,8 +61,8 @@ def _tables(cells: Sequence[Cell], unit: str, console: Console) -> Iterator[Tabl
         "log error": ["–" if cell.log_error is None else f"{cell.log_error:.3f}" for cell in cells],
         "score": [error_number(cell.interval_score, unit) for cell in cells],
     }
-    sizes = [f"{cell.size:,}" for cell in cells]
-    yield table(console, "examples", sizes, [(head, [*map(Text, texts)]) for head, texts in columns.items()])
+    train_sizes = [f"{cell.size:,}" for cell in cells]
+    yield table(console, "examples", train_sizes, [(head, [*map(Text, texts)]) for head, texts in columns.items()])
 
 
 def _forecast(cell: Cell, unit: str) -> str:

@@ -46,13 +46,13 @@ def brief(answer: Answer) -> list[str]:
 
 def lead(answer: Answer) -> list[str]:
     """Who is best at the largest size that every learner was measured at."""
-    if not any(learner.curve.sizes for learner in answer.learners):
+    if not any(learner.curve.train_sizes for learner in answer.learners):
         return ["No cell has finished yet, so there is nothing to say."]
-    shared = set.intersection(*(set(learner.curve.sizes) for learner in answer.learners))
+    shared = set.intersection(*(set(learner.curve.train_sizes) for learner in answer.learners))
     if not shared or len({learner.curve.unit for learner in answer.learners}) > 1:
         return []
     size = max(shared)
-    cells = [(one.curve, spread(one.curve.errors[one.curve.sizes.index(size)])) for one in answer.learners]
+    cells = [(one.curve, spread(one.curve.errors[one.curve.train_sizes.index(size)])) for one in answer.learners]
     # Stable: learners that tie keep the order of the study.
     cells.sort(key=lambda cell: cell[1].median)
     counts = {cell.num_seeds for _, cell in cells}
@@ -109,7 +109,9 @@ def overtakes(answer: Answer) -> list[str]:
     """Where one learner overtakes another, a sentence a pair; of many pairs those of the best learner."""
     items = answer.overtakes
     if len(items) > MOST_PAIRS:
-        ends = [(spread(one.curve.errors[-1]).median, one.curve.learner) for one in answer.learners if one.curve.sizes]
+        ends = [
+            (spread(one.curve.errors[-1]).median, one.curve.learner) for one in answer.learners if one.curve.train_sizes
+        ]
         best = min(ends)[1]
         items = tuple(item for item in items if best in (item.incumbent, item.challenger))[:MOST_TOLD]
     left = len(answer.overtakes) - len(items)
@@ -136,11 +138,11 @@ def notes(answer: Answer) -> list[str]:
 
 def _forecast(learner: LearnerAnswer, level: float) -> str:
     curve = learner.curve
-    if not curve.sizes:
+    if not curve.train_sizes:
         return f"{curve.learner} has no finished cell."
     cell = spread(curve.errors[-1])
     now = (
-        f"{curve.learner} is at {error_text(cell.median, curve.unit)} with n={curve.sizes[-1]:,} "
+        f"{curve.learner} is at {error_text(cell.median, curve.unit)} with n={curve.train_sizes[-1]:,} "
         f"({'mean' if curve.stderr else f'median of {seeds(cell.num_seeds)}'})"
     )
     if not learner.predictions:

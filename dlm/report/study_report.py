@@ -166,10 +166,10 @@ def publish(
 
 def _measured_sizes(rows: Sequence[record_log.Record]) -> dict[str, set[int]]:
     """Sizes with a test error, by learner: of every trial of the workdir, as each could have been looked at."""
-    sizes: dict[str, set[int]] = {}
+    train_sizes: dict[str, set[int]] = {}
     for row in record_log.ends(rows).values():
-        sizes.setdefault(curve_name(row.learner, row.noise), set()).add(row.train_size)
-    return sizes
+        train_sizes.setdefault(curve_name(row.learner, row.noise), set()).add(row.train_size)
+    return train_sizes
 
 
 def described(workdir: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def report_table(
 ) -> Answer:
     """Answer for a table, in `folder` or one beside it named after it. UsageError leaves nothing written."""
     table = read_table(path, bound=bound, learners=learners)
-    most = max(len(curve.sizes) for curve in table.curves)
+    most = max(len(curve.train_sizes) for curve in table.curves)
     if most < MIN_SIZES:
         raise UsageError(f"{path}: {most} distinct sizes cannot carry a law; measure at least {MIN_SIZES}")
     folder = folder or path.with_name(f"{path.stem}-forecast")

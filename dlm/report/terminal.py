@@ -44,7 +44,7 @@ def print_answer(answer: Answer, console: Console, *, title: str = "", question:
     if not answer.learners:
         return
     level = percent(answer.level)
-    if any(learner.curve.sizes for learner in answer.learners):
+    if any(learner.curve.train_sizes for learner in answer.learners):
         section(console, _measured_heading(answer), _measured(answer, console))
     if any(learner.predictions for learner in answer.learners):
         section(console, f"What more data would buy, with {level} intervals", _forecasts(answer, console))
@@ -73,38 +73,40 @@ def _measured_heading(answer: Answer) -> str:
 
 def _measured(answer: Answer, console: Console) -> Iterator[Table]:
     curves = [learner.curve for learner in answer.learners]
-    sizes = evenly(_all_sizes(curves))
-    best = {size: _best_at(size, curves) for size in sizes}
+    train_sizes = evenly(_all_sizes(curves))
+    best = {size: _best_at(size, curves) for size in train_sizes}
     columns = []
     for curve in curves:
-        cells = [Text(cell) for cell in _cells(curve, sizes)]
-        for size, cell in zip(sizes, cells, strict=True):
+        cells = [Text(cell) for cell in _cells(curve, train_sizes)]
+        for size, cell in zip(train_sizes, cells, strict=True):
             if len(curves) > 1 and curve.learner == best[size]:
                 cell.stylize("bold")
         head = curve.learner if len({one.unit for one in curves}) == 1 else f"{curve.learner}, {curve.unit}"
         columns.append((head, cells))
-    return tables(console, "examples", [f"{size:,}" for size in sizes], columns)
+    return tables(console, "examples", [f"{size:,}" for size in train_sizes], columns)
 
 
 def _all_sizes(curves: Sequence[Curve]) -> Sequence[int]:
-    return sorted({size for curve in curves for size in curve.sizes})
+    return sorted({size for curve in curves for size in curve.train_sizes})
 
 
 def _share_of_sizes(curves: Sequence[Curve]) -> str:
-    sizes = _all_sizes(curves)
-    shown = len(evenly(sizes))
-    return f" at {shown} of {len(sizes):,} sizes" if shown < len(sizes) else ""
+    train_sizes = _all_sizes(curves)
+    shown = len(evenly(train_sizes))
+    return f" at {shown} of {len(train_sizes):,} sizes" if shown < len(train_sizes) else ""
 
 
-def _cells(curve: Curve, sizes: Sequence[int]) -> list[str]:
+def _cells(curve: Curve, train_sizes: Sequence[int]) -> list[str]:
     """Cells such as "1.4 [1.0–2.2] (8)", their parts padded so that they stand in line."""
-    spreads = {size: spread(errors) for size, errors in zip(curve.sizes, curve.errors, strict=True)}
-    stderr = dict(zip(curve.sizes, curve.stderr))
-    parts = [_parts(spreads[size], curve.unit, stderr.get(size)) if size in spreads else ("", "", "") for size in sizes]
+    spreads = {size: spread(errors) for size, errors in zip(curve.train_sizes, curve.errors, strict=True)}
+    stderr = dict(zip(curve.train_sizes, curve.stderr))
+    parts = [
+        _parts(spreads[size], curve.unit, stderr.get(size)) if size in spreads else ("", "", "") for size in train_sizes
+    ]
     widths = [max(len(part[k]) for part in parts) for k in range(3)]
     padded = [[text.rjust(width) for text, width in zip(part, widths, strict=True)] for part in parts]
     lines = [" ".join(text for text, width in zip(part, widths, strict=True) if width) for part in padded]
-    return [line if size in spreads else _ABSENT for size, line in zip(sizes, lines, strict=True)]
+    return [line if size in spreads else _ABSENT for size, line in zip(train_sizes, lines, strict=True)]
 
 
 def _parts(cell: Spread, unit: str, stderr: float | None) -> tuple[str, str, str]:
@@ -117,7 +119,9 @@ def _parts(cell: Spread, unit: str, stderr: float | None) -> tuple[str, str, str
 
 def _best_at(size: int, curves: Sequence[Curve]) -> str:
     medians = [
-        (spread(curve.errors[curve.sizes.index(size)]).median, curve.learner) for curve in curves if size in curve.sizes
+        (spread(curve.errors[curve.train_sizes.index(size)]).median, curve.learner)
+        for curve in curves
+        if size in curve.train_sizes
     ]
     return min(medians)[1]
 
@@ -129,10 +133,10 @@ def _forecasts(answer: Answer, console: Console) -> Iterator[Table]:
     for k in range(max(len(learner.predictions) for learner in learners)):
         ahead = [learner.predictions[k] if k < len(learner.predictions) else None for learner in learners]
         times = {times_text(item, one.curve) for item, one in zip(ahead, learners, strict=True) if item}
-        sizes = {item.size for item in ahead if item}
+        train_sizes = {item.size for item in ahead if item}
         # Learners measured up to different sizes have unlike forecasts side by side: each says its own size.
-        shared = len(sizes) == 1
-        head = " or ".join(sorted(times)) + (f", n={min(sizes):,}" if shared else "")
+        shared = len(train_sizes) == 1
+        head = " or ".join(sorted(times)) + (f", n={min(train_sizes):,}" if shared else "")
         cells = [
             f"{'' if shared else f'n={item.size:,}: '}{forecast_phrase(item, one.curve.unit)}" if item else _NO_FORECAST
             for item, one in zip(ahead, learners, strict=True)

@@ -164,10 +164,10 @@ def nested(leaves: Arrays) -> dict[str, Any]:
     return tree
 
 
-def within(limit: int, sizes: Iterable[tuple[str, int]]) -> frozenset[str]:
+def within(limit: int, train_sizes: Iterable[tuple[str, int]]) -> frozenset[str]:
     """The first trial ids whose bytes, added up, do not exceed the limit; one too large does not stop the next."""
     kept, used = set(), 0
-    for trial_id, size in sizes:
+    for trial_id, size in train_sizes:
         if used + size <= limit:
             kept.add(trial_id)
             used += size

@@ -40,7 +40,7 @@ class Study:
     data: Any
     task: Any
     learners: Mapping[str, Any]
-    sizes: tuple[int, ...]
+    train_sizes: tuple[int, ...]
     seeds: int | tuple[int, ...] = 3
     budget: Budget = Budget(epochs=30, min_steps=300, max_steps=10_000)
     axes: Axes = Axes()
@@ -56,7 +56,7 @@ class Study:
 
     def __post_init__(self) -> None:
         for name, value in (
-            ("sizes", _sizes(self.sizes)),
+            ("train_sizes", _sizes(self.train_sizes)),
             ("seeds", _seeds(self.seeds)),
             ("learners", _learners(self.learners)),
             ("targets", _targets(self.targets)),
@@ -154,7 +154,7 @@ def trials(study: Study) -> tuple[Trial, ...]:
             )
             for name, base in study.learners.items()
             for learner, noise, test_noise in variants(base, study, study.tuning.get(name, _UNTUNED))
-            for size in study.sizes
+            for size in study.train_sizes
             for seed in study.seeds  # type: ignore[union-attr]
         )
     )
@@ -243,12 +243,12 @@ def _whole(value: Any) -> int:
 
 def _sizes(given: Any) -> tuple[int, ...]:
     try:
-        sizes = tuple(sorted({_whole(size) for size in given}))
+        train_sizes = tuple(sorted({_whole(size) for size in given}))
     except TypeError:
-        sizes = ()
-    if not sizes or sizes[0] < 1 or sizes[-1] >= 2**31:
+        train_sizes = ()
+    if not train_sizes or train_sizes[0] < 1 or train_sizes[-1] >= 2**31:
         raise UsageError(f"sizes={given!r} must be a list of at least one whole number from 1 to 2^31 - 1")
-    return sizes
+    return train_sizes
 
 
 def _seeds(given: Any) -> tuple[int, ...]:

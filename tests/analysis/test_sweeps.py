@@ -8,10 +8,10 @@ from small import ROW
 from dlm.analysis.sweeps import alarms, sweeps
 
 
-def cells(error, sizes=(100, 200), lrs=(0.001, 0.01, 0.1), widths=((16,), (64,)), seeds=2):
+def cells(error, train_sizes=(100, 200), lrs=(0.001, 0.01, 0.1), widths=((16,), (64,)), seeds=2):
     """Rows of finished trials with the validation errors `error(size, lr, width)`."""
     rows = []
-    for size in sizes:
+    for size in train_sizes:
         for lr in lrs:
             for width in widths:
                 for seed in range(seeds):

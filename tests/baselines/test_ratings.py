@@ -123,7 +123,7 @@ def test_a_study_of_ratings_beats_the_biases_where_taste_decides(tmp_path):
             "neighbours": ItemNeighbours(shrinkage=1.0),
             "als": AlternatingLeastSquares(factors=2),
         },
-        sizes=(100, 768),
+        train_sizes=(100, 768),
         seeds=1,
         budget=Budget(steps=300),
         name="taste",

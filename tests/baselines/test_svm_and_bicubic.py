@@ -106,7 +106,7 @@ def test_enlarged_pictures_are_pillows():
 def test_in_a_study_the_error_is_that_of_the_pictures_as_they_are(tmp_path, flat):
     """Though targets are standardized for whoever learns: at every size the same."""
     source = Halved(flat)
-    executor.run(Study(source, Regression(), {"cubic": Bicubic(2)}, sizes=(5, 20), seeds=2), tmp_path)
+    executor.run(Study(source, Regression(), {"cubic": Bicubic(2)}, train_sizes=(5, 20), seeds=2), tmp_path)
     test = source.load().test
     off = Bicubic(2).enlarged(test.x).reshape(len(test), -1) - test.y.reshape(len(test), -1)
     errors = [row.value for row in record_log.rows(tmp_path) if (row.split, row.metric) == ("test", "error")]

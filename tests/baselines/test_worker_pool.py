@@ -120,7 +120,7 @@ def until(true, seconds=90):
 
 def test_a_first_fit_is_timed_without_its_imports(tmp_path):
     slow = Importing()
-    executor.run(small(learners={"slow": slow}, sizes=(32,), seeds=1), tmp_path, fit_workers=0)
+    executor.run(small(learners={"slow": slow}, train_sizes=(32,), seeds=1), tmp_path, fit_workers=0)
     (seconds,) = {row.seconds for row in record_log.rows(tmp_path)}
     assert Importing.calls == 2
     assert seconds < 0.25

@@ -18,8 +18,8 @@ LAWS = {
 }
 
 
-def guesses_of(errors, sizes=SIZES, place=AHEAD):
-    return guess(context_of(read_points(sizes, errors), (0.0, None)), place)
+def guesses_of(errors, train_sizes=SIZES, place=AHEAD):
+    return guess(context_of(read_points(train_sizes, errors), (0.0, None)), place)
 
 
 @pytest.mark.parametrize("family", LAWS)

@@ -8,10 +8,10 @@ from dlm.curves import Curve, overtake
 SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
 
 
-def curve(name, law, sizes=SIZES, num=4, noise=0.02, seed=0):
+def curve(name, law, train_sizes=SIZES, num=4, noise=0.02, seed=0):
     rng = np.random.default_rng([seed, *name.encode()])
-    errors = [tuple(law(n) * np.exp(noise * rng.standard_normal(num))) for n in sizes]
-    return Curve(name, tuple(sizes), tuple(tuple(map(float, row)) for row in errors), bound=(0.0, None))
+    errors = [tuple(law(n) * np.exp(noise * rng.standard_normal(num))) for n in train_sizes]
+    return Curve(name, tuple(train_sizes), tuple(tuple(map(float, row)) for row in errors), bound=(0.0, None))
 
 
 def slow(n):

@@ -18,9 +18,9 @@ def pow3(n):
     return 0.05 + 2.0 * np.asarray(n, dtype=float) ** -0.5
 
 
-def seeds(law, sizes=SIZES, num=3, noise=0.03, seed=0):
+def seeds(law, train_sizes=SIZES, num=3, noise=0.03, seed=0):
     rng = np.random.default_rng(seed)
-    return law(sizes)[:, None] * np.exp(noise * rng.standard_normal((len(sizes), num)))
+    return law(train_sizes)[:, None] * np.exp(noise * rng.standard_normal((len(train_sizes), num)))
 
 
 def test_is_the_exported_function():
@@ -99,7 +99,7 @@ def test_bounds_hold():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "errors"),
+    ("train_sizes", "errors"),
     [
         ([100, 200, 400], [0.5, 0.4, 0.33]),
         ([100, 200, 400], [0.5, 0.5, 0.5]),
@@ -116,9 +116,9 @@ def test_bounds_hold():
         ([1, 2, 4, 8], [[0.5, 0.4], [np.nan, np.nan], [0.3, np.nan], [0.2, 0.2]]),
     ],
 )
-def test_odd_curves_are_forecast(sizes, errors):
-    largest = max(sizes)
-    told = forecast(sizes, errors, at=[largest, 2 * largest, 10 * largest, 1e6 * largest])
+def test_odd_curves_are_forecast(train_sizes, errors):
+    largest = max(train_sizes)
+    told = forecast(train_sizes, errors, at=[largest, 2 * largest, 10 * largest, 1e6 * largest])
     for value in (told.samples, told.low, told.median, told.high):
         assert np.isfinite(value).all()
         assert (value >= 0).all()
@@ -203,14 +203,14 @@ def test_forecast_many():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sizes": [1, 2], "errors": [0.2, 0.1]}, "2 distinct sizes cannot carry a law; give at least 3"),
-        ({"sizes": [1, 2, 2], "errors": [0.2, 0.1, 0.1]}, "2 distinct sizes"),
-        ({"sizes": [], "errors": []}, "no sizes"),
+        ({"train_sizes": [1, 2], "errors": [0.2, 0.1]}, "2 distinct sizes cannot carry a law; give at least 3"),
+        ({"train_sizes": [1, 2, 2], "errors": [0.2, 0.1, 0.1]}, "2 distinct sizes"),
+        ({"train_sizes": [], "errors": []}, "no sizes"),
         ({"errors": [np.nan] * 3}, "every error is NaN"),
         ({"errors": [0.3, np.inf, 0.1]}, "not finite"),
         ({"errors": [0.3, -0.2, 0.1]}, "error -0.2 is negative"),
         ({"errors": [0.3, 0.2]}, "3 sizes but 2 errors"),
-        ({"sizes": [0, 2, 4]}, "size 0 is not a positive number"),
+        ({"train_sizes": [0, 2, 4]}, "size 0 is not a positive number"),
         ({"at": []}, "at is empty"),
         ({"at": [-1]}, "at=-1 is not a positive number"),
         ({"level": 95}, "level=95 is not inside"),
@@ -222,10 +222,10 @@ def test_forecast_many():
     ],
 )
 def test_errors_name_value_rule_and_remedy(change, message):
-    arguments = {"sizes": [1, 2, 4], "errors": [0.3, 0.2, 0.1], "at": [8]} | change
-    sizes, errors = arguments.pop("sizes"), arguments.pop("errors")
+    arguments = {"train_sizes": [1, 2, 4], "errors": [0.3, 0.2, 0.1], "at": [8]} | change
+    train_sizes, errors = arguments.pop("train_sizes"), arguments.pop("errors")
     with pytest.raises(ValueError, match=message):
-        forecast(sizes, errors, **arguments)
+        forecast(train_sizes, errors, **arguments)
 
 
 def test_targets_are_checked():

@@ -44,21 +44,21 @@ def read(tmp_path):
 )
 def test_the_same_curve_however_it_is_written(read, text):
     (curve,) = read(text).curves
-    assert (curve.learner, curve.sizes, curve.errors) == ("model", (100, 200, 400), ((0.3,), (0.25,), (0.2,)))
+    assert (curve.learner, curve.train_sizes, curve.errors) == ("model", (100, 200, 400), ((0.3,), (0.25,), (0.2,)))
     assert (curve.unit, curve.bound, curve.stderr) == ("error rate", (0.0, 1.0), ())
 
 
 def test_repeats_and_learners_are_further_rows(read):
     text = "learner,size,seed,error\nb,20,0,0.5\na,10,0,0.4\na,10,1,0.5\nb,10,0,0.6\na,20,0,0.3\n"
     first, second = read(text).curves
-    assert (first.learner, first.sizes, first.errors) == ("b", (10, 20), ((0.6,), (0.5,)))
-    assert (second.learner, second.sizes, second.errors) == ("a", (10, 20), ((0.4, 0.5), (0.3,)))
+    assert (first.learner, first.train_sizes, first.errors) == ("b", (10, 20), ((0.6,), (0.5,)))
+    assert (second.learner, second.train_sizes, second.errors) == ("a", (10, 20), ((0.4, 0.5), (0.3,)))
     assert [curve.learner for curve in read(text, learners=["a"]).curves] == ["a"]
 
 
 def test_standard_errors_go_with_their_sizes(read):
     (curve,) = read("size,error,se\n200,0.2,0.02\n100,0.3,0\n").curves
-    assert (curve.sizes, curve.stderr) == ((100, 200), (0.0, 0.02))
+    assert (curve.train_sizes, curve.stderr) == ((100, 200), (0.0, 0.02))
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_nothing_gives_no_curve():
 def test_sizes_ascend_and_errors_follow_the_seeds():
     told = rows(cell(20, 1, 0.2), cell(10, 1, 0.4), cell(20, 0, 0.1), cell(10, 0, 0.3))
     (curve,) = curves(told)
-    assert (curve.learner, curve.sizes, curve.errors) == ("mlp", (10, 20), ((0.3, 0.4), (0.1, 0.2)))
+    assert (curve.learner, curve.train_sizes, curve.errors) == ("mlp", (10, 20), ((0.3, 0.4), (0.1, 0.2)))
     assert (curve.unit, curve.bound, curve.num_test, curve.failed) == ("error rate", (0.0, 1.0), 360, 0)
 
 
@@ -76,7 +76,7 @@ def test_a_unit_without_a_known_bound_is_bounded_below_alone():
 
 def test_learners_keep_their_order():
     told = rows(cell(10, 0, 0.5, learner="b"), cell(10, 0, 0.4, learner="a"), cell(20, 0, 0.3, learner="b"))
-    assert [(curve.learner, curve.sizes) for curve in curves(told)] == [("b", (10, 20)), ("a", (10,))]
+    assert [(curve.learner, curve.train_sizes) for curve in curves(told)] == [("b", (10, 20)), ("a", (10,))]
 
 
 def test_running_cells_and_numbers_of_other_splits_are_no_points():
@@ -84,7 +84,7 @@ def test_running_cells_and_numbers_of_other_splits_are_no_points():
     train = [row for row in cell(10, 1, 0.7) if row.split == "train"]
     errors_in_training = [type(row)(**{**vars(row), "metric": "error"}) for row in train]
     (curve,) = curves(rows(cell(10, 0, 0.5, 0.6), running, train, errors_in_training))
-    assert (curve.sizes, curve.errors) == ((10,), ((0.5,),))
+    assert (curve.train_sizes, curve.errors) == ((10,), ((0.5,),))
 
 
 def test_a_final_block_cut_short_is_not_finished():
@@ -92,12 +92,12 @@ def test_a_final_block_cut_short_is_not_finished():
     torn = [row for row in cell(20, 0, 0.1, 0.2) if (row.split, row.metric) != ("test", "error")]
     assert curves(torn) == []
     (curve,) = curves(rows(cell(10, 0, 0.5), torn))
-    assert curve.sizes == (10,)
+    assert curve.train_sizes == (10,)
 
 
 def test_only_the_trials_named_count():
     told = rows(cell(10, 0, 0.5, trial_id="a"), cell(20, 0, 0.4, trial_id="b"))
-    assert curves(told, {"b"})[0].sizes == (20,)
+    assert curves(told, {"b"})[0].train_sizes == (20,)
 
 
 def test_diverged_and_failed_cells_are_counted_and_left_out():
@@ -108,12 +108,12 @@ def test_diverged_and_failed_cells_are_counted_and_left_out():
         cell(20, 1, None, status="diverged"),
     )
     (curve,) = curves(told)
-    assert (curve.sizes, curve.errors, curve.failed) == ((10,), ((0.5,),), 3)
+    assert (curve.train_sizes, curve.errors, curve.failed) == ((10,), ((0.5,),), 3)
 
 
 def test_a_learner_of_which_every_cell_failed_has_no_points():
     (curve,) = curves(rows(cell(10, 0, None, status="failed"), cell(20, 0, None, status="diverged")))
-    assert (curve.sizes, curve.errors, curve.failed) == ((), (), 2)
+    assert (curve.train_sizes, curve.errors, curve.failed) == ((), (), 2)
 
 
 @pytest.mark.parametrize("order", [1, -1])

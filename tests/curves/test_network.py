@@ -71,9 +71,9 @@ def test_quantiles_and_density_belong_together():
 
 
 def test_draws_have_the_marginals_and_keep_near_their_rank():
-    def marginals(sizes):
-        one = np.ones((len(sizes), 1))
-        return Marginals(one, -np.log(sizes)[:, None], 0.2 * one, np.zeros(len(sizes)))
+    def marginals(train_sizes):
+        one = np.ones((len(train_sizes), 1))
+        return Marginals(one, -np.log(train_sizes)[:, None], 0.2 * one, np.zeros(len(train_sizes)))
 
     curves = draw(marginals, SIZES, (0.0, 1.0), 2000, seed=0)
     errors = curves.at(np.array([1600.0, 1800.0, 1e6]))
@@ -101,10 +101,10 @@ def test_simulated_curves_are_curves(batch):
 
 
 def test_tasks_ask_for_what_was_measured():
-    sizes = 16 * 2.0 ** (np.arange(25) / 2)
-    errors = 0.1 + sizes**-0.5
+    train_sizes = 16 * 2.0 ** (np.arange(25) / 2)
+    errors = 0.1 + train_sizes**-0.5
     known = np.full(25, 0.01), np.full(25, 25.0)
-    curve = ArchiveCurve("planted", "a", "a", "a", sizes, errors, *known, np.full(25, ""), (0.0, 1.0))
+    curve = ArchiveCurve("planted", "a", "a", "a", train_sizes, errors, *known, np.full(25, ""), (0.0, 1.0))
     tasks = draw_tasks([curve], 50, np.random.default_rng(0))
     ahead = (tasks.weight == 1.0) & (tasks.place > 0)
     assert ahead.any(axis=1).all()

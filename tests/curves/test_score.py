@@ -16,10 +16,10 @@ Z = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
 SPREAD = 0.1  # of log error
 
 
-def normal_grid(sizes=(1000, 4000, 16000)):
+def normal_grid(train_sizes=(1000, 4000, 16000)):
     """Log error is normal around log(n^-1/2), with a spread that is the same at all sizes."""
-    errors = [[float(np.exp(-0.5 * math.log(n) + SPREAD * z)) for z in Z] for n in sizes]
-    return Grid(LEVELS, sizes, tuple(map(tuple, errors)))
+    errors = [[float(np.exp(-0.5 * math.log(n) + SPREAD * z)) for z in Z] for n in train_sizes]
+    return Grid(LEVELS, train_sizes, tuple(map(tuple, errors)))
 
 
 def forecast(name="a", grid=None, seen=(500, 1000)):
@@ -28,8 +28,8 @@ def forecast(name="a", grid=None, seen=(500, 1000)):
     return Answer((learner,), (), (), 0.95, Stamp("", 1000, (Seen(name, seen),), "", ""))
 
 
-def later(sizes, errors, **more):
-    return Curve("a", sizes, errors, **more)
+def later(train_sizes, errors, **more):
+    return Curve("a", train_sizes, errors, **more)
 
 
 def test_between_the_sizes_of_the_grid_lines_are_straight_in_logarithms():
@@ -96,16 +96,16 @@ def test_extreme_numbers_stay_numbers(error):
 
 
 def test_the_grid_of_an_answer_reaches_as_far_as_its_points_carry():
-    sizes = (64, 128, 256, 512)
-    errors = tuple((0.05 + 2 * n**-0.5,) * 3 for n in sizes)
-    (learner,) = summary([Curve("a", sizes, errors)], level=0.99).learners
+    train_sizes = (64, 128, 256, 512)
+    errors = tuple((0.05 + 2 * n**-0.5,) * 3 for n in train_sizes)
+    (learner,) = summary([Curve("a", train_sizes, errors)], level=0.99).learners
     grid = learner.grid
-    assert (grid.sizes[0], grid.sizes[-1]) == (512, 512 * 16)
-    assert len(grid.sizes) == 40
+    assert (grid.train_sizes[0], grid.train_sizes[-1]) == (512, 512 * 16)
+    assert len(grid.train_sizes) == 40
     assert grid.levels == (*sorted({*LEVELS, 0.005, 0.995}),)
     assert [len(row) for row in grid.errors] == [11] * 40
     middle = quantiles_at(grid, 1024)[grid.levels.index(0.5)]
     assert math.exp(middle) == pytest.approx(learner.predictions[0].median, rel=0.005)
-    usual = summary([Curve("a", sizes, errors)]).learners[0].grid
+    usual = summary([Curve("a", train_sizes, errors)]).learners[0].grid
     assert usual.levels == LEVELS, "no level twice, by rounding"
-    assert summary([Curve("two", sizes[:2], errors[:2])]).learners[0].grid is None
+    assert summary([Curve("two", train_sizes[:2], errors[:2])]).learners[0].grid is None

@@ -11,10 +11,10 @@ from dlm.curves import Curve, summary
 SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
 
 
-def curve(name, law=lambda n: 0.05 + 2.0 * n**-0.5, sizes=SIZES, num=3, noise=0.02, **fields):
+def curve(name, law=lambda n: 0.05 + 2.0 * n**-0.5, train_sizes=SIZES, num=3, noise=0.02, **fields):
     rng = np.random.default_rng([*name.encode()])
-    errors = (law(n) * np.exp(noise * rng.standard_normal(num)) for n in sizes)
-    return Curve(name, tuple(sizes), tuple(tuple(map(float, row)) for row in errors), **fields)
+    errors = (law(n) * np.exp(noise * rng.standard_normal(num)) for n in train_sizes)
+    return Curve(name, tuple(train_sizes), tuple(tuple(map(float, row)) for row in errors), **fields)
 
 
 def test_predictions_and_figure():
@@ -24,10 +24,10 @@ def test_predictions_and_figure():
         assert isinstance(prediction.size, int)
         assert prediction.low < 0.05 + 2.0 * prediction.size**-0.5 < prediction.high
         assert prediction.low <= prediction.median <= prediction.high
-    sizes = [p.size for p in told.fitted]
-    assert sizes == sorted(set(sizes))
-    assert (sizes[0], sizes[-1]) == (64, 40960)
-    assert len(sizes) >= 50
+    train_sizes = [p.size for p in told.fitted]
+    assert train_sizes == sorted(set(train_sizes))
+    assert (train_sizes[0], train_sizes[-1]) == (64, 40960)
+    assert len(train_sizes) >= 50
     assert told.note == ""
     assert "error ≈" in told.law
 
@@ -51,7 +51,11 @@ def test_a_target_met_at_the_smallest_size():
 
 def test_too_few_sizes():
     two, three, none = summary(
-        [curve("two", sizes=(64, 128)), curve("three", sizes=(64, 128, 256)), curve("none", sizes=())],
+        [
+            curve("two", train_sizes=(64, 128)),
+            curve("three", train_sizes=(64, 128, 256)),
+            curve("none", train_sizes=()),
+        ],
         targets=(0.06, 0.9),
     ).learners
     assert two.predictions == two.fitted == ()
@@ -68,7 +72,7 @@ def test_too_few_sizes():
 def test_lost_seeds_are_counted_and_gone():
     ragged = Curve("r", (64, 128, 256, 512), ((0.5, float("nan")), (0.4,), (float("inf"),), (0.3, 0.28)), failed=1)
     told = summary([ragged]).learners[0]
-    assert told.curve.sizes == (64, 128, 512)
+    assert told.curve.train_sizes == (64, 128, 512)
     assert told.curve.errors == ((0.5,), (0.4,), (0.3, 0.28))
     assert told.curve.failed == 3
 
@@ -93,9 +97,9 @@ def test_becomes_json_whatever_the_curves():
         curve("zero", lambda n: 0.0, num_test=100),
         curve("half zero", lambda n: 0.1 * (n < 300)),
         curve("one seed", num=1),
-        curve("two", sizes=(64, 128)),
-        curve("three", sizes=(64, 128, 256)),
-        curve("none", sizes=()),
+        curve("two", train_sizes=(64, 128)),
+        curve("three", train_sizes=(64, 128, 256)),
+        curve("none", train_sizes=()),
         curve("loss", lambda n: 1e5 * n**-0.1, bound=(0.0, None), unit="nats"),
         curve("dead", lambda n: float("nan")),
     ]
@@ -138,9 +142,9 @@ def test_errors(asked, message):
 
 
 def test_a_test_split_too_small_for_its_errors_is_said() -> None:
-    sizes = (32, 64, 128, 256, 512)
-    errors = tuple((0.6 / size**0.5,) * 4 for size in sizes)
-    few, many = (summary([Curve("a", sizes, errors, num_test=count)]).learners[0] for count in (360, 100_000))
+    train_sizes = (32, 64, 128, 256, 512)
+    errors = tuple((0.6 / size**0.5,) * 4 for size in train_sizes)
+    few, many = (summary([Curve("a", train_sizes, errors, num_test=count)]).learners[0] for count in (360, 100_000))
     assert "10 mistakes in 360 test examples" in few.note
     assert few.predictions
     assert many.note == ""

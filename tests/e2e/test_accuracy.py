@@ -37,7 +37,7 @@ def test_digits(tmp_path, digits):
 def test_fashion_mnist_cut_down(tmp_path, shared_tfds):
     from dataclasses import replace
 
-    study = replace(experiment.load("fashion_mnist"), sizes=(300, 3000), seeds=1)
+    study = replace(experiment.load("fashion_mnist"), train_sizes=(300, 3000), seeds=1)
     executor.run(study, tmp_path, data_dir=shared_tfds)
     few, many = mean_errors(tmp_path, 300), mean_errors(tmp_path, 3000)
     assert all(many[name] < few[name] < 0.35 for name in few)

@@ -31,7 +31,7 @@ def many():
         "forest": RandomForest(trees=10),
         "fails": Small(),
     }
-    return small(learners=learners, sizes=(32, 64))
+    return small(learners=learners, train_sizes=(32, 64))
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ def test_an_experiment_trains_when_shrunk(name, tmp_path, request):
     study = experiment.load(name)
     if not isinstance(study.data, EMBEDDED):
         os.environ["TFDS_DATA_DIR"] = str(request.getfixturevalue("shared_tfds"))
-    shrunk = dataclasses.replace(study, sizes=study.sizes[:1], seeds=1, budget=Budget(steps=2))
+    shrunk = dataclasses.replace(study, train_sizes=study.train_sizes[:1], seeds=1, budget=Budget(steps=2))
     learners = {
         key: dataclasses.replace(learner, budget=None) if isinstance(learner, Learner) else learner
         for key, learner in study.learners.items()

@@ -14,8 +14,8 @@ from dlm.storage.record_log import FILE
 LAW = {n: round(0.04 + 1.5 * n**-0.6, 4) for n in (50, 100, 200, 400, 800, 1600, 3200)}
 
 
-def write(path, sizes, head="size,error", scale=1.0):
-    path.write_text(f"{head}\n" + "".join(f"{n},{scale * LAW[n]:.5f}\n" for n in sizes))
+def write(path, train_sizes, head="size,error", scale=1.0):
+    path.write_text(f"{head}\n" + "".join(f"{n},{scale * LAW[n]:.5f}\n" for n in train_sizes))
     return path
 
 
@@ -142,11 +142,11 @@ def test_a_forecast_that_was_touched_or_is_of_another_measure_is_refused(launch,
 
 
 def test_a_study_is_scored_when_it_has_grown(launch, tmp_path):
-    def study(sizes, mode="run"):
+    def study(train_sizes, mode="run"):
         flags = [
             f"--mode={mode}",
             "--learners=logreg",
-            f"--sizes={sizes}",
+            f"--train_sizes={train_sizes}",
             "--seeds=2",
             f"--workdir={tmp_path / 'run'}",
         ]

@@ -17,7 +17,7 @@ from dlm.report.study_report import declared
 from dlm.storage import record_log, records
 from dlm.storage.workdir import STUDY, claim
 
-STUDY_OF_TWO = small(sizes=(32,), learners={"net": small().learners["net"]}, budget=Budget(steps=20))
+STUDY_OF_TWO = small(train_sizes=(32,), learners={"net": small().learners["net"]}, budget=Budget(steps=20))
 READ = {"name": "toy", "fingerprint": "00"}
 
 

@@ -21,7 +21,7 @@ STUDY = Study(
     data=TEXT,
     task=LanguageModelling(),
     learners={"net": NET, "ngram": KneserNey(3)},
-    sizes=(50, 2000),
+    train_sizes=(50, 2000),
     seeds=1,
     budget=Budget(steps=150, batch_size=16),
     name="text",

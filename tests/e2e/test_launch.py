@@ -61,12 +61,12 @@ DIGITS = "--experiment=digits"
         ([DIGITS, "--set=name="], "leaves the study without a name"),
         ([DIGITS, "--set=name=../up"], "name='../up'"),
         ([DIGITS, "--set=data.test=5000"], "data.test=5000 must lie between 1 and 1796"),
-        ([DIGITS, "--sizes="], "--sizes= is empty"),
-        ([DIGITS, "--sizes=,"], "--sizes=',' is not"),
-        ([DIGITS, "--sizes=10,abc"], "--sizes='10,abc' is not"),
-        ([DIGITS, "--sizes=0"], "sizes=(0,)"),
-        ([DIGITS, "--sizes=9"], "train_size=9 is below the 10 classes of 'digits'; choose at least 10"),
-        ([DIGITS, "--sizes=32,1258"], "train_size=1258 exceeds the 1257 examples"),
+        ([DIGITS, "--train_sizes="], "--train_sizes= is empty"),
+        ([DIGITS, "--train_sizes=,"], "--train_sizes=',' is not"),
+        ([DIGITS, "--train_sizes=10,abc"], "--train_sizes='10,abc' is not"),
+        ([DIGITS, "--train_sizes=0"], "sizes=(0,)"),
+        ([DIGITS, "--train_sizes=9"], "train_size=9 is below the 10 classes of 'digits'; choose at least 10"),
+        ([DIGITS, "--train_sizes=32,1258"], "train_size=1258 exceeds the 1257 examples"),
         ([DIGITS, "--seeds="], "--seeds= is empty"),
         ([DIGITS, "--seeds=x"], "--seeds='x' is not a whole number"),
         ([DIGITS, "--seeds=()"], "seeds=()"),
@@ -193,7 +193,7 @@ def test_flags_reach_the_study(launch, monkeypatch, tmp_path):
     calls = captured(monkeypatch, STOPPED)
     launch(
         DIGITS,
-        "--sizes=1_00,50",
+        "--train_sizes=1_00,50",
         "--seeds=4,2",
         "--learners=logreg,mlp",
         "--set=budget.epochs=3",
@@ -206,7 +206,7 @@ def test_flags_reach_the_study(launch, monkeypatch, tmp_path):
         "~/work",
     )
     ((study, folder, more),) = calls
-    assert (study.sizes, study.seeds, list(study.learners)) == ((50, 100), (4, 2), ["mlp", "logreg"])
+    assert (study.train_sizes, study.seeds, list(study.learners)) == ((50, 100), (4, 2), ["mlp", "logreg"])
     assert (study.budget.epochs, study.learners["mlp"].hyper.lr) == (3, 1)
     assert folder == Path.home() / "work"
     assert more["data_dir"] == Path.home() / "data"
@@ -260,7 +260,7 @@ def test_a_run_tells_its_end_by_code_and_words(launch, tmp_path, monkeypatch, fa
 
     if fault:
         monkeypatch.setattr(LogisticRegression, "fit", fit)
-    arguments = [DIGITS, "--learners=logreg", "--sizes=20", "--seeds=2", f"--workdir={tmp_path / 'w'}"]
+    arguments = [DIGITS, "--learners=logreg", "--train_sizes=20", "--seeds=2", f"--workdir={tmp_path / 'w'}"]
     ended, out, _ = launch(*arguments)
     assert ended == code
     assert told in out
@@ -294,13 +294,23 @@ def test_list_names_every_experiment_with_its_question():
 def test_help_tells_every_flag_and_exit_code():
     ended = run("--help")
     assert ended.returncode == 0
-    for word in ("--experiment", "--workdir", "--set", "--sizes", "--seeds", "--precision", "--mode", "75", "130"):
+    for word in (
+        "--experiment",
+        "--workdir",
+        "--set",
+        "--train_sizes",
+        "--seeds",
+        "--precision",
+        "--mode",
+        "75",
+        "130",
+    ):
         assert word in ended.stdout
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--experiment=digit"], ["--siezs=3"], [DIGITS, "--set=budget.epoch=3"], [DIGITS, "--sizes=10,abc"]],
+    [["--experiment=digit"], ["--siezs=3"], [DIGITS, "--set=budget.epoch=3"], [DIGITS, "--train_sizes=10,abc"]],
 )
 def test_the_process_itself_returns_2_without_a_traceback(arguments):
     ended = run(*arguments)

@@ -140,7 +140,7 @@ def test_a_study_of_next_items_learns_what_follows(tmp_path):
             "neighbours": NextNeighbours(decay=0.5),
             "popular": Popularity(),
         },
-        sizes=(60, 240),
+        train_sizes=(60, 240),
         seeds=1,
         budget=Budget(steps=200, batch_size=32),
         name="chain",

@@ -20,7 +20,7 @@ from dlm.storage import artifacts, record_log
 from dlm.study import experiment
 from dlm.study.study import trials
 
-CUT = ("--sizes=40,100", "--seeds=1", "--set=budget.max_steps=20", "--set=budget.min_steps=20")
+CUT = ("--train_sizes=40,100", "--seeds=1", "--set=budget.max_steps=20", "--set=budget.min_steps=20")
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +86,10 @@ def test_a_slip_is_refused_with_its_remedy_and_nothing_written(flags, message, l
 
 @pytest.mark.parametrize(("pool", "classes"), [(64, 2), (409, 2), (50_000, 10), (10**6, 0)])
 def test_sizes_grow_by_one_factor_up_to_the_pool(pool, classes):
-    sizes = proposal.sizes_for(pool, classes)
-    assert 3 <= len(sizes) <= 7
-    assert sizes[-1] == min(pool, proposal.MOST_SIZE)
-    factors = np.array(sizes[1:]) / np.array(sizes[:-1])
+    train_sizes = proposal.sizes_for(pool, classes)
+    assert 3 <= len(train_sizes) <= 7
+    assert train_sizes[-1] == min(pool, proposal.MOST_SIZE)
+    factors = np.array(train_sizes[1:]) / np.array(train_sizes[:-1])
     assert np.all(factors > 1.5)
     assert np.ptp(factors) < 0.2 * factors.mean()
 
@@ -114,7 +114,7 @@ def test_leaks_are_counted_and_errors_told_with_and_without_them(leaky, tmp_path
     assert (counts.leaked, counts.leaked_near, counts.repeated, counts.repeated_near) == (30, 0, 5, 0)
     assert list(arrays.leaked) == list(range(30))
     assert searched(leaky)[1] == counts
-    study = small(data=Leaky(), sizes=(300, 1262), seeds=1)
+    study = small(data=Leaky(), train_sizes=(300, 1262), seeds=1)
     executor.run(study, tmp_path, arrays=leaky)
     assert artifacts.read_leak_counts(tmp_path) == counts
     values = {
@@ -140,7 +140,7 @@ def test_nothing_is_said_where_nothing_leaks(digits, tmp_path):
     arrays, counts = searched(digits)
     assert arrays.leaked is None
     assert (counts.leaked, counts.repeated) == (0, 0)
-    executor.run(small(sizes=(32,), seeds=1), tmp_path)
+    executor.run(small(train_sizes=(32,), seeds=1), tmp_path)
     assert json.loads((tmp_path / artifacts.LEAKS_FILE).read_text())["leaked"] == 0
     assert not any(row.metric == "error_without_leaks" for row in record_log.rows(tmp_path))
 
@@ -154,7 +154,10 @@ def test_a_subset_of_one_class_is_learnt_as_that_class(tmp_path):
         csv.writer(file).writerows([["a", "b", "c", "label"], *rows])
     source = File(str(path), target="label")
     study = small(
-        data=source, learners={"logreg": LogisticRegression(), "boosting": GradientBoosting()}, sizes=(10, 200), seeds=1
+        data=source,
+        learners={"logreg": LogisticRegression(), "boosting": GradientBoosting()},
+        train_sizes=(10, 200),
+        seeds=1,
     )
     assert executor.run(study, tmp_path / "run").failed == 0
     errors = {curve.learner: curve.errors for curve in curves(record_log.rows(tmp_path / "run"))}

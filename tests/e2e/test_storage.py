@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STUDY = [
     "--experiment=digits",
     "--learners=mlp,logreg",
-    "--sizes=32,128",
+    "--train_sizes=32,128",
     "--seeds=2",
     "--set=budget.epochs=10",
     "--save_seconds=0.1",

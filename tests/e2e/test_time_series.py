@@ -121,7 +121,7 @@ def test_a_study_of_all_learners_ends_with_the_errors_of_their_forecasts(arrays,
             "dlinear": Learner(DLinear(5, "last"), Hyper(lr=0.02)),
             "patchtst": Learner(PatchTST(4, 4, 8, 1, 2, 8), Hyper(lr=0.01, dropout=0.1)),
         },
-        sizes=(40, 100),
+        train_sizes=(40, 100),
         seeds=2,
         budget=Budget(steps=150, batch_size=16),
     )

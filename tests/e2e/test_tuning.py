@@ -129,7 +129,7 @@ def finished(tmp_path_factory):
     """A tuned MLP and logistic regression on the digits, beside one that is not tuned."""
     study = small(
         learners={"net": Learner(MLP((16,))), "logreg": LogisticRegression(), "plain": LogisticRegression(c=0.5)},
-        sizes=(32, 64),
+        train_sizes=(32, 64),
         budget=Budget(steps=40),
         tuning={"net": drawn(lr=log_uniform(1e-3, 1e-1), points=3), "logreg": grid(c=CS)},
     )
@@ -160,7 +160,7 @@ def test_the_best_of_all_settings_is_what_the_curve_shows(finished):
         tuned(rows, order=("net", "logreg", "plain")), curves(rows, order=("net", "logreg", "plain"))
     ):
         for size, best in one.best_of.items():
-            errors = curve.errors[curve.sizes.index(size)]
+            errors = curve.errors[curve.train_sizes.index(size)]
             assert best.test[-1] == pytest.approx(sum(errors) / len(errors))
             assert list(best.validation) == sorted(best.validation, reverse=True)
 
@@ -184,7 +184,9 @@ def test_test_errors_choose_nothing(finished):
 
 
 def test_other_means_are_told():
-    study = small(tuning={"net": grid(lr=LRS), "logreg": grid(c=CS[:2])}, equal_tuning=False, sizes=(32,), seeds=1)
+    study = small(
+        tuning={"net": grid(lr=LRS), "logreg": grid(c=CS[:2])}, equal_tuning=False, train_sizes=(32,), seeds=1
+    )
     rows = [
         dataclasses.replace(row, trial_id=cell.trial_id, hyper=f'{{"at": {place}}}', learner=cell.name, split=split)
         for place, cell in enumerate(trials(study))
@@ -205,7 +207,7 @@ def test_some_learners_of_a_tuned_study_can_be_run(launch, tmp_path):
         "        learners={'net': Learner(MLP((8,))), 'logreg': LogisticRegression()},\n"
         "        tuning={'net': grid(lr=(0.01, 0.1)), 'logreg': grid(c=(0.1, 1.0))})\n"
     )
-    flags = ("--learners=logreg", "--sizes=32", "--seeds=1", f"--workdir={tmp_path / 'run'}")
+    flags = ("--learners=logreg", "--train_sizes=32", "--seeds=1", f"--workdir={tmp_path / 'run'}")
     code, out, err = launch(f"--experiment={module}", *flags)
     assert code == 0, err
     assert "2 cells trained now" in out
@@ -214,6 +216,8 @@ def test_some_learners_of_a_tuned_study_can_be_run(launch, tmp_path):
 
 def test_a_field_of_a_classical_learner_that_networks_call_a_hyperparameter_is_tuned_by_its_name():
     learners = {"net": Learner(MLP((16,))), "logreg": LogisticRegression()}
-    study = small(learners=learners, tuning={name: grid(balance=(0.0, 1.0)) for name in learners}, seeds=1, sizes=(32,))
+    study = small(
+        learners=learners, tuning={name: grid(balance=(0.0, 1.0)) for name in learners}, seeds=1, train_sizes=(32,)
+    )
     found = {(cell.name, getattr(cell.learner, "hyper", cell.learner).balance) for cell in trials(study)}
     assert found == {("net", 0.0), ("net", 1.0), ("logreg", 0.0), ("logreg", 1.0)}

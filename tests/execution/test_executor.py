@@ -84,7 +84,7 @@ def test_logistic_regression_is_scikit_learns_called_by_hand(finished, digits):
 
 
 def test_a_second_run_trains_nothing_and_changes_nothing(tmp_path):
-    study = small(sizes=(32,), learners={"net": small().learners["net"]})
+    study = small(train_sizes=(32,), learners={"net": small().learners["net"]})
     executor.run(study, tmp_path)
     before = (tmp_path / record_log.FILE).read_bytes()
     assert executor.run(study, tmp_path) == executor.Outcome(trained=0, before=2, failed=0, diverged=0)
@@ -92,13 +92,13 @@ def test_a_second_run_trains_nothing_and_changes_nothing(tmp_path):
 
 
 def test_more_sizes_and_seeds_train_only_the_new_cells_and_get_the_same_numbers(finished, tmp_path):
-    executor.run(small(sizes=(32, 128), seeds=1), tmp_path)
+    executor.run(small(train_sizes=(32, 128), seeds=1), tmp_path)
     assert executor.run(small(), tmp_path) == executor.Outcome(trained=8, before=4, failed=0, diverged=0)
     assert final(tmp_path) == final(finished)
 
 
 def test_another_precision_trains_the_deep_cells_again_beside_the_others(tmp_path):
-    study = small(sizes=(32,), precision="bfloat16")
+    study = small(train_sizes=(32,), precision="bfloat16")
     executor.run(dataclasses.replace(study, precision="float32"), tmp_path)
     before = record_log.rows(tmp_path)
     outcome = executor.run(study, tmp_path)
@@ -111,7 +111,7 @@ def test_another_precision_trains_the_deep_cells_again_beside_the_others(tmp_pat
 
 
 def test_another_study_is_refused_and_nothing_is_lost(tmp_path):
-    study = small(sizes=(32,), seeds=1, learners={"net": small().learners["net"]})
+    study = small(train_sizes=(32,), seeds=1, learners={"net": small().learners["net"]})
     executor.run(study, tmp_path)
     before = (tmp_path / record_log.FILE).read_bytes()
     for changed, what in (
@@ -128,7 +128,7 @@ def test_another_study_is_refused_and_nothing_is_lost(tmp_path):
 @pytest.mark.parametrize(("size", "words"), [(9, "below the 10 classes"), (1258, "choose at most 1257")])
 def test_a_size_that_cannot_be_fails_before_the_workdir_is_made(size, words, tmp_path):
     with pytest.raises(UsageError, match=words):
-        executor.run(small(sizes=(32, size)), tmp_path / "new")
+        executor.run(small(train_sizes=(32, size)), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -157,7 +157,7 @@ def test_a_cell_that_raises_fails_alone_and_is_tried_again(tmp_path, monkeypatch
 
 
 def test_a_diverged_cell_keeps_its_row_without_a_number(tmp_path):
-    study = small(learners={"wild": Learner(MLP((16,)), Hyper(lr=1e30))}, sizes=(32,), seeds=1)
+    study = small(learners={"wild": Learner(MLP((16,)), Hyper(lr=1e30))}, train_sizes=(32,), seeds=1)
     assert executor.run(study, tmp_path).diverged == 1
     rows = {(row.split, row.metric): row for row in record_log.rows(tmp_path)}
     assert rows["test", "error"].value is None
@@ -168,7 +168,7 @@ def test_a_diverged_cell_keeps_its_row_without_a_number(tmp_path):
 
 
 def test_hyperparameter_axes_train_in_one_cohort_and_validation_chooses(tmp_path):
-    study = small(learners={"net": Learner(MLP((16,)))}, sizes=(64,), axes=grid(lr=(1e-5, 1e-2)))
+    study = small(learners={"net": Learner(MLP((16,)))}, train_sizes=(64,), axes=grid(lr=(1e-5, 1e-2)))
     work = executor.remaining(study, [])
     assert len(work.cohorts) == 1
     assert work.num_trials == 4
@@ -180,7 +180,7 @@ def test_hyperparameter_axes_train_in_one_cohort_and_validation_chooses(tmp_path
 
 
 def test_with_nothing_at_hand_the_public_run_does_the_same(finished, tmp_path):
-    outcome = dlm.run(small(sizes=(32,), seeds=1), tmp_path).outcome
+    outcome = dlm.run(small(train_sizes=(32,), seeds=1), tmp_path).outcome
     assert outcome.trained == 2
     assert final(tmp_path).items() <= final(finished).items()
 
@@ -217,25 +217,25 @@ def test_a_learner_without_the_memory_for_one_member_fails_alone_and_is_tried_ag
 
 
 def test_a_changed_program_is_refused_where_it_would_make_new_numbers_and_nowhere_else(tmp_path, monkeypatch):
-    study = small(sizes=(32,), seeds=1)
+    study = small(train_sizes=(32,), seeds=1)
     executor.run(study, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.glob("*.json*")}
     transform = optimizer.transform
     monkeypatch.setattr(train_step, "transform", lambda *given: optax.chain(transform(*given), optax.scale(0.5)))
     assert executor.run(study, tmp_path).trained == 0, "nothing is left to make"
     with pytest.raises(UsageError, match=r"was made with other code: learners\.net computes another program") as error:
-        executor.run(small(sizes=(32, 64), seeds=1), tmp_path)
+        executor.run(small(train_sizes=(32, 64), seeds=1), tmp_path)
     assert "choose another --workdir" in str(error.value)
     assert {path: path.read_bytes() for path in tmp_path.glob("*.json*")} == before
 
 
 def test_another_version_of_a_compiler_or_of_a_classical_library_is_named(tmp_path, monkeypatch):
-    executor.run(small(sizes=(32,), seeds=1), tmp_path)
+    executor.run(small(train_sizes=(32,), seeds=1), tmp_path)
     monkeypatch.setattr(workdir.importlib.metadata, "version", lambda package: f"{package}-next")
     with pytest.raises(UsageError, match=r"jaxlib .* → jaxlib-next.*scikit-learn .* → scikit-learn-next"):
-        executor.run(small(sizes=(32, 64), seeds=1), tmp_path)
+        executor.run(small(train_sizes=(32, 64), seeds=1), tmp_path)
     monkeypatch.undo()
-    assert executor.run(small(sizes=(32, 64), seeds=2), tmp_path).before == 2
+    assert executor.run(small(train_sizes=(32, 64), seeds=2), tmp_path).before == 2
 
 
 def test_what_a_cohort_computes_has_one_name_whatever_its_sizes_seeds_and_rates(digits):
@@ -243,7 +243,7 @@ def test_what_a_cohort_computes_has_one_name_whatever_its_sizes_seeds_and_rates(
         program_of(trials(study)[0], digits).digest
         for study in (
             small(),
-            small(sizes=(64,), seeds=5, budget=Budget(steps=7)),
+            small(train_sizes=(64,), seeds=5, budget=Budget(steps=7)),
             small(learners={"net": Learner(MLP((16,)), Hyper(lr=0.5))}),
             small(learners={"net": Learner(MLP((17,)), Hyper(lr=0.01))}),
         )

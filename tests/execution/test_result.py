@@ -68,10 +68,10 @@ def test_loading_needs_no_jax(result):
 
 def test_more_seeds_train_only_the_new_cells_and_stay_where_they_are_asked_to(result, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    first = dlm.run(small(sizes=(32,), seeds=1))
+    first = dlm.run(small(train_sizes=(32,), seeds=1))
     assert str(first.workdir) == os.path.join("runs", "small")
     assert first.page.is_file()
-    more = dlm.run(small(sizes=(32,), seeds=2))
+    more = dlm.run(small(train_sizes=(32,), seeds=2))
     assert (more.outcome.trained, more.outcome.before) == (2, 2)
 
 
@@ -80,7 +80,7 @@ def test_more_seeds_train_only_the_new_cells_and_stay_where_they_are_asked_to(re
     [
         ({"name": ""}, None, "no name"),
         ({}, "gs://bucket/run", "no local folder"),
-        ({"sizes": (99_999,)}, None, "at most"),
+        ({"train_sizes": (99_999,)}, None, "at most"),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_made(study, workdir, match, tmp_path, monkeypatch):
@@ -124,7 +124,7 @@ def test_ctrl_c_does_not_end_a_process_that_is_somebody_elses():
 
 def test_a_run_works_in_a_thread(tmp_path):
     found = []
-    thread = threading.Thread(target=lambda: found.append(dlm.run(small(sizes=(32,), seeds=1), tmp_path / "run")))
+    thread = threading.Thread(target=lambda: found.append(dlm.run(small(train_sizes=(32,), seeds=1), tmp_path / "run")))
     thread.start()
     thread.join()
     assert found[0].outcome.trained == 2
@@ -160,9 +160,9 @@ def test_names_and_questions_are_escaped():
 
 
 def test_ten_thousand_cells_are_shown_in_200_kb():
-    sizes = tuple(range(10, 10_010, 100))
+    train_sizes = tuple(range(10, 10_010, 100))
     learners = [
-        Curve(f"learner {k}", sizes, tuple((0.9 * n**-0.3 + k / 100,) * 20 for n in sizes), num_test=1000)
+        Curve(f"learner {k}", train_sizes, tuple((0.9 * n**-0.3 + k / 100,) * 20 for n in train_sizes), num_test=1000)
         for k in range(5)
     ]
     told = Answer(tuple(LearnerAnswer(curve, "", (), (), ()) for curve in learners), (), (), 0.95)

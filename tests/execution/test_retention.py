@@ -24,7 +24,7 @@ from dlm.train.types import Spent
 
 @pytest.fixture(scope="module")
 def study():
-    return small(sizes=(32, 64))
+    return small(train_sizes=(32, 64))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_a_classical_learner_has_predictions_and_no_parameters(study, finished):
 
 
 def test_a_noisy_test_set_is_predicted_as_it_was_measured(tmp_path):
-    study = small(sizes=(64,), seeds=1, test_noise=Noise(gaussian=0.5, label=0.1))
+    study = small(train_sizes=(64,), seeds=1, test_noise=Noise(gaussian=0.5, label=0.1))
     executor.run(study, tmp_path)
     ends = record_log.ends(record_log.rows(tmp_path))
     for trial in trials(study):
@@ -78,7 +78,7 @@ def test_predictions_that_cannot_be_had_are_no_failure(tmp_path, monkeypatch, ca
         raise RuntimeError("RESOURCE_EXHAUSTED: 1 PiB")
 
     monkeypatch.setattr("dlm.train.predict.Predictor.__call__", no_memory)
-    outcome = executor.run(small(sizes=(32,), seeds=1), tmp_path)
+    outcome = executor.run(small(train_sizes=(32,), seeds=1), tmp_path)
     assert (outcome.trained, outcome.failed) == (2, 0)
     assert "its predictions are not kept (RESOURCE_EXHAUSTED: 1 PiB)" in capsys.readouterr().err
 
@@ -89,7 +89,7 @@ def test_a_limit_keeps_the_first_seeds_of_all_sizes_and_nothing_keeps_nothing(tm
     assert order == ["b", "a", "d", "c"]
     assert artifacts.within(25, [(one, 10) for one in order]) == {"b", "a"}
     assert artifacts.within(25, [("large", 30), ("small", 20)]) == {"small"}
-    executor.run(small(sizes=(32,), seeds=1), tmp_path, keep_mib=0)
+    executor.run(small(train_sizes=(32,), seeds=1), tmp_path, keep_mib=0)
     assert not (tmp_path / "cells").exists()
     assert not (tmp_path / "test_set.npz").exists()
     assert len(record_log.ends(record_log.rows(tmp_path))) == 2
@@ -105,7 +105,7 @@ def test_a_model_is_looked_at_once_however_many_cells_it_has(study, digits, tmp_
 
 
 def test_a_checkpoint_from_before_there_were_joules_is_gone_on_with(tmp_path):
-    study = small(sizes=(32,), seeds=1)
+    study = small(train_sizes=(32,), seeds=1)
     executor.run(study, tmp_path, save_seconds=0.0)
     paths = (tmp_path / "cohorts").glob("*/checkpoints/*/rows/metadata")
     path = max(paths, key=lambda path: int(path.parents[1].name))

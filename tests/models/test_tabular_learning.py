@@ -40,7 +40,7 @@ def test_encoded_numbers_swing_where_a_plain_network_stays_smooth(tmp_path):
         "periodic": Learner(TabularMLP((32, 32), sigma=1.0), Hyper(lr=5e-3)),
         "piecewise": Learner(TabularMLP((32, 32), "piecewise", bins=24), Hyper(lr=5e-3)),
     }
-    study = Study(Waves(), Regression(), learners, sizes=(600,), seeds=2, budget=Budget(steps=300), name="waves")
+    study = Study(Waves(), Regression(), learners, train_sizes=(600,), seeds=2, budget=Budget(steps=300), name="waves")
     error = errors(study, tmp_path)
     assert error["periodic"] < 0.15
     assert error["piecewise"] < 0.3
@@ -69,6 +69,8 @@ def test_a_table_with_categories_and_gaps_is_learnt_through_a_study(cars, tmp_pa
         "mlp": Learner(TabularMLP((32,), category_dim=2), Hyper(lr=1e-2, dropout=0.05)),
         "ft": Learner(FTTransformer(dim=16, depth=1, heads=2), Hyper(lr=1e-2)),
     }
-    study = Study(cars, Classification(), learners, sizes=(100, 400), seeds=1, budget=Budget(steps=200), name="cars")
-    error = errors(dataclasses.replace(study, sizes=(400,)), tmp_path / "run")
+    study = Study(
+        cars, Classification(), learners, train_sizes=(100, 400), seeds=1, budget=Budget(steps=200), name="cars"
+    )
+    error = errors(dataclasses.replace(study, train_sizes=(400,)), tmp_path / "run")
     assert max(error.values()) < 0.05

@@ -44,7 +44,7 @@ def test_what_cannot_be_compared_is_refused_and_nothing_written(two, launch, tmp
         ([f"--workdirs={two}/long,{two}/long"], "twice"),
         ([f"--workdirs={two}/long,{tmp_path}/nowhere"], "holds no finished trial"),
         ([], "needs --workdirs=A,B"),
-        ([f"--workdirs={two}/long,{two}/short", "--sizes=3"], "--sizes is of no use with --mode=compare"),
+        ([f"--workdirs={two}/long,{two}/short", "--train_sizes=3"], "--train_sizes is of no use with --mode=compare"),
     ):
         code, out, err = launch("--mode=compare", *flags)
         assert (code, out) == (2, "")

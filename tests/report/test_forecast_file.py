@@ -38,7 +38,7 @@ STAMPED = stamped(TOLD, {"a": [1024, 64], "other": [7]}, NOON)
 def test_it_says_when_and_of_what():
     stamp = STAMPED.stamp
     assert (stamp.made, stamp.largest) == ("2026-11-25T12:00:05+00:00", 512)
-    assert [(one.learner, one.sizes) for one in stamp.seen] == [("a", (64, 128, 256, 512, 1024))]
+    assert [(one.learner, one.train_sizes) for one in stamp.seen] == [("a", (64, 128, 256, 512, 1024))]
     assert stamp.inputs == hash_of_inputs([TOLD.learners[0].curve])
     assert checked(from_json(to_json(STAMPED))) == stamp
 
@@ -136,17 +136,17 @@ CURVE = DATA["learners"][0]["curve"]
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        (("curve", "sizes"), [64]),
-        (("curve", "sizes"), [64, 64, 256, 512]),
-        (("curve", "sizes"), [-1, 128, 256, 512]),
+        (("curve", "train_sizes"), [64]),
+        (("curve", "train_sizes"), [64, 64, 256, 512]),
+        (("curve", "train_sizes"), [-1, 128, 256, 512]),
         (("curve", "errors"), [[], *CURVE["errors"][1:]]),
         (("curve", "errors"), [[-0.5], *CURVE["errors"][1:]]),
-        (("curve", "sizes"), [64, 128, 256, 10**400]),
+        (("curve", "train_sizes"), [64, 128, 256, 10**400]),
         (("curve", "learner"), "\x1b[31mred"),
         (("curve", "stderr"), [0.1]),
         (("grid", "levels"), []),
         (("grid", "levels"), [0.0, 0.5]),
-        (("grid", "sizes"), []),
+        (("grid", "train_sizes"), []),
         (("grid", "errors"), []),
         (("grid", "errors"), [[0.5]]),
     ],

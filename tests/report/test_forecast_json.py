@@ -36,7 +36,7 @@ def test_unknown_numbers_are_refused(digits: Answer, number: float) -> None:
         (("level",), "high", "answer.level is 'high'; expected float"),
         (("learners",), 3, "answer.learners is 3; expected a list"),
         (
-            ("learners", 0, "curve", "sizes"),
+            ("learners", 0, "curve", "train_sizes"),
             ["x"],
             r"answer.learners\[0\].curve.sizes\[0\] is 'x'; expected int",
         ),

@@ -53,7 +53,7 @@ def test_needs(digits: Answer, need: Need, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "sizes", "sentence"),
+    ("kind", "train_sizes", "sentence"),
     [
         ("at", (45.0, 60.0, 90.0), "cnn overtakes logreg at about 60 examples [45, 90]."),
         ("at", (None, 60.0, None), "cnn overtakes logreg at about 60 examples."),
@@ -75,8 +75,8 @@ def test_needs(digits: Answer, need: Need, sentence: str) -> None:
         ),
     ],
 )
-def test_overtakes(digits: Answer, kind: str, sizes: tuple[float | None, ...], sentence: str) -> None:
-    overtake = Overtake("logreg", "cnn", kind, *sizes)
+def test_overtakes(digits: Answer, kind: str, train_sizes: tuple[float | None, ...], sentence: str) -> None:
+    overtake = Overtake("logreg", "cnn", kind, *train_sizes)
     assert sentence in sentences(dataclasses.replace(digits, overtakes=(overtake,)))
 
 

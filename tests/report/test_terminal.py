@@ -120,8 +120,8 @@ def test_a_learner_without_a_finished_cell(digits: Answer) -> None:
 
 
 def test_of_very_many_sizes_some_are_shown_and_it_is_said() -> None:
-    sizes = tuple(range(10, 1010))
-    text = printed(Answer((LearnerAnswer(Curve("mlp", sizes, ((0.1,),) * 1000), "", (), (), ()),), (), (), 0.95))
+    train_sizes = tuple(range(10, 1010))
+    text = printed(Answer((LearnerAnswer(Curve("mlp", train_sizes, ((0.1,),) * 1000), "", (), (), ()),), (), (), 0.95))
     rows = [line for line in text.splitlines() if line.endswith("(1)")]
     assert 30 <= len(rows) <= 40
     assert f"at {len(rows)} of 1,000 sizes" in text

@@ -16,7 +16,7 @@ from dlm.train.population import Population
 from dlm.utils.files import DAMAGED
 
 STUDY_ON_ITS_WAY = small(
-    sizes=(32, 64), learners={"net": small().learners["net"]}, budget=Budget(steps=40, eval_every=10)
+    train_sizes=(32, 64), learners={"net": small().learners["net"]}, budget=Budget(steps=40, eval_every=10)
 )
 
 

@@ -43,7 +43,7 @@ MADE = Study(
     data=Data(),
     task=Task(),
     learners={"net": Learner(Model()), "ridge": Ridge()},
-    sizes=(10, 20),
+    train_sizes=(10, 20),
     seeds=2,
     budget=Budget(steps=5),
     name="toy",
@@ -64,7 +64,7 @@ def test_the_first_claim_says_what_the_study_is(tmp_path):
     about = json.loads((tmp_path / STUDY).read_text())
     assert about["question"] == "How much?"
     assert about["read"] == READ
-    assert about["study"]["sizes"] == [10, 20]
+    assert about["study"]["train_sizes"] == [10, 20]
     assert about["study"]["learners"]["net"]["model"]["widths"] == [8]
     assert {"dlm", "python", "jax", "numpy"} <= about["versions"].keys()
     assert list(tmp_path.iterdir()) == [tmp_path / STUDY]
@@ -74,7 +74,7 @@ def test_the_first_claim_says_what_the_study_is(tmp_path):
     "changes",
     [
         {},
-        {"sizes": (40,)},
+        {"train_sizes": (40,)},
         {"seeds": 9},
         {"targets": (0.1,), "level": 0.5, "name": "other"},
         {"learners": {"net": Learner(Model())}},
@@ -85,7 +85,9 @@ def test_the_first_claim_says_what_the_study_is(tmp_path):
 def test_what_adds_or_leaves_out_cells_is_the_same_study(tmp_path, changes):
     claim(tmp_path)
     claim(tmp_path, changed(**changes))
-    assert len(json.loads((tmp_path / STUDY).read_text())["study"]["sizes"]) == len(changed(**changes).sizes)
+    assert len(json.loads((tmp_path / STUDY).read_text())["study"]["train_sizes"]) == len(
+        changed(**changes).train_sizes
+    )
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ STUDY = Study(
     data=Data(),
     task=Task(),
     learners={"mlp": Learner(Model(), Hyper(lr=0.1)), "own": Learner(Model(), budget=Budget(steps=3))},
-    sizes=(10, 20),
+    train_sizes=(10, 20),
     seeds=2,
     budget=Budget(epochs=5),
     name="toy",
@@ -176,7 +176,7 @@ def test_a_hint_that_only_a_type_checker_resolves_leaves_the_other_fields_settab
 
 def test_every_path_offered_is_taken_with_the_value_it_has():
     offered = paths(STUDY)
-    assert {"sizes", "budget.epochs", "learners.mlp.model.widths", "learners.own.budget.steps"} <= set(offered)
+    assert {"train_sizes", "budget.epochs", "learners.mlp.model.widths", "learners.own.budget.steps"} <= set(offered)
     for path in offered:
         value = value_at(STUDY, path)
         text = ",".join(map(str, value)) + "," * (len(value) == 1) if isinstance(value, tuple) else str(value)

@@ -51,7 +51,7 @@ def study(**changes):
         "data": Data(),
         "task": Task(),
         "learners": {"net": Learner(Model()), "ridge": Ridge()},
-        "sizes": (10, 20),
+        "train_sizes": (10, 20),
         "seeds": 2,
         "budget": Budget(steps=5),
         "name": "toy",
@@ -60,7 +60,7 @@ def study(**changes):
 
 
 def test_every_cell_once():
-    cells = trials(study(sizes=(20, 10, 20), seeds=(3, 1, 3)))
+    cells = trials(study(train_sizes=(20, 10, 20), seeds=(3, 1, 3)))
     assert [(c.name, c.train_size, c.subset_seed) for c in cells] == [
         (name, size, seed) for name in ("net", "ridge") for size in (10, 20) for seed in (3, 1)
     ]
@@ -75,7 +75,7 @@ def test_a_number_of_seeds_is_the_first_seeds():
 
 def test_more_sizes_and_seeds_keep_the_ids_of_the_cells_there_are():
     before = {cell.trial_id for cell in trials(study())}
-    after = {cell.trial_id for cell in trials(study(sizes=(10, 20, 40), seeds=5, name="other", level=0.9))}
+    after = {cell.trial_id for cell in trials(study(train_sizes=(10, 20, 40), seeds=5, name="other", level=0.9))}
     assert before < after
 
 
@@ -167,7 +167,7 @@ def test_members_of_a_cohort_differ_in_numbers_only():
     assert len(cells) == 2 * 3 * 2 * 2 * 2
     assert sorted(len(group.trials) for group in groups) == [8, 8, 16, 16]  # rate × with or without dropout
     assert len({group.cohort_id for group in groups}) == 4
-    more = cohorts(trials(dataclasses.replace(swept, sizes=(10, 20, 40), seeds=7)))
+    more = cohorts(trials(dataclasses.replace(swept, train_sizes=(10, 20, 40), seeds=7)))
     assert {group.cohort_id for group in more} == {group.cohort_id for group in groups}
 
 
@@ -246,10 +246,12 @@ def test_axes_that_cannot_be_meant():
         _ = grid(lr=[1, 2]) * grid(lr=[3])
 
 
-@pytest.mark.parametrize("sizes", [(), 0, 10, (0,), (-5, 10), (10.0,), (True,), ("10",), "10", ([],), None, (2**31,)])
-def test_sizes_that_cannot_be_meant(sizes):
+@pytest.mark.parametrize(
+    "train_sizes", [(), 0, 10, (0,), (-5, 10), (10.0,), (True,), ("10",), "10", ([],), None, (2**31,)]
+)
+def test_sizes_that_cannot_be_meant(train_sizes):
     with pytest.raises(UsageError, match="sizes="):
-        study(sizes=sizes)
+        study(train_sizes=train_sizes)
 
 
 @pytest.mark.parametrize("seeds", [0, -1, True, 2.5, "3", (), (-1,), (0, "a"), (0.0,), (True,), None, 2**31, (2**31,)])
@@ -265,10 +267,10 @@ def test_a_seed_given_as_a_number_of_seeds_is_no_million_cells():
 
 
 def test_numpy_numbers_are_numbers():
-    sizes = study(sizes=np.geomspace(10, 1000, 3).astype(int), seeds=np.int64(2))
-    assert sizes == study(sizes=(10, 100, 1000), seeds=2)
-    assert all(type(size) is int for size in sizes.sizes)
-    assert trials(sizes)[0].trial_id == trials(study(sizes=(10, 100, 1000)))[0].trial_id
+    train_sizes = study(train_sizes=np.geomspace(10, 1000, 3).astype(int), seeds=np.int64(2))
+    assert train_sizes == study(train_sizes=(10, 100, 1000), seeds=2)
+    assert all(type(size) is int for size in train_sizes.train_sizes)
+    assert trials(train_sizes)[0].trial_id == trials(study(train_sizes=(10, 100, 1000)))[0].trial_id
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_the_threshold_costs_least_among_all_that_there_are():
 
 def deep(task, arrays):
     """What an untrained network measures on test."""
-    study = Study(data=BreastCancer(), task=task, learners={"net": LEARNER}, sizes=(32,), budget=Budget(steps=1))
+    study = Study(data=BreastCancer(), task=task, learners={"net": LEARNER}, train_sizes=(32,), budget=Budget(steps=1))
     spec = spec_of(trials(study)[0], arrays)
     params = spec.model.init(jax.random.key(1), jnp.zeros((1, 2)))
     validation = batches(arrays.validation)
@@ -174,7 +174,7 @@ def finished(tmp_path_factory):
         data=BreastCancer(),
         task=Decisions(costs=(5.0, 1.0)),
         learners={"net": LEARNER, "logreg": LogisticRegression(), "weighted": LogisticRegression(balance=1.0)},
-        sizes=(64,),
+        train_sizes=(64,),
         seeds=1,
         budget=Budget(steps=20, eval_every=10, patience=1),
     )

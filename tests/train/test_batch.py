@@ -38,7 +38,7 @@ def placed(digits):
 
 def study(noise=Noise(), augment=Augment(), model=MLP((16,)), **changes):  # noqa: B008 - frozen
     learner = Learner(model, Hyper(lr=0.01), augment=augment)
-    base = {"learners": {"net": learner}, "sizes": (32, 100), "seeds": SEEDS, "budget": SHORT}
+    base = {"learners": {"net": learner}, "train_sizes": (32, 100), "seeds": SEEDS, "budget": SHORT}
     return small(**{**base, "noise": noise, **changes})
 
 
@@ -89,7 +89,7 @@ def test_noise_and_changes_are_the_same_streamed_and_resident(model, placed, bit
 
 
 def test_a_trial_with_noise_and_changes_stopped_midway_is_the_unbroken_one(tmp_path, monkeypatch):
-    noisy = study(NOISE, CHANGES, seeds=1, sizes=(32,))
+    noisy = study(NOISE, CHANGES, seeds=1, train_sizes=(32,))
     executor.run(noisy, tmp_path / "whole")
     interrupted(monkeypatch, noisy, tmp_path / "broken", 1)
     executor.run(noisy, tmp_path / "broken")
@@ -109,7 +109,7 @@ def test_members_with_other_amounts_are_one_cohort_and_clean_ones_keep_their_pro
 def test_noise_is_an_axis_of_every_learner_with_a_curve_for_each_amount(tmp_path):
     learners = {"net": Learner(MLP((16,)), Hyper(lr=0.01)), "logreg": LogisticRegression()}
     swept = study(
-        learners=learners, axes=grid({"noise.label": (0.0, 0.4)}), sizes=(100, 1000), budget=Budget(steps=200)
+        learners=learners, axes=grid({"noise.label": (0.0, 0.4)}), train_sizes=(100, 1000), budget=Budget(steps=200)
     )
     executor.run(swept, tmp_path)
     found = {curve.learner: curve for curve in curves(record_log.rows(tmp_path))}
@@ -121,7 +121,7 @@ def test_noise_is_an_axis_of_every_learner_with_a_curve_for_each_amount(tmp_path
 
 def test_test_noise_touches_the_test_split_alone(tmp_path):
     learners = {"net": Learner(MLP((16,)), Hyper(lr=0.01)), "logreg": LogisticRegression()}
-    swept = study(learners=learners, axes=grid({"test_noise.missing": (0.0, 0.6)}), sizes=(100,), seeds=1)
+    swept = study(learners=learners, axes=grid({"test_noise.missing": (0.0, 0.6)}), train_sizes=(100,), seeds=1)
     executor.run(swept, tmp_path)
     values = {(row.learner, row.noise, row.split, row.metric): row.value for row in record_log.rows(tmp_path)}
     for name in learners:

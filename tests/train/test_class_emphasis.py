@@ -22,7 +22,7 @@ TASK = Classification()
 
 def trial_with(**hyper):
     learner = Learner(MLP((16,)), Hyper(lr=0.01, **hyper))
-    return trials(small(learners={"net": learner}, sizes=(32,), seeds=1))[0]
+    return trials(small(learners={"net": learner}, train_sizes=(32,), seeds=1))[0]
 
 
 def batch():
@@ -100,7 +100,7 @@ def test_plain_weighted_and_focal_are_learners_of_one_study(tmp_path):
         name: Learner(MLP((16,)), Hyper(lr=0.01, **hyper))
         for name, hyper in (("plain", {}), ("emphasis", {"focal": 2.0, "balance": 1.0}))
     }
-    study = small(learners=learners, sizes=(32,), seeds=1, budget=Budget(steps=10))
+    study = small(learners=learners, train_sizes=(32,), seeds=1, budget=Budget(steps=10))
     assert executor.run(study, tmp_path).trained == 2
     losses = {
         row.learner: row.value for row in record_log.rows(tmp_path) if (row.split, row.metric) == ("test", "loss")

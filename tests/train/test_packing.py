@@ -20,12 +20,12 @@ from dlm.train.trainer import Measured, train
 SEEDS = list(range(8))
 
 
-def study(sizes, seeds, budget):
+def study(train_sizes, seeds, budget):
     return Study(
         data=Digits(),
         task=Classification(),
         learners={"net": Learner(MLP((4,)), Hyper(lr=3e-3))},
-        sizes=sizes,
+        train_sizes=train_sizes,
         seeds=seeds,
         budget=budget,
     )
@@ -38,7 +38,7 @@ def data(digits):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "seeds", "budget"),
+    ("train_sizes", "seeds", "budget"),
     [
         ((16, 32, 64, 128, 256, 512, 1024), 8, Budget(epochs=4, min_steps=6)),
         ((20, 50, 90, 300, 700), 3, Budget(epochs=5)),
@@ -46,9 +46,9 @@ def data(digits):
     ],
 )
 def test_members_side_by_side_waste_at_most_a_tenth_of_the_updates_with_few_programs(
-    sizes, seeds, budget, digits, data
+    train_sizes, seeds, budget, digits, data
 ):
-    (cohort,) = cohorts(trials(study(sizes, seeds, budget)))
+    (cohort,) = cohorts(trials(study(train_sizes, seeds, budget)))
     run = started(cohort, data[1], "fast")
     told = [event for event in train(run, None) if isinstance(event, Measured) and event.status == "done"]
     assert len(told) == len(cohort.trials)

@@ -26,12 +26,12 @@ MODELS = {
 }
 
 
-def study(model=MODELS["mlp"], sizes=(20, 32, 100, 300), **budget):
+def study(model=MODELS["mlp"], train_sizes=(20, 32, 100, 300), **budget):
     return Study(
         data=Digits(),
         task=Classification(),
         learners={"net": Learner(model, Hyper(lr=3e-3, weight_decay=0.01))},
-        sizes=sizes,
+        train_sizes=train_sizes,
         seeds=tuple(SEEDS),
         budget=Budget(**(budget or {"steps": 50})),
     )
@@ -116,7 +116,7 @@ def test_members_of_different_length_stop_at_their_own_limit(packing, trained, b
 
 
 def test_dropout_and_label_smoothing_differ_between_members_of_one_program(trained, bits_equal):
-    base = study(sizes=(100,))
+    base = study(train_sizes=(100,))
     cells = [
         dataclasses.replace(trials(base)[0], learner=Learner(MODELS["mlp"], hyper))
         for hyper in (Hyper(dropout=0.1), Hyper(dropout=0.5), Hyper(dropout=0.1, label_smoothing=0.1))

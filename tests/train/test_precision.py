@@ -33,7 +33,7 @@ def study(precision, model=MODELS["mlp"], dropout=0.0):
         data=Digits(),
         task=Classification(),
         learners={"net": Learner(model, Hyper(lr=3e-3, weight_decay=0.01, dropout=dropout))},
-        sizes=(100, 300),
+        train_sizes=(100, 300),
         seeds=tuple(SEEDS),
         budget=Budget(steps=50, eval_every=25, patience=3),
         precision=precision,

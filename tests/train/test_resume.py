@@ -27,12 +27,12 @@ BUDGETS = {
 }
 
 
-def study(budget, sizes=(32, 200), dropout=0.2):
+def study(budget, train_sizes=(32, 200), dropout=0.2):
     return Study(
         data=Digits(),
         task=Classification(),
         learners={"net": Learner(MLP((16,)), Hyper(lr=0.02, dropout=dropout))},
-        sizes=sizes,
+        train_sizes=train_sizes,
         seeds=tuple(SEEDS),
         budget=budget,
     )
@@ -96,7 +96,7 @@ def test_two_trajectories_one_stopped_three_times_are_the_same(name, start, tmp_
 
 
 def test_early_stopping_reports_the_best_snapshot_by_validation(start):
-    cells = trials(study(BUDGETS["stopping"], sizes=(32,), dropout=0.0))
+    cells = trials(study(BUDGETS["stopping"], train_sizes=(32,), dropout=0.0))
     told = finish(start(cells))
     for trial in cells:
         mine = {step: event for (one, step), event in told.items() if one == trial}
@@ -113,7 +113,7 @@ def test_early_stopping_reports_the_best_snapshot_by_validation(start):
 def test_a_checkpoint_continues_on_another_number_of_devices_and_with_more_trials(
     start, tmp_path, small_chunks, bits_equal
 ):
-    few, more = trials(study(BUDGETS["steps"])), trials(study(BUDGETS["steps"], sizes=(20, 32, 200)))
+    few, more = trials(study(BUDGETS["steps"])), trials(study(BUDGETS["steps"], train_sizes=(20, 32, 200)))
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     with pytest.raises(Interrupted):
         finish(start(few, num_devices=2), checkpoints, stop_after=6)

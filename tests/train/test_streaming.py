@@ -35,7 +35,7 @@ SHORT = Budget(steps=50)
 
 def run(placed, model="mlp", budget=SHORT, packing="exact"):
     learner = Learner(MODELS[model], Hyper(lr=0.01))
-    cells = trials(small(learners={"net": learner}, sizes=(32, 100, 1257), seeds=SEEDS, budget=budget))
+    cells = trials(small(learners={"net": learner}, train_sizes=(32, 100, 1257), seeds=SEEDS, budget=budget))
     return started(cohorts(cells)[0], placed, packing)
 
 

@@ -88,12 +88,12 @@ def _parts(only: str) -> list[str]:
 
 def _heading(setting: Setting) -> str:
     """Which curves are measured on."""
-    sizes = [f"{name} {len(setting.archive(name))}" for name in setting.cut_archives]
+    train_sizes = [f"{name} {len(setting.archive(name))}" for name in setting.cut_archives]
     published = len(setting.published())
-    sizes += [f"{published} with published parts"] if published else []
-    sizes += [f"{len(setting.split_curves())} with single splits"] if setting.splits else []
+    train_sizes += [f"{published} with published parts"] if published else []
+    train_sizes += [f"{len(setting.split_curves())} with single splits"] if setting.splits else []
     halves = {"both": "all data sets", "report": "the reporting half", "choose": "the choosing half"}
-    return f"curves of {halves[setting.half]} (limit {setting.limit or 'none'}): {', '.join(sizes)}"
+    return f"curves of {halves[setting.half]} (limit {setting.limit or 'none'}): {', '.join(train_sizes)}"
 
 
 def _run(name: str, setting: Setting) -> Part:

@@ -34,7 +34,7 @@ def sample(setting: Setting, archive: str) -> list[Task]:
         curve
         for curve in setting.archive(archive, limit=len(setting.curves))
         if (task := cut(curve, RATIOS[-1])) is not None
-        and len(task.sizes) >= LEAST_SHOWN
+        and len(task.train_sizes) >= LEAST_SHOWN
         and curve.errors.min() >= LEAST_ERROR
     ][: setting.limit]
     return [task for ratio in RATIOS for curve in curves if (task := cut(curve, ratio)) is not None]

@@ -54,7 +54,7 @@ def run(setting: Setting) -> Part:
         Table("Calibration by K, everything", ("K", *_SCORES), _grouped(rows, lambda row: (f"{row.ratio:g}",)), _NOTE),
         Table(
             "Calibration by number of sizes shown",
-            ("sizes", *_SCORES),
+            ("train_sizes", *_SCORES),
             _grouped(rows, lambda row: (_size_group(row.num_sizes),)),
         ),
         _learners(told),

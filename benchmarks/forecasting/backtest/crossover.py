@@ -68,17 +68,17 @@ def groups(setting: Setting) -> list[Group]:
     found: dict[tuple[str, str, float], list[ArchiveCurve]] = collections.defaultdict(list)
     for archive in setting.cut_archives:
         curves = setting.archive(archive, limit=len(setting.curves))
-        sizes = collections.Counter(curve.dataset for curve in curves)
-        names = list(by_hash(sizes, None))
-        before = itertools.accumulate((sizes[name] for name in names), initial=0)
+        train_sizes = collections.Counter(curve.dataset for curve in curves)
+        names = list(by_hash(train_sizes, None))
+        before = itertools.accumulate((train_sizes[name] for name in names), initial=0)
         chosen = {name for name, count in zip(names, before) if setting.limit is None or count < setting.limit}
         for curve in curves:
             if (
                 curve.dataset in chosen
                 and curve.learner != NO_LEARNER
-                and len(shown(curve.sizes, RATIO)) >= LEAST_SIZES
+                and len(shown(curve.train_sizes, RATIO)) >= LEAST_SIZES
             ):
-                found[curve.archive, curve.dataset, float(curve.sizes[-1])].append(curve)
+                found[curve.archive, curve.dataset, float(curve.train_sizes[-1])].append(curve)
     return sorted((one for one in found.values() if len(one) > 1), key=lambda one: number(one[0].key))
 
 
@@ -134,8 +134,8 @@ def _asked(chunk: Sequence[Group]) -> list[list[PairRow]]:
 def _pairs(group: Group) -> Iterator[PairRow]:
     sides = [(curve, told) for curve in group if (told := _side(curve)) is not None]
     for (a, side_a), (b, side_b) in itertools.combinations(sides, 2):
-        sizes, margin, error = _margin(a, b)
-        cut = shown(sizes, RATIO)[-1]
+        train_sizes, margin, error = _margin(a, b)
+        cut = shown(train_sizes, RATIO)[-1]
         if margin[cut] == 0 or margin[-1] == 0:
             continue
         if margin[cut] < 0:
@@ -147,12 +147,12 @@ def _pairs(group: Group) -> Iterator[PairRow]:
             dataset=a.dataset,
             ahead=a.learner,
             behind=b.learner,
-            p=_chance(drawn, float(sizes[-1])),
+            p=_chance(drawn, float(train_sizes[-1])),
             overtook=bool(margin[-1] < 0),
             lead_cut=float(margin[cut] / error[cut]),
             lead_end=float(margin[-1] / error[-1]),
             margin=float(margin[cut]),
-            crossed=_crossed(sizes, margin),
+            crossed=_crossed(train_sizes, margin),
             ends=tuple(_ends(crossing, level) for level in LEVELS),
             kind=conclude(drawn, LEVELS[0])[0],
         )
@@ -160,41 +160,41 @@ def _pairs(group: Group) -> Iterator[PairRow]:
 
 def _side(curve: ArchiveCurve) -> Side | None:
     """What is seen of a curve up to the cut."""
-    seen = shown(curve.sizes, RATIO)
+    seen = shown(curve.train_sizes, RATIO)
     stderr = curve.stderr[seen]
     known = Curve(
         curve.name,
-        tuple(int(size) for size in curve.sizes[seen]),
+        tuple(int(size) for size in curve.train_sizes[seen]),
         tuple((float(error),) for error in curve.errors[seen]),
         bound=curve.bound,
         stderr=tuple(map(float, stderr)) if np.isfinite(stderr).all() else (),
     )
     try:
-        return side(known, curve_forecast(known, curve.sizes[-1:], LEVELS[0], _SEED))
+        return side(known, curve_forecast(known, curve.train_sizes[-1:], LEVELS[0], _SEED))
     except ValueError:
         return None
 
 
 def _margin(a: ArchiveCurve, b: ArchiveCurve) -> tuple[Array, Array, Array]:
     """Common sizes, log error of b less that of a, and its standard error (small where not known)."""
-    sizes = np.intersect1d(a.sizes, b.sizes)
-    places = [np.searchsorted(one.sizes, sizes) for one in (a, b)]
+    train_sizes = np.intersect1d(a.train_sizes, b.train_sizes)
+    places = [np.searchsorted(one.train_sizes, train_sizes) for one in (a, b)]
     errors = [np.maximum(one.errors[place], _SMALLEST) for one, place in zip((a, b), places)]
     noise = [np.nan_to_num(one.stderr[place]) / error for one, place, error in zip((a, b), places, errors)]
-    return sizes, np.log(errors[1] / errors[0]), np.maximum(np.hypot(*noise), 1e-9)
+    return train_sizes, np.log(errors[1] / errors[0]), np.maximum(np.hypot(*noise), 1e-9)
 
 
 def _chance(drawn: Lead, size: float) -> float:
     """P(better) at a size, between the nearest of the drawn ones."""
-    return float(np.interp(math.log(size), np.log(drawn.sizes), drawn.chances()))
+    return float(np.interp(math.log(size), np.log(drawn.train_sizes), drawn.chances()))
 
 
-def _crossed(sizes: Array, margin: Array) -> float:
+def _crossed(train_sizes: Array, margin: Array) -> float:
     if margin[-1] >= 0:
         return math.inf
     last = int(np.flatnonzero(margin >= 0)[-1])
     share = margin[last] / (margin[last] - margin[last + 1])
-    return float(sizes[last] * (sizes[last + 1] / sizes[last]) ** share)
+    return float(train_sizes[last] * (train_sizes[last + 1] / train_sizes[last]) ** share)
 
 
 def _ends(crossing: Array, level: float) -> tuple[float, float]:

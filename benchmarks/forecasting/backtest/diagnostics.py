@@ -97,7 +97,7 @@ def _task(name: str, errors: Array, at: Array, targets: Array) -> Task:
         curve=name,
         dataset=name,
         learner="planted",
-        sizes=_SIZES,
+        train_sizes=_SIZES,
         errors=errors,
         stderr=None,
         repeats=None,

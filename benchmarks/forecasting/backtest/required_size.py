@@ -57,17 +57,17 @@ def smoothed(curve: ArchiveCurve) -> Array:
     return np.asarray(isotonic_regression(curve.errors, increasing=False).x)
 
 
-def first_met(sizes: Array, errors: Array, target: float) -> float:
+def first_met(train_sizes: Array, errors: Array, target: float) -> float:
     """The size at which falling errors reach the target, interpolated in log-log; inf where they do not."""
     met = np.flatnonzero(errors <= target)
     if not len(met):
         return math.inf
     after = met[0]
     if after == 0:
-        return float(sizes[0])
+        return float(train_sizes[0])
     top, bottom = (math.log(max(float(errors[place]), 1e-12)) for place in (after - 1, after))
     share = (top - math.log(target)) / (top - bottom)
-    return float(sizes[after - 1] * (sizes[after] / sizes[after - 1]) ** share)
+    return float(train_sizes[after - 1] * (train_sizes[after] / train_sizes[after - 1]) ** share)
 
 
 def question(curve: ArchiveCurve, ratio: float, per_octave: int) -> Question | None:
@@ -76,14 +76,14 @@ def question(curve: ArchiveCurve, ratio: float, per_octave: int) -> Question | N
     if task is None:
         return None
     falling = smoothed(curve)
-    last = shown(curve.sizes, ratio)[-1]
+    last = shown(curve.train_sizes, ratio)[-1]
     share = SHARES[number(task.key) % len(SHARES)]
     target = share * float(falling[last])
     if not 0 < target < task.means.min():
         return None
-    at = curve.sizes[last + 1 :]
+    at = curve.train_sizes[last + 1 :]
     asked = dataclasses.replace(task, at=at, targets=curve.errors[last + 1 :], target_se=np.zeros(len(at)))
-    return Question(asked, target, first_met(curve.sizes, falling, target))
+    return Question(asked, target, first_met(curve.train_sizes, falling, target))
 
 
 def answered(questions: Sequence[Question]) -> list[Answer]:

@@ -53,7 +53,7 @@ def draw_tasks(curves: Sequence[ArchiveCurve], num: int, rng: np.random.Generato
 
 
 def _task(curve: ArchiveCurve, rng: np.random.Generator) -> Batch | None:
-    size, num = curve.sizes, len(curve.sizes)
+    size, num = curve.train_sizes, len(curve.train_sizes)
     cut = _cut(size, rng)
     if not 2 <= cut < num - 1:
         return None
@@ -90,7 +90,7 @@ def _measured_again(
     curve: ArchiveCurve, given: NDArray[np.int64], repeats: int, rng: np.random.Generator
 ) -> Points | None:
     """The given points as measured, or as so many repeats drawn around them would show; None if they say nothing."""
-    size, error = curve.sizes[given], curve.errors[given]
+    size, error = curve.train_sizes[given], curve.errors[given]
     spread = np.nan_to_num(curve.stderr[given])
     have = np.nan_to_num(curve.repeats[given], nan=1.0)
     if len(given) < 3 or not error.any():
@@ -110,7 +110,7 @@ def _measured_again(
 
 
 def _packed(curve: ArchiveCurve, points: Points, asked: NDArray[np.int64], ahead: int) -> Batch:
-    count = len(points.sizes)
+    count = len(points.train_sizes)
 
     def padded(values: Array) -> Array:
         return np.concatenate([values, np.zeros(MAX_SIZES - count)])
@@ -122,7 +122,7 @@ def _packed(curve: ArchiveCurve, points: Points, asked: NDArray[np.int64], ahead
     positive = np.maximum(error, 1e-12)
     columns = (np.log(points.x), points.log_error, points.noise, points.zero, np.ones(count))
     asked_for = [
-        np.log(curve.sizes[asked] / points.sizes[-1]),
+        np.log(curve.train_sizes[asked] / points.train_sizes[-1]),
         np.where(error > 0, np.log(positive) - points.base, 0.0),
         np.minimum(np.hypot(stderr, ROUNDING) / positive, 1.0),
         (error <= 0).astype(float),

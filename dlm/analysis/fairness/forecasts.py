@@ -27,11 +27,11 @@ _NO_MISTAKE = 1.0  # variance of a log error that was measured as zero and is ta
 
 def exponent(tables: Mapping[int, Array], places: Places, *, measure: Measure, level: float = 0.95) -> Exponent | None:
     """Of the test examples at `places`, from errors [S, N] by size; None for fewer than three sizes, or no mistake."""
-    sizes = sorted(tables)
-    own = [tables[size][:, places] for size in sizes]
-    if len(sizes) < LEAST_SIZES or not any(table.any() for table in own):
+    train_sizes = sorted(tables)
+    own = [tables[size][:, places] for size in train_sizes]
+    if len(train_sizes) < LEAST_SIZES or not any(table.any() for table in own):
         return None
-    x = np.log(np.array(sizes, dtype=float))
+    x = np.log(np.array(train_sizes, dtype=float))
     weight = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
     means = np.array([table.mean() for table in own])
     seen = np.where(means > 0, means, 0.5 / len(places) if measure.is_rate else means[means > 0].min() / 2)
@@ -103,13 +103,13 @@ def need(curve: Curve | None, own: Array, others: Array, *, measure: Measure, le
     if curve is None or target <= 0:
         return cannot_tell
     try:
-        forecast = curve_forecast(curve, np.array([float(curve.sizes[-1])]), level, seed)
+        forecast = curve_forecast(curve, np.array([float(curve.train_sizes[-1])]), level, seed)
     except ValueError:
         return cannot_tell
     drawn = np.random.default_rng(seed).standard_normal(len(forecast.samples))
     spread = math.hypot(shared_spread(own, measure), mean_spread(others, measure))
-    sizes = size_answer(first_size(forecast.curves, target * np.exp(spread * drawn)), level)
-    return need_of(target, sizes, curve, level)
+    train_sizes = size_answer(first_size(forecast.curves, target * np.exp(spread * drawn)), level)
+    return need_of(target, train_sizes, curve, level)
 
 
 def mean_spread(table: Array, measure: Measure) -> float:

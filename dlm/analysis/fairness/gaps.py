@@ -44,11 +44,13 @@ class SeedNoise:
 
 def seed_noise(tables: Mapping[int, Array], columns: Sequence[Column], *, measure: Measure) -> dict[int, SeedNoise]:
     """The noise at each size of one learner, from errors [S, N] by size."""
-    sizes = sorted(tables)
-    parts = {size: [part for column in columns for part in _parts(tables[size], column, measure)] for size in sizes}
+    train_sizes = sorted(tables)
+    parts = {
+        size: [part for column in columns for part in _parts(tables[size], column, measure)] for size in train_sizes
+    }
     return {
-        size: _pooled([part for near in sizes[max(place - 1, 0) : place + 2] for part in parts[near]])
-        for place, size in enumerate(sizes)
+        size: _pooled([part for near in train_sizes[max(place - 1, 0) : place + 2] for part in parts[near]])
+        for place, size in enumerate(train_sizes)
     }
 
 

@@ -78,11 +78,11 @@ class Measured:
 
     def curve(self, column: str, group: str, places: Places) -> Curve:
         """The curve of some test examples."""
-        measure, sizes = Measure.of(self.unit), sorted(self.errors)
-        rows = [measure.finish(self.errors[size][:, places].mean(axis=1, dtype=np.float64)) for size in sizes]
+        measure, train_sizes = Measure.of(self.unit), sorted(self.errors)
+        rows = [measure.finish(self.errors[size][:, places].mean(axis=1, dtype=np.float64)) for size in train_sizes]
         return Curve(
             f"{self.learner}, {column}={group}",
-            tuple(sizes),
+            tuple(train_sizes),
             tuple(tuple(map(float, row)) for row in rows),
             self.unit,
             self.bound,
@@ -220,8 +220,8 @@ def groups_in(
         return None
     learners = [
         one
-        for name, sizes in cells(records, trial_ids).items()
-        if (one := _measured(workdir, name, sizes, test)) is not None
+        for name, train_sizes in cells(records, trial_ids).items()
+        if (one := _measured(workdir, name, train_sizes, test)) is not None
     ]
     if not learners:
         return None
@@ -242,12 +242,12 @@ def columns_of(test: Mapping[str, np.ndarray]) -> list[Column]:
 
 
 def _measured(
-    workdir: Path, name: str, sizes: Mapping[int, Sequence[Record]], test: Mapping[str, np.ndarray]
+    workdir: Path, name: str, train_sizes: Mapping[int, Sequence[Record]], test: Mapping[str, np.ndarray]
 ) -> Measured | None:
     """A learner's errors, of the cells whose predictions were kept."""
     count = len(test["groups"])
     kept: dict[int, list[Kept]] = {}
-    for size, row in sizes.items():
+    for size, row in train_sizes.items():
         found = [
             artifacts.read(workdir, cell.trial_id, artifacts.PREDICTIONS) for cell in row if cell.value is not None
         ]
@@ -256,7 +256,7 @@ def _measured(
             kept[size] = fit
     if not kept:
         return None
-    unit = next(iter(sizes.values()))[0].unit
+    unit = next(iter(train_sizes.values()))[0].unit
     errors = {size: np.stack([one["error"] for one in row]).astype(np.float64) for size, row in kept.items()}
     binary = _binary(kept[max(kept)], test)
     return Measured(name, errors, unit, BOUNDS.get(unit, (0.0, None)), *binary)

@@ -90,9 +90,9 @@ def chosen(study: Study, asked: str, rows: Sequence[Record] = ()) -> Trial:
     seed = of_name[0].subset_seed if seed is None else seed
     found = [trial for trial in of_name if (trial.train_size, trial.subset_seed) == (size, seed)]
     if not found:
-        sizes = ", ".join(str(each) for each in study.sizes)
+        train_sizes = ", ".join(str(each) for each in study.train_sizes)
         seeds = ", ".join(str(each) for each in study.seeds)  # type: ignore[union-attr]
-        raise UsageError(f"--trial={asked}: there is no such cell; the sizes are {sizes}, the seeds {seeds}")
+        raise UsageError(f"--trial={asked}: there is no such cell; the sizes are {train_sizes}, the seeds {seeds}")
     return _best(found, rows)
 
 
@@ -126,7 +126,7 @@ def _parts(asked: str, study: Study) -> tuple[str, int | None, int | None]:
         )
     if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
         raise UsageError(
-            f"--trial={asked} is not understood; give learner:size:seed, such as {name}:{study.sizes[-1]}:0"
+            f"--trial={asked} is not understood; give learner:size:seed, such as {name}:{study.train_sizes[-1]}:0"
         )
     size, seed = (*map(int, numbers), None, None)[:2]
     return name, size, seed
@@ -177,13 +177,13 @@ def look(study: Study, workdir: Path, asked: Sequence[str], arrays: Arrays) -> I
 def survey(study: Study, workdir: Path, trial: Trial, arrays: Arrays) -> Inside:
     """Look into a trial's network and those that differ from it in size or seed alone, as far as they are kept."""
     start = time.perf_counter()
-    sizes, seeds = siblings(study, trial, "train_size"), siblings(study, trial, "seed")[:MOST_SEEDS]
+    train_sizes, seeds = siblings(study, trial, "train_size"), siblings(study, trial, "seed")[:MOST_SEEDS]
     orders, spec = Orders(arrays, {one.subset_seed for one in seeds}), float32_spec(trial, arrays)
-    found = {one: network(workdir, one, orders, spec) for one in (trial, *sizes, *seeds)}
+    found = {one: network(workdir, one, orders, spec) for one in (trial, *train_sizes, *seeds)}
     networks = {one: of for one, of in found.items() if of is not None}
     parts = splits(arrays, orders[trial.subset_seed])
     reads = {one: Read(of, *(read(of, split) for split in parts)) for one, of in networks.items()}
-    by_size, by_seed = ([reads[one] for one in cells if one in reads] for cells in (sizes, seeds))
+    by_size, by_seed = ([reads[one] for one in cells if one in reads] for cells in (train_sizes, seeds))
     rows, predicted, by_method, about = _mapped(reads[trial], parts[2], orders)
     return Inside(
         trial_id=trial.trial_id,
@@ -195,7 +195,7 @@ def survey(study: Study, workdir: Path, trial: Trial, arrays: Arrays) -> Inside:
         layers=tuple(reads[trial].tested.features),
         probes=tuple(_probes(by_size, trial.task.num_outputs(arrays))),
         own=tuple(_own(each, len(arrays.train)) for each in by_size),
-        missing=tuple(one.train_size for one in sizes if one not in networks),
+        missing=tuple(one.train_size for one in train_sizes if one not in networks),
         num_probe=len(reads[trial].probed.targets),
         num_test=len(reads[trial].tested.targets),
         similarities=(_similarity("train_size", by_size), _similarity("subset_seed", by_seed)),

@@ -58,13 +58,13 @@ class Rate:
 
 @dataclasses.dataclass(frozen=True)
 class OverallRate:
-    """One rate for all sizes, as `Rate`; `sizes` are those of the other that have a partner in the reference's range.
+    """One rate for all sizes, as `Rate`; `train_sizes` are those of the other that have a partner in the reference's range.
 
     `drift` is the factor by which the rate changes with each doubling of the size, None where that cannot be told;
     `changes` whether that is clearly not 1: then one rate does not fit, and this one is between the sizes'.
     """
 
-    sizes: tuple[int, ...]
+    train_sizes: tuple[int, ...]
     median: float | None
     low: float | None
     high: float | None
@@ -82,11 +82,11 @@ def exchange(reference: Curve, other: Curve, *, level: float = 0.95) -> tuple[Ra
     told = {}
     if posterior is not None:
         least, most = _range(pair)
-        for size in pair.sizes[pair.other]:
+        for size in pair.train_sizes[pair.other]:
             x = math.log(size)
             log_rates, chance = _profile(_chance_at(posterior, np.array([x]), (least, most)), least - x, most - x)
             told[round(size)] = Rate(round(size), *_ends(log_rates, chance, level))
-    return tuple(told.get(size, Rate(size, None, None, None, "cannot tell")) for size in other.sizes)
+    return tuple(told.get(size, Rate(size, None, None, None, "cannot tell")) for size in other.train_sizes)
 
 
 def overall(reference: Curve, other: Curve, *, level: float = 0.95) -> OverallRate:
@@ -105,8 +105,10 @@ def overall(reference: Curve, other: Curve, *, level: float = 0.95) -> OverallRa
         return OverallRate((), median, low, high, kind)
     partners = x + math.log(median)
     inside = x[(partners >= least) & (partners <= most)]
-    sizes = tuple(round(math.exp(one)) for one in inside)
-    return OverallRate(sizes, median, low, high, kind, *_drift(posterior, inside, math.log(median), (least, most)))
+    train_sizes = tuple(round(math.exp(one)) for one in inside)
+    return OverallRate(
+        train_sizes, median, low, high, kind, *_drift(posterior, inside, math.log(median), (least, most))
+    )
 
 
 def _read(reference: Curve, other: Curve, level: float) -> tuple[Pair, PairPosterior | None]:

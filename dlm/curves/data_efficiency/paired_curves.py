@@ -38,7 +38,7 @@ class Pair(NamedTuple):
     than one, at every size, so that equal places are equal seeds.
     """
 
-    sizes: Array
+    train_sizes: Array
     other: NDArray[np.bool_]
     y: Array
     repeats: Array
@@ -48,7 +48,7 @@ class Pair(NamedTuple):
     @property
     def x(self) -> Array:
         """Log sizes [N]."""
-        return np.log(self.sizes)
+        return np.log(self.train_sizes)
 
     @property
     def freedom(self) -> int:
@@ -61,12 +61,12 @@ def read_pair(reference: Curve, other: Curve) -> Pair:
     sides = [_seen(curve) for curve in (reference, other)]
     errors = [np.array(row) for side in sides for row in side.errors]
     means = np.array([row.mean() for row in errors])
-    given = np.array([stderr for side in sides for stderr in side.stderr or [np.nan] * len(side.sizes)])
-    second = np.repeat([False, True], [len(side.sizes) for side in sides])
+    given = np.array([stderr for side in sides for stderr in side.stderr or [np.nan] * len(side.train_sizes)])
+    second = np.repeat([False, True], [len(side.train_sizes) for side in sides])
     repeats = np.where(np.isnan(given), [len(row) for row in errors], 1.0)
     paired = bool(len(errors) and np.isnan(given).all() and repeats.min() == repeats.max() > 1)
     return Pair(
-        sizes=np.array([size for side in sides for size in side.sizes], dtype=float),
+        train_sizes=np.array([size for side in sides for size in side.train_sizes], dtype=float),
         other=second,
         y=np.log(means),
         repeats=repeats,
@@ -81,8 +81,8 @@ def variances(pair: Pair) -> Array:
     A gamma regression of the seeds' variances, shrunk towards one variance for all: few seeds tell their own badly.
     """
     if not pair.freedom:
-        return np.ones(len(pair.sizes))
-    squares, freedom = np.zeros((2, len(pair.sizes)))
+        return np.ones(len(pair.train_sizes))
+    squares, freedom = np.zeros((2, len(pair.train_sizes)))
     for block in pair.blocks:
         squares[block.cells], freedom[block.cells] = np.diag(block.products), block.freedom
     seen = np.maximum(squares / np.maximum(freedom, 1), LEAST_NOISE**2)
@@ -104,7 +104,7 @@ def _seen(curve: Curve) -> Curve:
     keep = [k for k, errors in enumerate(curve.errors) if np.mean(errors) > 0]
     return Curve(
         curve.learner,
-        tuple(curve.sizes[k] for k in keep),
+        tuple(curve.train_sizes[k] for k in keep),
         tuple(curve.errors[k] for k in keep),
         stderr=tuple(curve.stderr[k] for k in keep) if curve.stderr else (),
     )

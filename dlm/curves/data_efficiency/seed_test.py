@@ -49,8 +49,8 @@ def rate_for_all(a: Logs, b: Logs, level: float) -> OverallRate:
         return OverallRate((), None, low, high, kind)
     partners = a.x - math.log(median)
     inside = (partners >= b.x[0] - 1e-9) & (partners <= b.x[-1] + 1e-9)
-    sizes = tuple(round(math.exp(one)) for one in a.x[inside])
-    return OverallRate(sizes, median, low, high, kind, *_drift(a, b, math.log(median), inside))
+    train_sizes = tuple(round(math.exp(one)) for one in a.x[inside])
+    return OverallRate(train_sizes, median, low, high, kind, *_drift(a, b, math.log(median), inside))
 
 
 def rate_at_each(a: Logs, b: Logs, level: float) -> tuple[Rate, ...]:

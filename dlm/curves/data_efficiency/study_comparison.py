@@ -80,7 +80,7 @@ def versus(a: tuple[Curve, Cells], b: tuple[Curve, Cells], *, level: float = 0.9
     seeds = sorted({seed for row in table.values() for seed in row})
     whole_of = [[row[seed] for row in table.values() if seed in row] for seed in seeds]
     complete = [float(np.mean(one)) for one in whole_of if len(one) == len(table)]
-    sizes = _holm([difference(list(row.values()), level, size) for size, row in table.items()])
+    train_sizes = _holm([difference(list(row.values()), level, size) for size, row in table.items()])
     whole = difference(complete, level, None) if complete else None
     needs, needs_at = _needs(a, b, table, level)
     return Versus(
@@ -88,7 +88,7 @@ def versus(a: tuple[Curve, Cells], b: tuple[Curve, Cells], *, level: float = 0.9
         b=curve_b.learner,
         needs=needs,
         needs_at=needs_at,
-        differences=tuple(sizes),
+        differences=tuple(train_sizes),
         whole=whole,
         visible=_visible(complete, level),
         seeds_needed=_seeds_needed(complete, level),
@@ -116,7 +116,7 @@ def _logs(curve: Curve, cells: Cells, seeds: Collection[int]) -> Logs:
     least = 0.5 / curve.num_test if curve.num_test else 0.0
     table = {
         size: [max(cell.error, least) for cell in sorted(cells[size], key=lambda cell: cell.seed) if cell.seed in seeds]
-        for size in curve.sizes
+        for size in curve.train_sizes
     }
     kept = [size for size, errors in table.items() if min(errors) > 0]
     return Logs(np.log(np.array(kept, float)), np.log(np.array([table[size] for size in kept])))

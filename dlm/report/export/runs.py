@@ -55,7 +55,7 @@ def gather(workdir: Path, *, forecast: bool) -> Contents:
     chosen = None
     with contextlib.suppress(UsageError):  # a workdir that lost its study.json still has its numbers
         chosen = declared(workdir)["trial_ids"]
-    measured = tuple(curve for curve in curves(rows, chosen, learners_of(described(workdir))) if curve.sizes)
+    measured = tuple(curve for curve in curves(rows, chosen, learners_of(described(workdir))) if curve.train_sizes)
     answer = read_stamped(workdir / FORECAST) if forecast and (workdir / FORECAST).exists() else None
     return Contents(rows[-1].study if rows else "", tuple(rows), measured, answer)
 
@@ -64,7 +64,7 @@ def points(curve: Curve) -> list[Point]:
     """A curve's points, by ascending size."""
     return [
         Point(size, statistics.median(errors), min(errors), max(errors), len(errors))
-        for size, errors in zip(curve.sizes, curve.errors, strict=True)
+        for size, errors in zip(curve.train_sizes, curve.errors, strict=True)
     ]
 
 

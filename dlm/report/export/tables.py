@@ -42,10 +42,10 @@ def tables(contents: Contents) -> list[Table]:
 def measured(curves: Sequence[Curve]) -> Table:
     """Sizes × learners: median [min–max] (seeds), the best of each size marked where its learners share a unit."""
     by_size = [{point.train_size: point for point in points(curve)} for curve in curves]
-    sizes = sorted({size for found in by_size for size in found})
+    train_sizes = sorted({size for found in by_size for size in found})
     shared = len({curve.unit for curve in curves}) == 1
     rows = []
-    for size in sizes:
+    for size in train_sizes:
         medians = [found[size].median for found in by_size if size in found]
         # Of two that are equally good both are the best.
         best = min(medians) if shared and len(curves) > 1 else None

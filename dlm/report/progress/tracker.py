@@ -76,7 +76,7 @@ class Tally:
             name = self._stale.pop()
             for curve in curves([*self._ends[name].values(), *self._validation[name].values()]):
                 self._curves[name] = curve
-                self._spreads |= {(name, size): spread(errors) for size, errors in zip(curve.sizes, curve.errors)}
+                self._spreads |= {(name, size): spread(errors) for size, errors in zip(curve.train_sizes, curve.errors)}
         return list(self._curves.values())
 
     def rows(self, running: Collection[str] = ()) -> tuple[Row, ...]:

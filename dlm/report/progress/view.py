@@ -128,12 +128,12 @@ def _each(status: Status) -> Table:
 
 def _across(status: Status) -> Table:
     """Three lines a learner, a column a size."""
-    unit, sizes = _units(status), sorted({row.size for row in status.rows})
-    table = _new("learner", *(f"{size:,}" for size in sizes), gap=1)
+    unit, train_sizes = _units(status), sorted({row.size for row in status.rows})
+    table = _new("learner", *(f"{size:,}" for size in train_sizes), gap=1)
     for name in unit:
         own = {row.size: row for row in status.rows if row.learner == name}
-        table.add_row(Text(name, style="bold"), *(_progress(own[size]) if size in own else "" for size in sizes))
-        errors = [_error(own[size], unit[name]) if size in own else ("", "") for size in sizes]
+        table.add_row(Text(name, style="bold"), *(_progress(own[size]) if size in own else "" for size in train_sizes))
+        errors = [_error(own[size], unit[name]) if size in own else ("", "") for size in train_sizes]
         table.add_row(f"  {_heading([unit[name]])}", *(middle for middle, _ in errors))
         spreads = [f"  {_between(status)}", *(between for _, between in errors)]
         table.add_row(*(Text(spread, style="dim") for spread in spreads))

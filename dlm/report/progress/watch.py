@@ -102,7 +102,7 @@ def _declared(workdir: Path) -> tuple[str, dict[tuple[str, int], int]]:
     """Name of the study, and its cells by learner and size; none where they are not simply one a seed, or not told."""
     try:
         study = json.loads((workdir / STUDY).read_bytes())["study"]
-        cells = {(learner, size): len(study["seeds"]) for learner in study["learners"] for size in study["sizes"]}
+        cells = {(learner, size): len(study["seeds"]) for learner in study["learners"] for size in study["train_sizes"]}
         return study["name"], cells if len(study["axes"]["points"]) < 2 and "tuning" not in study else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return workdir.name, {}

@@ -26,15 +26,15 @@ def trust_section(workdir: Path, cells: Cells, test: TestSet) -> Section | None:
     """None where there are no classes, or no probabilities were kept."""
     if not test.has_classes:
         return None
-    sizes = spread_over(sorted({size for by_size in cells.values() for size in by_size}), MOST_SIZES)
+    train_sizes = spread_over(sorted({size for by_size in cells.values() for size in by_size}), MOST_SIZES)
     found: Found = {
-        name: {size: kept for size in sizes if (kept := _probabilities(workdir, by_size, size, test))}
+        name: {size: kept for size in train_sizes if (kept := _probabilities(workdir, by_size, size, test))}
         for name, by_size in cells.items()
     }
     told = {
         name: {size: reliability(kept, test.y) for size, kept in by_size.items()} for name, by_size in found.items()
     }
-    there = [size for size in sizes if any(size in by_size for by_size in told.values())]
+    there = [size for size in train_sizes if any(size in by_size for by_size in told.values())]
     if not there:
         return None
     shown = spread_over(there, SHOWN_SIZES)
@@ -102,10 +102,10 @@ def _errors_chart(told: Mapping[str, Mapping[int, Reliability]]) -> Chart:
 
 
 def _error_traces(name: str, by_size: Mapping[int, Reliability]) -> Iterator[dict[str, Any]]:
-    sizes = list(by_size)
+    train_sizes = list(by_size)
     medians = [statistics.median(one.errors) for one in by_size.values()]
     yield {
-        "x": [*sizes, *reversed(sizes)],
+        "x": [*train_sizes, *reversed(train_sizes)],
         "y": [
             *(max(one.errors) for one in by_size.values()),
             *(min(one.errors) for one in reversed(list(by_size.values()))),
@@ -115,7 +115,7 @@ def _error_traces(name: str, by_size: Mapping[int, Reliability]) -> Iterator[dic
         "meta": {"learner": name, "role": "band"},
     }
     yield {
-        "x": sizes,
+        "x": train_sizes,
         "y": [one.by_chance for one in by_size.values()],
         "hovertemplate": f"{name}, by chance<br>n=%{{x:,}}<br>%{{y:.2%}}<extra></extra>",
         "mode": "lines",
@@ -123,7 +123,7 @@ def _error_traces(name: str, by_size: Mapping[int, Reliability]) -> Iterator[dic
         "meta": {"learner": name, "role": "line"},
     }
     yield {
-        "x": sizes,
+        "x": train_sizes,
         "y": medians,
         "text": [f"median of {len(one.errors)} seeds" for one in by_size.values()],
         "hovertemplate": f"<b>{name}</b><br>n=%{{x:,}}<br>%{{y:.2%}}, %{{text}}<extra></extra>",

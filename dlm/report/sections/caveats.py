@@ -56,13 +56,13 @@ def _errors(rows: list[Record]) -> list[str]:
         if row.value is not None and other is not None:
             cells[curve_name(row.learner, row.noise)][row.train_size].append((row.value, other, row.unit))
     told = []
-    for name, sizes in cells.items():
-        size = max(sizes)
-        all_of, others = (float(np.mean([cell[place] for cell in sizes[size]])) for place in (0, 1))
-        unit = sizes[size][0][2]
+    for name, train_sizes in cells.items():
+        size = max(train_sizes)
+        all_of, others = (float(np.mean([cell[place] for cell in train_sizes[size]])) for place in (0, 1))
+        unit = train_sizes[size][0][2]
         told.append(
             f"{name}: {error_text(all_of, unit)} with them, {error_text(others, unit)} without "
-            f"(n={size:,}, mean of {len(sizes[size])})."
+            f"(n={size:,}, mean of {len(train_sizes[size])})."
         )
     return told
 

@@ -96,20 +96,20 @@ def _chart(field: str, cells: Cells, unit: str) -> Chart:
     for learner, by_size in cells.items():
         costs = _medians(by_size, field)
         errors = {size: _error(by_size[size]) for size in costs}
-        sizes = [size for size in sorted(costs) if errors[size] is not None]
-        if not sizes:
+        train_sizes = [size for size in sorted(costs) if errors[size] is not None]
+        if not train_sizes:
             continue
         traces.append(
             {
-                "x": [costs[size] for size in sizes],
-                "y": [errors[size] for size in sizes],
-                "text": [f"n={size:,}" for size in sizes],
+                "x": [costs[size] for size in train_sizes],
+                "y": [errors[size] for size in train_sizes],
+                "text": [f"n={size:,}" for size in train_sizes],
                 "hovertemplate": f"<b>{learner}</b><br>%{{text}}<br>%{{x:.3s}}{cost_unit}<br>%{{y}}<extra></extra>",
                 "mode": "lines+markers",
                 "meta": {"learner": learner, "role": "line"},
             }
         )
-        last = sizes[-1]
+        last = train_sizes[-1]
         said.append(f"{learner} {costs[last]:.3g} {cost_unit} for {error_number(errors[last] or 0.0, unit)}")
     positive = all(min(trace["y"]) > 0 for trace in traces)
     return Chart(

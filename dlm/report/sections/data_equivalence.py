@@ -26,7 +26,7 @@ def overall_sentence(learner: str, noise_text: str, rate: OverallRate) -> str:
     said = worth(rate.low, rate.median, rate.high)
     if not said:
         return f"{learner}: what one with {noise_text} is worth cannot be told from these measurements."
-    where = f"from {rate.sizes[0]:,} to {rate.sizes[-1]:,} examples " if len(rate.sizes) > 1 else ""
+    where = f"from {rate.train_sizes[0]:,} to {rate.train_sizes[-1]:,} examples " if len(rate.train_sizes) > 1 else ""
     if rate.changes and rate.drift is not None:
         return (
             f"{learner}: {where}what one with {noise_text} is worth changes by a factor of "
@@ -82,12 +82,12 @@ def worth_sentences(curves: Sequence[Curve], level: float) -> list[str]:
 
 def _told(curve: Curve, clean: dict[str, Curve], level: float) -> Iterator[str]:
     name = curve.learner.removesuffix(f" ({curve.noise})")
-    if name not in clean or not curve.sizes:
+    if name not in clean or not curve.train_sizes:
         return
     rates, words = exchange(clean[name], curve, level=level), noise_words(curve.noise)
     yield exchange_sentence(name, words, rates[-1])
     every = overall(clean[name], curve, level=level)
-    if len(every.sizes) > 1:
+    if len(every.train_sizes) > 1:
         yield overall_sentence(name, words, every)
 
 

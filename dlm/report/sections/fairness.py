@@ -198,7 +198,7 @@ def _blocks(report: GroupReport, learner: str, column: str) -> Iterator[Any]:
     own = [one for one in report.curves if (one.learner, one.column) == (learner, column)]
     gaps = [gap for gap in report.gaps if (gap.learner, gap.column) == (learner, column)]
     answer = Answer(tuple(_renamed(one) for one in own), (), (), report.level)
-    if any(one.answer.curve.sizes for one in own):
+    if any(one.answer.curve.train_sizes for one in own):
         yield curve_chart(
             answer, {}, f"groups-{learner}-{column}", f"{learner}: test {report.unit} by {column}", plain=True
         )

@@ -90,8 +90,8 @@ def probe_notes(inside: Inside) -> list[str]:
     if seen:
         lines.append(f"Of those {inside.num_probe:,} the network itself has learnt from {', '.join(seen)}.")
     if inside.missing:
-        sizes = ", ".join(f"{size:,}" for size in inside.missing)
-        lines.append(f"No parameters are kept of n={sizes}: not trained yet, or beyond --keep_mib.")
+        train_sizes = ", ".join(f"{size:,}" for size in inside.missing)
+        lines.append(f"No parameters are kept of n={train_sizes}: not trained yet, or beyond --keep_mib.")
     return lines
 
 
@@ -187,11 +187,11 @@ def _blocks(one: Inside) -> Iterator[Any]:
 
 
 def _probe_chart(one: Inside) -> Chart:
-    sizes = [own.train_size for own in one.own]
+    train_sizes = [own.train_size for own in one.own]
     traces: list[dict[str, Any]] = [
         {
-            "x": [size for size in sizes if one.probe(layer, size)],
-            "y": [probe.error for size in sizes if (probe := one.probe(layer, size))],
+            "x": [size for size in train_sizes if one.probe(layer, size)],
+            "y": [probe.error for size in train_sizes if (probe := one.probe(layer, size))],
             "name": layer,
             "hovertemplate": f"{layer}<br>n=%{{x:,}}<br>%{{y}}<extra></extra>",
             "mode": "lines+markers",
@@ -201,7 +201,7 @@ def _probe_chart(one: Inside) -> Chart:
         for place, layer in enumerate(one.layers)
     ]
     own: dict[str, Any] = {
-        "x": sizes,
+        "x": train_sizes,
         "y": [each.error for each in one.own],
         "name": "the network itself",
         "hovertemplate": "the network itself<br>n=%{x:,}<br>%{y}<extra></extra>",
@@ -212,14 +212,14 @@ def _probe_chart(one: Inside) -> Chart:
     }
     positive = all(min(trace["y"]) > 0 for trace in (*traces, own))
     in_percent = " in %" if is_rate(one.unit) else ""
-    cells = [[one.probe(layer, size) for layer in one.layers] for size in sizes]
+    cells = [[one.probe(layer, size) for layer in one.layers] for size in train_sizes]
     rows = [
         (
             f"{size:,}",
             *(error_number(probe.error, one.unit) if probe else "–" for probe in row),
             error_number(each.error, one.unit),
         )
-        for size, row, each in zip(sizes, cells, one.own, strict=True)
+        for size, row, each in zip(train_sizes, cells, one.own, strict=True)
     ]
     return Chart(
         f"probes-{one.trial_id}",

@@ -91,15 +91,19 @@ def unbeaten_sentences(
     At the largest size that all learners have, paired by test example, of the predictions that were kept: another test
     set would move learners together. None where everyone errs less, or no predictions were kept.
     """
-    found = {name: sizes for name, sizes in cells(records, trial_ids).items() if not _rows(sizes)[0].noise}
-    shared = set.intersection(*(_measured(sizes) for sizes in found.values())) if found else set()
+    found = {
+        name: train_sizes for name, train_sizes in cells(records, trial_ids).items() if not _rows(train_sizes)[0].noise
+    }
+    shared = set.intersection(*(_measured(train_sizes) for train_sizes in found.values())) if found else set()
     naive = [
-        name for name, sizes in found.items() if all(row.step == 0 and row.status == "done" for row in _rows(sizes))
+        name
+        for name, train_sizes in found.items()
+        if all(row.step == 0 and row.status == "done" for row in _rows(train_sizes))
     ]
     test = read_test_set(workdir) if shared and naive and len(naive) < len(found) else None
     if test is None:
         return []
-    at = {name: sizes[max(shared)] for name, sizes in found.items()}
+    at = {name: train_sizes[max(shared)] for name, train_sizes in found.items()}
     best = min(naive, key=lambda name: _mean(at[name]))
     against = {
         name: by_test_examples(workdir, rows, at[best], test, level) for name, rows in at.items() if name not in naive
@@ -120,12 +124,12 @@ def unbeaten_sentences(
     ]
 
 
-def _rows(sizes: Cells) -> list[Record]:
-    return [row for rows in sizes.values() for row in rows]
+def _rows(train_sizes: Cells) -> list[Record]:
+    return [row for rows in train_sizes.values() for row in rows]
 
 
-def _measured(sizes: Cells) -> set[int]:
-    return {size for size, rows in sizes.items() if any(row.value is not None for row in rows)}
+def _measured(train_sizes: Cells) -> set[int]:
+    return {size for size, rows in train_sizes.items() if any(row.value is not None for row in rows)}
 
 
 def _mean(rows: Sequence[Record]) -> float:
@@ -176,7 +180,7 @@ def _by_tests(workdir: Path, classical: Best, deep: Best, level: float) -> list[
         return []
     open_yet = " So another test set might say otherwise." if one.low <= 0 <= one.high else ""
     return [
-        f"At {deep.curve.sizes[-1]:,} examples {deep.chosen[-1]} {more_text(one)} than {classical.chosen[-1]}, "
+        f"At {deep.curve.train_sizes[-1]:,} examples {deep.chosen[-1]} {more_text(one)} than {classical.chosen[-1]}, "
         f"{paired_text(one, test)}.{open_yet}"
     ]
 
@@ -192,8 +196,8 @@ def best_of_each(records: Sequence[Record], trial_ids: Collection[str] | None = 
         if (row.split, row.metric) == ("validation", "error") and row.value is not None
     }
     found: dict[bool, dict[int, list[tuple[float, str, list[Record]]]]] = {True: {}, False: {}}
-    for sizes in cells(records, trial_ids).values():
-        for size, row in sizes.items():
+    for train_sizes in cells(records, trial_ids).values():
+        for size, row in train_sizes.items():
             finished = [cell for cell in row if cell.value is not None and not cell.noise]
             seen = [
                 validation[cell.trial_id, cell.step] for cell in finished if (cell.trial_id, cell.step) in validation
@@ -230,11 +234,11 @@ def _choices(*kinds: Best) -> list[str]:
     lines = []
     for best in kinds:
         if len(set(best.chosen)) > 1:
-            runs = itertools.groupby(zip(best.curve.sizes, best.chosen), key=lambda one: one[1])
+            runs = itertools.groupby(zip(best.curve.train_sizes, best.chosen), key=lambda one: one[1])
             parts = [f"{name} at {_span([size for size, _ in run])}" for name, run in runs]
             lines.append(f"By validation error {best.curve.learner} is {', '.join(parts)} examples.")
     return lines
 
 
-def _span(sizes: list[int]) -> str:
-    return f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+def _span(train_sizes: list[int]) -> str:
+    return f"{train_sizes[0]:,}" if len(train_sizes) == 1 else f"{train_sizes[0]:,} to {train_sizes[-1]:,}"

@@ -60,9 +60,11 @@ def against(known: list[Overtake], incumbent: str) -> Lines:
 
 
 def _chart(incumbent: str, lines: Lines, known: list[Overtake]) -> Chart:
-    sizes = sorted({size for line in lines.values() for size in line})
+    train_sizes = sorted({size for line in lines.values() for size in line})
     measured = [one.size for item in known for one in item.chances if one.measured]
-    rows = [(f"{size:,}", *(chance(line[size]) if size in line else "–" for line in lines.values())) for size in sizes]
+    rows = [
+        (f"{size:,}", *(chance(line[size]) if size in line else "–" for line in lines.values())) for size in train_sizes
+    ]
     layout: dict[str, Any] = {
         "xaxis": size_axis(),
         "yaxis": {"title": {"text": f"P(better than {incumbent})"}, "range": [-0.02, 1.02], "tickformat": ".0%"},
@@ -152,7 +154,9 @@ def curve_chart(answer: Answer, cells: Cells, name: str, title: str, *, plain: b
         traces = [_of_its_own(trace, answer) for trace in traces]
     crossings = [one for one in answer.overtakes if one.median is not None]
     traces += [trace for one in crossings for trace in _crossing(one, answer)]
-    ends = {learner.curve.sizes[-1] for learner in answer.learners if learner.curve.sizes and beyond(learner)}
+    ends = {
+        learner.curve.train_sizes[-1] for learner in answer.learners if learner.curve.train_sizes and beyond(learner)
+    }
     layout = {
         "xaxis": size_axis(),
         "yaxis": _error_axis(answer),
@@ -194,12 +198,12 @@ def _traces(learner: LearnerAnswer, cells: Cells, most: int) -> Iterator[dict[st
     name, own = curve.learner, cells.get(curve.learner, {})
     ahead = beyond(learner)
     spreads = [spread([positive(error, curve) for error in errors]) for errors in curve.errors]
-    yield _band(name, curve.sizes, [one.low for one in spreads], [one.high for one in spreads], 0.2)
+    yield _band(name, curve.train_sizes, [one.low for one in spreads], [one.high for one in spreads], 0.2)
     if ahead:
-        sizes = [one.size for one in ahead]
-        yield _band(name, sizes, [max(one.low, 1e-12) for one in ahead], [one.high for one in ahead], 0.12)
+        train_sizes = [one.size for one in ahead]
+        yield _band(name, train_sizes, [max(one.low, 1e-12) for one in ahead], [one.high for one in ahead], 0.12)
         yield {
-            "x": sizes,
+            "x": train_sizes,
             "y": [one.median for one in ahead],
             "text": [forecast_phrase(one, curve.unit) for one in ahead],
             "hovertemplate": f"<b>{_safe(name)}</b>, forecast<br>n=%{{x:,}}<br>%{{text}}<extra></extra>",
@@ -209,7 +213,7 @@ def _traces(learner: LearnerAnswer, cells: Cells, most: int) -> Iterator[dict[st
         }
     yield from _seeds(learner, own, most)
     yield {
-        "x": curve.sizes,
+        "x": curve.train_sizes,
         "y": [one.median for one in spreads],
         "text": [
             f"median {error_number(one.median, curve.unit)} of {one.num_seeds} seeds"
@@ -235,7 +239,7 @@ def _dots(learner: LearnerAnswer, own: Mapping[int, Sequence[Record]], role: str
     """A dot for each seed. Hovering tells n, value, seed, trial and subset, where they are known."""
     curve = learner.curve
     x, y, text, about = [], [], [], []
-    for size, errors in zip(curve.sizes, curve.errors, strict=True):
+    for size, errors in zip(curve.train_sizes, curve.errors, strict=True):
         known = [row for row in own.get(size, ()) if row.value is not None]
         for place, error in list(enumerate(errors))[which]:
             x.append(size)
@@ -259,10 +263,10 @@ def _dots(learner: LearnerAnswer, own: Mapping[int, Sequence[Record]], role: str
 
 
 def _band(
-    name: str, sizes: Sequence[float], lows: Sequence[float], highs: Sequence[float], shade: float
+    name: str, train_sizes: Sequence[float], lows: Sequence[float], highs: Sequence[float], shade: float
 ) -> dict[str, Any]:
     return {
-        "x": [*sizes, *reversed(sizes)],
+        "x": [*train_sizes, *reversed(train_sizes)],
         "y": [*highs, *reversed(lows)],
         "fill": "toself",
         "opacity": shade,
@@ -302,16 +306,16 @@ def _height(learner: LearnerAnswer, size: float) -> float | None:
 
 
 def _measured(answer: Answer) -> Table:
-    sizes = sorted({size for learner in answer.learners for size in learner.curve.sizes})
+    train_sizes = sorted({size for learner in answer.learners for size in learner.curve.train_sizes})
     rows = []
-    for size in sizes:
+    for size in train_sizes:
         row = [f"{size:,}"]
         for learner in answer.learners:
             curve = learner.curve
-            if size not in curve.sizes:
+            if size not in curve.train_sizes:
                 row.append("–")
                 continue
-            cell = spread(curve.errors[curve.sizes.index(size)])
+            cell = spread(curve.errors[curve.train_sizes.index(size)])
             low, high = (error_number(end, curve.unit, cell.median) for end in (cell.low, cell.high))
             row.append(f"{error_number(cell.median, curve.unit)} [{low}–{high}] ({cell.num_seeds})")
         rows.append(tuple(row))

@@ -68,19 +68,19 @@ def _medians(values: Mapping[tuple[str, int], list[float]]) -> dict[str, dict[in
 
 def last_sizes(measured: Sequence[Measured]) -> dict[str, int]:
     """The largest size of each learner that has a number."""
-    sizes: dict[str, int] = {}
+    train_sizes: dict[str, int] = {}
     for one in measured:
         for learner, by_size in one.medians.items():
-            sizes[learner] = max(sizes.get(learner, 0), *by_size)
-    return sizes
+            train_sizes[learner] = max(train_sizes.get(learner, 0), *by_size)
+    return train_sizes
 
 
 def measure_tables(measured: Sequence[Measured], console: Console) -> Iterator[TerminalTable]:
     """Learners × measures, each learner at its largest size."""
-    sizes = last_sizes(measured)
-    columns = [("examples", [Text(f"{size:,}") for size in sizes.values()])]
-    columns += [(one.head, [Text(one.text(*cell)) for cell in sizes.items()]) for one in measured]
-    return tables(console, "learner", list(sizes), columns)
+    train_sizes = last_sizes(measured)
+    columns = [("examples", [Text(f"{size:,}") for size in train_sizes.values()])]
+    columns += [(one.head, [Text(one.text(*cell)) for cell in train_sizes.items()]) for one in measured]
+    return tables(console, "learner", list(train_sizes), columns)
 
 
 def measures_section(measured: Sequence[Measured], cells: Cells) -> Section | None:

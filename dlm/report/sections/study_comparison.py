@@ -36,7 +36,9 @@ def needs_sentence(one: Versus) -> str:
                 f"How much of {one.b}'s data {one.a} needs changes with the size: {first} at {rates[0].size:,} "
                 f"examples, {last} at {rates[-1].size:,}."
             )
-    where = f" (from {needs.sizes[0]:,} to {needs.sizes[-1]:,} examples)" if len(needs.sizes) > 1 else ""
+    where = (
+        f" (from {needs.train_sizes[0]:,} to {needs.train_sizes[-1]:,} examples)" if len(needs.train_sizes) > 1 else ""
+    )
     return f"{one.a} needs {said} of {one.b}'s data to err as little{where}."
 
 

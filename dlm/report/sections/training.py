@@ -21,10 +21,10 @@ Steps = Mapping[int, Sequence[float]]
 def training_section(records: Iterable[Record], cells: Cells, unit: str) -> Section | None:
     """A chart for a few sizes of which one is shown; None where nothing was measured on the way."""
     paths = _paths(records, cells)
-    sizes = sorted({size for by_size in paths.values() for size in by_size})
-    if not sizes:
+    train_sizes = sorted({size for by_size in paths.values() for size in by_size})
+    if not train_sizes:
         return None
-    chosen = spread_over(sizes, MOST_SIZES)
+    chosen = spread_over(train_sizes, MOST_SIZES)
     options = tuple((f"{size:,}", (_chart(size, paths, unit),)) for size in chosen)
     return Section(
         "training",
@@ -40,8 +40,8 @@ def _paths(records: Iterable[Record], cells: Cells) -> dict[str, dict[int, dict[
     on_the_way = {row.trial_id for row in records if row.status == "running"}
     whose = {
         row.trial_id: (name, size)
-        for name, sizes in cells.items()
-        for size, own in sizes.items()
+        for name, train_sizes in cells.items()
+        for size, own in train_sizes.items()
         for row in own
         if row.trial_id in on_the_way
     }

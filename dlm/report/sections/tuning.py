@@ -43,8 +43,8 @@ def sweep_chart(sweep: Sweep, unit: str) -> Chart:
     )
 
 
-def _sweep_lines(sweep: Sweep, sizes: Sequence[int], unit: str) -> Iterator[dict[str, Any]]:
-    for k, size in enumerate(sizes):
+def _sweep_lines(sweep: Sweep, train_sizes: Sequence[int], unit: str) -> Iterator[dict[str, Any]]:
+    for k, size in enumerate(train_sizes):
         found = sweep.errors[size]
         yield {
             "x": [sweep.values[place] if sweep.numeric else _said(sweep.values[place]) for place in found],
@@ -130,7 +130,7 @@ class Drifting:
 
     path: str
     drift: Drift
-    sizes: tuple[int, int]
+    train_sizes: tuple[int, int]
     at: tuple[float, float]
     untuned: Exponent | None
     tuned: Exponent | None
@@ -151,7 +151,7 @@ def tuned(
     records: Iterable[Record], trial_ids: Collection[str] | None = None, order: Sequence[str] = ()
 ) -> list[Tuned]:
     """Every curve's learner, in this `order`; of one that had a single setting nothing but that."""
-    return [_of_learner(name, sizes) for name, sizes in tried(records, trial_ids, order).items()]
+    return [_of_learner(name, train_sizes) for name, train_sizes in tried(records, trial_ids, order).items()]
 
 
 def best_of_sentences(found: Sequence[Tuned]) -> list[str]:
@@ -167,12 +167,12 @@ def drift_alarms(found: Iterable[Tuned]) -> list[str]:
     return [_drift_sentence(one.learner, each) for one in found for each in one.drifts if each.drift.is_shown]
 
 
-def _of_learner(name: str, sizes: Mapping[int, list[Tried]]) -> Tuned:
-    largest = max(sizes)
-    best_of = {size: _best_of(settings) for size, settings in sizes.items() if len(settings) > 1}
-    first = sizes[largest][0].cells[0]
-    drifts = tuple(_drifts(name, sizes)) if best_of else ()
-    return Tuned(name, first.unit, len(sizes[largest]), best_of, drifts)
+def _of_learner(name: str, train_sizes: Mapping[int, list[Tried]]) -> Tuned:
+    largest = max(train_sizes)
+    best_of = {size: _best_of(settings) for size, settings in train_sizes.items() if len(settings) > 1}
+    first = train_sizes[largest][0].cells[0]
+    drifts = tuple(_drifts(name, train_sizes)) if best_of else ()
+    return Tuned(name, first.unit, len(train_sizes[largest]), best_of, drifts)
 
 
 def _best_of(settings: Sequence[Tried]) -> BestOf:
@@ -184,25 +184,27 @@ def _best_of(settings: Sequence[Tried]) -> BestOf:
     return BestOf(tuple(map(float, validation)), tuple(map(float, expected_best(ranks, means))))
 
 
-def _drifts(name: str, sizes: Mapping[int, list[Tried]]) -> Iterator[Drifting]:
-    configs = {one.cells[0].hyper: flat(one.cells[0].hyper) for settings in sizes.values() for one in settings}
+def _drifts(name: str, train_sizes: Mapping[int, list[Tried]]) -> Iterator[Drifting]:
+    configs = {one.cells[0].hyper: flat(one.cells[0].hyper) for settings in train_sizes.values() for one in settings}
     for path in dict.fromkeys(path for config in configs.values() for path in config):
         values: dict[str, Any] = {hyper: config.get(path) for hyper, config in configs.items()}
         known = {key_of(value): value for value in values.values()}
         if len(known) < 2 or not all(is_number(value) and value > 0 for value in known.values()):
             continue
-        best = {size: own for size, settings in sizes.items() if (own := _best_values(settings, values))}
+        best = {size: own for size, settings in train_sizes.items() if (own := _best_values(settings, values))}
         found = drift(best, sorted(known.values()))
         if found is None:
             continue
-        chosen = {size: values[min(sizes[size], key=lambda one: one.rank).cells[0].hyper] for size in best}
+        chosen = {size: values[min(train_sizes[size], key=lambda one: one.rank).cells[0].hyper] for size in best}
         ends = min(best), max(best)
         kept = {
             size: [one for one in settings if values[one.cells[0].hyper] == chosen[ends[0]]]
-            for size, settings in sizes.items()
+            for size, settings in train_sizes.items()
         }
         at = (chosen[ends[0]], chosen[ends[1]])
-        yield Drifting(path.removeprefix("hyper."), found, ends, at, _exponent(name, kept), _exponent(name, sizes))
+        yield Drifting(
+            path.removeprefix("hyper."), found, ends, at, _exponent(name, kept), _exponent(name, train_sizes)
+        )
 
 
 def _best_values(settings: Sequence[Tried], values: Mapping[str, Any]) -> list[float]:
@@ -220,8 +222,8 @@ def _best_values(settings: Sequence[Tried], values: Mapping[str, Any]) -> list[f
     ]
 
 
-def _exponent(name: str, sizes: Mapping[int, Sequence[Tried]]) -> Exponent | None:
-    chosen = {size: min(own, key=lambda one: one.rank).cells for size, own in sizes.items() if own}
+def _exponent(name: str, train_sizes: Mapping[int, Sequence[Tried]]) -> Exponent | None:
+    chosen = {size: min(own, key=lambda one: one.rank).cells for size, own in train_sizes.items() if own}
     return exponent(curve_of(name, chosen)) if chosen else None
 
 
@@ -255,7 +257,7 @@ def _drift_sentence(learner: str, one: Drifting) -> str:
     verb = "falls" if power.power < 0 else "rises"
     told = (
         f"{learner}: the best {one.path} {verb} with the size, as n^{power.power:.2g} [{power.low:.2g}, "
-        f"{power.high:.2g}]: {one.at[0]:g} at {one.sizes[0]:,} examples, {one.at[1]:g} at {one.sizes[1]:,}"
+        f"{power.high:.2g}]: {one.at[0]:g} at {one.train_sizes[0]:,} examples, {one.at[1]:g} at {one.train_sizes[1]:,}"
     )
     if one.untuned and one.tuned:
         told += (
@@ -295,15 +297,15 @@ def tuning_section(sweeps: Sequence[Sweep], tuned: Sequence[Tuned], unit: str) -
 
 def best_of_chart(one: Tuned) -> Chart:
     """Test error of the best of k settings that validation chooses, a line a size."""
-    sizes = spread_over(sorted(one.best_of), MOST_SIZES)
-    positive = all(error > 0 for size in sizes for error in one.best_of[size].test if math.isfinite(error))
-    last = one.best_of[sizes[-1]].test
+    train_sizes = spread_over(sorted(one.best_of), MOST_SIZES)
+    positive = all(error > 0 for size in train_sizes for error in one.best_of[size].test if math.isfinite(error))
+    last = one.best_of[train_sizes[-1]].test
     told = [f"{k}: {error_text(last[k - 1], one.unit)}" for k in (1, len(last)) if math.isfinite(last[k - 1])]
     return Chart(
         f"best-of-{one.learner}".replace(" ", "-").replace(".", "-"),
         f"{one.learner}: expected error of the best of k settings",
-        f"At {sizes[-1]:,} examples, of " + ", of ".join(told) + ".",
-        tuple(_lines(one, sizes)),
+        f"At {train_sizes[-1]:,} examples, of " + ", of ".join(told) + ".",
+        tuple(_lines(one, train_sizes)),
         {
             "xaxis": {"title": {"text": "settings tried"}, "type": "linear"},
             "yaxis": error_axis(one.unit, positive_only=positive),
@@ -315,8 +317,8 @@ def best_of_chart(one: Tuned) -> Chart:
     )
 
 
-def _lines(one: Tuned, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
-    for colour, size in enumerate(sizes):
+def _lines(one: Tuned, train_sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
+    for colour, size in enumerate(train_sizes):
         both = enumerate(zip(one.best_of[size].test, one.best_of[size].validation), start=1)
         known = [(k, test, seen) for k, (test, seen) in both if math.isfinite(test)]
         yield {

@@ -33,7 +33,7 @@ def finished(tmp_path_factory):
         data=File(str(folder / "mine.csv"), target="label", test=300),
         task=Classification(),
         learners={"net": Learner(MLP((8,)), Hyper(lr=0.01)), "logreg": LogisticRegression()},
-        sizes=(40, 80, 160),
+        train_sizes=(40, 80, 160),
         seeds=2,
         budget=Budget(steps=60),
         groups=("sex",),

@@ -12,8 +12,8 @@ from dlm.tasks import Classification, LanguageModelling, Regression
 DRAW = np.random.default_rng(2)
 
 
-def parts(make, sizes=(300, 200, 400)):
-    return [make(size) for size in sizes]
+def parts(make, train_sizes=(300, 200, 400)):
+    return [make(size) for size in train_sizes]
 
 
 def classes(size, lift=1.0):

@@ -39,12 +39,12 @@ def test_what_each_layer_has_learnt_is_told_against_n(of_digits):
     assert (inside.learner, inside.train_size, inside.seed, inside.kind) == ("net", 128, 0, "image")
     assert inside.layers == ("input", "hidden 1")
     assert [(each.layer, each.train_size) for each in inside.probes] == [
-        (layer, size) for layer in inside.layers for size in study.sizes
+        (layer, size) for layer in inside.layers for size in study.train_sizes
     ]
-    errors = [inside.probe("hidden 1", size).error for size in study.sizes]
+    errors = [inside.probe("hidden 1", size).error for size in study.train_sizes]
     assert 0 < errors[-1] < errors[0] < 0.5  # sixteen features: what they are of has to be learnt
-    assert len({inside.probe("input", size).error for size in study.sizes}) == 1
-    assert [own.seen for own in inside.own] == pytest.approx([size / 1257 for size in study.sizes])
+    assert len({inside.probe("input", size).error for size in study.train_sizes}) == 1
+    assert [own.seen for own in inside.own] == pytest.approx([size / 1257 for size in study.train_sizes])
 
 
 def test_the_network_s_own_error_is_that_of_its_record(of_digits):
@@ -107,7 +107,7 @@ def test_it_is_said_in_sentences_that_fit(of_digits, width):
 
 def test_sizes_without_parameters_are_told_and_the_others_surveyed(of_digits, digits):
     study, folder, _ = of_digits
-    more = dataclasses.replace(study, sizes=(*study.sizes, 200))
+    more = dataclasses.replace(study, train_sizes=(*study.train_sizes, 200))
     inside = next(look(more, folder, ["net:128:1"], digits))
     assert (inside.seed, inside.missing, [own.train_size for own in inside.own]) == (1, (200,), [32, 64, 128])
     assert "No parameters are kept of n=200" in said(inside, folder)
@@ -167,7 +167,7 @@ def test_of_a_table_columns_are_told_by_what_they_decide(tmp_path):
         data=Table(),
         task=Regression(),
         learners={"net": Learner(MLP((16,)), Hyper(lr=1e-2))},
-        sizes=(50, 400),
+        train_sizes=(50, 400),
         seeds=1,
         budget=Budget(steps=400),
         name="table",
@@ -204,7 +204,7 @@ def test_of_a_language_model_each_token_has_its_share(tmp_path):
         data=Counting(),
         task=LanguageModelling(),
         learners={"net": Learner(net, Hyper(lr=1e-2))},
-        sizes=(400,),
+        train_sizes=(400,),
         seeds=1,
         budget=Budget(steps=150, batch_size=32),
         name="counting",

@@ -37,7 +37,7 @@ def test_reads_every_table_of_curves(folder):
     curves = by_name(folder)
     assert sorted(curves) == ["law|a", "means|3|svm", "mine|run"]
     means = curves["means|3|svm"]
-    assert means.sizes.tolist() == [16, 23, 32, 45, 64, 91, 128]
+    assert means.train_sizes.tolist() == [16, 23, 32, 45, 64, 91, 128]
     assert (means.dataset, means.learner, means.bound) == ("3", "svm", (0.0, 1.0))
     assert (means.repeats == 25).all()
     assert curves["law|a"].published
@@ -46,7 +46,7 @@ def test_reads_every_table_of_curves(folder):
 
 def test_pools_sizes_that_occur_twice_and_drops_failed_runs(folder):
     mine = by_name(folder)["mine|run"]
-    assert mine.sizes.tolist() == [5, 10, 20]
+    assert mine.train_sizes.tolist() == [5, 10, 20]
     assert mine.errors == pytest.approx([0.6, 0.4, 0.2])
     assert mine.stderr[1] == pytest.approx(0.1)
     assert np.isnan(mine.stderr[[0, 2]]).all()
@@ -84,21 +84,21 @@ def test_a_folder_without_curves_is_refused(tmp_path):
 def test_a_cut_shows_what_is_below_and_asks_for_the_largest(folder):
     curve = by_name(folder)["means|3|svm"]
     task = protocols.cut(curve, 2)
-    assert task.sizes.tolist() == [16, 23, 32, 45, 64]
+    assert task.train_sizes.tolist() == [16, 23, 32, 45, 64]
     assert task.at.tolist() == [128]
     assert task.targets == curve.errors[-1]
     assert task.target_se == [0.01]
-    assert protocols.cut(curve, 4).sizes.tolist() == [16, 23, 32]
+    assert protocols.cut(curve, 4).train_sizes.tolist() == [16, 23, 32]
     assert protocols.cut(curve, 8) is None
 
 
 def test_thinning_keeps_the_largest_and_about_the_number_asked():
-    sizes = np.round(16 * 2 ** (np.arange(0, 57) / 8))
-    rows = protocols.shown(sizes, 4, per_octave=2)
-    assert sizes[rows[-1]] == sizes[-1] / 4
-    steps = np.diff(np.log2(sizes[rows]))
+    train_sizes = np.round(16 * 2 ** (np.arange(0, 57) / 8))
+    rows = protocols.shown(train_sizes, 4, per_octave=2)
+    assert train_sizes[rows[-1]] == train_sizes[-1] / 4
+    steps = np.diff(np.log2(train_sizes[rows]))
     assert steps == pytest.approx(0.5, abs=0.07)
-    assert len(protocols.shown(sizes, 4)) == 41
+    assert len(protocols.shown(train_sizes, 4)) == 41
 
 
 def test_few_seeds_are_drawn_around_the_mean_by_name_alone(folder):
@@ -122,6 +122,6 @@ def test_splits_are_real_ones(folder):
 
 def test_published_parts_are_kept(folder):
     task = protocols.published(by_name(folder)["law|a"])
-    assert task.sizes.tolist() == [2, 4, 8]
+    assert task.train_sizes.tolist() == [2, 4, 8]
     assert task.at.tolist() == [16, 32]
     assert task.ratio == 4

@@ -101,11 +101,11 @@ def test_a_refused_curve_does_not_take_others_along(history):
 
 
 def test_sizes_that_meet_a_target_are_found():
-    sizes = np.array([10.0, 20, 40, 80])
+    train_sizes = np.array([10.0, 20, 40, 80])
     errors = np.array([0.4, 0.2, 0.1, 0.1])
-    assert required_size.first_met(sizes, errors, 0.2) == pytest.approx(20)
-    assert required_size.first_met(sizes, errors, 0.15) == pytest.approx(20 * 2 ** (np.log(4 / 3) / np.log(2)))
-    assert required_size.first_met(sizes, errors, 0.05) == np.inf
+    assert required_size.first_met(train_sizes, errors, 0.2) == pytest.approx(20)
+    assert required_size.first_met(train_sizes, errors, 0.15) == pytest.approx(20 * 2 ** (np.log(4 / 3) / np.log(2)))
+    assert required_size.first_met(train_sizes, errors, 0.05) == np.inf
 
 
 def test_tables_are_markdown():

@@ -11,10 +11,10 @@ SIZES = np.unique(np.round(16 * 2 ** (np.arange(0, 21) / 2)))
 AT = SIZES[-1] * np.array([2.0, 8.0])
 
 
-def task_of(law, sizes=SIZES, at=AT, bound=(0.0, None), stderr=None, ratio=8.0, target=None):
+def task_of(law, train_sizes=SIZES, at=AT, bound=(0.0, None), stderr=None, ratio=8.0, target=None):
     at = np.asarray(at, dtype=float)
     return Task(
-        "planted", "c", "d", "l", sizes, law(sizes), stderr, None, bound, at,
+        "planted", "c", "d", "l", train_sizes, law(train_sizes), stderr, None, bound, at,
         law(at) if target is None else np.array([target]), np.zeros(len(at)), ratio,
     )  # fmt: skip
 
@@ -42,12 +42,12 @@ def test_a_wild_point_does_not_lead():
 
 
 def test_single_laws_tell_inside_the_bound_and_survive_zeros():
-    sizes = np.array([16.0, 32, 64, 128])
-    task = task_of(lambda n: np.where(n > 50, 0.0, 0.2), sizes, [256, 1024], bound=(0.0, 1.0))
+    train_sizes = np.array([16.0, 32, 64, 128])
+    task = task_of(lambda n: np.where(n > 50, 0.0, 0.2), train_sizes, [256, 1024], bound=(0.0, 1.0))
     told = single_laws(task)
     assert {"last value", "pow3", "median of four"} <= set(told)
     assert all(((value >= 0) & (value <= 1)).all() for value in told.values())
-    nothing = single_laws(task_of(np.zeros_like, sizes, [256], bound=(0.0, 1.0)))
+    nothing = single_laws(task_of(np.zeros_like, train_sizes, [256], bound=(0.0, 1.0)))
     assert nothing["pow4"][0] < 1e-2
 
 
@@ -72,15 +72,15 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_law_is_recovered(name):
-    law, sizes = PUBLISHED[name], np.geomspace(16, 20000, 30)
-    data = published_laws.read(task_of(law, sizes))
+    law, train_sizes = PUBLISHED[name], np.geomspace(16, 20000, 30)
+    data = published_laws.read(task_of(law, train_sizes))
     told = data.scale * np.exp(published_laws.LAWS[name](data)(data.places(AT)))
     assert told == pytest.approx(law(AT), rel=0.02)
 
 
 def test_many_points_are_fused_before_a_fit():
-    sizes = np.linspace(1e3, 1e6, 900)
-    data = published_laws.read(task_of(PUBLISHED["M2"], sizes))
+    train_sizes = np.linspace(1e3, 1e6, 900)
+    data = published_laws.read(task_of(PUBLISHED["M2"], train_sizes))
     assert len(data.logs) <= published_laws.MAX_POINTS
     assert data.weight.sum() == 900
 

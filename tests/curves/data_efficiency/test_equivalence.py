@@ -15,11 +15,11 @@ SIZES = (64, 128, 256, 512, 1024, 2048)
 PLAIN = Setting("plain", seeds=4, num_sizes=6, rate=0.4)
 
 
-def curve(law, sizes=SIZES, seeds=4, noise=0.0, seed=0):
+def curve(law, train_sizes=SIZES, seeds=4, noise=0.0, seed=0):
     """Errors law(n) with lognormal noise."""
     rng = np.random.default_rng(seed)
-    errors = [tuple(map(float, law(n) * np.exp(noise * rng.standard_normal(seeds)))) for n in sizes]
-    return Curve("cnn", tuple(sizes), tuple(errors), bound=(0.0, None))
+    errors = [tuple(map(float, law(n) * np.exp(noise * rng.standard_normal(seeds)))) for n in train_sizes]
+    return Curve("cnn", tuple(train_sizes), tuple(errors), bound=(0.0, None))
 
 
 def clean(n):
@@ -106,7 +106,7 @@ def test_one_rate_is_narrower_than_each_and_does_not_change():
     assert one.kind == "interval"
     assert one.low < 0.4 < one.high
     assert one.high / one.low < min(r.high / r.low for r in exchange(reference, other) if r.kind == "interval")
-    assert one.sizes == (256, 512, 1024, 2048)
+    assert one.train_sizes == (256, 512, 1024, 2048)
     assert one.drift == pytest.approx(1, abs=0.1)
     assert not one.changes
 
@@ -130,7 +130,9 @@ def test_another_unit_of_error_or_size_gives_the_same_rates():
     reference, other = curve(clean, noise=0.05), curve(worth(0.4), noise=0.05, seed=1)
     scaled = [
         dataclasses.replace(
-            one, sizes=tuple(1000 * n for n in one.sizes), errors=tuple(tuple(7 * e for e in row) for row in one.errors)
+            one,
+            train_sizes=tuple(1000 * n for n in one.train_sizes),
+            errors=tuple(tuple(7 * e for e in row) for row in one.errors),
         )
         for one in (reference, other)
     ]
@@ -159,10 +161,10 @@ def test_a_given_standard_error_is_the_noise():
 
 
 def test_few_sizes_are_enough_to_ask_and_too_few_tell_nothing():
-    [rate] = exchange(curve(clean, noise=0.02), curve(worth(0.5), sizes=(512,), noise=0.02, seed=1))
+    [rate] = exchange(curve(clean, noise=0.02), curve(worth(0.5), train_sizes=(512,), noise=0.02, seed=1))
     assert rate.kind == "interval"
     assert rate.low < 0.5 < rate.high
-    [rate] = exchange(curve(clean, sizes=(512,)), curve(clean, sizes=(512,)))
+    [rate] = exchange(curve(clean, train_sizes=(512,)), curve(clean, train_sizes=(512,)))
     assert rate.kind == "cannot tell"
     assert exchange(curve(clean), Curve("b", (), ())) == ()
     assert overall(curve(clean), Curve("b", (), ())).kind == "cannot tell"

@@ -11,16 +11,18 @@ from dlm.curves.types import Curve
 SIZES = (100, 200, 400, 800, 1600, 3200, 6400)
 
 
-def law(sizes):
-    return 2 * np.asarray(sizes, float) ** -0.4 + 0.01
+def law(train_sizes):
+    return 2 * np.asarray(train_sizes, float) ** -0.4 + 0.01
 
 
-def study(name, errors, sizes=SIZES, subset="same", num_test=0, unit="error rate"):
+def study(name, errors, train_sizes=SIZES, subset="same", num_test=0, unit="error rate"):
     """A curve and its cells, of errors [K, S]."""
-    curve = Curve(name, tuple(sizes), tuple(map(tuple, np.asarray(errors).tolist())), unit=unit, num_test=num_test)
+    curve = Curve(
+        name, tuple(train_sizes), tuple(map(tuple, np.asarray(errors).tolist())), unit=unit, num_test=num_test
+    )
     return curve, {
         size: [Cell(seed, f"{subset} {size} {seed}", error) for seed, error in enumerate(row)]
-        for size, row in zip(curve.sizes, curve.errors, strict=True)
+        for size, row in zip(curve.train_sizes, curve.errors, strict=True)
     }
 
 
@@ -86,8 +88,8 @@ def logs(errors):
 
 def test_a_rate_that_changes_with_size_is_said_to():
     tiny = 1 + 1e-3 * np.random.default_rng(0).normal(size=(7, 4))
-    sizes = np.asarray(SIZES, float)[:, None]
-    told = versus(study("a", 2 * sizes**-0.35 * tiny), study("b", 2 * sizes**-0.4 * tiny[::-1]))
+    train_sizes = np.asarray(SIZES, float)[:, None]
+    told = versus(study("a", 2 * train_sizes**-0.35 * tiny), study("b", 2 * train_sizes**-0.4 * tiny[::-1]))
     assert told.needs.changes
     assert told.needs.drift == pytest.approx(2 ** (1 - 0.35 / 0.4), rel=0.03)  # a needs size^(1 − 0.35 / 0.4) times
 
@@ -100,10 +102,10 @@ def test_sizes_that_do_not_overlap_tell_a_bound():
 
 
 def test_only_the_same_subset_pairs():
-    _, a = study("a", [[0.2, 0.3]], sizes=(100,))
-    _, b = study("b", [[0.1, 0.3]], sizes=(100,))
+    _, a = study("a", [[0.2, 0.3]], train_sizes=(100,))
+    _, b = study("b", [[0.1, 0.3]], train_sizes=(100,))
     assert paired(a, b) == {100: {0: pytest.approx(2 / 3), 1: 0.0}}
-    _, other = study("b", [[0.1, 0.3]], sizes=(100,), subset="another")
+    _, other = study("b", [[0.1, 0.3]], train_sizes=(100,), subset="another")
     assert paired(a, other) == {}
     told = versus(study("a", [[0.2, 0.3]] * 7), study("b", [[0.1, 0.3]] * 7, subset="another"))
     assert told.whole is None

@@ -21,7 +21,7 @@ from dlm.storage import record_log
 ROOT = Path(__file__).resolve().parents[3]
 STUDY = [
     "--experiment=digits",
-    "--sizes=32,128,512",
+    "--train_sizes=32,128,512",
     "--seeds=2",
     "--set=budget.eval_every=40",
     "--set=budget.epochs=40",

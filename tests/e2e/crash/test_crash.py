@@ -19,7 +19,7 @@ STUDY = [
     str(ROOT / "launch.py"),
     "--experiment=digits",
     "--learners=mlp,logreg",
-    "--sizes=32,128,1257",
+    "--train_sizes=32,128,1257",
     "--seeds=4",
     "--set=learners.mlp.model.widths=512,512",
     "--set=budget.epochs=30",

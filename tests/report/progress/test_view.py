@@ -9,11 +9,11 @@ from dlm.report.progress.view import view
 LAW = "error ≈ 0.0045 + 1.16·exp(-(n/2.71)^0.232) (wbl4, weight 0.79)"
 
 
-def study(learners, sizes, name="learner"):
+def study(learners, train_sizes, name="learner"):
     rows = tuple(
         Row(f"{name}{k}", 100 * (s + 1), 8, trained=4, running=3, failed=1, median=0.5 / (s + 1), low=0.05, high=0.65)
         for k in range(learners)
-        for s in range(sizes)
+        for s in range(train_sizes)
     )
     about = tuple(About(f"{name}{k}", "error rate", LAW) for k in range(learners))
     return Status(

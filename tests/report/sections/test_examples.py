@@ -19,7 +19,7 @@ def run(tmp_path_factory):
         data=StdlibText(length=32, most_bytes=300_000),
         task=LanguageModelling(),
         learners={"net": Learner(Transformer(dim=16, depth=1, heads=2), Hyper(lr=1e-2))},
-        sizes=(64, 256),
+        train_sizes=(64, 256),
         seeds=2,
         budget=Budget(steps=10, batch_size=8),
         name="lm",
