@@ -24,7 +24,7 @@ from dlm.tasks import Classification
 from dlm.train import batch, devices
 from dlm.train.evaluate import batches
 from dlm.train.population import Population, replicated
-from dlm.train.types import Data, Member, Spec
+from dlm.train.types import Data, Member, ProgramConfig
 
 POOL, FEATURES, MEMBERS, STEPS = 2**22, 32, 8, 1000
 
@@ -34,14 +34,16 @@ def given(step: Any, batch_size: int, size: Any, seed: Any, xp: Any) -> Any:
     return (step * np.uint32(2654435761) + jnp.arange(batch_size, dtype=jnp.uint32) * np.uint32(65521)) % size
 
 
-def setting() -> tuple[Spec, Member, Data]:
+def setting() -> tuple[ProgramConfig, Member, Data]:
     """MLPs on a random pool, whose order is the rows' own."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(POOL, FEATURES)).astype(np.float32)
     y = rng.integers(0, 10, POOL).astype(np.int32)
     few = batches(Split(x[:64], y[:64]))
     data = replicated(Data(x, y, np.arange(POOL, dtype=np.int32)[None], few, few), jax.devices())
-    spec = Spec(build(MLP((128, 128)), 10), Classification(), Optimizer(), (FEATURES,), 1.0, 0.0, 64, False, 0, 0)
+    spec = ProgramConfig(
+        build(MLP((128, 128)), 10), Classification(), Optimizer(), (FEATURES,), 1.0, 0.0, 64, False, 0, 0
+    )
     ones = np.ones(MEMBERS)
     numbers = (np.arange(MEMBERS), 0 * ones, POOL * ones, 2**30 * ones, 1e-3 * ones, 0 * ones, 0 * ones, 0 * ones)
     kinds = (np.uint32, np.int32, np.uint32, np.int32, *[np.float32] * 4)

@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.workloads import LR, POOL_SIZE, WEIGHT_DECAY, Workload, arrays
 from dlm import Budget, Hyper, Learner, Optimizer, Study
 from dlm.data import Digits
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.study.learner import Precision
 from dlm.study.study import cohorts, trials
 from dlm.train.device_data import place
@@ -36,7 +36,7 @@ def population(
     """The workload's members (or so many) as one cohort; its programs are compiled at their first use."""
     data = arrays(workload)
     cells = trials(study(workload, members or workload.members, precision))
-    cohort, placed = cohorts(cells)[0], place(Orders(data, (trial.subset_seed for trial in cells)))
+    cohort, placed = cohorts(cells)[0], place(SubsetOrders(data, (trial.subset_seed for trial in cells)))
     return CohortRun(cohort, population_of(cohort, placed, packing), placed)
 
 

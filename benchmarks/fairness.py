@@ -27,7 +27,7 @@ from dlm.analysis.fairness.gaps import Gap, gaps, seed_noise
 from dlm.analysis.fairness.groups import Column
 from dlm.analysis.fairness.intervals import Measure
 from dlm.analysis.fairness.report import Measured
-from dlm.curves.types import Need
+from dlm.curves.types import RequiredSize
 
 RATE = Measure(is_rate=True)
 SEEDS = (1, 3, 8)
@@ -272,7 +272,7 @@ def forecast_row(planted: Planted, seeds: int, studies: int) -> dict[str, Any]:
     }
 
 
-def _holds(told: Need, size: float) -> bool:
+def _holds(told: RequiredSize, size: float) -> bool:
     """Whether a need holds the true size; an open end holds everything beyond."""
     return (told.low or 0.0) <= size <= (told.high or np.inf)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from dlm.data import Arrays, Split
 from dlm.data.dataset import Rows
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.study import experiment
 from dlm.study.study import cohorts, trials
 from dlm.train import devices
@@ -36,7 +36,7 @@ def started(x: np.ndarray | Rows, y: np.ndarray, *, streamed: bool) -> CohortRun
     study = experiment.load("fashion_mnist")
     study = dataclasses.replace(study, learners={"cnn": study.learners["cnn"]}, train_sizes=(POOL,), seeds=MEMBERS)
     (cohort,) = cohorts(trials(study))
-    placed = place(Orders(arrays, range(MEMBERS)), streamed=streamed)
+    placed = place(SubsetOrders(arrays, range(MEMBERS)), streamed=streamed)
     run = CohortRun(cohort, population_of(cohort, placed, devices.packing("auto")), placed)
     run.compile()
     return run

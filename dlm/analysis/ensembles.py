@@ -12,7 +12,7 @@ import numpy as np
 from dlm.curves.from_records import cells
 from dlm.data.corruption import noisy_labels
 from dlm.data.dataset import Arrays
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.storage import artifacts
 from dlm.storage.artifacts import CALIBRATION, Ensemble
 from dlm.storage.record_log import Record
@@ -26,7 +26,9 @@ LEAST_PROBABILITY = 1e-7  # float16 says nothing of smaller ones
 PROBABILITIES, OUTPUTS = "probabilities", "outputs"  # of which a task keeps one
 
 
-def ensembles_of(study: Study, arrays: Arrays, orders: Orders, rows: Sequence[Record], workdir: Path) -> list[Ensemble]:
+def ensembles_of(
+    study: Study, arrays: Arrays, orders: SubsetOrders, rows: Sequence[Record], workdir: Path
+) -> list[Ensemble]:
     """An ensemble for each learner and size of which at least two members' predictions were kept.
 
     Probabilities, or numbers, are averaged: deep ensembles (Lakshminarayanan, Pritzel & Blundell 2017), where members
@@ -53,7 +55,12 @@ def _kept(own: Collection[Record], num_test: int, workdir: Path) -> Iterator[tup
 
 
 def _ensemble(
-    task: Any, arrays: Arrays, orders: Orders, learner: str, noise: Noise, kept: list[tuple[Record, str, np.ndarray]]
+    task: Any,
+    arrays: Arrays,
+    orders: SubsetOrders,
+    learner: str,
+    noise: Noise,
+    kept: list[tuple[Record, str, np.ndarray]],
 ) -> Ensemble:
     members, kind = [each for *_, each in kept], kept[0][1]
     ranks = np.arange(len(arrays.test), dtype=np.uint32)

@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 from dlm.baselines.base import Fitted, constant
 from dlm.data.corruption import noisy_inputs, noisy_labels
 from dlm.data.dataset import Arrays, Split
-from dlm.data.normalization import Moments
-from dlm.data.subset_orders import Orders
+from dlm.data.normalization import NormalizationStats
+from dlm.data.subset_orders import SubsetOrders
 from dlm.storage.artifacts import WITHOUT_LEAKS
 from dlm.study.noise import Noise
 from dlm.study.study import Trial
@@ -32,7 +32,7 @@ class Seen:
     """A data set as one training subset lets it be seen."""
 
     arrays: Arrays
-    moments: Moments | None
+    moments: NormalizationStats | None
 
     def examples(self, split: Split, noise: Noise, seed: int, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Inputs [N, ...], and targets in their own unit, of a split that begins at rank `start`, with its noise."""
@@ -190,7 +190,7 @@ class _Timed:
         return outputs
 
 
-def fit_and_measure(trial: Trial, orders: Orders) -> Fit:
+def fit_and_measure(trial: Trial, orders: SubsetOrders) -> Fit:
     """Fit one cell and measure it. Whatever the library raises is raised."""
     arrays, task = orders.arrays, trial.task
     seen = Seen(arrays, orders.moments(trial.subset_seed, trial.train_size))

@@ -22,14 +22,14 @@ from dlm.baselines.evaluation import Fit, fit_and_measure
 from dlm.study.study import Trial
 
 if TYPE_CHECKING:
-    from dlm.data.subset_orders import Orders
+    from dlm.data.subset_orders import SubsetOrders
 
 STAGGER = 5.0  # seconds before one more process starts, which takes two of them to import its libraries
 NICE = 10  # processes take what the device work leaves of the processors
 LOOK = 1.0  # seconds between two looks of a process whether its parent is still there
 FOLDER = "workers"  # in the workdir, while they work: the data, which all of them read from the file
 
-_orders: Orders  # in a worker process
+_orders: SubsetOrders  # in a worker process
 
 
 class Fitting(NamedTuple):
@@ -50,7 +50,7 @@ class Workers:
     what is not fitted then is left to the next run.
     """
 
-    def __init__(self, orders: Orders, cells: Sequence[Trial], count: int, folder: Path) -> None:
+    def __init__(self, orders: SubsetOrders, cells: Sequence[Trial], count: int, folder: Path) -> None:
         import joblib
 
         self._waiting, self._results = deque(cells), queue.SimpleQueue[Fitting]()

@@ -4,22 +4,22 @@ Works on any table of (size, error); knows nothing of how the errors came about.
 the last step of a fit.
 """
 
-from dlm.curves.crossover import overtake
-from dlm.curves.forecaster import Forecast, SizeAnswer, forecast, forecast_many
+from dlm.curves.crossover import crossover
+from dlm.curves.forecaster import Forecast, RequiredSizeEstimate, forecast, forecast_many
 from dlm.curves.summary import answer
-from dlm.curves.types import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction
+from dlm.curves.types import Crossover, Curve, LearnerSummary, Prediction, RequiredSize, StudySummary
 
 __all__ = [
-    "Answer",
+    "Crossover",
     "Curve",
     "Forecast",
-    "LearnerAnswer",
-    "Need",
-    "Overtake",
+    "LearnerSummary",
     "Prediction",
-    "SizeAnswer",
+    "RequiredSize",
+    "RequiredSizeEstimate",
+    "StudySummary",
     "answer",
+    "crossover",
     "forecast",
     "forecast_many",
-    "overtake",
 ]

@@ -21,7 +21,7 @@ _MOST_LOG = 12.0  # from the last point
 _TINY = 1e-12
 
 
-class Guesses(NamedTuple):
+class ClosedFormFits(NamedTuple):
     """Of B curves by F families, fitted once for each fade: log errors at A places, relative to the last point.
 
     `mean`, `sd` [B, A, 2·F]: averages over a family's laws. `all_mean` [B, A, 2]: over every law. `misfit` [B, 2·F]:
@@ -70,7 +70,7 @@ NUM_FAMILIES = 5
 NUM_GUESSES = len(FADES) * NUM_FAMILIES
 
 
-def guess(context: Any, place: Array, xp: Any = np) -> Guesses:
+def guess(context: Any, place: Array, xp: Any = np) -> ClosedFormFits:
     """Fits every law to curves (a `network.Context`) and foretells log sizes `place` [B, A]."""
     fitted, asked = _log_decays(context.log_size, xp), _log_decays(place, xp)
     means, sds, misfits, all_means = [], [], [], []
@@ -89,7 +89,7 @@ def guess(context: Any, place: Array, xp: Any = np) -> Guesses:
             sds.append(sd)
         all_means.append(_average(xp.concatenate(evidence, axis=1), xp.concatenate(told, axis=2), xp)[0])
         misfits += least
-    return Guesses(xp.stack(means, -1), xp.stack(sds, -1), xp.stack(all_means, -1), xp.stack(misfits, -1))
+    return ClosedFormFits(xp.stack(means, -1), xp.stack(sds, -1), xp.stack(all_means, -1), xp.stack(misfits, -1))
 
 
 def _fit(context: Any, log_decay: Array, fade: float, xp: Any) -> tuple[Array, Array, Array, Array]:

@@ -16,7 +16,7 @@ from dlm.curves.diagnostics import CALIBRATED_REACH, carried_reach
 from dlm.curves.forecaster import Forecast, check_level
 from dlm.curves.measurement_noise import curve_forecast, curve_points, only_finite
 from dlm.curves.points import Points
-from dlm.curves.types import Chance, Curve, Overtake
+from dlm.curves.types import Chance, Crossover, Curve
 
 Array = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class Side:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Lead:
+class ErrorGap:
     """Log error of the challenger less the incumbent's, `lead` [D, X], at ascending `train_sizes` [X].
 
     The first `num_measured` sizes are the measured ones that the two have in common. `chance_sizes`: those at which a
@@ -86,7 +86,7 @@ def side(curve: Curve, forecast: Forecast | None) -> Side:
     return Side(curve, curve_points(curve), forecast)
 
 
-def lead(incumbent: Side, challenger: Side, seed: int) -> Lead:
+def lead(incumbent: Side, challenger: Side, seed: int) -> ErrorGap:
     """Of two curves with sizes in common. Equal seeds give equal draws, whoever of the two is the challenger."""
     smallest, largest = common_range(incumbent.curve, challenger.curve)
     knots = np.union1d(incumbent.points.train_sizes, challenger.points.train_sizes)
@@ -95,7 +95,7 @@ def lead(incumbent: Side, challenger: Side, seed: int) -> Lead:
     train_sizes = np.concatenate([knots, beyond])
     of_challenger, of_incumbent = (one.log_errors(train_sizes, len(knots), seed) for one in (challenger, incumbent))
     told = train_sizes[[*range(len(knots)), *(k for k, n in enumerate(train_sizes) if _is_multiple(n / largest))]]
-    return Lead(train_sizes, of_challenger - of_incumbent, len(knots), told)
+    return ErrorGap(train_sizes, of_challenger - of_incumbent, len(knots), told)
 
 
 def common_range(a: Curve, b: Curve) -> tuple[float, float]:
@@ -180,7 +180,7 @@ SURE = 0.9  # share of draws that must agree before an overtake inside the measu
 LIKELY = 0.7  # share of draws that must cross before a size beyond the measured ones is named
 
 
-def overtake(a: Curve, b: Curve, level: float = 0.95, seed: int = 0, *, as_given: bool = False) -> Overtake:
+def crossover(a: Curve, b: Curve, level: float = 0.95, seed: int = 0, *, as_given: bool = False) -> Crossover:
     """Where the learner that is worse at the smallest common size becomes better.
 
     Args:
@@ -189,10 +189,10 @@ def overtake(a: Curve, b: Curve, level: float = 0.95, seed: int = 0, *, as_given
       seed: of the draws.
       as_given: `a` is the incumbent and `b` the challenger, whoever is better at the smallest size.
     """
-    return overtake_with(a, b, _forecast_or_none(a, seed), _forecast_or_none(b, seed), level, seed, as_given=as_given)
+    return crossover_with(a, b, _forecast_or_none(a, seed), _forecast_or_none(b, seed), level, seed, as_given=as_given)
 
 
-def overtake_with(
+def crossover_with(
     a: Curve,
     b: Curve,
     forecast_a: Forecast | None,
@@ -201,20 +201,20 @@ def overtake_with(
     seed: int,
     *,
     as_given: bool = False,
-) -> Overtake:
-    """`overtake` with the forecasts already made; None for a curve that has none."""
+) -> Crossover:
+    """`crossover` with the forecasts already made; None for a curve that has none."""
     if not (only_finite(a).train_sizes and only_finite(b).train_sizes):
         check_level(level)
-        return Overtake(a.learner, b.learner, "cannot tell", None, None, None)
-    return overtake_of(side(a, forecast_a), side(b, forecast_b), level, seed, as_given=as_given)
+        return Crossover(a.learner, b.learner, "cannot tell", None, None, None)
+    return crossover_of(side(a, forecast_a), side(b, forecast_b), level, seed, as_given=as_given)
 
 
-def overtake_of(a: Side, b: Side, level: float, seed: int, *, as_given: bool = False) -> Overtake:
-    """`overtake` of sides that were read already, so that a learner of many pairs is drawn once."""
+def crossover_of(a: Side, b: Side, level: float, seed: int, *, as_given: bool = False) -> Crossover:
+    """`crossover` of sides that were read already, so that a learner of many pairs is drawn once."""
     check_level(level)
     smallest, largest = common_range(a.curve, b.curve)
     if smallest > largest:
-        return Overtake(a.curve.learner, b.curve.learner, "cannot tell", None, None, None)
+        return Crossover(a.curve.learner, b.curve.learner, "cannot tell", None, None, None)
     if not as_given:
         place = np.array([smallest])
         if log_error(b, place)[0] < log_error(a, place)[0]:
@@ -226,10 +226,10 @@ def overtake_of(a: Side, b: Side, level: float, seed: int, *, as_given: bool = F
         for size, p in zip(drawn.train_sizes, drawn.chances())
         if size in drawn.chance_sizes
     )
-    return Overtake(a.curve.learner, b.curve.learner, kind, *train_sizes, chances)
+    return Crossover(a.curve.learner, b.curve.learner, kind, *train_sizes, chances)
 
 
-def conclude(drawn: Lead, level: float) -> tuple[str, tuple[float | None, float | None, float | None]]:
+def conclude(drawn: ErrorGap, level: float) -> tuple[str, tuple[float | None, float | None, float | None]]:
     """The kind of an overtake, and the sizes low, median and high that belong to it."""
     crossing, largest = drawn.crossings(), float(drawn.train_sizes[drawn.num_measured - 1])
     # Where both always err alike neither is ahead, though none of them crosses.

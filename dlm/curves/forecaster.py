@@ -24,7 +24,7 @@ _SEARCH_SIZES = 160
 
 
 @dataclasses.dataclass(frozen=True)
-class SizeAnswer:
+class RequiredSizeEstimate:
     """Sizes that a target error takes: quantiles over the draws (inf: never, as far as the draws can say).
 
     `p_reachable` is the share of draws that reach the target within 1000 times the largest measured size.
@@ -95,19 +95,19 @@ class Forecast:
         """Log density [A] of the expected error at `error` (scalar or [A]); at 0, the log of its probability."""
         return self.marginals.log_density(error)
 
-    def sizes_for(self, target: float, level: float = 0.95) -> SizeAnswer:
+    def required_train_size(self, target: float, level: float = 0.95) -> RequiredSizeEstimate:
         """The size at which the expected error first reaches `target`, with a central interval at `level`."""
         if not target >= 0:
             raise ValueError(f"target={target} is not an error; give a non-negative number")
         check_level(level)
-        return size_answer(first_size(self.curves, target), level)
+        return required_size_estimate(first_size(self.curves, target), level)
 
 
-def size_answer(reached: Array, level: float) -> SizeAnswer:
+def required_size_estimate(reached: Array, level: float) -> RequiredSizeEstimate:
     """What the sizes [D] say at which drawn curves reach a target."""
     tail = (1 - level) / 2
     low, median, high = np.quantile(reached, [tail, 0.5, 1 - tail], method="inverted_cdf")
-    return SizeAnswer(float(low), float(median), float(high), float(np.isfinite(reached).mean()))
+    return RequiredSizeEstimate(float(low), float(median), float(high), float(np.isfinite(reached).mean()))
 
 
 def first_size(curves: Draws, target: float | Array) -> Array:

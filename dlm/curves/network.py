@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlm.curves.closed_form import NUM_GUESSES, Guesses, guess
+from dlm.curves.closed_form import NUM_GUESSES, ClosedFormFits, guess
 
 Array = Any  # numpy.ndarray or jax.Array
 
@@ -227,7 +227,7 @@ def _about(place: Array, xp: Any) -> Array:
     return xp.stack(columns, axis=-1)
 
 
-def _guessed(guesses: Guesses, start: Array, unit: Array, xp: Any) -> Array:
+def _guessed(guesses: ClosedFormFits, start: Array, unit: Array, xp: Any) -> Array:
     away = [xp.arcsinh((mean - start) / unit) for mean in (guesses.mean, guesses.all_mean)]
     return xp.concatenate([*away, _log(guesses.sd / unit, xp)], axis=-1)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlm.curves.measurement_noise import only_finite, standard_error
-from dlm.curves.types import Answer, Curve, Grid, LearnerAnswer
+from dlm.curves.types import Curve, Grid, LearnerSummary, StudySummary
 
 Array = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ class Score:
     remarks: tuple[str, ...]
 
 
-def score(answer: Answer, later: Sequence[Curve]) -> Score:
+def score(answer: StudySummary, later: Sequence[Curve]) -> Score:
     """Score a stamped forecast at every size that was not measured when it was made. Learners go by their name."""
     by_name = {curve.learner: only_finite(curve) for curve in later}
     if len(answer.learners) == len(by_name) == 1:  # one curve here and one there are the same, whatever they are called
@@ -79,7 +79,7 @@ def score(answer: Answer, later: Sequence[Curve]) -> Score:
 
 
 def _score_learner(
-    learner: LearnerAnswer, later: Curve, seen: frozenset[int], level: float
+    learner: LearnerSummary, later: Curve, seen: frozenset[int], level: float
 ) -> tuple[list[Cell], list[str]]:
     curve, grid = learner.curve, learner.grid
     name = curve.learner
@@ -108,7 +108,7 @@ def _score_learner(
     ], remarks
 
 
-def _cell(learner: LearnerAnswer, grid: Grid, later: Curve, place: int, level: float) -> Cell:
+def _cell(learner: LearnerSummary, grid: Grid, later: Curve, place: int, level: float) -> Cell:
     tails = np.array([(1 - level) / 2, 0.5, (1 + level) / 2])
     logs = quantiles_at(grid, later.train_sizes[place])
     low, median, high = np.clip(np.exp(_at_levels(grid, logs, tails)), *learner.curve.bound)

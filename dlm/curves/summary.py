@@ -11,14 +11,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.crossover import Side, overtake_of, side
+from dlm.curves.crossover import Side, crossover_of, side
 from dlm.curves.diagnostics import carried_reach
-from dlm.curves.forecaster import Forecast, SizeAnswer, check_level
+from dlm.curves.forecaster import Forecast, RequiredSizeEstimate, check_level
 from dlm.curves.measurement_noise import curve_forecast, noise_at_largest, only_finite, remark
 from dlm.curves.points import MIN_SIZES
-from dlm.curves.types import Answer, Curve, Grid, LearnerAnswer, Need, Overtake, Prediction
+from dlm.curves.types import Crossover, Curve, Grid, LearnerSummary, Prediction, RequiredSize, StudySummary
 
-__all__ = ["Answer", "Curve", "LearnerAnswer", "Need", "Overtake", "Prediction", "answer"]
+__all__ = ["Crossover", "Curve", "LearnerSummary", "Prediction", "RequiredSize", "StudySummary", "answer"]
 
 Array = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ def answer(
     multiples: Sequence[float] = (2.0, 10.0),
     level: float = 0.95,
     seed: int = 0,
-) -> Answer:
+) -> StudySummary:
     """The answer for some curves: forecasts at `multiples` of each learner's largest size, needs, overtakes.
 
     A curve that cannot be forecast gets a `note` that says why, never an exception, so that a long study
@@ -51,10 +51,10 @@ def answer(
     told = [_try_forecast(curve, multiples, level, seed) for curve in clean]
     learners = tuple(_learner_answer(curve, one, targets, level) for curve, one in zip(clean, told))
     sides = [one for curve, made in zip(clean, told) if (one := _side(curve, made.forecast)) is not None]
-    overtakes = tuple(
-        overtake_of(a, b, level, seed) for a, b in itertools.combinations(sides, 2) if a.curve.noise == b.curve.noise
+    crossovers = tuple(
+        crossover_of(a, b, level, seed) for a, b in itertools.combinations(sides, 2) if a.curve.noise == b.curve.noise
     )
-    return Answer(learners, overtakes, tuple(map(float, multiples)), level)
+    return StudySummary(learners, crossovers, tuple(map(float, multiples)), level)
 
 
 def _side(curve: Curve, forecast: Forecast | None) -> Side | None:
@@ -95,18 +95,18 @@ def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: 
     return _Told(forecast, carried, True, remark(curve))
 
 
-def _learner_answer(curve: Curve, told: _Told, targets: Sequence[float], level: float) -> LearnerAnswer:
+def _learner_answer(curve: Curve, told: _Told, targets: Sequence[float], level: float) -> LearnerSummary:
     forecast = told.forecast
     needs = tuple(_need(curve, forecast if told.carries else None, target, level) for target in targets)
     noise = noise_at_largest(curve)
     if forecast is None:
-        return LearnerAnswer(curve, "", (), (), needs, told.note, noise)
+        return LearnerSummary(curve, "", (), (), needs, told.note, noise)
     largest = float(curve.train_sizes[-1])
     reach = max((min(multiple, FIGURE_REACH) for multiple in told.multiples), default=1.0)
     grid = np.unique(np.rint(np.geomspace(curve.train_sizes[0], largest * reach, _FIGURE_SIZES)))
     ahead = np.array(told.multiples) * largest
     predictions = _predictions(forecast, ahead, level) if told.multiples else ()
-    return LearnerAnswer(
+    return LearnerSummary(
         curve=curve,
         law=forecast.law,
         fitted=_predictions(forecast, grid, level),
@@ -137,20 +137,20 @@ def _predictions(forecast: Forecast, train_sizes: Array, level: float) -> tuple[
     )
 
 
-def _need(curve: Curve, forecast: Forecast | None, target: float, level: float) -> Need:
+def _need(curve: Curve, forecast: Forecast | None, target: float, level: float) -> RequiredSize:
     """What `target` takes. Nothing is named beyond the reach that the points carry."""
     met = _met_at(curve, target)
     if met is not None:
-        return Need(target, "met", None, met, None, 1.0)
+        return RequiredSize(target, "met", None, met, None, 1.0)
     if forecast is None:
-        return Need(target, "cannot tell", None, None, None, 0.0)
-    return need_of(target, forecast.sizes_for(target, level), curve, level)
+        return RequiredSize(target, "cannot tell", None, None, None, 0.0)
+    return required_size_of(target, forecast.required_train_size(target, level), curve, level)
 
 
-def need_of(target: float, train_sizes: SizeAnswer, curve: Curve, level: float) -> Need:
+def required_size_of(target: float, train_sizes: RequiredSizeEstimate, curve: Curve, level: float) -> RequiredSize:
     """What sizes that a target takes say, as far as the curve's points carry them."""
     if train_sizes.p_reachable <= 1 - level:
-        return Need(target, "not reachable", None, None, None, train_sizes.p_reachable)
+        return RequiredSize(target, "not reachable", None, None, None, train_sizes.p_reachable)
     farthest = curve.train_sizes[-1] * carried_reach(np.unique(np.array(curve.train_sizes, dtype=float)))
     low, median, high = (
         None if math.isinf(size) else float(round(size))
@@ -158,8 +158,10 @@ def need_of(target: float, train_sizes: SizeAnswer, curve: Curve, level: float) 
     )
     if low is None or median is None or median > farthest:
         least = farthest if low is None else min(low, farthest)
-        return Need(target, "more than", float(round(least)), None, None, train_sizes.p_reachable)
-    return Need(target, "interval", low, median, high if high and high <= farthest else None, train_sizes.p_reachable)
+        return RequiredSize(target, "more than", float(round(least)), None, None, train_sizes.p_reachable)
+    return RequiredSize(
+        target, "interval", low, median, high if high and high <= farthest else None, train_sizes.p_reachable
+    )
 
 
 def _met_at(curve: Curve, target: float) -> float | None:

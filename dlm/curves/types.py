@@ -86,7 +86,7 @@ class Prediction:
 
 
 @dataclasses.dataclass(frozen=True)
-class Need:
+class RequiredSize:
     """How many examples a target error takes.
 
     `kind`: "met" (already at `median`, within the measured sizes), "interval" (low..high, `high` may be
@@ -102,7 +102,7 @@ class Need:
 
 
 @dataclasses.dataclass(frozen=True)
-class LearnerAnswer:
+class LearnerSummary:
     """Everything said about one learner. `law` is readable; `note` says why an extrapolation is refused, or what to
     know before trusting it."""
 
@@ -110,7 +110,7 @@ class LearnerAnswer:
     law: str
     fitted: tuple[Prediction, ...]  # a dense grid for the figure: measured sizes and, if carried, 10x beyond
     predictions: tuple[Prediction, ...]  # at each multiple of the largest size; empty when not carried
-    needs: tuple[Need, ...]
+    needs: tuple[RequiredSize, ...]
     note: str = ""
     noise: Noise | None = None  # at the largest size
     grid: Grid | None = None  # None when nothing beyond the measured sizes is carried
@@ -127,7 +127,7 @@ class Chance:
 
 
 @dataclasses.dataclass(frozen=True)
-class Overtake:
+class Crossover:
     """Where `challenger` becomes better than `incumbent`, by default the one better at the smallest common size.
 
     With several crossings inside the measured sizes, the last one counts.
@@ -150,11 +150,11 @@ class Overtake:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class StudySummary:
     """The whole answer; `dataclasses.asdict` of it is ready for JSON: NaN and infinity never occur."""
 
-    learners: tuple[LearnerAnswer, ...]
-    overtakes: tuple[Overtake, ...]
+    learners: tuple[LearnerSummary, ...]
+    crossovers: tuple[Crossover, ...]
     multiples: tuple[float, ...]
     level: float
     stamp: Stamp | None = None

@@ -14,7 +14,7 @@ from dlm.data.subsets import HASHED_AT_ONCE, row_digests, stratified_order
 from dlm.utils.errors import UsageError
 
 if TYPE_CHECKING:
-    from dlm.data.normalization import Moments
+    from dlm.data.normalization import NormalizationStats
 
 
 def class_weights(y: np.ndarray, num_classes: int, balance: float) -> np.ndarray:
@@ -104,7 +104,7 @@ class Arrays:
     """A data set.
 
     `num_classes` counts labels, 0 where targets are no classes. A learner sees inputs as `x * scale + shift`, float32;
-    with `standardize` (NaN where missing) by mean and standard deviation of its own training subset, see `Moments`;
+    with `standardize` (NaN where missing) by mean and standard deviation of its own training subset, see `NormalizationStats`;
     with `vocabulary` above 0 as they are, tokens of 0 … vocabulary − 1. `remarks` say how files were read. `leaked`:
     rows of the test split that are in the pool too, None where there are none or nobody looked. `rate`: samples a
     second of the splits' sounds. `class_names`,
@@ -154,7 +154,7 @@ class Arrays:
             return np.arange(len(self.train), dtype=np.int32)[::-1].copy()
         return stratified_order(self.digests, self.train.strata, subset_seed)
 
-    def features(self, x: Any, moments: Moments | None = None) -> np.ndarray:
+    def features(self, x: Any, moments: NormalizationStats | None = None) -> np.ndarray:
         """Stored inputs [N, ...] as a learner with these moments sees them: float32, or int32 tokens."""
         x = np.asarray(x)
         if self.vocabulary:

@@ -14,7 +14,7 @@ Array = Any  # numpy.ndarray or jax.Array
 MOST_DEVIATIONS = 8.0  # of an input: by the spread of a few rows any other value may look extreme
 
 
-class Moments(NamedTuple):
+class NormalizationStats(NamedTuple):
     """Statistics of one training subset: of inputs [D] (or [...]), and of targets [] or [K]; float32.
 
     `rate` is 1 / standard deviation, and 0 for a column that is constant in the subset, such as a category that it does
@@ -46,7 +46,7 @@ def _row(statistic: Array) -> Array:
     return statistic[None] if statistic.ndim else statistic
 
 
-def moments(arrays: Arrays, rows: np.ndarray) -> Moments | None:
+def moments(arrays: Arrays, rows: np.ndarray) -> NormalizationStats | None:
     """Statistics of the rows of the pool given; None where a learner sees everything as it is."""
     of_targets = arrays.has_numeric_targets and not arrays.in_time
     if not arrays.standardize and not of_targets:
@@ -58,7 +58,7 @@ def moments(arrays: Arrays, rows: np.ndarray) -> Moments | None:
         y = np.asarray(arrays.train.y[rows], np.float64)
         target_mean, spread = np.asarray(y.mean(axis=0)), np.asarray(y.std(axis=0))
         target_spread = np.where(spread > 0, spread, 1.0)
-    return Moments(*(np.asarray(part, np.float32) for part in (mean, rate, target_mean, target_spread)))
+    return NormalizationStats(*(np.asarray(part, np.float32) for part in (mean, rate, target_mean, target_spread)))
 
 
 def _of_inputs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

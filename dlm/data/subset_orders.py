@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from dlm.data.dataset import Arrays, Split
-from dlm.data.normalization import Moments, moments
+from dlm.data.normalization import NormalizationStats, moments
 from dlm.data.subsets import subset_hash
 
 
-class Orders:
+class SubsetOrders:
     """The pool's order for each subset seed: the first n rows are the seed's subset of size n."""
 
     def __init__(self, arrays: Arrays, seeds: Iterable[int]):
@@ -47,6 +47,6 @@ class Orders:
         """What names the subset's content, see `subset_hash`."""
         return subset_hash(self.arrays.digests[self[seed][:size]], size)
 
-    def _moments(self, seed: int, size: int) -> Moments | None:
+    def _moments(self, seed: int, size: int) -> NormalizationStats | None:
         """Statistics of the subset, see `moments`."""
         return moments(self.arrays, self[seed][:size])

@@ -16,15 +16,15 @@ from dlm.baselines.evaluation import fit_and_measure
 from dlm.curves.summary import answer
 from dlm.curves.types import Curve
 from dlm.data.dataset import Arrays
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.executor import is_streamed, load, remaining
-from dlm.execution.trial_runner import orders_of
+from dlm.execution.trial_runner import subset_orders_of
 from dlm.report.figures import learning_curve
 from dlm.report.progress.eta import duration
 from dlm.storage import record_log
 from dlm.study.study import Cohort, Study, Trial, trials
 from dlm.train import devices
-from dlm.train.device_data import Placed, place
+from dlm.train.device_data import DeviceData, place
 from dlm.train.memory import memory, waves
 from dlm.train.population import Packing
 from dlm.train.program import population_of, program_of
@@ -132,7 +132,7 @@ def plan(
     devices.configure()
     arrays = load(study, data_dir, download=download, arrays=arrays)
     work = remaining(study, record_log.rows(workdir))
-    orders = orders_of(study, arrays)
+    orders = subset_orders_of(study, arrays)
     placed = place(orders, streamed=is_streamed(input_mode, arrays))
     start_seconds = time.time() - psutil.Process().create_time()
     parts = [_cohort_cost(cohort, placed, devices.packing(packing)) for cohort in work.cohorts]
@@ -142,7 +142,7 @@ def plan(
     return Plan(tuple(parts), start_seconds, _report_seconds(study), len(trials(study)) - work.num_trials)
 
 
-def _cohort_cost(cohort: Cohort, placed: Placed, packing: Packing) -> Cost:
+def _cohort_cost(cohort: Cohort, placed: DeviceData, packing: Packing) -> Cost:
     population = population_of(cohort, placed, packing)
     first, *more = waves(population, cohort, placed, devices.memory_limit())
     fixed, each = memory(population, cohort, placed)
@@ -189,7 +189,7 @@ def _seconds_per_evaluation(run: CohortRun) -> float:
     return (time.perf_counter() - start) / len(run.rows)
 
 
-def _classical_cost(name: str, cells: Sequence[Trial], orders: Orders) -> Cost:
+def _classical_cost(name: str, cells: Sequence[Trial], orders: SubsetOrders) -> Cost:
     """Fit ever larger cells for a while; a fit's time is taken as proportional to the size beyond the largest timed."""
     one_a_size = {trial.train_size: trial for trial in cells}
     timed: dict[int, float] = {}

@@ -30,7 +30,7 @@ def propose(source: Any, arrays: Arrays) -> Study:
         data=source,
         task=_task(arrays),
         learners=_learners(arrays),
-        train_sizes=sizes_for(len(arrays.train), arrays.num_classes),
+        train_sizes=required_train_size(len(arrays.train), arrays.num_classes),
         seeds=NUM_SEEDS,
         budget=TEXT_BUDGET if arrays.vocabulary else BUDGET,
         name=arrays.name,
@@ -61,7 +61,7 @@ class _Data:
     groups: tuple[str, ...] = ()
 
 
-def sizes_for(pool: int, num_classes: int) -> tuple[int, ...]:
+def required_train_size(pool: int, num_classes: int) -> tuple[int, ...]:
     """Sizes that each are the same multiple of the one before, up to the pool, or up to what takes minutes."""
     most = min(pool, MOST_SIZE)
     least = max(LEAST_SIZE, 2 * num_classes)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.storage import workdir
 from dlm.storage.artifacts import WITHOUT_LEAKS
 from dlm.storage.record_log import Record
@@ -22,7 +22,7 @@ from dlm.train.trainer import Measured
 class Origin:
     """What all numbers of a run have in common. `flops`: operations of an update, by cohort id."""
 
-    def __init__(self, study: Study, orders: Orders, packing: Packing, flops: Mapping[str, float]) -> None:
+    def __init__(self, study: Study, orders: SubsetOrders, packing: Packing, flops: Mapping[str, float]) -> None:
         self.study, self.orders, self.arrays, self.packing, self.flops = study, orders, orders.arrays, packing, flops
         self.num_leaked = 0 if self.arrays.leaked is None else len(self.arrays.leaked)
         self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())

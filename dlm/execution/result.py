@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from dlm.curves.types import Answer
+from dlm.curves.types import StudySummary
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.report import notebook, sentences
 from dlm.report.figures import drawn
@@ -41,7 +41,7 @@ class Result:
     """
 
     workdir: Path
-    answer: Answer
+    answer: StudySummary
     title: str = ""
     question: str = ""
     outcome: Outcome | None = None

@@ -15,7 +15,7 @@ from dlm.baselines.evaluation import Fit, fit_and_measure
 from dlm.baselines.worker_pool import FOLDER, Workers
 from dlm.curves.from_records import curve_name
 from dlm.data.dataset import Arrays
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.preemption import Watch
 from dlm.execution.record_rows import Origin, noise_of
 from dlm.execution.retention import DEFAULT_MIB, Keeper
@@ -26,14 +26,14 @@ from dlm.storage.record_log import Record
 from dlm.study.study import Cohort, Study, Trial, trials
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
-from dlm.train.device_data import Placed, place
+from dlm.train.device_data import DeviceData, place
 from dlm.train.memory import halved, is_out_of_memory, waves
 from dlm.train.population import Packing, Population
 from dlm.train.predict import Predictor, text_of, writes_texts
 from dlm.train.program import population_of
 from dlm.train.throughput import updates_per_second
 from dlm.train.trainer import CohortRun, Measured, train
-from dlm.train.types import Spent
+from dlm.train.types import ResourceUsage
 from dlm.utils.errors import Interrupted, UsageError
 
 COLLECT_SECONDS = 0.5  # that a run without anything else to do waits for a fit before it looks around
@@ -57,9 +57,9 @@ class Work:
         return sum(cohort.num_updates for cohort in self.cohorts)
 
 
-def orders_of(study: Study, arrays: Arrays) -> Orders:
+def subset_orders_of(study: Study, arrays: Arrays) -> SubsetOrders:
     """The pool's orders for the subset seeds of a study."""
-    return Orders(arrays, (trial.subset_seed for trial in trials(study)))
+    return SubsetOrders(arrays, (trial.subset_seed for trial in trials(study)))
 
 
 def tell(text: str) -> None:
@@ -87,7 +87,7 @@ class Session:
         self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
         self.streamed, self.workers, self.fit_workers = streamed, workers, fit_workers
         self.watch, self.save_seconds = watch, save_seconds
-        self.orders = orders_of(study, arrays)
+        self.orders = subset_orders_of(study, arrays)
         self.flops = flops  # of an update, by cohort id
         self.origin = Origin(study, self.orders, packing, flops)
         self.keeper = Keeper(study, arrays, folder, keep_bytes)
@@ -143,7 +143,7 @@ class Session:
                 self.fitted(trial, found, took)
             self.progress.running([*self.training, *self.fitting.running])
 
-    def compiled(self, cohort: Cohort, placed: Placed, memory_limit: int) -> tuple[list[Cohort], Population]:
+    def compiled(self, cohort: Cohort, placed: DeviceData, memory_limit: int) -> tuple[list[Cohort], Population]:
         """A cohort's waves and programs; their speed is tried, so that the time left is known from the start."""
         self.watch.check()
         self.progress.phase("compile", cohort.first.name)
@@ -153,7 +153,7 @@ class Session:
         self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id], speed)
         return parts, population
 
-    def train_all(self, waiting: list[Cohort], population: Population, placed: Placed) -> None:
+    def train_all(self, waiting: list[Cohort], population: Population, placed: DeviceData) -> None:
         """Train the waves of a cohort; one that runs out of memory all the same is halved.
 
         Members that fail even so, or for another reason, are recorded as failed, and the study goes on.
@@ -244,7 +244,7 @@ class Session:
         finished = record_log.finished(record_log.rows(self.folder))
         for trial in cells:
             if finished.get(trial.trial_id, "failed") == "failed":
-                measured = Measured(trial, 0, "failed", {}, Spent())
+                measured = Measured(trial, 0, "failed", {}, ResourceUsage())
                 self.write(self.origin.rows(measured, f"{type(error).__name__}: {error}"[:2000]))
 
     def fit(self, trial: Trial) -> None:
@@ -266,7 +266,7 @@ class Session:
             if trial.trial_id in self.keeper.predictions:
                 self.check_workdir()
                 self.keeper.keep_predictions(trial, found.test_examples)
-            measured = Measured(trial, found.iterations, "done", found.values, Spent(found.seconds))
+            measured = Measured(trial, found.iterations, "done", found.values, ResourceUsage(found.seconds))
             self.write(self.origin.rows(measured, inference_seconds=found.inference_seconds))
         self.progress.fitted(trial.name, trial.train_size, seconds)
 

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from dlm.curves.summary import spread, spread_words
-from dlm.curves.types import Answer, Curve, LearnerAnswer, Prediction
+from dlm.curves.types import Curve, LearnerSummary, Prediction, StudySummary
 from dlm.report.formatting import is_rate, percent
 from dlm.report.plot_labels import CurveEnd, error_label, label_curves, log_ticks, size_label
 
@@ -66,7 +66,7 @@ class _Line:
     forecast: list[Prediction]
 
 
-def learning_curve(answer: Answer, stem: pathlib.Path, *, title: str = "") -> list[pathlib.Path]:
+def learning_curve(answer: StudySummary, stem: pathlib.Path, *, title: str = "") -> list[pathlib.Path]:
     """Draws every learner's curve with its forecast and writes `stem`.png and `stem`.svg; returns the paths.
 
     Dots are seeds, solid lines medians with their spread, dashed lines forecasts with their interval. An
@@ -84,7 +84,7 @@ def learning_curve(answer: Answer, stem: pathlib.Path, *, title: str = "") -> li
     return [png, svg]
 
 
-def drawn(answer: Answer, *, title: str = "", inches: tuple[float, float] = (6.4, 4.2)) -> Picture:
+def drawn(answer: StudySummary, *, title: str = "", inches: tuple[float, float] = (6.4, 4.2)) -> Picture:
     """The same as a figure of matplotlib, to show, to change or to save."""
     import matplotlib
 
@@ -108,7 +108,7 @@ def _saved(figure: Figure, kind: str, **options: typing.Any) -> bytes:
     return buffer.getvalue()
 
 
-def _draw(figure: Figure, answer: Answer, title: str) -> None:
+def _draw(figure: Figure, answer: StudySummary, title: str) -> None:
     axes = figure.add_subplot()
     lines = [_line(learner, k) for k, learner in enumerate(answer.learners)]
     # Thousands of dots are smaller as pixels, inside an SVG too.
@@ -126,7 +126,7 @@ def _draw(figure: Figure, answer: Answer, title: str) -> None:
     figure.supxlabel(" · ".join(_caption(answer)), fontsize=6.8, color=_GREY)
 
 
-def _line(learner: LearnerAnswer, index: int) -> _Line:
+def _line(learner: LearnerSummary, index: int) -> _Line:
     curve = learner.curve
     kept = [
         (size, [shown for e in errors if (shown := positive(e, curve))])
@@ -151,7 +151,7 @@ def positive(error: float, curve: Curve) -> float:
     return error if error > 0 or not curve.num_test else 0.5 / curve.num_test
 
 
-def beyond(learner: LearnerAnswer) -> list[Prediction]:
+def beyond(learner: LearnerSummary) -> list[Prediction]:
     """The fitted curve from the largest measured size on; where it is interpolated in the grid."""
     fitted = [item for item in learner.fitted if item.median > 0 and learner.curve.train_sizes]
     if not fitted:
@@ -275,7 +275,7 @@ def _end_of(line: _Line) -> CurveEnd | None:
     return CurveEnd(line.learner, line.colour, line.train_sizes[-1], line.medians[-1]) if line.train_sizes else None
 
 
-def _caption(answer: Answer) -> Iterator[str]:
+def _caption(answer: StudySummary) -> Iterator[str]:
     curves = [learner.curve for learner in answer.learners]
     counts = [len(errors) for curve in curves for errors in curve.errors]
     means = all(curve.stderr for curve in curves)

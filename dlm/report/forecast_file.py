@@ -15,27 +15,27 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from dlm.curves.types import Answer, Curve, Grid, LearnerAnswer, Seen, Stamp
+from dlm.curves.types import Curve, Grid, LearnerSummary, Seen, Stamp, StudySummary
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
 
 
-def to_json(answer: Answer) -> str:
+def to_json(answer: StudySummary) -> str:
     """The text of `forecast.json`. Raises ValueError for NaN and infinity: numbers are finite or absent."""
     # Numbers that came from NumPy are not always Python's own.
     return json.dumps(dataclasses.asdict(answer), indent=1, allow_nan=False, default=lambda number: number.item())
 
 
-def from_json(text: str) -> Answer:
+def from_json(text: str) -> StudySummary:
     """The answer that `to_json` wrote, so that a report can be drawn again.
 
     Raises ValueError that names the field, where the text was written by another version or is not an answer.
     """
     try:
-        answer = _read(Answer, json.loads(text, parse_constant=_no_number), "answer")
+        answer = _read(StudySummary, json.loads(text, parse_constant=_no_number), "answer")
     except RecursionError:
         raise ValueError("the text is nested too deep for an answer") from None
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, StudySummary)
     return answer
 
 
@@ -83,7 +83,9 @@ def _read_dataclass(kind: type, data: typing.Any, where: str) -> typing.Any:
 LARGEST = 10**18  # examples: more than any study's, and numbers up to here can be reckoned with
 
 
-def stamped(answer: Answer, seen: Mapping[str, Iterable[int]], now: datetime.datetime | None = None) -> Answer:
+def stamped(
+    answer: StudySummary, seen: Mapping[str, Iterable[int]], now: datetime.datetime | None = None
+) -> StudySummary:
     """The answer with its stamp. `seen`: the sizes measured by now, by learner, beside those the answer is made of."""
     now = now or datetime.datetime.now(datetime.UTC)
     curves = [learner.curve for learner in answer.learners]
@@ -113,7 +115,7 @@ def hash_of_inputs(curves: Sequence[Curve]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def checked(answer: Answer) -> Stamp:
+def checked(answer: StudySummary) -> Stamp:
     """The stamp, once it is seen to fit what it stands on; ValueError says what does not, and what to do."""
     stamp = answer.stamp
     if stamp is None:
@@ -144,18 +146,18 @@ def moment(stamp: Stamp) -> datetime.datetime:
     return made
 
 
-def _hash_of_content(answer: Answer) -> str:
+def _hash_of_content(answer: StudySummary) -> str:
     assert answer.stamp is not None
     blank = dataclasses.replace(answer, stamp=dataclasses.replace(answer.stamp, content=""))
     # Read back first: a number means the same as 1 and as 1.0.
     told = json.loads(to_json(from_json(to_json(blank))))
-    for pair in told["overtakes"]:
+    for pair in told["crossovers"]:
         if not pair["chances"]:
             del pair["chances"]  # files of before had none, and are to keep their hash
     return hashlib.sha256(json.dumps(told, indent=1).encode()).hexdigest()
 
 
-def _sound(learner: LearnerAnswer) -> bool:
+def _sound(learner: LearnerSummary) -> bool:
     """Whether sizes ascend, and errors are there, as many as there should be, none negative."""
     curve, grid = learner.curve, learner.grid
     if not curve.learner.isprintable() or max(curve.train_sizes, default=0) > LARGEST:
@@ -192,7 +194,7 @@ MAX_BYTES = 256 << 20
 _MOST_SAID = 300  # characters of what a file holds that are shown
 
 
-def keep(told: Answer, folder: Path) -> Answer:
+def keep(told: StudySummary, folder: Path) -> StudySummary:
     """Write a stamped forecast; what stands in forecast.json then.
 
     The very same forecast keeps its first stamp. One made of other measurements is kept in `forecasts/`, named after
@@ -215,7 +217,7 @@ def keep(told: Answer, folder: Path) -> Answer:
     return told
 
 
-def read_stamped(path: Path) -> Answer:
+def read_stamped(path: Path) -> StudySummary:
     """A forecast whose stamp fits. UsageError says what is wrong with the file, and what to do."""
     try:
         if path.is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from dlm.curves.types import Curve, Need, Prediction
+from dlm.curves.types import Curve, Prediction, RequiredSize
 
 # From this probability on, a target counts as reachable and the chance is not worth a remark.
 SURE = 0.995
@@ -104,7 +104,7 @@ def size_interval(low: float | None, high: float | None) -> str:
     return f" [at most {about(high, math.ceil)}]" if high is not None else ""
 
 
-def need_phrase(need: Need) -> str:
+def need_phrase(need: RequiredSize) -> str:
     """How many examples a target takes, short: "about 3,000 [2,000, 5,000]", "more than 12,000", …"""
     interval = size_interval(need.low, need.high)
     if need.kind == "met" and need.median is not None:
@@ -118,7 +118,7 @@ def need_phrase(need: Need) -> str:
     return "cannot tell" if need.kind in ("interval", "more than") else need.kind
 
 
-def need_cell(need: Need) -> str:
+def need_cell(need: RequiredSize) -> str:
     """The same for a table, with the chance of ever getting there where that is in doubt."""
     doubtful = need.kind == "interval" and need.p_reachable < SURE
     return need_phrase(need) + (f", {chance(need.p_reachable)} likely" if doubtful else "")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlm.curves.summary import evenly
-from dlm.curves.types import Answer, Curve, LearnerAnswer, Prediction
+from dlm.curves.types import Curve, LearnerSummary, Prediction, StudySummary
 from dlm.report import sentences
 from dlm.report.export.tables import Cell, Table, forecasts, markdown, measured, needs
 from dlm.report.figures import drawn, svg_of
@@ -50,12 +50,12 @@ class Shown:
     foot: str = ""
 
 
-def answer_html(answer: Answer, *, title: str = "", question: str = "", foot: str = "") -> str:
+def answer_html(answer: StudySummary, *, title: str = "", question: str = "", foot: str = "") -> str:
     """The answer in words, the learning curves, what was measured, and what to know before trusting it."""
     return html(_answer(answer, title, question, foot, _svg(answer) if answer.learners else ""))
 
 
-def answer_markdown(answer: Answer, *, title: str = "", question: str = "", foot: str = "") -> str:
+def answer_markdown(answer: StudySummary, *, title: str = "", question: str = "", foot: str = "") -> str:
     """The same as Markdown, without the picture."""
     shown = _answer(answer, title, question, foot, "")
     parts = [
@@ -116,7 +116,7 @@ def html(shown: Shown) -> str:
     return _template().render(shown=shown)
 
 
-def _answer(answer: Answer, title: str, question: str, foot: str, svg: str) -> Shown:
+def _answer(answer: StudySummary, title: str, question: str, foot: str, svg: str) -> Shown:
     curves = [learner.curve for learner in answer.learners]
     train_sizes = sorted({size for curve in curves for size in curve.train_sizes})
     chosen = evenly(train_sizes)
@@ -140,7 +140,7 @@ def _at(curve: Curve, train_sizes: Sequence[int]) -> Curve:
     )
 
 
-def _as_answer(forecast: Forecast) -> Answer:
+def _as_answer(forecast: Forecast) -> StudySummary:
     """The measured points and the forecast as far as it was asked for, to be drawn."""
     points = forecast.points
     errors = np.where(points.zero > 0.5, 0.0, np.exp(points.base + points.log_error))
@@ -155,10 +155,10 @@ def _as_answer(forecast: Forecast) -> Answer:
     tail = (1 - forecast.level) / 2
     low, middle, high = np.quantile(forecast.curves.at(grid), [tail, 0.5, 1 - tail], axis=0).tolist()
     fitted = tuple(map(Prediction, grid.tolist(), middle, low, high))
-    return Answer((LearnerAnswer(curve, forecast.law, fitted, (), ()),), (), (), forecast.level)
+    return StudySummary((LearnerSummary(curve, forecast.law, fitted, (), ()),), (), (), forecast.level)
 
 
-def _svg(answer: Answer, **options: Any) -> str:
+def _svg(answer: StudySummary, **options: Any) -> str:
     """The learning curves as an SVG element whose paper is clear and whose ink is that of the text around it."""
     figure = drawn(answer, **options)
     for paper in (figure.patch, *(axes.patch for axes in figure.axes)):

@@ -14,7 +14,7 @@ from rich.text import Text
 from dlm.curves.from_csv import read_table
 from dlm.curves.from_records import curves
 from dlm.curves.score import Cell, Score, score
-from dlm.curves.types import Answer, Curve
+from dlm.curves.types import Curve, StudySummary
 from dlm.report.forecast_file import moment, read_stamped
 from dlm.report.formatting import error_number, error_text, is_rate, percent
 from dlm.report.terminal import print_list, say, section, table
@@ -22,7 +22,7 @@ from dlm.storage import record_log
 from dlm.utils.errors import UsageError
 
 
-def print_score(answer: Answer, score: Score, console: Console, source: Path) -> None:
+def print_score(answer: StudySummary, score: Score, console: Console, source: Path) -> None:
     """Prints a score with at least one cell: coverage and accuracy, a row for each cell, remarks, what was checked."""
     assert answer.stamp is not None
     unit = answer.learners[0].curve.unit
@@ -39,7 +39,7 @@ def print_score(answer: Answer, score: Score, console: Console, source: Path) ->
     console.print()
 
 
-def _lead(answer: Answer, score: Score, unit: str) -> Iterator[str]:
+def _lead(answer: StudySummary, score: Score, unit: str) -> Iterator[str]:
     inside = sum(cell.inside for cell in score.cells)
     means = "mean lies" if len(score.cells) == 1 else "means lie"
     yield (
@@ -138,7 +138,7 @@ def _later(workdir: Path | None, curve: Path | None) -> tuple[Sequence[Curve], P
     return measured, workdir / record_log.FILE
 
 
-def _check_units(answer: Answer, later: Sequence[Curve], source: Path) -> None:
+def _check_units(answer: StudySummary, later: Sequence[Curve], source: Path) -> None:
     """UsageError where errors of one unit would be held against those of another."""
     units = {_LIKE.get(learner.curve.unit, learner.curve.unit) for learner in answer.learners}
     for curve in later:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlm.curves.summary import spread
-from dlm.curves.types import Answer, LearnerAnswer, Need, Overtake
+from dlm.curves.types import Crossover, LearnerSummary, RequiredSize, StudySummary
 from dlm.report.formatting import (
     SURE,
     about,
@@ -24,7 +24,7 @@ MOST_TOLD = 10
 MOST_FORECAST = 4  # the forecasts of more learners are no brief reading
 
 
-def sentences(answer: Answer) -> list[str]:
+def sentences(answer: StudySummary) -> list[str]:
     """The whole answer in plain sentences: who leads, laws, forecasts, needs, overtakes, notes."""
     return [
         *lead(answer),
@@ -32,19 +32,19 @@ def sentences(answer: Answer) -> list[str]:
         *noises(answer),
         *forecasts(answer),
         *needs(answer),
-        *overtakes(answer),
+        *crossovers(answer),
         *notes(answer),
     ]
 
 
-def brief(answer: Answer) -> list[str]:
+def brief(answer: StudySummary) -> list[str]:
     """What to read first: who leads, what more data would buy unless learners are many, who overtakes whom."""
     few = len(answer.learners) <= MOST_FORECAST
     ahead = [*forecasts(answer), *needs(answer)] if few else []
-    return [*lead(answer), *ahead, *overtakes(answer)]
+    return [*lead(answer), *ahead, *crossovers(answer)]
 
 
-def lead(answer: Answer) -> list[str]:
+def lead(answer: StudySummary) -> list[str]:
     """Who is best at the largest size that every learner was measured at."""
     if not any(learner.curve.train_sizes for learner in answer.learners):
         return ["No cell has finished yet, so there is nothing to say."]
@@ -72,12 +72,12 @@ def lead(answer: Answer) -> list[str]:
     return [f"At {size:,} examples the {kind} errors{same} are, best first, {_listed(places)}."]
 
 
-def laws(answer: Answer) -> list[str]:
+def laws(answer: StudySummary) -> list[str]:
     """The law of each learner, a line each."""
     return [f"{item.curve.learner}: {item.law or 'no law was fitted'}" for item in answer.learners]
 
 
-def noises(answer: Answer) -> list[str]:
+def noises(answer: StudySummary) -> list[str]:
     """What another seed and another test set would do to the last error, a line for each learner that knows."""
     lines = []
     for learner in answer.learners:
@@ -95,31 +95,31 @@ def noises(answer: Answer) -> list[str]:
     return lines
 
 
-def forecasts(answer: Answer) -> list[str]:
+def forecasts(answer: StudySummary) -> list[str]:
     """What more data would buy, a sentence for each learner."""
     return [_forecast(learner, answer.level) for learner in answer.learners]
 
 
-def needs(answer: Answer) -> list[str]:
+def needs(answer: StudySummary) -> list[str]:
     """How many examples each target takes, a sentence for each learner and target."""
     return [_need(learner, need) for learner in answer.learners for need in learner.needs]
 
 
-def overtakes(answer: Answer) -> list[str]:
+def crossovers(answer: StudySummary) -> list[str]:
     """Where one learner overtakes another, a sentence a pair; of many pairs those of the best learner."""
-    items = answer.overtakes
+    items = answer.crossovers
     if len(items) > MOST_PAIRS:
         ends = [
             (spread(one.curve.errors[-1]).median, one.curve.learner) for one in answer.learners if one.curve.train_sizes
         ]
         best = min(ends)[1]
         items = tuple(item for item in items if best in (item.incumbent, item.challenger))[:MOST_TOLD]
-    left = len(answer.overtakes) - len(items)
+    left = len(answer.crossovers) - len(items)
     more = [f"{left} more pairs are on the page and in forecast.json."] if left else []
     return [*map(overtakes_sentence, items), *more]
 
 
-def notes(answer: Answer) -> list[str]:
+def notes(answer: StudySummary) -> list[str]:
     """What a reader must know before trusting the numbers: missing cells, refused or wide extrapolations."""
     lines = []
     for learner in answer.learners:
@@ -136,7 +136,7 @@ def notes(answer: Answer) -> list[str]:
     return lines
 
 
-def _forecast(learner: LearnerAnswer, level: float) -> str:
+def _forecast(learner: LearnerSummary, level: float) -> str:
     curve = learner.curve
     if not curve.train_sizes:
         return f"{curve.learner} has no finished cell."
@@ -154,7 +154,7 @@ def _forecast(learner: LearnerAnswer, level: float) -> str:
     return f"{now}; forecast {_listed(ahead)} ({percent(level)} interval{'s' if len(ahead) > 1 else ''})."
 
 
-def _need(learner: LearnerAnswer, need: Need) -> str:
+def _need(learner: LearnerSummary, need: RequiredSize) -> str:
     name, phrase = learner.curve.learner, need_phrase(need)
     target = target_text(need.target, learner.curve.unit)
     if phrase == "cannot tell":
@@ -171,7 +171,7 @@ def _need(learner: LearnerAnswer, need: Need) -> str:
     return f"{name} needs {phrase} examples for {target}{doubt}."
 
 
-def overtakes_sentence(item: Overtake) -> str:
+def overtakes_sentence(item: Crossover) -> str:
     """Where one learner overtakes another, or that it does not, and how likely it is ahead."""
     challenger, incumbent = item.challenger, item.incumbent
     where = "" if item.median is None else f" at about {about(item.median)} examples"
@@ -189,7 +189,7 @@ def overtakes_sentence(item: Overtake) -> str:
     return f"Whether {challenger} overtakes {incumbent} cannot be told: noise and forecast leave it open{likely}."
 
 
-def _likely(item: Overtake) -> str:
+def _likely(item: Crossover) -> str:
     """The chance that the challenger is better at the largest measured size, and at the farthest that is carried."""
     measured = [one for one in item.chances if one.measured][-1:]
     ahead = [one for one in item.chances if not one.measured][-1:]

@@ -14,7 +14,7 @@ from dlm.analysis.fairness.report import GroupReport, groups_in
 from dlm.analysis.sweeps import alarms, sweeps
 from dlm.curves.from_records import cells, curve_name, curves
 from dlm.curves.summary import answer
-from dlm.curves.types import Answer, Curve
+from dlm.curves.types import Curve, StudySummary
 from dlm.report.figures import learning_curve
 from dlm.report.forecast_file import FORECAST, keep, stamped
 from dlm.report.html import page_html
@@ -50,7 +50,7 @@ def report(
     title: str = "",
     question: str = "",
     trial_ids: Collection[str] | None = None,
-) -> Answer:
+) -> StudySummary:
     """Answer from the workdir's records (only of the trials named, if any), print it, draw it, write it.
 
     UsageError if there are no finished trials to report.
@@ -60,7 +60,7 @@ def report(
     groups = groups_in(workdir, rows, trial_ids, targets=targets, level=level)
     lists = _lists(workdir, rows, told, trial_ids, level)
 
-    def page(told: Answer) -> Page:
+    def page(told: StudySummary) -> Page:
         return study_page(
             told,
             workdir,
@@ -89,7 +89,11 @@ def report(
 
 
 def _lists(
-    workdir: Path, rows: Sequence[record_log.Record], told: Answer, trial_ids: Collection[str] | None, level: float
+    workdir: Path,
+    rows: Sequence[record_log.Record],
+    told: StudySummary,
+    trial_ids: Collection[str] | None,
+    level: float,
 ) -> dict[str, list[str]]:
     """Sentences by heading, for the terminal and the page."""
     return {
@@ -125,7 +129,7 @@ def answered(
     targets: Sequence[float] = (),
     level: float = 0.95,
     trial_ids: Collection[str] | None = None,
-) -> Answer:
+) -> StudySummary:
     """The answer of a workdir's records, stamped; nothing is written. UsageError if there is no finished trial."""
     measured = curves(rows, trial_ids, learners_of(described(workdir)))
     if not measured:
@@ -135,17 +139,17 @@ def answered(
 
 
 def publish(
-    told: Answer,
+    told: StudySummary,
     folder: Path,
     console: Console,
     *,
     title: str,
     question: str = "",
     lists: Mapping[str, Sequence[str]],
-    page: Callable[[Answer], Page],
+    page: Callable[[StudySummary], Page],
     groups: GroupReport | None = None,
     measures: Sequence[Measured] = (),
-) -> Answer:
+) -> StudySummary:
     """Draw a stamped answer, write it and its page, print it, other measures, what groups err, and lists; the answer
     as written."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 from dlm.curves.from_csv import Bound, read_table
 from dlm.curves.points import MIN_SIZES
 from dlm.curves.summary import answer
-from dlm.curves.types import Answer
+from dlm.curves.types import StudySummary
 from dlm.report.forecast_file import FORECAST, stamped
 from dlm.report.html.study_page import table_page
 from dlm.report.study_report import default_targets, publish
@@ -32,7 +32,7 @@ def report_table(
     level: float = 0.95,
     bound: Bound | None = None,
     learners: Sequence[str] = (),
-) -> Answer:
+) -> StudySummary:
     """Answer for a table, in `folder` or one beside it named after it. UsageError leaves nothing written."""
     table = read_table(path, bound=bound, learners=learners)
     most = max(len(curve.train_sizes) for curve in table.curves)

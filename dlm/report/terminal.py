@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlm.curves.summary import Spread, evenly, spread, spread_words
-from dlm.curves.types import Answer, Curve
+from dlm.curves.types import Curve, StudySummary
 from dlm.report import sentences
 from dlm.report.formatting import error_number, forecast_phrase, need_cell, percent, target_text, times_text, unit_text
 
@@ -26,7 +26,7 @@ _NO_FORECAST = "no forecast"
 _ASCII = str.maketrans({"–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "≈": "~", "≤": "<=", "≥": ">=", "…": "..."})
 
 
-def print_answer(answer: Answer, console: Console, *, title: str = "", question: str = "") -> None:
+def print_answer(answer: StudySummary, console: Console, *, title: str = "", question: str = "") -> None:
     """Prints the answer: measured errors, forecasts, needs, overtakes, laws and notes.
 
     The numbers and sentences are those of `sentences(answer)`. Lines keep to the width of the console;
@@ -51,14 +51,14 @@ def print_answer(answer: Answer, console: Console, *, title: str = "", question:
     else:
         print_list(console, "What more data would buy", ["No forecast is given for any learner."])
     section(console, f"Examples needed, with {level} intervals", _needs(answer, console))
-    print_list(console, f"Who overtakes whom, with {level} intervals", sentences.overtakes(answer))
+    print_list(console, f"Who overtakes whom, with {level} intervals", sentences.crossovers(answer))
     print_list(console, "The law of each learner (n: examples)", sentences.laws(answer))
     print_list(console, "Noise of the error at the largest size", sentences.noises(answer))
     print_list(console, "To know before trusting these numbers", sentences.notes(answer))
     console.print()
 
 
-def _measured_heading(answer: Answer) -> str:
+def _measured_heading(answer: StudySummary) -> str:
     curves = [learner.curve for learner in answer.learners]
     units = {curve.unit for curve in curves}
     # Learners of several units say theirs in the head of their column.
@@ -71,7 +71,7 @@ def _measured_heading(answer: Answer) -> str:
     return f"{what}{f' [{spreads}]' if spreads else ''} (number of seeds)"
 
 
-def _measured(answer: Answer, console: Console) -> Iterator[Table]:
+def _measured(answer: StudySummary, console: Console) -> Iterator[Table]:
     curves = [learner.curve for learner in answer.learners]
     train_sizes = evenly(_all_sizes(curves))
     best = {size: _best_at(size, curves) for size in train_sizes}
@@ -126,7 +126,7 @@ def _best_at(size: int, curves: Sequence[Curve]) -> str:
     return min(medians)[1]
 
 
-def _forecasts(answer: Answer, console: Console) -> Iterator[Table]:
+def _forecasts(answer: StudySummary, console: Console) -> Iterator[Table]:
     learners = answer.learners
     names = [learner.curve.learner for learner in learners]
     columns = []
@@ -145,7 +145,7 @@ def _forecasts(answer: Answer, console: Console) -> Iterator[Table]:
     return tables(console, "learner", names, columns)
 
 
-def _needs(answer: Answer, console: Console) -> Iterator[Table]:
+def _needs(answer: StudySummary, console: Console) -> Iterator[Table]:
     """One row for each target and learner, so that the learners of a target stand together."""
     asked = [(need, learner.curve) for learner in answer.learners for need in learner.needs]
     rows, names, cells = [], [], []

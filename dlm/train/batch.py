@@ -14,7 +14,7 @@ from dlm.data.permutation import batch_rows
 from dlm.study.augmentation import Augment
 from dlm.study.noise import Noise
 from dlm.train.augmentation import augmented, partners
-from dlm.train.types import AUGMENT, Array, Data, Member, Noisy, Spec, Window, key_of
+from dlm.train.types import AUGMENT, Array, Data, Member, Noisy, ProgramConfig, Window, key_of
 
 
 class Drawn(NamedTuple):
@@ -47,7 +47,7 @@ class Meeting:
     `batch` is a tree of arrays [B]; `show` takes it, or a part of its rows.
     """
 
-    spec: Spec
+    spec: ProgramConfig
     member: Member
     x: jax.Array
     y: jax.Array
@@ -76,7 +76,7 @@ class Meeting:
         return Shown(inputs, targets)
 
 
-def meet(spec: Spec, member: Member, step: jax.Array, data: Data, window: Window | None) -> Meeting:
+def meet(spec: ProgramConfig, member: Member, step: jax.Array, data: Data, window: Window | None) -> Meeting:
     """What a member meets after `step` updates: of the pool, or of the window that has been streamed to it."""
     ranks = batch_rows(step.astype(jnp.uint32), spec.batch_size, member.size, member.seed, jnp)
     places = jnp.arange(spec.batch_size)
@@ -90,7 +90,9 @@ def meet(spec: Spec, member: Member, step: jax.Array, data: Data, window: Window
     return Meeting(spec, member, held.x, held.y, key, weight, (drawn, jax.tree.map(lambda leaf: leaf[partner], drawn)))
 
 
-def noisy(spec: Spec, x: jax.Array, y: jax.Array, ranks: jax.Array, noise: Noisy) -> tuple[jax.Array, jax.Array]:
+def noisy(
+    spec: ProgramConfig, x: jax.Array, y: jax.Array, ranks: jax.Array, noise: Noisy
+) -> tuple[jax.Array, jax.Array]:
     """Inputs, as the model sees them, and labels of examples of these ranks [B] with what is wrong with them."""
     # A kind that no member has is a plain 0, which leaves it out of the program.
     amounts = Amounts(*(amount if name in spec.noise else 0.0 for name, amount in zip(Amounts._fields, noise.amounts)))
@@ -98,7 +100,7 @@ def noisy(spec: Spec, x: jax.Array, y: jax.Array, ranks: jax.Array, noise: Noisy
 
 
 def corrupted(
-    spec: Spec, x: jax.Array, y: jax.Array, ranks: jax.Array, seed: Array, amounts: Amounts | Noise
+    spec: ProgramConfig, x: jax.Array, y: jax.Array, ranks: jax.Array, seed: Array, amounts: Amounts | Noise
 ) -> tuple[jax.Array, jax.Array]:
     """Inputs and labels with these amounts wrong."""
     y = noisy_labels(y, ranks, seed, amounts, spec.num_classes, jnp)

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from dlm.train.types import Spent, State
+from dlm.train.types import ResourceUsage, State
 from dlm.utils.files import set_aside
 
 
@@ -25,7 +25,7 @@ class Saved:
 
     states: State
     trial_ids: tuple[str, ...]
-    spent: tuple[Spent, ...]
+    spent: tuple[ResourceUsage, ...]
 
 
 class Damaged(RuntimeError):
@@ -52,7 +52,7 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(self._folder, options=options)
             self._step = self._manager.latest_step() or 0
 
-    def save(self, updates: int, states: State, spent: Mapping[str, Spent]) -> None:
+    def save(self, updates: int, states: State, spent: Mapping[str, ResourceUsage]) -> None:
         """Save states whose rows belong to the keys of `spent`, `updates` updates after the last save.
 
         Returns when the arrays are copied; they are written while training goes on. An error of writing is raised by
@@ -92,7 +92,7 @@ class Checkpoints:
         if _checksums(states) != rows["crc32"]:
             raise Damaged("an array does not fit its checksum")
         spent = rows.get("spent") or [[seconds] for seconds in rows["seconds"]]  # before there were joules
-        return Saved(states, tuple(rows["trial_ids"]), tuple(Spent(*each) for each in spent))
+        return Saved(states, tuple(rows["trial_ids"]), tuple(ResourceUsage(*each) for each in spent))
 
     def _set_aside(self, step: int, error: Exception) -> None:
         moved = set_aside(self._folder / str(step), self._folder.parent / "damaged")

@@ -11,22 +11,22 @@ import numpy as np
 
 from dlm.data.dataset import Arrays
 from dlm.data.streaming import Seat, Windows, window_updates
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.study.study import Trial
 from dlm.train.evaluate import batches
 from dlm.train.packing import Group
 from dlm.train.population import replicated
-from dlm.train.types import Data, Spec, Window
+from dlm.train.types import Data, ProgramConfig, Window
 
 
 @dataclasses.dataclass(frozen=True)
-class Placed:
+class DeviceData:
     """`data` on every device; with `streamed` without the pool, which stays in `orders.arrays`.
 
     It is read there by threads, or by `workers` processes where there are any.
     """
 
-    orders: Orders
+    orders: SubsetOrders
     data: Data
     streamed: bool = False
     workers: int = 0
@@ -44,15 +44,15 @@ class Placed:
 
 
 def place(
-    orders: Orders, devices: Sequence[jax.Device] | None = None, *, streamed: bool = False, workers: int = 0
-) -> Placed:
+    orders: SubsetOrders, devices: Sequence[jax.Device] | None = None, *, streamed: bool = False, workers: int = 0
+) -> DeviceData:
     """The data on every device (all local ones by default), where the members will then be trained."""
     arrays = orders.arrays
     pool: tuple[Any, Any, Any] = (None, None, None)
     if not streamed:
         pool = (np.asarray(arrays.train.x), arrays.train.y, orders.stacked)
     data = Data(*pool, batches(arrays.validation), batches(arrays.test, arrays.leaked))
-    return Placed(orders, replicated(data, devices or jax.local_devices()), streamed, workers)
+    return DeviceData(orders, replicated(data, devices or jax.local_devices()), streamed, workers)
 
 
 def shapes(arrays: Arrays) -> Data:
@@ -66,7 +66,7 @@ def shapes(arrays: Arrays) -> Data:
     return Data(shape(arrays.train.x), shape(arrays.train.y), order, validation, test)
 
 
-def windows_of(group: Group, placed: Placed, spec: Spec) -> Windows:
+def windows_of(group: Group, placed: DeviceData, spec: ProgramConfig) -> Windows:
     """The windows of a group's members from where they stand."""
 
     def seat(trial: Trial, step: int) -> Seat:
@@ -76,7 +76,7 @@ def windows_of(group: Group, placed: Placed, spec: Spec) -> Windows:
     return Windows(placed.arrays.train, seats, spec.batch_size, spec.eval_every)
 
 
-def window_shapes(placed: Placed, spec: Spec, width: int) -> Window | None:
+def window_shapes(placed: DeviceData, spec: ProgramConfig, width: int) -> Window | None:
     """Shapes of the windows of `width` members; None where the pool is on the devices."""
     if not placed.streamed:
         return None

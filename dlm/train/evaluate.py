@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlm.data.dataset import Split
-from dlm.data.normalization import Moments
+from dlm.data.normalization import NormalizationStats
 from dlm.storage.artifacts import WITHOUT_LEAKS
 from dlm.study.noise import Noise
 from dlm.train.batch import corrupted
-from dlm.train.types import Batches, Best, Data, Member, Spec, State
+from dlm.train.types import Batches, Best, Data, Member, ProgramConfig, State
 
 BATCH_SIZE = 256
 TEST_SEED = 2**32 - 1  # of what is wrong with test examples: no subset's, and the same for every trial
@@ -41,8 +41,8 @@ def batches(split: Split, leaked: np.ndarray | None = None) -> Batches:
 
 @functools.partial(jax.jit, static_argnums=(0, 4))  # so that a program traces it once, however often it is looked at
 def measure(
-    spec: Spec,
-    moments: Moments | None,
+    spec: ProgramConfig,
+    moments: NormalizationStats | None,
     params: Any,
     split: Batches,
     is_noisy: bool = False,
@@ -70,7 +70,7 @@ def measure(
 
 
 def _over(
-    spec: Spec, moments: Moments | None, params: Any, split: Batches, is_noisy: bool
+    spec: ProgramConfig, moments: NormalizationStats | None, params: Any, split: Batches, is_noisy: bool
 ) -> tuple[list[dict[str, jax.Array]], tuple[jax.Array, ...]]:
     """Sums of the measures of each batch [K], by each weight; outputs and targets [K·B, ...] where the task looks."""
 
@@ -86,7 +86,12 @@ def _over(
 
 
 def of_each(
-    spec: Spec, moments: Moments | None, params: Any, batch: Batches, number: jax.Array, is_noisy: bool
+    spec: ProgramConfig,
+    moments: NormalizationStats | None,
+    params: Any,
+    batch: Batches,
+    number: jax.Array,
+    is_noisy: bool,
 ) -> tuple[dict[str, jax.Array], jax.Array, jax.Array]:
     """Of a split's batch of that number the task's measures of each example [B]; outputs and targets they are of."""
     inputs, targets = spec.inputs(batch.x, moments), batch.y
@@ -100,7 +105,7 @@ def of_each(
 
 
 def evaluate(
-    spec: Spec, member: Member, state: State, data: Data, on_validation: jax.Array, on_test: jax.Array
+    spec: ProgramConfig, member: Member, state: State, data: Data, on_validation: jax.Array, on_test: jax.Array
 ) -> tuple[State, dict[str, dict[str, jax.Array]]]:
     """Measure the splits asked for (bools []); NaN stands for a split that was not.
 
@@ -116,7 +121,7 @@ def evaluate(
     return state, {"validation": validation, "test": test}
 
 
-def _note(spec: Spec, state: State, measured: jax.Array, error: jax.Array) -> State:
+def _note(spec: ProgramConfig, state: State, measured: jax.Array, error: jax.Array) -> State:
     """Keep the better of snapshot and state; stop after `patience` measurements without a better one."""
     best = state.best
     assert best is not None

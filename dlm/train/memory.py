@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from dlm.study.study import Cohort
-from dlm.train.device_data import Placed, window_shapes
+from dlm.train.device_data import DeviceData, window_shapes
 from dlm.train.packing import longest_first, widths
 from dlm.train.population import Population
 from dlm.train.program import members_of
@@ -15,7 +15,7 @@ from dlm.utils.errors import UsageError
 CHECKPOINT_COPIES = 2  # of the states on the host, while they are saved
 
 
-def waves(run: Population, cohort: Cohort, placed: Placed, limit: int) -> list[Cohort]:
+def waves(run: Population, cohort: Cohort, placed: DeviceData, limit: int) -> list[Cohort]:
     """The cohort in as few parts as fit into `limit` bytes, the longest trials first. UsageError if not one fits.
 
     The order is fixed, so that a run that goes on finds the members of the wave that it left in its first one.
@@ -49,7 +49,7 @@ def is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def memory(run: Population, cohort: Cohort, placed: Placed) -> tuple[float, float]:
+def memory(run: Population, cohort: Cohort, placed: DeviceData) -> tuple[float, float]:
     """(bytes whatever the number of members, bytes a member) while a cohort trains and is saved.
 
     From the program that the whole cohort would be trained with, compiled here; nothing is put on the devices.

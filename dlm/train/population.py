@@ -18,7 +18,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from dlm.train import evaluate, train_step
-from dlm.train.types import Data, Member, Spec, State, Window
+from dlm.train.types import Data, Member, ProgramConfig, State, Window
 
 Packing = Literal["exact", "fast"]
 AXIS = "member"
@@ -31,7 +31,7 @@ class Population:
     Each is compiled at its first use for a number of members, and counted in `num_compiled`.
     """
 
-    def __init__(self, spec: Spec, packing: Packing, devices: Collection[jax.Device]):
+    def __init__(self, spec: ProgramConfig, packing: Packing, devices: Collection[jax.Device]):
         self.spec = spec = _in_parts(spec) if packing == "exact" else spec
         self.packing = packing
         self.mesh = _mesh(devices)
@@ -147,7 +147,7 @@ def _mesh(devices: Collection[jax.Device]) -> jax.sharding.Mesh:
     return jax.sharding.Mesh(np.array(sorted(devices, key=lambda device: device.id)), (AXIS,))
 
 
-def _in_parts(spec: Spec) -> Spec:
+def _in_parts(spec: ProgramConfig) -> ProgramConfig:
     """Batches taken in parts, where that changes rounding alone: a mask drawn for a part is not the batch's."""
     return dataclasses.replace(spec, in_parts=getattr(spec.task, "loss_is_mean", False) and not spec.dropout)
 

@@ -11,14 +11,14 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from dlm.data.normalization import Moments
+from dlm.data.normalization import NormalizationStats
 from dlm.models.generation import sample
 from dlm.models.transformer import Transformer
 from dlm.study.noise import Noise
 from dlm.study.study import Trial
-from dlm.train.device_data import Placed
+from dlm.train.device_data import DeviceData
 from dlm.train.evaluate import of_each
-from dlm.train.types import Batches, Spec
+from dlm.train.types import Batches, ProgramConfig
 
 LENGTH, TEMPERATURE = 160, 0.8
 
@@ -46,14 +46,14 @@ class Predictor:
     `inference_seconds` is what the last call took on the devices for each example, None before the first.
     """
 
-    def __init__(self, spec: Spec, placed: Placed) -> None:
+    def __init__(self, spec: ProgramConfig, placed: DeviceData) -> None:
         self._test, self._num_examples = placed.data.test, len(placed.arrays.test)
         mesh = Mesh(np.array(sorted(placed.devices, key=lambda device: device.id)), (AXIS,))
         self._everywhere = NamedSharding(mesh, P())
         num_batches = len(self._test.weight)
         each = -(-num_batches // mesh.size)  # batches of a device
 
-        def predict(params: Any, moments: Moments | None, test: Batches) -> dict[str, jax.Array]:
+        def predict(params: Any, moments: NormalizationStats | None, test: Batches) -> dict[str, jax.Array]:
             def one(place: jax.Array) -> dict[str, jax.Array]:
                 number = jnp.minimum(place * mesh.size + jax.lax.axis_index(AXIS), num_batches - 1)
                 batch = jax.tree.map(lambda leaf: leaf[number], test)
@@ -67,7 +67,7 @@ class Predictor:
         self._compiled: Any = None
         self.inference_seconds: float | None = None
 
-    def __call__(self, params: Any, moments: Moments | None) -> dict[str, np.ndarray]:
+    def __call__(self, params: Any, moments: NormalizationStats | None) -> dict[str, np.ndarray]:
         """The task's measures of each example [N], and what it keeps of outputs [N, ...]."""
         params, moments = jax.device_put((params, moments), self._everywhere)
         if self._compiled is None:  # apart, so that it is not in the time

@@ -14,21 +14,21 @@ import numpy as np
 
 from dlm.data.corruption import Amounts
 from dlm.data.dataset import Arrays, class_weights
-from dlm.data.normalization import Moments, moments
-from dlm.data.subset_orders import Orders
+from dlm.data.normalization import NormalizationStats, moments
+from dlm.data.subset_orders import SubsetOrders
 from dlm.models import build
 from dlm.study import augmentation
 from dlm.study.study import Cohort, Trial
 from dlm.train import device_data, evaluate, train_step
-from dlm.train.device_data import Placed
+from dlm.train.device_data import DeviceData
 from dlm.train.population import Packing, Population
-from dlm.train.types import Member, Noisy, Spec
+from dlm.train.types import Member, Noisy, ProgramConfig
 from dlm.utils.errors import UsageError
 
 
-def spec_of(trial: Trial, arrays: Arrays) -> Spec:
+def program_config_of(trial: Trial, arrays: Arrays) -> ProgramConfig:
     """What a trial's cohort compiles."""
-    return Spec(
+    return ProgramConfig(
         model=build(trial.learner.model, trial.task.num_outputs(arrays), arrays.fields),
         task=trial.task,
         optimizer=trial.learner.optimizer,
@@ -51,24 +51,24 @@ def spec_of(trial: Trial, arrays: Arrays) -> Spec:
     )
 
 
-def population_of(cohort: Cohort, where: Placed, packing: Packing) -> Population:
+def population_of(cohort: Cohort, where: DeviceData, packing: Packing) -> Population:
     """The programs of a cohort on the devices that hold the data."""
-    return Population(spec_of(cohort.first, where.arrays), packing, where.devices)
+    return Population(program_config_of(cohort.first, where.arrays), packing, where.devices)
 
 
 def params_shapes(trial: Trial, arrays: Arrays) -> Any:
     """Shapes and types of a trial's parameters, found without a device."""
-    spec = spec_of(trial, arrays)
+    spec = program_config_of(trial, arrays)
     return jax.eval_shape(spec.model.init, jax.random.key(0), _example(spec))
 
 
-def _example(spec: Spec) -> jax.ShapeDtypeStruct:
+def _example(spec: ProgramConfig) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct((1, *spec.input_shape), np.int32 if spec.tokens else np.float32)
 
 
 def check_model(trial: Trial, arrays: Arrays) -> None:
     """UsageError if a trial's model or augmentation does not suit this data, found without a device."""
-    spec, hyper = spec_of(trial, arrays), trial.learner.hyper
+    spec, hyper = program_config_of(trial, arrays), trial.learner.hyper
     augmentation.check(trial.learner.augment, spec.input_shape, spec.tokens)
     if (hyper.focal or hyper.balance) and not trial.task.weighs_classes:
         raise UsageError(
@@ -101,7 +101,7 @@ def program_of(trial: Trial, arrays: Arrays) -> Program:
     The hash changes with the code of a model, a task or dlm itself where that changes a program, and with nothing else:
     they are lowered for a CPU whatever the machine, and for one subset seed. Nothing is compiled.
     """
-    spec, one = spec_of(trial, arrays), one_of(members_of([trial], _Unread(arrays)))
+    spec, one = program_config_of(trial, arrays), one_of(members_of([trial], _Unread(arrays)))
     state, data = jax.eval_shape(functools.partial(train_step.init, spec), one), device_data.shapes(arrays)
     yes = jax.ShapeDtypeStruct((), np.bool_)
     steps = (
@@ -133,11 +133,11 @@ class _Unread:
     def place(self, seed: int) -> int:
         return 0
 
-    def moments(self, seed: int, size: int) -> Moments | None:
+    def moments(self, seed: int, size: int) -> NormalizationStats | None:
         return moments(self.arrays, np.arange(1))
 
 
-def members_of(rows: Sequence[Trial | None], orders: Orders | _Unread) -> Member:
+def members_of(rows: Sequence[Trial | None], orders: SubsetOrders | _Unread) -> Member:
     """The arrays [M] that tell members apart; padding is a member without updates."""
 
     def column(value: Callable[[Trial], Any], dtype: Any, padding: Any = 0) -> np.ndarray:

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from dlm.study.study import Cohort
-from dlm.train.device_data import Placed
+from dlm.train.device_data import DeviceData
 from dlm.train.population import Population
 from dlm.train.trainer import CohortRun
 from dlm.utils.errors import UsageError
@@ -16,7 +16,7 @@ from dlm.utils.errors import UsageError
 TRIED_SECONDS = 0.4  # of updates, for each cohort
 
 
-def updates_per_second(population: Population, cohort: Cohort, placed: Placed) -> float | None:
+def updates_per_second(population: Population, cohort: Cohort, placed: DeviceData) -> float | None:
     """Updates of all members a second, with the measurements that come with them; None where it was not to be had.
 
     Compiles what training needs too. A stream is not tried, for its windows have their own length.

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from dlm.train.batch import meet
 from dlm.train.optimizer import transform, unit_schedule
-from dlm.train.types import DROPOUT, INIT, Best, Data, Member, Spec, State, Window, key_of
+from dlm.train.types import DROPOUT, INIT, Best, Data, Member, ProgramConfig, State, Window, key_of
 
 PART_BYTES = 2**19  # kept by a part's forward pass for the backward one, at least: a core's cache is one to two MiB …
 KEPT_TO_WEIGHTS = 4  # … and so many times the parameters' bytes: each part adds a whole gradient to the sum
@@ -69,7 +69,7 @@ def _bytes(tree: Any) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def init(spec: Spec, member: Member) -> State:
+def init(spec: ProgramConfig, member: Member) -> State:
     """A member before its first update."""
     example = jnp.zeros((1, *spec.input_shape), jnp.int32 if spec.tokens else jnp.float32)
     params = spec.model.init(key_of(member, INIT), example)
@@ -87,7 +87,7 @@ def init(spec: Spec, member: Member) -> State:
 
 
 def advance(
-    spec: Spec, member: Member, state: State, data: Data, steps: jax.Array, window: Window | None = None
+    spec: ProgramConfig, member: Member, state: State, data: Data, steps: jax.Array, window: Window | None = None
 ) -> State:
     """Up to `steps` updates: never past the member's limit, nor past its next validation.
 
@@ -103,7 +103,7 @@ def advance(
     )
 
 
-def update(spec: Spec, member: Member, state: State, data: Data, window: Window | None = None) -> State:
+def update(spec: ProgramConfig, member: Member, state: State, data: Data, window: Window | None = None) -> State:
     """One update. A loss that is not finite freezes the member: `diverged`, its step not counted."""
     meeting = meet(spec, member, state.step, data, window)
     key = jax.random.fold_in(key_of(member, DROPOUT), state.step) if spec.dropout else None

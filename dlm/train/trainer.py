@@ -13,12 +13,12 @@ import numpy as np
 from dlm.data.streaming import Part, streamed
 from dlm.study.study import Cohort, Trial
 from dlm.train.checkpoint import Checkpoints
-from dlm.train.device_data import Placed, window_shapes, windows_of
+from dlm.train.device_data import DeviceData, window_shapes, windows_of
 from dlm.train.devices import meter, used_since
 from dlm.train.packing import Group, gathered, longest_first, reach, widths
 from dlm.train.population import Population, deal
 from dlm.train.program import members_of, one_of
-from dlm.train.types import Member, Spent, Window
+from dlm.train.types import Member, ResourceUsage, Window
 from dlm.utils.errors import Interrupted
 
 
@@ -34,7 +34,7 @@ class Measured:
     step: int
     status: str
     values: dict[tuple[str, str], float]
-    spent: Spent
+    spent: ResourceUsage
 
 
 class CohortRun:
@@ -44,10 +44,10 @@ class CohortRun:
     that members still had to make.
     """
 
-    def __init__(self, cohort: Cohort, population: Population, placed: Placed) -> None:
+    def __init__(self, cohort: Cohort, population: Population, placed: DeviceData) -> None:
         self.cohort, self.population, self.placed, self.data = cohort, population, placed, placed.data
         self.meter = meter()
-        nothing = Spent(0.0, None if self.meter.read() is None else 0.0)
+        nothing = ResourceUsage(0.0, None if self.meter.read() is None else 0.0)
         self.spent = {trial.trial_id: nothing for trial in cohort.trials}
         self.seconds_per_step = 0.0  # of all rows, in the last chunk
         self.computed = self.applied = 0
@@ -269,7 +269,7 @@ SAVE_SECONDS, MOST_COPYING = 60.0, 0.01  # between checkpoints, or as long as ke
 
 
 @dataclasses.dataclass(frozen=True)
-class Tick:
+class ProgressEvent:
     """Progress: what begins now, and how many updates were just applied."""
 
     phase: str
@@ -283,7 +283,7 @@ def train(
     save_seconds: float | None = None,
     stop: Callable[[], int] = lambda: 0,
     written: Mapping[str, Collection[int]] | None = None,
-) -> Iterator[Tick | Measured]:
+) -> Iterator[ProgressEvent | Measured]:
     """Train a cohort to its end, telling progress and numbers as they come.
 
     `stop()` returns an exit code once a signal asks to stop: the state is saved and Interrupted raised. What is saved
@@ -292,26 +292,26 @@ def train(
     """
     if checkpoints:
         run.restore(checkpoints, written)
-    yield Tick("compile", int(run.steps().sum()))
+    yield ProgressEvent("compile", int(run.steps().sum()))
     run.compile()
     told: set[str] = set()
     steps, updates, since_save, saved_at = FIRST_STEPS, 0, 0, time.monotonic()
     interval = SAVE_SECONDS if save_seconds is None else save_seconds
     while True:
-        yield Tick("evaluate", updates)
+        yield ProgressEvent("evaluate", updates)
         for measured in run.measure(told):
             if measured.status != "running":
                 told.add(measured.trial.trial_id)
             yield measured
         if len(told) == len(run.cohort.trials):
             if checkpoints and since_save:
-                yield Tick("save")
+                yield ProgressEvent("save")
                 run.save(checkpoints, since_save)
             return
         run.regroup(told)
         code = stop()
         if checkpoints and since_save and (code or time.monotonic() - saved_at > interval):
-            yield Tick("save")
+            yield ProgressEvent("save")
             begin = time.monotonic()
             run.save(checkpoints, since_save)
             since_save, saved_at = 0, time.monotonic()
@@ -319,7 +319,7 @@ def train(
                 interval = save_interval(saved_at - begin)
         if code:
             raise Interrupted("stopped by a signal; the state is saved, run the same command again to go on", code)
-        yield Tick("train")
+        yield ProgressEvent("train")
         updates, _ = run.advance(steps)
         since_save += updates
         steps = int(np.clip(CHUNK_SECONDS / max(run.seconds_per_step, 1e-9), 1, min(8 * steps, MOST_STEPS)))

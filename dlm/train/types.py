@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from dlm.data.corruption import Amounts
-from dlm.data.normalization import Moments
+from dlm.data.normalization import NormalizationStats
 from dlm.models import Model
 from dlm.study.augmentation import Augment
 from dlm.study.learner import Optimizer, Precision
@@ -43,7 +43,7 @@ class Member(NamedTuple):
     weight_decay: Array
     dropout: Array
     label_smoothing: Array
-    moments: Moments | None = None
+    moments: NormalizationStats | None = None
     noise: Noisy | None = None
     focal: Array | None = None
     class_weights: Array | None = None
@@ -71,16 +71,16 @@ class State(NamedTuple):
     best: Best | None
 
 
-class Spent(NamedTuple):
+class ResourceUsage(NamedTuple):
     """What a member's training took so far: seconds, its share of its cohort's; joules, None where none are told."""
 
     seconds: float = 0.0
     joules: float | None = None
 
-    def plus(self, seconds: float, joules: float | None) -> Spent:
+    def plus(self, seconds: float, joules: float | None) -> ResourceUsage:
         """What it is after some more; once joules are not known, their sum is not."""
         known = self.joules is not None and joules is not None
-        return Spent(self.seconds + seconds, self.joules + joules if known else None)  # type: ignore[operator]
+        return ResourceUsage(self.seconds + seconds, self.joules + joules if known else None)  # type: ignore[operator]
 
 
 class Batches(NamedTuple):
@@ -120,7 +120,7 @@ class Window(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Spec:
+class ProgramConfig:
     """What a cohort's program is compiled from: functions and static numbers.
 
     `tokens`: inputs are whole numbers and stay so; `standardize`, `numeric_targets`: inputs, targets are met by the
@@ -150,7 +150,7 @@ class Spec:
     extent: tuple[float, float] = (0.0, 1.0)
     num_classes: int = 0
 
-    def inputs(self, x: jax.Array, moments: Moments | None) -> jax.Array:
+    def inputs(self, x: jax.Array, moments: NormalizationStats | None) -> jax.Array:
         """Stored inputs as the model sees them: float32, or int32 tokens."""
         if self.tokens:
             return x.astype(jnp.int32)

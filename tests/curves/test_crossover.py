@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlm.curves import Curve, overtake
+from dlm.curves import Curve, crossover
 
 SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
 
@@ -31,7 +31,7 @@ def late(n):
 def test_crossing_inside_the_measured_sizes():
     held = 0
     for seed in range(10):
-        told = overtake(curve("slow", slow, seed=seed), curve("fast", fast, seed=seed))
+        told = crossover(curve("slow", slow, seed=seed), curve("fast", fast, seed=seed))
         assert (told.incumbent, told.challenger, told.kind) == ("slow", "fast", "at")
         assert told.median == pytest.approx(400, rel=0.15)
         held += told.low < 400 < told.high
@@ -40,14 +40,14 @@ def test_crossing_inside_the_measured_sizes():
 
 def test_order_of_the_two_does_not_matter():
     a, b = curve("slow", slow), curve("fast", fast)
-    one, two = overtake(a, b), overtake(b, a)
+    one, two = crossover(a, b), crossover(b, a)
     assert (one.incumbent, one.challenger, one.kind) == (two.incumbent, two.challenger, two.kind)
     assert one.median == pytest.approx(two.median, rel=0.02)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_crossing_beyond_the_measured_sizes(seed):
-    told = overtake(curve("slow", slow, seed=seed, noise=0.005), curve("late", late, seed=seed, noise=0.005))
+    told = crossover(curve("slow", slow, seed=seed, noise=0.005), curve("late", late, seed=seed, noise=0.005))
     assert (told.incumbent, told.kind) == ("slow", "forecast")
     assert SIZES[-1] < told.low < 10000
     assert told.high is None or told.high > 10000
@@ -55,13 +55,13 @@ def test_crossing_beyond_the_measured_sizes(seed):
 
 
 def test_the_better_one_that_stays_better_is_never_overtaken():
-    told = overtake(curve("bad", lambda n: 3 * slow(n)), curve("good", slow))
+    told = crossover(curve("bad", lambda n: 3 * slow(n)), curve("good", slow))
     assert (told.incumbent, told.challenger, told.kind) == ("good", "bad", "never")
     assert told.low is told.median is told.high is None
 
 
 def test_noise_leaves_it_open():
-    told = [overtake(curve("a", slow, noise=0.2, seed=s), curve("b", slow, noise=0.2, seed=s)) for s in range(10)]
+    told = [crossover(curve("a", slow, noise=0.2, seed=s), curve("b", slow, noise=0.2, seed=s)) for s in range(10)]
     open_ones = [one for one in told if one.kind == "cannot tell"]
     assert len(open_ones) >= 6
     assert all(one.low is one.median is one.high is None for one in open_ones)
@@ -72,7 +72,7 @@ def test_planted_crossings_are_within_their_intervals():
     held = 0
     for seed in range(20):
         for law, true in ((fast, 400), (late, 10000)):
-            drawn = overtake(
+            drawn = crossover(
                 curve("slow", slow, num=3, seed=seed), curve("other", law, num=3, seed=seed), as_given=True
             )
             low, high = drawn.low or 0.0, drawn.high or np.inf
@@ -81,7 +81,7 @@ def test_planted_crossings_are_within_their_intervals():
 
 
 def test_whoever_leads_from_the_smallest_size_on_is_ahead_already():
-    told = overtake(curve("bad", lambda n: 3 * slow(n)), curve("good", slow), as_given=True)
+    told = crossover(curve("bad", lambda n: 3 * slow(n)), curve("good", slow), as_given=True)
     assert (told.incumbent, told.challenger, told.kind) == ("bad", "good", "already")
     assert told.low is told.median is told.high is None
     assert min(one.p for one in told.chances) > 0.95
@@ -90,8 +90,8 @@ def test_whoever_leads_from_the_smallest_size_on_is_ahead_already():
 def test_the_chances_of_both_sum_to_one_and_grow_with_the_lead():
     a = curve("a", slow)
     better = [curve("b", lambda n, by=by: by * slow(n)) for by in (1.2, 1.05, 1.0, 0.95, 0.8)]
-    told = [overtake(a, b, as_given=True) for b in better]
-    turned = [overtake(b, a, as_given=True) for b in better]
+    told = [crossover(a, b, as_given=True) for b in better]
+    turned = [crossover(b, a, as_given=True) for b in better]
     for one, other in zip(told, turned):
         assert [c.size for c in one.chances] == [c.size for c in other.chances]
         assert [c.p for c in one.chances] == pytest.approx([1 - c.p for c in other.chances], abs=2e-4)
@@ -101,33 +101,33 @@ def test_the_chances_of_both_sum_to_one_and_grow_with_the_lead():
 
 
 def test_chances_are_told_at_measured_sizes_and_multiples_that_the_points_carry():
-    told = overtake(curve("slow", slow), curve("fast", fast))
+    told = crossover(curve("slow", slow), curve("fast", fast))
     assert [one.size for one in told.chances] == [*SIZES, 8192, 16384, 40960]
     assert [one.measured for one in told.chances] == [True] * 7 + [False] * 3
-    few = overtake(curve("slow", slow, SIZES[:3]), curve("fast", fast, SIZES[:3]))
+    few = crossover(curve("slow", slow, SIZES[:3]), curve("fast", fast, SIZES[:3]))
     assert [one.size for one in few.chances] == [64, 128, 256, 512, 1024]
 
 
 def test_few_sizes_say_only_what_was_measured():
-    inside = overtake(curve("slow", slow, (100, 2000)), curve("fast", fast, (100, 2000)))
+    inside = crossover(curve("slow", slow, (100, 2000)), curve("fast", fast, (100, 2000)))
     assert inside.kind == "at"
     # The law between two sizes is a straight line in log-log, and so are these curves.
     assert inside.median == pytest.approx(400, rel=0.2)
-    outside = overtake(curve("slow", slow, (64, 128)), curve("fast", fast, (64, 128)))
+    outside = crossover(curve("slow", slow, (64, 128)), curve("fast", fast, (64, 128)))
     assert outside.kind == "cannot tell"
 
 
 def test_only_common_sizes_count():
-    told = overtake(curve("slow", slow, (128, 512, 2048, 8192)), curve("fast", fast, (64, 256, 1024)))
+    told = crossover(curve("slow", slow, (128, 512, 2048, 8192)), curve("fast", fast, (64, 256, 1024)))
     assert told.kind == "at"
     assert told.median == pytest.approx(400, rel=0.25)
-    apart = overtake(curve("slow", slow, (1, 2, 4)), curve("fast", fast, (8, 16, 32)))
+    apart = crossover(curve("slow", slow, (1, 2, 4)), curve("fast", fast, (8, 16, 32)))
     assert apart.kind == "cannot tell"
 
 
 def test_crossing_twice_counts_the_last():
     lead = {64: -0.3, 128: 0.3, 256: 0.3, 512: -0.3, 1024: -0.5, 2048: -0.7, 4096: -0.9}
-    told = overtake(curve("flat", lambda n: 0.2), curve("wavy", lambda n: 0.2 * np.exp(lead[n])))
+    told = crossover(curve("flat", lambda n: 0.2), curve("wavy", lambda n: 0.2 * np.exp(lead[n])))
     # The wavy one is better at the smallest size, worse in the middle, and better at the end.
     assert (told.incumbent, told.challenger) == ("wavy", "flat")
     assert told.kind in ("never", "cannot tell")
@@ -137,11 +137,11 @@ def test_single_seeds_zero_errors_and_failures_survive():
     a = Curve("a", SIZES, tuple((float(slow(n)),) for n in SIZES))
     b = Curve("b", SIZES, tuple((float(20 / n if n < 4000 else 0.0),) for n in SIZES))
     c = Curve("c", SIZES, tuple((float("nan"),) for _ in SIZES), num_test=100)
-    assert overtake(a, b).kind in ("never", "cannot tell")
-    assert overtake(b, b).kind == "cannot tell"
-    assert overtake(a, c).kind == "cannot tell"
+    assert crossover(a, b).kind in ("never", "cannot tell")
+    assert crossover(b, b).kind == "cannot tell"
+    assert crossover(a, c).kind == "cannot tell"
 
 
 def test_is_deterministic():
     a, b = curve("slow", slow), curve("late", late)
-    assert overtake(a, b, seed=3) == overtake(a, b, seed=3)
+    assert crossover(a, b, seed=3) == crossover(a, b, seed=3)

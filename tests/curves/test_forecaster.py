@@ -124,7 +124,7 @@ def test_odd_curves_are_forecast(train_sizes, errors):
         assert (value >= 0).all()
     assert (told.low <= told.median).all()
     assert (told.median <= told.high).all()
-    told.sizes_for(0.01)
+    told.required_train_size(0.01)
     assert isinstance(told.diagnostics["carries"], bool)
     assert not np.isnan(told.logpdf(0.2)).any()
 
@@ -168,15 +168,15 @@ def test_repeats_weigh_points():
 def test_sizes_for_a_target():
     told = forecast(SIZES, seeds(pow3, num=5, noise=0.01), at=[8192])
     truth = (2.0 / 0.025) ** 2
-    answer = told.sizes_for(0.075)
+    answer = told.required_train_size(0.075)
     assert answer.low < truth < answer.high
     assert answer.low <= answer.median <= answer.high
     assert answer.p_reachable > 0.8
-    assert told.sizes_for(0.5).median < SIZES[-1]
-    beyond = told.sizes_for(0.02)
+    assert told.required_train_size(0.5).median < SIZES[-1]
+    beyond = told.required_train_size(0.02)
     assert beyond.p_reachable < 0.2
     assert beyond.median == np.inf
-    assert told.sizes_for(0.0).p_reachable == 0.0
+    assert told.required_train_size(0.0).p_reachable == 0.0
 
 
 def test_density_matches_the_draws():
@@ -231,9 +231,9 @@ def test_errors_name_value_rule_and_remedy(change, message):
 def test_targets_are_checked():
     told = forecast(SIZES, pow3(SIZES), at=[8192])
     with pytest.raises(ValueError, match="not an error"):
-        told.sizes_for(-0.1)
+        told.required_train_size(-0.1)
     with pytest.raises(ValueError, match="not an error"):
-        told.sizes_for(float("nan"))
+        told.required_train_size(float("nan"))
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)

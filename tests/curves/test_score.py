@@ -9,7 +9,7 @@ import pytest
 
 from dlm.curves import Curve, summary
 from dlm.curves.score import quantiles_at, score
-from dlm.curves.types import Answer, Grid, LearnerAnswer, Seen, Stamp
+from dlm.curves.types import Grid, LearnerSummary, Seen, Stamp, StudySummary
 
 LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 Z = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
@@ -24,8 +24,8 @@ def normal_grid(train_sizes=(1000, 4000, 16000)):
 
 def forecast(name="a", grid=None, seen=(500, 1000)):
     curve = Curve(name, (500, 1000), ((0.05,), (0.03,)))
-    learner = LearnerAnswer(curve, "", (), (), (), grid=grid or normal_grid())
-    return Answer((learner,), (), (), 0.95, Stamp("", 1000, (Seen(name, seen),), "", ""))
+    learner = LearnerSummary(curve, "", (), (), (), grid=grid or normal_grid())
+    return StudySummary((learner,), (), (), 0.95, Stamp("", 1000, (Seen(name, seen),), "", ""))
 
 
 def later(train_sizes, errors, **more):

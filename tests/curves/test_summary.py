@@ -112,18 +112,18 @@ def test_becomes_json_whatever_the_curves():
 
 def test_nothing_asked():
     told = summary([], multiples=())
-    assert told.learners == told.overtakes == ()
+    assert told.learners == told.crossovers == ()
     assert summary([curve("a")], multiples=()).learners[0].predictions == ()
 
 
 def test_overtakes_are_pairs_and_order_does_not_matter():
     curves = [curve("a"), curve("b", lambda n: 0.02 + 4.0 * n**-0.6), curve("c", lambda n: 0.4)]
     told, turned = summary(curves), summary(curves[::-1])
-    assert {frozenset((o.incumbent, o.challenger)) for o in told.overtakes} == {
+    assert {frozenset((o.incumbent, o.challenger)) for o in told.crossovers} == {
         frozenset(pair) for pair in (("a", "b"), ("a", "c"), ("b", "c"))
     }
-    assert {(o.incumbent, o.challenger, o.kind) for o in told.overtakes} == {
-        (o.incumbent, o.challenger, o.kind) for o in turned.overtakes
+    assert {(o.incumbent, o.challenger, o.kind) for o in told.crossovers} == {
+        (o.incumbent, o.challenger, o.kind) for o in turned.crossovers
     }
     assert told.learners == turned.learners[::-1]
 

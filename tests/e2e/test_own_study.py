@@ -86,7 +86,7 @@ def test_a_slip_is_refused_with_its_remedy_and_nothing_written(flags, message, l
 
 @pytest.mark.parametrize(("pool", "classes"), [(64, 2), (409, 2), (50_000, 10), (10**6, 0)])
 def test_sizes_grow_by_one_factor_up_to_the_pool(pool, classes):
-    train_sizes = proposal.sizes_for(pool, classes)
+    train_sizes = proposal.required_train_size(pool, classes)
     assert 3 <= len(train_sizes) <= 7
     assert train_sizes[-1] == min(pool, proposal.MOST_SIZE)
     factors = np.array(train_sizes[1:]) / np.array(train_sizes[:-1])

@@ -15,7 +15,7 @@ from small import small
 import dlm
 from dlm import Interrupted, Learner, UsageError, grid
 from dlm.curves.summary import answer
-from dlm.curves.types import Answer, Curve, LearnerAnswer
+from dlm.curves.types import Curve, LearnerSummary, StudySummary
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.models import MLP
 from dlm.report import notebook
@@ -165,14 +165,14 @@ def test_ten_thousand_cells_are_shown_in_200_kb():
         Curve(f"learner {k}", train_sizes, tuple((0.9 * n**-0.3 + k / 100,) * 20 for n in train_sizes), num_test=1000)
         for k in range(5)
     ]
-    told = Answer(tuple(LearnerAnswer(curve, "", (), (), ()) for curve in learners), (), (), 0.95)
+    told = StudySummary(tuple(LearnerSummary(curve, "", (), (), ()) for curve in learners), (), (), 0.95)
     html = notebook.answer_html(told)
     assert len(html) < 200_000
     assert re.search(r"\d\d of 100 sizes", html)
 
 
 def test_an_answer_without_a_finished_cell_is_shown_too():
-    lost = Answer((LearnerAnswer(Curve("net", (), (), failed=2), "", (), (), ()),), (), (), 0.95)
+    lost = StudySummary((LearnerSummary(Curve("net", (), (), failed=2), "", (), (), ()),), (), (), 0.95)
     assert "No cell has finished yet" in notebook.answer_html(lost)
     assert "No cell has finished yet" in notebook.answer_markdown(lost)
 

@@ -9,7 +9,7 @@ from small import small, started
 
 from dlm import grid
 from dlm.data import Digits
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor, retention
 from dlm.models import build
 from dlm.storage import artifacts, record_log
@@ -18,8 +18,8 @@ from dlm.study.study import Cohort, trials
 from dlm.train import checkpoint
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.device_data import place
-from dlm.train.program import spec_of
-from dlm.train.types import Spent
+from dlm.train.program import program_config_of
+from dlm.train.types import ResourceUsage
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_predictions_are_those_that_the_recorded_errors_and_losses_are_of(study,
 
 def test_parameters_give_the_predictions(study, finished, digits):
     trial = next(trial for trial in trials(study) if trial.name == "net")
-    spec = spec_of(trial, digits)
+    spec = program_config_of(trial, digits)
     params = artifacts.nested(artifacts.read(finished, trial.trial_id, "params"))
     outputs = build(trial.learner.model, 10).apply(params, spec.inputs(digits.test.x, None), None, None)
     kept = artifacts.read(finished, trial.trial_id, "predictions")
@@ -115,12 +115,12 @@ def test_a_checkpoint_from_before_there_were_joules_is_gone_on_with(tmp_path):
     path.write_text(json.dumps(rows | {"check": checkpoint._checksum_of(rows)}))
     trial = next(trial for trial in trials(study) if trial.name == "net")
     arrays = executor.load(study)
-    members = started(Cohort((trial,)), place(Orders(arrays, (trial.subset_seed,))))
+    members = started(Cohort((trial,)), place(SubsetOrders(arrays, (trial.subset_seed,))))
     saved = Checkpoints(path.parents[2])
     members.restore(saved)
     saved.close()
     assert members.steps().max() == 40
-    assert members.spent[trial.trial_id] == Spent(rows["seconds"][0], None)
+    assert members.spent[trial.trial_id] == ResourceUsage(rows["seconds"][0], None)
 
 
 def test_a_damaged_file_is_as_good_as_absent(study, finished, tmp_path):

@@ -14,7 +14,7 @@ from dlm.data import File
 from dlm.models import FTTransformer, TabularMLP, build
 from dlm.models.tabular_features import FieldTokens, Periodic, normal_bins, piecewise, smoothly_clipped
 from dlm.study.study import trials
-from dlm.train.program import check_model, spec_of
+from dlm.train.program import check_model, program_config_of
 
 RNG = np.random.default_rng(0)
 X = jnp.asarray(RNG.normal(size=(6, 5)), jnp.float32)
@@ -45,7 +45,7 @@ def test_fields_count_the_columns_of_numbers_categories_and_dates(table):
 
 def test_a_study_gives_fields_to_models_that_ask(table):
     trial = trials(small(learners={"net": Learner(TabularMLP((8,), category_dim=2))}))[0]
-    params = spec_of(trial, table).model.init(jax.random.key(0), jnp.zeros((1, *table.train.x.shape[1:])))
+    params = program_config_of(trial, table).model.init(jax.random.key(0), jnp.zeros((1, *table.train.x.shape[1:])))
     assert params["FieldTokens_0"]["vectors"].shape == (3 * 2,)
     assert params["Dense_0"]["kernel"].shape == (8, 9 + 9 * 4 + 2)
 

@@ -9,7 +9,7 @@ from small import small
 from dlm import Budget, grid
 from dlm.curves.from_records import curves
 from dlm.curves.summary import answer
-from dlm.curves.types import Answer, Curve, LearnerAnswer, Need, Overtake, Prediction
+from dlm.curves.types import Crossover, Curve, LearnerSummary, Prediction, RequiredSize, StudySummary
 from dlm.execution import executor
 from dlm.report.html import page_html
 from dlm.report.html.study_page import study_page
@@ -26,7 +26,7 @@ def law(learner: str, size: float) -> float:
     return min(0.9, floor + scale * size**-power)
 
 
-def make_learner(learner: str, needs: tuple[Need, ...] = (), note: str = "", failed: int = 0) -> LearnerAnswer:
+def make_learner(learner: str, needs: tuple[RequiredSize, ...] = (), note: str = "", failed: int = 0) -> LearnerSummary:
     """One learner with errors that are whole numbers of test examples."""
     draw = random.Random(learner)
     errors = tuple(
@@ -35,7 +35,7 @@ def make_learner(learner: str, needs: tuple[Need, ...] = (), note: str = "", fai
     )
     grid = [SIZES[0] * (12570 / SIZES[0]) ** (k / 60) for k in range(61)]
     floor, scale, power = LAWS[learner]
-    return LearnerAnswer(
+    return LearnerSummary(
         curve=Curve(learner, SIZES, errors, num_test=NUM_TEST, failed=failed),
         law=f"error = {floor:g} + {scale:g} n^-{power:g}",
         fitted=tuple(make_prediction(learner, round(n)) for n in grid),
@@ -53,41 +53,41 @@ def make_prediction(learner: str, size: int) -> Prediction:
 
 
 @pytest.fixture
-def digits() -> Answer:
+def digits() -> StudySummary:
     """Three learners with every kind of need and most kinds of overtake."""
-    return Answer(
+    return StudySummary(
         learners=(
             make_learner(
                 "mlp",
                 (
-                    Need(0.05, "met", 260.0, 300.0, 350.0, 1.0),
-                    Need(0.02, "interval", 1400.0, 2130.0, 4200.0, 0.97),
-                    Need(0.01, "more than", 12570.0, None, None, 0.4),
+                    RequiredSize(0.05, "met", 260.0, 300.0, 350.0, 1.0),
+                    RequiredSize(0.02, "interval", 1400.0, 2130.0, 4200.0, 0.97),
+                    RequiredSize(0.01, "more than", 12570.0, None, None, 0.4),
                 ),
             ),
             make_learner(
                 "cnn",
                 (
-                    Need(0.05, "met", 190.0, 212.0, 240.0, 1.0),
-                    Need(0.02, "met", 600.0, 680.0, 760.0, 1.0),
-                    Need(0.01, "interval", 1600.0, 2431.0, None, 0.88),
+                    RequiredSize(0.05, "met", 190.0, 212.0, 240.0, 1.0),
+                    RequiredSize(0.02, "met", 600.0, 680.0, 760.0, 1.0),
+                    RequiredSize(0.01, "interval", 1600.0, 2431.0, None, 0.88),
                 ),
                 failed=1,
             ),
             make_learner(
                 "logreg",
                 (
-                    Need(0.05, "met", 500.0, 570.0, 660.0, 1.0),
-                    Need(0.02, "not reachable", None, None, None, 0.03),
-                    Need(0.01, "cannot tell", None, None, None, 0.0),
+                    RequiredSize(0.05, "met", 500.0, 570.0, 660.0, 1.0),
+                    RequiredSize(0.02, "not reachable", None, None, None, 0.03),
+                    RequiredSize(0.01, "cannot tell", None, None, None, 0.0),
                 ),
                 note="the last three sizes are flat, so that the interval at 10x the data is wide",
             ),
         ),
-        overtakes=(
-            Overtake("logreg", "cnn", "at", 45.0, 61.0, 90.0),
-            Overtake("cnn", "mlp", "never", None, None, None),
-            Overtake("logreg", "mlp", "at", 70.0, 118.0, 190.0),
+        crossovers=(
+            Crossover("logreg", "cnn", "at", 45.0, 61.0, 90.0),
+            Crossover("cnn", "mlp", "never", None, None, None),
+            Crossover("logreg", "mlp", "at", 70.0, 118.0, 190.0),
         ),
         multiples=(2.0, 10.0),
         level=0.95,

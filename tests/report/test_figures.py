@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from dlm.curves.types import Answer, Curve, LearnerAnswer
+from dlm.curves.types import Curve, LearnerSummary, StudySummary
 from dlm.report.figures import learning_curve
 from dlm.report.plot_labels import error_label, log_ticks, size_label, spread_apart
 
 
-def test_files_text_and_bytes(digits: Answer, tmp_path: pathlib.Path) -> None:
+def test_files_text_and_bytes(digits: StudySummary, tmp_path: pathlib.Path) -> None:
     first = learning_curve(digits, tmp_path / "a" / "curve.v1", title="Handwritten digits")
     second = learning_curve(digits, tmp_path / "b" / "curve.v1", title="Handwritten digits")
     assert [path.name for path in first] == ["curve.v1.png", "curve.v1.svg"]
@@ -35,23 +35,25 @@ def test_files_text_and_bytes(digits: Answer, tmp_path: pathlib.Path) -> None:
 
 
 def test_one_size_one_seed_zeros_and_no_forecast(tmp_path: pathlib.Path) -> None:
-    plain = LearnerAnswer(Curve("a$b$", (64,), ((0.0,),), num_test=100), "", (), (), ())
-    lost = LearnerAnswer(Curve("lost", (64,), ((0.0,),)), "", (), (), ())
-    known = learning_curve(Answer((plain,), (), (), 0.95), tmp_path / "known")[1].read_text()
+    plain = LearnerSummary(Curve("a$b$", (64,), ((0.0,),), num_test=100), "", (), (), ())
+    lost = LearnerSummary(Curve("lost", (64,), ((0.0,),)), "", (), (), ())
+    known = learning_curve(StudySummary((plain,), (), (), 0.95), tmp_path / "known")[1].read_text()
     assert "zero drawn at half a test example" in known
     assert "a$b$" in known
-    assert "zeros left out" in learning_curve(Answer((plain, lost), (), (), 0.95), tmp_path / "mixed")[1].read_text()
-    assert learning_curve(Answer((lost,), (), (), 0.95), tmp_path / "lost")[1].stat().st_size > 0
-    empty = LearnerAnswer(Curve("empty", (), (), failed=3), "", (), (), ())
-    assert learning_curve(Answer((empty, plain), (), (), 0.95), tmp_path / "empty")[1].stat().st_size > 0
-    assert learning_curve(Answer((empty,), (), (), 0.95), tmp_path / "empty")[1].stat().st_size > 0
-    assert learning_curve(Answer((), (), (), 0.95), tmp_path / "none") == []
+    assert (
+        "zeros left out" in learning_curve(StudySummary((plain, lost), (), (), 0.95), tmp_path / "mixed")[1].read_text()
+    )
+    assert learning_curve(StudySummary((lost,), (), (), 0.95), tmp_path / "lost")[1].stat().st_size > 0
+    empty = LearnerSummary(Curve("empty", (), (), failed=3), "", (), (), ())
+    assert learning_curve(StudySummary((empty, plain), (), (), 0.95), tmp_path / "empty")[1].stat().st_size > 0
+    assert learning_curve(StudySummary((empty,), (), (), 0.95), tmp_path / "empty")[1].stat().st_size > 0
+    assert learning_curve(StudySummary((), (), (), 0.95), tmp_path / "none") == []
 
 
-def test_an_interval_that_reaches_zero_is_drawn(digits: Answer, tmp_path: pathlib.Path) -> None:
+def test_an_interval_that_reaches_zero_is_drawn(digits: StudySummary, tmp_path: pathlib.Path) -> None:
     learner = digits.learners[0]
     fitted = tuple(dataclasses.replace(item, low=0.0) for item in learner.fitted)
-    answer = Answer((dataclasses.replace(learner, fitted=fitted),), (), (), 0.95)
+    answer = StudySummary((dataclasses.replace(learner, fitted=fitted),), (), (), 0.95)
     assert learning_curve(answer, tmp_path / "zero")[0].stat().st_size > 0
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from dlm import UsageError
 from dlm.curves.score import score
 from dlm.curves.summary import answer
-from dlm.curves.types import Answer, Chance, Curve, Overtake
+from dlm.curves.types import Chance, Crossover, Curve, StudySummary
 from dlm.report.forecast_file import (
     FORECAST,
     FORMER,
@@ -43,7 +43,7 @@ def test_it_says_when_and_of_what():
     assert checked(from_json(to_json(STAMPED))) == stamp
 
 
-def test_files_of_before_are_read_but_not_trusted(digits: Answer):
+def test_files_of_before_are_read_but_not_trusted(digits: StudySummary):
     data = json.loads(to_json(digits))
     del data["stamp"]
     for learner in data["learners"]:
@@ -54,10 +54,10 @@ def test_files_of_before_are_read_but_not_trusted(digits: Answer):
 
 
 def test_a_stamp_of_before_chances_were_told_still_holds():
-    pair = Overtake("b", "a", "never", None, None, None)
-    made = stamped(dataclasses.replace(TOLD, overtakes=(pair,)), {}, NOON)
+    pair = Crossover("b", "a", "never", None, None, None)
+    made = stamped(dataclasses.replace(TOLD, crossovers=(pair,)), {}, NOON)
     data = json.loads(to_json(from_json(to_json(made))))
-    del data["overtakes"][0]["chances"]
+    del data["crossovers"][0]["chances"]
     assert checked(from_json(json.dumps(data))) == made.stamp
     # The hash that the version before wrote.
     data["stamp"]["content"] = ""
@@ -66,8 +66,8 @@ def test_a_stamp_of_before_chances_were_told_still_holds():
 
 
 def test_chances_come_back_from_json():
-    pair = Overtake("b", "a", "at", 1.0, 2.0, 3.0, (Chance(64, 0.25, True), Chance(128, 0.5, False)))
-    told = dataclasses.replace(TOLD, overtakes=(pair,))
+    pair = Crossover("b", "a", "at", 1.0, 2.0, 3.0, (Chance(64, 0.25, True), Chance(128, 0.5, False)))
+    told = dataclasses.replace(TOLD, crossovers=(pair,))
     assert from_json(to_json(told)) == told
 
 

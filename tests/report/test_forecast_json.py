@@ -7,24 +7,24 @@ import math
 import numpy as np
 import pytest
 
-from dlm.curves.types import Answer
+from dlm.curves.types import StudySummary
 from dlm.report.forecast_file import from_json, to_json
 
 
-def test_round_trip(digits: Answer) -> None:
+def test_round_trip(digits: StudySummary) -> None:
     text = to_json(digits)
     assert from_json(text) == digits
     assert to_json(from_json(text)) == text
     assert json.loads(text)["learners"][0]["curve"]["learner"] == "mlp"
 
 
-def test_numbers_of_numpy_are_written(digits: Answer) -> None:
+def test_numbers_of_numpy_are_written(digits: StudySummary) -> None:
     answer = dataclasses.replace(digits, level=np.float32(0.5), multiples=(np.int64(2),))
     assert from_json(to_json(answer)).level == 0.5
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, np.float32("nan")])
-def test_unknown_numbers_are_refused(digits: Answer, number: float) -> None:
+def test_unknown_numbers_are_refused(digits: StudySummary, number: float) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         to_json(dataclasses.replace(digits, level=number))
 
@@ -43,7 +43,7 @@ def test_unknown_numbers_are_refused(digits: Answer, number: float) -> None:
         (("learners", 0, "curve", "bound"), [0.0], r"answer.learners\[0\].curve.bound has 1 of 2"),
     ],
 )
-def test_a_wrong_field_is_named(digits: Answer, path: tuple[str | int, ...], value: object, message: str) -> None:
+def test_a_wrong_field_is_named(digits: StudySummary, path: tuple[str | int, ...], value: object, message: str) -> None:
     data = json.loads(to_json(digits))
     place = data
     for step in path[:-1]:
@@ -53,7 +53,7 @@ def test_a_wrong_field_is_named(digits: Answer, path: tuple[str | int, ...], val
         from_json(json.dumps(data))
 
 
-def test_a_missing_field_is_named(digits: Answer) -> None:
+def test_a_missing_field_is_named(digits: StudySummary) -> None:
     data = json.loads(to_json(digits))
     del data["level"]
     with pytest.raises(ValueError, match="no field 'level'"):

@@ -5,50 +5,50 @@ import itertools
 
 import pytest
 
-from dlm.curves.types import Answer, Chance, Need, Overtake, Prediction
+from dlm.curves.types import Chance, Crossover, Prediction, RequiredSize, StudySummary
 from dlm.report import sentences
 from dlm.report.formatting import about, at_least, chance, error_number, forecast_phrase, percent
 
 
-def with_needs(digits: Answer, need: Need) -> list[str]:
+def with_needs(digits: StudySummary, need: RequiredSize) -> list[str]:
     learner = dataclasses.replace(digits.learners[0], needs=(need,))
-    return sentences(Answer((learner,), (), (), 0.95))
+    return sentences(StudySummary((learner,), (), (), 0.95))
 
 
 @pytest.mark.parametrize(
     ("need", "sentence"),
     [
         (
-            Need(0.05, "met", 250.0, 300.0, 350.0, 1.0),
+            RequiredSize(0.05, "met", 250.0, 300.0, 350.0, 1.0),
             "mlp needs about 300 [250, 350] examples for 5 %: met within the measured sizes.",
         ),
         (
-            Need(0.02, "interval", 1401.0, 2130.0, 4201.0, 1.0),
+            RequiredSize(0.02, "interval", 1401.0, 2130.0, 4201.0, 1.0),
             "mlp needs about 2,100 [1,400, 4,300] examples for 2 %.",
         ),
         (
-            Need(0.01, "interval", 1600.0, 2431.0, None, 0.88),
+            RequiredSize(0.01, "interval", 1600.0, 2431.0, None, 0.88),
             "mlp needs about 2,400 [1,600 or more] examples for 1 %; the chance that it gets there at all is 88 %.",
         ),
         (
-            Need(0.005, "more than", 12570.0, None, None, 0.4),
+            RequiredSize(0.005, "more than", 12570.0, None, None, 0.4),
             "mlp needs more than 12,500 examples for 0.5 %.",
         ),
         (
-            Need(0.01, "not reachable", None, None, None, 0.03),
+            RequiredSize(0.01, "not reachable", None, None, None, 0.03),
             "1 % is not reachable for mlp by more data alone (chance 3 %).",
         ),
         (
-            Need(0.01, "cannot tell", None, None, None, 0.0),
+            RequiredSize(0.01, "cannot tell", None, None, None, 0.0),
             "How many examples mlp needs for 1 % cannot be told from these measurements.",
         ),
         (
-            Need(0.01, "interval", None, None, None, 0.5),
+            RequiredSize(0.01, "interval", None, None, None, 0.5),
             "How many examples mlp needs for 1 % cannot be told from these measurements.",
         ),
     ],
 )
-def test_needs(digits: Answer, need: Need, sentence: str) -> None:
+def test_needs(digits: StudySummary, need: RequiredSize, sentence: str) -> None:
     assert sentence in with_needs(digits, need)
 
 
@@ -75,40 +75,40 @@ def test_needs(digits: Answer, need: Need, sentence: str) -> None:
         ),
     ],
 )
-def test_overtakes(digits: Answer, kind: str, train_sizes: tuple[float | None, ...], sentence: str) -> None:
-    overtake = Overtake("logreg", "cnn", kind, *train_sizes)
-    assert sentence in sentences(dataclasses.replace(digits, overtakes=(overtake,)))
+def test_overtakes(digits: StudySummary, kind: str, train_sizes: tuple[float | None, ...], sentence: str) -> None:
+    crossover = Crossover("logreg", "cnn", kind, *train_sizes)
+    assert sentence in sentences(dataclasses.replace(digits, crossovers=(crossover,)))
 
 
-def test_an_overtake_says_how_likely_it_is_at_the_largest_size_and_the_farthest(digits: Answer) -> None:
+def test_an_overtake_says_how_likely_it_is_at_the_largest_size_and_the_farthest(digits: StudySummary) -> None:
     chances = (Chance(32, 0.2, True), Chance(1257, 0.97, True), Chance(2514, 0.98, False), Chance(12570, 0.9999, False))
-    overtake = Overtake("logreg", "cnn", "at", 45.0, 60.0, 90.0, chances)
-    assert sentences.overtakes_sentence(overtake) == (
+    crossover = Crossover("logreg", "cnn", "at", 45.0, 60.0, 90.0, chances)
+    assert sentences.overtakes_sentence(crossover) == (
         "cnn overtakes logreg at about 60 examples [45, 90]; "
         "the chance that cnn is better is 97 % at 1,257 and >99 % at 12,570."
     )
 
 
-def test_of_many_pairs_those_of_the_best_learner_are_told(digits: Answer) -> None:
+def test_of_many_pairs_those_of_the_best_learner_are_told(digits: StudySummary) -> None:
     names = ["cnn", *"abcd"]
     learners = tuple(
         dataclasses.replace(one, curve=dataclasses.replace(one.curve, learner=name, errors=((0.1 + k,),) * 7))
         for k, (name, one) in enumerate(zip(names, [digits.learners[0]] * 5))
     )
-    pairs = tuple(Overtake(a, b, "never", None, None, None) for a, b in itertools.combinations(names, 2))
-    said = sentences.overtakes(dataclasses.replace(digits, learners=learners, overtakes=pairs))
+    pairs = tuple(Crossover(a, b, "never", None, None, None) for a, b in itertools.combinations(names, 2))
+    said = sentences.crossovers(dataclasses.replace(digits, learners=learners, crossovers=pairs))
     assert len(said) == 5
     assert all("cnn" in sentence for sentence in said[:4])
     assert said[4] == "6 more pairs are on the page and in forecast.json."
 
 
-def test_without_forecasts(digits: Answer) -> None:
+def test_without_forecasts(digits: StudySummary) -> None:
     learners = tuple(dataclasses.replace(learner, predictions=()) for learner in digits.learners)
     said = sentences(dataclasses.replace(digits, learners=learners))
     assert sum("no forecast beyond that size is given" in sentence for sentence in said) == 3
 
 
-def test_lead_forecast_and_notes(digits: Answer) -> None:
+def test_lead_forecast_and_notes(digits: StudySummary) -> None:
     said = sentences(digits)
     assert said[0] == (
         "At 1,257 examples the median errors of 8 seeds are, best first, cnn 1.1 %, mlp 2.5 % and logreg 4.6 %."
@@ -156,12 +156,12 @@ def test_counts_and_shares() -> None:
     assert [percent(level) for level in (0.95, 0.975, 0.999)] == ["95 %", "97.5 %", "99.9 %"]
 
 
-def test_lead_with_unequal_seeds_one_learner_and_many(digits: Answer) -> None:
+def test_lead_with_unequal_seeds_one_learner_and_many(digits: StudySummary) -> None:
     first, second = digits.learners[:2]
     fewer = dataclasses.replace(first.curve, errors=(*first.curve.errors[:-1], (0.02, 0.02)))
-    mixed = Answer((dataclasses.replace(first, curve=fewer), second), (), (), 0.95)
+    mixed = StudySummary((dataclasses.replace(first, curve=fewer), second), (), (), 0.95)
     assert "cnn 1.1 % (8 seeds) and mlp 2.0 % (2 seeds)." in sentences(mixed)[0]
-    alone = sentences(Answer((first,), (), (), 0.95))[0]
+    alone = sentences(StudySummary((first,), (), (), 0.95))[0]
     assert alone == "At 1,257 examples the median error of 8 seeds is 2.5 %."
-    many = sentences(Answer((first,) * 9, (), (), 0.95))[0]
+    many = sentences(StudySummary((first,) * 9, (), (), 0.95))[0]
     assert many.endswith("mlp 2.5 %, 4 more and mlp 2.5 %.")

@@ -6,49 +6,49 @@ import io
 import pytest
 from rich.console import Console
 
-from dlm.curves.types import Answer, Curve, LearnerAnswer, Need, Prediction
+from dlm.curves.types import Curve, LearnerSummary, Prediction, RequiredSize, StudySummary
 from dlm.report.formatting import forecast_phrase, need_cell
 from dlm.report.sentences import sentences
 from dlm.report.terminal import print_answer
 
-LONE = LearnerAnswer(Curve("mlp", (64,), ((0.125,),)), "", (), (), (), "one size is too few for a law")
+LONE = LearnerSummary(Curve("mlp", (64,), ((0.125,),)), "", (), (), (), "one size is too few for a law")
 
 
-def printed(answer: Answer, width: int = 80, encoding: str = "utf-8", **options: str) -> str:
+def printed(answer: StudySummary, width: int = 80, encoding: str = "utf-8", **options: str) -> str:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
     print_answer(answer, Console(file=file, width=width), **options)
     return file.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
-def test_lines_keep_to_the_width_and_are_plain(digits: Answer, width: int) -> None:
+def test_lines_keep_to_the_width_and_are_plain(digits: StudySummary, width: int) -> None:
     text = printed(digits, width, title="digits " * 20, question="Which learner wins? " * 9)
     assert max(map(len, text.splitlines())) <= width
     assert not any(ord(letter) < 32 and letter != "\n" for letter in text)
     assert "\u00a0" not in text
 
 
-def test_no_colour_leaves_no_colour_codes(digits: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_colour_leaves_no_colour_codes(digits: StudySummary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     file = io.StringIO()
     print_answer(digits, Console(file=file, width=80, force_terminal=True))
     assert "\x1b[3" not in file.getvalue()
 
 
-def test_a_terminal_without_unicode_gets_ascii(digits: Answer) -> None:
+def test_a_terminal_without_unicode_gets_ascii(digits: StudySummary) -> None:
     text = printed(digits, encoding="ascii", title="naïve")
     assert "26.9 [22.8-29.2] (8)" in text
     assert "na?ve" in text
 
 
-def test_every_measured_cell_has_its_median_spread_and_number_of_seeds(digits: Answer) -> None:
+def test_every_measured_cell_has_its_median_spread_and_number_of_seeds(digits: StudySummary) -> None:
     text = printed(digits)
     assert "median [min–max] (number of seeds)" in text
     assert text.count("] (8)") == 3 * 7
     assert "1,257" in text
 
 
-def test_the_tables_say_what_the_sentences_say(digits: Answer) -> None:
+def test_the_tables_say_what_the_sentences_say(digits: StudySummary) -> None:
     text = printed(digits, 100)
     spoken = " ".join(sentences(digits))
     for learner in digits.learners:
@@ -59,19 +59,19 @@ def test_the_tables_say_what_the_sentences_say(digits: Answer) -> None:
             assert phrase in spoken
         for need in learner.needs:
             assert need_cell(need) in text
-    for sentence in (one for one in sentences(digits) if "overtakes" in one or "behind" in one or "left out" in one):
+    for sentence in (one for one in sentences(digits) if "crossovers" in one or "behind" in one or "left out" in one):
         assert sentence in text
 
 
 def test_many_seeds_show_the_central_80_percent() -> None:
     curve = Curve("mlp", (32,), (tuple(k / 100 for k in range(21)),))
-    text = printed(Answer((LearnerAnswer(curve, "", (), (), ()),), (), (), 0.95))
+    text = printed(StudySummary((LearnerSummary(curve, "", (), (), ()),), (), (), 0.95))
     assert "median [central 80 %]" in text
     assert "10.0 [2.0–18.0] (21)" in text
 
 
 def test_one_seed_one_size_no_forecast() -> None:
-    text = printed(Answer((LONE,), (), (2.0,), 0.95))
+    text = printed(StudySummary((LONE,), (), (2.0,), 0.95))
     assert "12.5 (1)" in text
     assert "No forecast is given for any learner." in text
     assert "one size is too few for a law." in text
@@ -81,21 +81,21 @@ def test_one_seed_one_size_no_forecast() -> None:
 
 def test_learners_measured_at_different_sizes() -> None:
     ahead = (Prediction(1000, 0.02, 0.01, 0.03),)
-    other = LearnerAnswer(Curve("cnn", (128, 500), ((0.1, 0.2), (0.05,))), "law", (), ahead, ())
-    both = Answer((LONE, other), (), (2.0,), 0.9)
+    other = LearnerSummary(Curve("cnn", (128, 500), ((0.1, 0.2), (0.05,))), "law", (), ahead, ())
+    both = StudySummary((LONE, other), (), (2.0,), 0.9)
     text = printed(both)
     assert "–" in text
     assert "no forecast" in text
     assert "2x the data, n=1,000" in text
     assert "90 % intervals" in text
     third = dataclasses.replace(other, predictions=(Prediction(256, 0.02, 0.01, 0.03),))
-    assert "n=256: 2.0 % [1.0, 3.0]" in printed(Answer((other, third), (), (2.0,), 0.9))
+    assert "n=256: 2.0 % [1.0, 3.0]" in printed(StudySummary((other, third), (), (2.0,), 0.9))
 
 
 def test_other_units_are_plain_and_named() -> None:
     curve = Curve("lstm", (10, 20), ((2.345, 2.5), (1.2345, 1.3)), unit="nats per byte", bound=(0.0, None))
-    needs = (Need(1.25, "met", None, 18.0, None, 1.0),)
-    text = printed(Answer((LearnerAnswer(curve, "", (), (), needs),), (), (), 0.95))
+    needs = (RequiredSize(1.25, "met", None, 18.0, None, 1.0),)
+    text = printed(StudySummary((LearnerSummary(curve, "", (), (), needs),), (), (), 0.95))
     assert "Measured nats per byte" in text
     assert "1.27 [1.23–1.30] (2)" in text
     assert "1.25 nats per byte" in text
@@ -104,24 +104,26 @@ def test_other_units_are_plain_and_named() -> None:
 
 def test_brackets_in_a_law_are_not_markup() -> None:
     odd = dataclasses.replace(LONE, law="error = [bold]2[/bold] [1, 2]")
-    assert "error = [bold]2[/bold] [1, 2]" in printed(Answer((odd,), (), (), 0.95))
+    assert "error = [bold]2[/bold] [1, 2]" in printed(StudySummary((odd,), (), (), 0.95))
 
 
 def test_nothing_finished_yet() -> None:
-    assert "No cell has finished yet" in printed(Answer((), (), (), 0.95))
+    assert "No cell has finished yet" in printed(StudySummary((), (), (), 0.95))
 
 
-def test_a_learner_without_a_finished_cell(digits: Answer) -> None:
-    lost = LearnerAnswer(Curve("lost", (), (), failed=56), "", (), (), ())
-    text = printed(Answer((digits.learners[0], lost), (), (), 0.95))
+def test_a_learner_without_a_finished_cell(digits: StudySummary) -> None:
+    lost = LearnerSummary(Curve("lost", (), (), failed=56), "", (), (), ())
+    text = printed(StudySummary((digits.learners[0], lost), (), (), 0.95))
     assert "lost: 56 cells failed or diverged and are left out of every number." in text
-    assert "lost has no finished cell." in sentences(Answer((lost,), (), (), 0.95))
-    assert "no law was fitted" in printed(Answer((lost,), (), (), 0.95))
+    assert "lost has no finished cell." in sentences(StudySummary((lost,), (), (), 0.95))
+    assert "no law was fitted" in printed(StudySummary((lost,), (), (), 0.95))
 
 
 def test_of_very_many_sizes_some_are_shown_and_it_is_said() -> None:
     train_sizes = tuple(range(10, 1010))
-    text = printed(Answer((LearnerAnswer(Curve("mlp", train_sizes, ((0.1,),) * 1000), "", (), (), ()),), (), (), 0.95))
+    text = printed(
+        StudySummary((LearnerSummary(Curve("mlp", train_sizes, ((0.1,),) * 1000), "", (), (), ()),), (), (), 0.95)
+    )
     rows = [line for line in text.splitlines() if line.endswith("(1)")]
     assert 30 <= len(rows) <= 40
     assert f"at {len(rows)} of 1,000 sizes" in text
@@ -131,7 +133,7 @@ def test_of_very_many_sizes_some_are_shown_and_it_is_said() -> None:
 
 def test_a_mean_is_shown_with_its_standard_error_and_not_with_seeds() -> None:
     curve = Curve("mlp", (64,), ((0.125,),), stderr=(0.0131,))
-    text = printed(Answer((LearnerAnswer(curve, "", (), (), ()),), (), (), 0.95))
+    text = printed(StudySummary((LearnerSummary(curve, "", (), (), ()),), (), (), 0.95))
     assert "the mean error is 12.5 %" in text
     assert "12.5 ± 1.3" in text
     assert "seed" not in text

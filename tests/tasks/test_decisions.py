@@ -23,7 +23,7 @@ from dlm.study.study import trials
 from dlm.tasks import Classification, Decisions, RareEvents
 from dlm.tasks import metrics as whole
 from dlm.train.evaluate import batches, measure
-from dlm.train.program import spec_of
+from dlm.train.program import program_config_of
 
 EVERYTHING = tuple(whole.MEASURES)
 LEARNER = Learner(MLP((8,)), Hyper(lr=0.01))
@@ -107,7 +107,7 @@ def test_the_threshold_costs_least_among_all_that_there_are():
 def deep(task, arrays):
     """What an untrained network measures on test."""
     study = Study(data=BreastCancer(), task=task, learners={"net": LEARNER}, train_sizes=(32,), budget=Budget(steps=1))
-    spec = spec_of(trials(study)[0], arrays)
+    spec = program_config_of(trials(study)[0], arrays)
     params = spec.model.init(jax.random.key(1), jnp.zeros((1, 2)))
     validation = batches(arrays.validation)
     return measure(spec, None, params, batches(arrays.test, arrays.leaked), False, validation)

@@ -13,7 +13,7 @@ from dlm.baselines import LogisticRegression
 from dlm.curves.from_records import curves
 from dlm.data.corruption import noisy_inputs, noisy_labels
 from dlm.data.permutation import batch_rows
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor
 from dlm.models import CNN, MLP
 from dlm.storage import record_log
@@ -22,7 +22,7 @@ from dlm.study.noise import Noise
 from dlm.study.study import cohorts, trials
 from dlm.train.batch import meet
 from dlm.train.device_data import place
-from dlm.train.program import members_of, spec_of
+from dlm.train.program import members_of, program_config_of
 
 SEEDS = (0, 1)
 NOISE = Noise(label=0.3, missing=0.1, gaussian=0.1, salt=0.05)
@@ -32,7 +32,7 @@ SHORT = Budget(steps=24)
 
 @pytest.fixture(scope="module")
 def placed(digits):
-    orders = Orders(digits, SEEDS)
+    orders = SubsetOrders(digits, SEEDS)
     return {way: place(orders, jax.devices()[:2], streamed=way == "stream") for way in ("device", "stream")}
 
 
@@ -44,7 +44,7 @@ def study(noise=Noise(), augment=Augment(), model=MLP((16,)), **changes):  # noq
 
 def shown(trial, orders, step, data):
     """Inputs and targets of a trial's batch after `step` updates."""
-    spec = spec_of(trial, orders.arrays)
+    spec = program_config_of(trial, orders.arrays)
     member = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), members_of([trial], orders))
     meeting = meet(spec, member, jnp.int32(step), data, None)
     return meeting.show(meeting.batch)

@@ -73,15 +73,15 @@ def test_0_leaves_ids_and_programs_as_they_were(digits):
 
 
 def test_members_of_one_cohort_may_differ_in_how_much(digits):
-    from dlm.data.subset_orders import Orders
+    from dlm.data.subset_orders import SubsetOrders
 
     some = [trial_with(focal=gamma, balance=balance) for gamma, balance in ((1.0, 0.5), (2.0, 1.0))]
     (cohort,) = cohorts(some)
     assert len(cohorts([*some, trial_with(focal=1.0), trial_with(balance=1.0), trial_with()])) == 4
-    members = members_of([*cohort.trials, None], Orders(digits, [0]))
+    members = members_of([*cohort.trials, None], SubsetOrders(digits, [0]))
     assert members.focal.tolist() == [1.0, 2.0, 0.0]
     assert members.class_weights.shape == (3, 10)
-    assert members_of([trial_with()], Orders(digits, [0])).focal is None
+    assert members_of([trial_with()], SubsetOrders(digits, [0])).focal is None
 
 
 def test_a_task_without_classes_is_refused(digits):

@@ -4,7 +4,7 @@ import pytest
 
 from dlm.train import devices
 from dlm.train.devices import Meter
-from dlm.train.types import Spent
+from dlm.train.types import ResourceUsage
 
 
 @pytest.fixture
@@ -40,6 +40,6 @@ def test_what_fails_or_is_not_there_is_no_number(powercap, tmp_path):
 
 
 def test_a_sum_with_an_unknown_part_is_unknown():
-    assert Spent(1.0, 2.0).plus(1.0, 3.0) == Spent(2.0, 5.0)
-    assert Spent(1.0, 2.0).plus(1.0, None) == Spent(2.0, None)
-    assert Spent(1.0, None).plus(1.0, 3.0) == Spent(2.0, None)
+    assert ResourceUsage(1.0, 2.0).plus(1.0, 3.0) == ResourceUsage(2.0, 5.0)
+    assert ResourceUsage(1.0, 2.0).plus(1.0, None) == ResourceUsage(2.0, None)
+    assert ResourceUsage(1.0, None).plus(1.0, 3.0) == ResourceUsage(2.0, None)

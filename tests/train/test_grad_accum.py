@@ -10,7 +10,7 @@ from dlm.study.learner import Optimizer
 from dlm.tasks import Classification
 from dlm.train import train_step
 from dlm.train.population import Population
-from dlm.train.types import Spec
+from dlm.train.types import ProgramConfig
 
 SHAPE = (8, 8, 1)
 
@@ -48,7 +48,7 @@ def test_large_weights_make_parts_larger(monkeypatch):
 
 
 def spec(task, dropout=False):
-    return Spec(build(MLP((4,)), 10), task, Optimizer(), SHAPE, 1.0, 0.0, 16, dropout, 0, 0)
+    return ProgramConfig(build(MLP((4,)), 10), task, Optimizer(), SHAPE, 1.0, 0.0, 16, dropout, 0, 0)
 
 
 def test_only_a_mean_loss_without_masks_is_taken_in_parts_and_only_one_by_one():

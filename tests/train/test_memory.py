@@ -4,7 +4,7 @@ import pytest
 from small import small
 
 from dlm import Interrupted, UsageError
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor, trial_runner
 from dlm.storage import record_log
 from dlm.study.study import cohorts, trials
@@ -24,7 +24,7 @@ def study():
 @pytest.fixture(scope="module")
 def parts(study, digits):
     """(programs, cohort, data) of the small study's network."""
-    data = place(Orders(digits, range(3)))
+    data = place(SubsetOrders(digits, range(3)))
     (cohort,) = cohorts(trials(study))
     return population_of(cohort, data, "exact"), cohort, data
 

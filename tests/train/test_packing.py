@@ -9,7 +9,7 @@ from small import started
 
 from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.models import MLP
 from dlm.study.study import cohorts, trials
 from dlm.tasks import Classification
@@ -33,7 +33,7 @@ def study(train_sizes, seeds, budget):
 
 @pytest.fixture(scope="module")
 def data(digits):
-    orders = Orders(digits, SEEDS)
+    orders = SubsetOrders(digits, SEEDS)
     return {count: place(orders, jax.devices()[:count]) for count in (1, 2)}
 
 

@@ -10,7 +10,7 @@ from small import started
 
 from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.models import CNN, MLP, ViT
 from dlm.study.study import cohorts, trials
 from dlm.tasks import Classification
@@ -39,7 +39,7 @@ def study(model=MODELS["mlp"], train_sizes=(20, 32, 100, 300), **budget):
 
 @pytest.fixture(scope="module")
 def data(digits):
-    orders = Orders(digits, SEEDS)
+    orders = SubsetOrders(digits, SEEDS)
     return {count: place(orders, jax.devices()[:count]) for count in (2, 4)}
 
 

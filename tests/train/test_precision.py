@@ -10,14 +10,14 @@ from small import started
 
 from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.models import CNN, MLP, ViT
 from dlm.models.layers import add_bias
 from dlm.study.study import cohorts, trials
 from dlm.tasks import Classification
 from dlm.train import evaluate, train_step
 from dlm.train.device_data import place
-from dlm.train.program import spec_of
+from dlm.train.program import program_config_of
 from dlm.train.trainer import Measured, train
 
 SEEDS = [0, 1]
@@ -42,7 +42,7 @@ def study(precision, model=MODELS["mlp"], dropout=0.0):
 
 @pytest.fixture(scope="module")
 def data(digits):
-    return place(Orders(digits, SEEDS), jax.devices()[:2])
+    return place(SubsetOrders(digits, SEEDS), jax.devices()[:2])
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def programs(digits, data):
     """A trial's update and measurement, as functions of one member, with the shapes they take."""
 
     def make(trial):
-        spec = spec_of(trial, digits)
+        spec = program_config_of(trial, digits)
         scalars = train_step.Member(*(np.float32(0),) * 8)
         one = scalars._replace(**dict.fromkeys(("seed", "size"), np.uint32(1)), order=np.int32(0), limit=np.int32(50))
         state = jax.eval_shape(functools.partial(train_step.init, spec), one)
@@ -123,7 +123,7 @@ def test_in_float32_a_program_is_the_one_without_a_choice(name, programs, monkey
 
     cell = trials(study("float32", MODELS[name], dropout=0.1))[0]
     chosen = lowered()
-    monkeypatch.setattr(train_step.Spec, "outputs", plain)
+    monkeypatch.setattr(train_step.ProgramConfig, "outputs", plain)
     assert lowered() == chosen
 
 

@@ -10,14 +10,14 @@ from small import started
 
 from dlm import Budget, Hyper, Interrupted, Learner, Study
 from dlm.data import Digits
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.models import MLP
 from dlm.study.study import cohorts, trials
 from dlm.tasks import Classification
 from dlm.train import trainer
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.device_data import place
-from dlm.train.trainer import Measured, Tick, train
+from dlm.train.trainer import Measured, ProgressEvent, train
 
 SEEDS = [0, 1]
 BUDGETS = {
@@ -40,7 +40,7 @@ def study(budget, train_sizes=(32, 200), dropout=0.2):
 
 @pytest.fixture(scope="module")
 def start(digits):
-    data = {count: place(Orders(digits, SEEDS), jax.devices()[:count]) for count in (2, 4)}
+    data = {count: place(SubsetOrders(digits, SEEDS), jax.devices()[:count]) for count in (2, 4)}
 
     def run(cells, num_devices=2):
         return started(cohorts(cells)[0], data[num_devices])
@@ -64,7 +64,7 @@ def finish(members, checkpoints=None, stop_after=None):
     for event in train(members, checkpoints, save_seconds=1e9, stop=stop):
         if isinstance(event, Measured):
             told[event.trial, event.step] = (event.status, event.values)
-        elif isinstance(event, Tick) and event.phase == "train":
+        elif isinstance(event, ProgressEvent) and event.phase == "train":
             chunks += 1
     return told
 

@@ -13,7 +13,7 @@ from dlm.data import streaming
 from dlm.data.dataset import Rows, Split
 from dlm.data.permutation import batch_rows
 from dlm.data.streaming import Seat, Windows, streamed
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor
 from dlm.models import CNN, MLP
 from dlm.storage import record_log
@@ -26,7 +26,7 @@ MODELS = {"mlp": MLP((16,)), "cnn": CNN((8,), (1,))}
 
 @pytest.fixture(scope="module")
 def placed(digits):
-    orders = Orders(digits, SEEDS)
+    orders = SubsetOrders(digits, SEEDS)
     return {way: place(orders, jax.devices()[:2], streamed=way == "stream") for way in ("device", "stream")}
 
 
@@ -149,6 +149,7 @@ def test_a_pool_on_disk_trains_as_one_in_memory(digits, tmp_path, bits_equal):
     arrays = dataclasses.replace(digits, train=on_disk)
     assert arrays.fingerprint == digits.fingerprint
     first, second = (
-        trained(run(place(Orders(data, SEEDS), jax.devices()[:2]), budget=Budget(steps=5))) for data in (digits, arrays)
+        trained(run(place(SubsetOrders(data, SEEDS), jax.devices()[:2]), budget=Budget(steps=5)))
+        for data in (digits, arrays)
     )
     assert bits_equal(first.states.params, second.states.params)

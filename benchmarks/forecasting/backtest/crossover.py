@@ -15,7 +15,7 @@ from benchmarks.forecasting.archives import ArchiveCurve, by_hash, number
 from benchmarks.forecasting.backtest.settings import Cell, Part, Setting, Table
 from benchmarks.forecasting.protocols import LEAST_SIZES, shown
 from benchmarks.forecasting.scored_tasks import spread_out
-from dlm.curves.crossover import Lead, Side, conclude, crossing_interval, lead, side
+from dlm.curves.crossover import ErrorGap, Side, conclude, crossing_interval, lead, side
 from dlm.curves.measurement_noise import curve_forecast
 from dlm.curves.types import Curve
 
@@ -184,7 +184,7 @@ def _margin(a: ArchiveCurve, b: ArchiveCurve) -> tuple[Array, Array, Array]:
     return train_sizes, np.log(errors[1] / errors[0]), np.maximum(np.hypot(*noise), 1e-9)
 
 
-def _chance(drawn: Lead, size: float) -> float:
+def _chance(drawn: ErrorGap, size: float) -> float:
     """P(better) at a size, between the nearest of the drawn ones."""
     return float(np.interp(math.log(size), np.log(drawn.train_sizes), drawn.chances()))
 

@@ -24,7 +24,7 @@ RATIOS = (4, 8, 16)
 SHARES = (0.97, 0.93, 0.85, 0.7, 0.5)  # targets, as shares of the error at the largest size shown
 LEVEL = 0.9
 UNREACHABLE = 0.05  # p_reachable up to which a target is called not reachable, as in a study's answer
-FAR = 1e3  # the search of `sizes_for` goes this many times beyond the largest size
+FAR = 1e3  # the search of `required_train_size` goes this many times beyond the largest size
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Question:
     met: float
 
 
-class Answer(NamedTuple):
+class StudySummary(NamedTuple):
     """What was told, and what came: low and high are sizes at LEVEL, `by_end` is P(met by n_max = `end`)."""
 
     archive: str
@@ -86,16 +86,16 @@ def question(curve: ArchiveCurve, ratio: float, per_octave: int) -> Question | N
     return Question(asked, target, first_met(curve.train_sizes, falling, target))
 
 
-def answered(questions: Sequence[Question]) -> list[Answer]:
+def answered(questions: Sequence[Question]) -> list[StudySummary]:
     """Asks for the sizes, and for the chance that the target is met by the curve's end."""
     answers = []
     for one, told in zip(questions, tell([question.task for question in questions])):
         if isinstance(told, str):
             continue
-        size = told.sizes_for(one.target, LEVEL)
+        size = told.required_train_size(one.target, LEVEL)
         by_end = float((told.samples.min(axis=1) <= one.target).mean())
         told_sizes = (size.low, size.median, size.high, by_end, size.p_reachable)
-        answers.append(Answer(one.task.archive, one.task.ratio, one.met, *told_sizes, float(one.task.at[-1])))
+        answers.append(StudySummary(one.task.archive, one.task.ratio, one.met, *told_sizes, float(one.task.at[-1])))
     return answers
 
 
@@ -133,7 +133,7 @@ def run(setting: Setting) -> Part:
     return Part("how-much", [Table("How much data a target takes", (*columns, *more), cells, note)])
 
 
-def _cells(answers: Sequence[Answer]) -> list[Cell]:
+def _cells(answers: Sequence[StudySummary]) -> list[Cell]:
     met = np.array([math.isfinite(one.met) for one in answers])
     reached = [one for one in answers if math.isfinite(one.met)]
     true, low, median, high = np.array([[one.met, one.low, one.median, one.high] for one in reached]).reshape(-1, 4).T

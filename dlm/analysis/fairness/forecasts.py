@@ -17,10 +17,10 @@ from scipy import special
 from dlm.analysis.fairness.groups import Places
 from dlm.analysis.fairness.intervals import Array, Measure
 from dlm.curves.exponent import LEAST_SIZES, Exponent
-from dlm.curves.forecaster import first_size, size_answer
+from dlm.curves.forecaster import first_size, required_size_estimate
 from dlm.curves.measurement_noise import curve_forecast, remark
-from dlm.curves.summary import answer, need_of
-from dlm.curves.types import Curve, LearnerAnswer, Need, Prediction
+from dlm.curves.summary import answer, required_size_of
+from dlm.curves.types import Curve, LearnerSummary, Prediction, RequiredSize
 
 _NO_MISTAKE = 1.0  # variance of a log error that was measured as zero and is taken for half a mistake
 
@@ -73,7 +73,7 @@ def _seeds(own: list[Array], lever: Array) -> tuple[float, int]:
 
 def group_answer(
     curve: Curve, own: Array, *, measure: Measure, targets: Sequence[float], multiples: Sequence[float], level: float
-) -> LearnerAnswer:
+) -> LearnerSummary:
     """Law, forecast and needs of a group's curve; `own` [S, N]: errors of its test examples at the largest size.
 
     Forecasts hold the test set's noise. Needs for `targets` are the forecaster's own, without it.
@@ -89,7 +89,9 @@ def group_answer(
     )
 
 
-def need(curve: Curve | None, own: Array, others: Array, *, measure: Measure, level: float, seed: int = 0) -> Need:
+def need(
+    curve: Curve | None, own: Array, others: Array, *, measure: Measure, level: float, seed: int = 0
+) -> RequiredSize:
     """Examples with which the group's error is where everyone else's is at its largest measured size.
 
     `own` [S, N] and `others` [S, M]: errors of the test examples of the group, and of everyone else, at that size.
@@ -98,8 +100,8 @@ def need(curve: Curve | None, own: Array, others: Array, *, measure: Measure, le
     """
     error, target = (float(measure.finish(np.array(table.mean()))) for table in (own, others))
     if error <= target:
-        return Need(target, "met", None, None, None, 1.0)
-    cannot_tell = Need(target, "cannot tell", None, None, None, 0.0)
+        return RequiredSize(target, "met", None, None, None, 1.0)
+    cannot_tell = RequiredSize(target, "cannot tell", None, None, None, 0.0)
     if curve is None or target <= 0:
         return cannot_tell
     try:
@@ -108,8 +110,8 @@ def need(curve: Curve | None, own: Array, others: Array, *, measure: Measure, le
         return cannot_tell
     drawn = np.random.default_rng(seed).standard_normal(len(forecast.samples))
     spread = math.hypot(shared_spread(own, measure), mean_spread(others, measure))
-    train_sizes = size_answer(first_size(forecast.curves, target * np.exp(spread * drawn)), level)
-    return need_of(target, train_sizes, curve, level)
+    train_sizes = required_size_estimate(first_size(forecast.curves, target * np.exp(spread * drawn)), level)
+    return required_size_of(target, train_sizes, curve, level)
 
 
 def mean_spread(table: Array, measure: Measure) -> float:

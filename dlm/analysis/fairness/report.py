@@ -16,7 +16,7 @@ from dlm.analysis.fairness.intervals import Array, Measure
 from dlm.analysis.fairness.metrics import REMEDY, ColumnMetrics, column_metrics
 from dlm.curves.exponent import Exponent
 from dlm.curves.from_records import BOUNDS, cells
-from dlm.curves.types import Curve, LearnerAnswer, Need
+from dlm.curves.types import Curve, LearnerSummary, RequiredSize
 from dlm.storage import artifacts
 from dlm.storage.record_log import Record
 from dlm.utils.errors import UsageError
@@ -35,9 +35,9 @@ class GroupCurve:
     column: str
     group: str
     in_pool: int | None
-    answer: LearnerAnswer
+    answer: LearnerSummary
     exponent: Exponent | None
-    need: Need | None
+    need: RequiredSize | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,10 +12,10 @@ import numpy as np
 
 from dlm.analysis.interpretability.network import Network, flat_outputs
 from dlm.data.dataset import Split
-from dlm.data.normalization import Moments
+from dlm.data.normalization import NormalizationStats
 from dlm.models.transformer import PADDING
 from dlm.train.evaluate import BATCH_SIZE
-from dlm.train.types import Spec
+from dlm.train.types import ProgramConfig
 
 INPUT = "input"  # what is read before the first layer
 MOST_FEATURES = 1024
@@ -52,7 +52,7 @@ def read(network: Network, split: Split) -> Activations:
     return Activations(flat, targets, outputs, measures)
 
 
-def is_language_model(spec: Spec, split: Split) -> bool:
+def is_language_model(spec: ProgramConfig, split: Split) -> bool:
     """Whether there is something to tell at each place of a text."""
     return spec.tokens and split.y.ndim == 2
 
@@ -65,7 +65,13 @@ def _places(split: Split) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _read(
-    spec: Spec, vocabulary: int, params: Any, x: jax.Array, y: jax.Array, moments: Moments | None, places: Any
+    spec: ProgramConfig,
+    vocabulary: int,
+    params: Any,
+    x: jax.Array,
+    y: jax.Array,
+    moments: NormalizationStats | None,
+    places: Any,
 ) -> tuple[OrderedDict[str, jax.Array], jax.Array, dict[str, jax.Array]]:
     inputs = spec.inputs(x, moments)
     outputs, layers = spec.model.layers(params, inputs)

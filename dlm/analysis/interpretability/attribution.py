@@ -18,7 +18,7 @@ from scipy import stats
 from dlm.analysis.interpretability.network import Network, explained, points
 from dlm.analysis.interpretability.results import Attribution
 from dlm.models.transformer import PADDING
-from dlm.train.types import Spec
+from dlm.train.types import ProgramConfig
 
 Value = Callable[[jax.Array], jax.Array]
 
@@ -99,12 +99,12 @@ MOST_PLACES = 128  # of a text, that are hidden one by one
 PARTS = 8  # of an image's side that a hidden square is about one of
 
 
-def places_of(spec: Spec) -> tuple[int, ...]:
+def places_of(spec: ProgramConfig) -> tuple[int, ...]:
     """The places of an input that have a number on a map: pixels, columns, or tokens."""
     return spec.input_shape[:2] if not spec.tokens and len(spec.input_shape) > 1 else spec.input_shape[:1]
 
 
-def hidden_windows(spec: Spec) -> np.ndarray:
+def hidden_windows(spec: ProgramConfig) -> np.ndarray:
     """What occlusion hides at a time: squares of an image, columns, tokens. bool [W, *places]."""
     places = places_of(spec)
     if len(places) == 2:
@@ -144,7 +144,7 @@ def maps(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _maps(
-    spec: Spec, params: Any, inputs: jax.Array, around: jax.Array, hidden: jax.Array, target: jax.Array
+    spec: ProgramConfig, params: Any, inputs: jax.Array, around: jax.Array, hidden: jax.Array, target: jax.Array
 ) -> tuple[dict[str, jax.Array], jax.Array, jax.Array]:
     """The maps, the two sums of completeness [2, B], and which places differ from the reference, bool [B, *places]."""
     at = points(spec, params, inputs)
@@ -169,7 +169,7 @@ def _maps(
     return found, completeness(value, at, reference, integrated), told
 
 
-def _reference(spec: Spec, inputs: jax.Array, around: jax.Array, at: jax.Array) -> jax.Array:
+def _reference(spec: ProgramConfig, inputs: jax.Array, around: jax.Array, at: jax.Array) -> jax.Array:
     """The mean training example in the shape of `at`; of tokens the mean embedding, at each place."""
     if not spec.tokens:
         return jnp.broadcast_to(around.mean(axis=0)[None], at.shape)
@@ -178,7 +178,7 @@ def _reference(spec: Spec, inputs: jax.Array, around: jax.Array, at: jax.Array) 
     return jnp.broadcast_to(mean[None, None], at.shape)
 
 
-def _pads(spec: Spec, params: Any, inputs: jax.Array) -> bool:
+def _pads(spec: ProgramConfig, params: Any, inputs: jax.Array) -> bool:
     """Whether texts are filled with padding: those that are classified are."""
     return spec.tokens and jax.eval_shape(spec.model.apply, params, inputs).ndim == 2
 

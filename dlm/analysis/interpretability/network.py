@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlm.data.dataset import Arrays
-from dlm.data.normalization import Moments
-from dlm.data.subset_orders import Orders
+from dlm.data.normalization import NormalizationStats
+from dlm.data.subset_orders import SubsetOrders
 from dlm.models.layers import EMBEDDING
 from dlm.storage import artifacts
 from dlm.study.study import Trial
-from dlm.train.program import spec_of
-from dlm.train.types import Spec
+from dlm.train.program import program_config_of
+from dlm.train.types import ProgramConfig
 from dlm.utils.errors import UsageError
 
 CONTROL = 1000  # and on: the purposes of a draw of weights to compare with, beyond those of training
@@ -33,9 +33,9 @@ class Network:
     """
 
     trial: Trial
-    spec: Spec
+    spec: ProgramConfig
     params: Any
-    moments: Moments | None
+    moments: NormalizationStats | None
     vocabulary: int = 0
 
     def inputs(self, x: Any) -> jax.Array:
@@ -48,20 +48,20 @@ class Network:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _drawn(spec: Spec, seed: Any, number: Any) -> Any:
+def _drawn(spec: ProgramConfig, seed: Any, number: Any) -> Any:
     key = jax.random.fold_in(jax.random.key(seed), CONTROL + number)
     return spec.model.init(key, jnp.zeros((1, *spec.input_shape), jnp.int32 if spec.tokens else jnp.float32))
 
 
-def float32_spec(trial: Trial, arrays: Arrays) -> Spec:
+def float32_spec(trial: Trial, arrays: Arrays) -> ProgramConfig:
     """What networks that differ in size and seed alone share, so that they share what is compiled.
 
     They are looked into in float32, whatever they were trained in.
     """
-    return dataclasses.replace(spec_of(trial, arrays), precision="float32")
+    return dataclasses.replace(program_config_of(trial, arrays), precision="float32")
 
 
-def network(workdir: Path, trial: Trial, orders: Orders, spec: Spec) -> Network | None:
+def network(workdir: Path, trial: Trial, orders: SubsetOrders, spec: ProgramConfig) -> Network | None:
     """The network of a cell; None where the workdir does not hold its parameters."""
     kept = artifacts.read(workdir, trial.trial_id, artifacts.PARAMS)
     if kept is None:
@@ -71,7 +71,7 @@ def network(workdir: Path, trial: Trial, orders: Orders, spec: Spec) -> Network 
     return Network(trial, spec, params, orders.moments(trial.subset_seed, trial.train_size), orders.arrays.vocabulary)
 
 
-def _check(trial: Trial, spec: Spec, params: Any) -> None:
+def _check(trial: Trial, spec: ProgramConfig, params: Any) -> None:
     """UsageError for parameters of another model than the study's."""
     example = jax.ShapeDtypeStruct((1, *spec.input_shape), np.int32 if spec.tokens else np.float32)
     wanted = jax.eval_shape(spec.model.init, jax.random.key(0), example)
@@ -82,7 +82,7 @@ def _check(trial: Trial, spec: Spec, params: Any) -> None:
         )
 
 
-def points(spec: Spec, params: Any, inputs: jax.Array) -> jax.Array:
+def points(spec: ProgramConfig, params: Any, inputs: jax.Array) -> jax.Array:
     """Where attributions are taken: the inputs themselves, or the embeddings of tokens, [B, T, D]."""
     if not spec.tokens:
         return inputs
@@ -95,7 +95,7 @@ def points(spec: Spec, params: Any, inputs: jax.Array) -> jax.Array:
     return layers[EMBEDDING]
 
 
-def explained(spec: Spec, params: Any, inputs: jax.Array, at: jax.Array, target: jax.Array) -> jax.Array:
+def explained(spec: ProgramConfig, params: Any, inputs: jax.Array, at: jax.Array, target: jax.Array) -> jax.Array:
     """The number that is explained, [B]: output `target` (int [B]) of the network with `at` for its `points`.
 
     Of classes and tokens it is the logit above the mean of all logits, which softmax does not see; of a language model

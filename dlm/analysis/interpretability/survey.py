@@ -17,7 +17,7 @@ from dlm.analysis.interpretability.network import Network, filters, float32_spec
 from dlm.analysis.interpretability.probes import Examples, centred_gram, pairwise, probe
 from dlm.analysis.interpretability.results import Attribution, Inside, OwnError, Probe, Similarity
 from dlm.data.dataset import Arrays, Split
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.storage import artifacts, record_log
 from dlm.storage.record_log import Record
 from dlm.storage.workdir import STUDY
@@ -178,7 +178,7 @@ def survey(study: Study, workdir: Path, trial: Trial, arrays: Arrays) -> Inside:
     """Look into a trial's network and those that differ from it in size or seed alone, as far as they are kept."""
     start = time.perf_counter()
     train_sizes, seeds = siblings(study, trial, "train_size"), siblings(study, trial, "seed")[:MOST_SEEDS]
-    orders, spec = Orders(arrays, {one.subset_seed for one in seeds}), float32_spec(trial, arrays)
+    orders, spec = SubsetOrders(arrays, {one.subset_seed for one in seeds}), float32_spec(trial, arrays)
     found = {one: network(workdir, one, orders, spec) for one in (trial, *train_sizes, *seeds)}
     networks = {one: of for one, of in found.items() if of is not None}
     parts = splits(arrays, orders[trial.subset_seed])
@@ -238,7 +238,7 @@ def _absent(workdir: Path, trial: Trial, rows: Sequence[Record]) -> str:
 
 
 def _mapped(
-    each: Read, tested: Split, orders: Orders
+    each: Read, tested: Split, orders: SubsetOrders
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], list[Attribution]]:
     """Rows of the test split that maps are made of, what is predicted of them, their maps, and what these are worth."""
     arrays, trial = orders.arrays, each.network.trial

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dlm.curves.from_records import curve_name, curves
-from dlm.curves.types import Answer, Curve
+from dlm.curves.types import Curve, StudySummary
 from dlm.report.forecast_file import FORECAST, read_stamped
 from dlm.report.study_report import declared, described, learners_of
 from dlm.storage import record_log
@@ -32,7 +32,7 @@ class Contents:
     study: str
     rows: tuple[Record, ...]
     curves: tuple[Curve, ...]
-    answer: Answer | None
+    answer: StudySummary | None
 
 
 @dataclasses.dataclass(frozen=True)

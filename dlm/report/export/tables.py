@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from dlm.curves.types import Answer, Curve
+from dlm.curves.types import Curve, StudySummary
 from dlm.report.export.runs import Contents, Point, points
 from dlm.report.formatting import error_number, forecast_phrase, need_cell, percent, target_text, times_text, unit_text
 
@@ -61,7 +61,7 @@ def measured(curves: Sequence[Curve]) -> Table:
     return Table("measured", caption, ("examples", *heads), tuple(rows), numeric=True)
 
 
-def forecasts(answer: Answer) -> Table:
+def forecasts(answer: StudySummary) -> Table:
     """Learners × multiples of the largest size: forecast error with its interval."""
     rows = []
     for learner in answer.learners:
@@ -74,7 +74,7 @@ def forecasts(answer: Answer) -> Table:
     return Table("forecasts", caption, ("learner", "training data", "forecast error"), tuple(rows))
 
 
-def needs(answer: Answer) -> Table:
+def needs(answer: StudySummary) -> Table:
     """Targets × learners: the examples that a target error needs, with their interval."""
     asked = [(need, learner.curve) for learner in answer.learners for need in learner.needs]
     rows = [

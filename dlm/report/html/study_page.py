@@ -11,7 +11,7 @@ from dlm.analysis.interpretability import results
 from dlm.analysis.predictions import read_test_set
 from dlm.analysis.sweeps import sweeps
 from dlm.curves.from_records import cells
-from dlm.curves.types import Answer
+from dlm.curves.types import StudySummary
 from dlm.report import sentences
 from dlm.report.html.elements import Page, Section, Sentences
 from dlm.report.sections import learner_comparison
@@ -31,7 +31,7 @@ from dlm.storage.record_log import Record
 
 
 def study_page(
-    answer: Answer,
+    answer: StudySummary,
     workdir: Path,
     records: Sequence[Record],
     *,
@@ -71,14 +71,16 @@ def study_page(
     return page_of(answer, sections, title=title, question=question, lead=lead)
 
 
-def table_page(answer: Answer, folder: Path, *, title: str, question: str, lists: Mapping[str, Sequence[str]]) -> Page:
+def table_page(
+    answer: StudySummary, folder: Path, *, title: str, question: str, lists: Mapping[str, Sequence[str]]
+) -> Page:
     """The page of curves that something else measured, whose figure lies in the folder."""
     sections = (learning_section(answer, {}, folder), to_know(answer, lists))
     return page_of(answer, tuple(section for section in sections if section), title=title, question=question)
 
 
 def page_of(
-    answer: Answer, sections: tuple[Section, ...], *, title: str, question: str, lead: Sequence[str] = ()
+    answer: StudySummary, sections: tuple[Section, ...], *, title: str, question: str, lead: Sequence[str] = ()
 ) -> Page:
     """A page that begins with the answer in words, and a `lead` of more sentences."""
     names = tuple(learner.curve.learner for learner in answer.learners)
@@ -86,7 +88,7 @@ def page_of(
     return Page(title, question, told, names, sections, answer.stamp.made if answer.stamp else "")
 
 
-def to_know(answer: Answer, lists: Mapping[str, Sequence[str]]) -> Section | None:
+def to_know(answer: StudySummary, lists: Mapping[str, Sequence[str]]) -> Section | None:
     """What to know before trusting the numbers, and other sentences by heading."""
     notes = {"": [*sentences.notes(answer), *sentences.noises(answer)], **lists}
     blocks = [Sentences(tuple(lines), heading=heading) for heading, lines in notes.items() if lines]

@@ -13,7 +13,7 @@ from rich.text import Text
 from dlm.analysis.fairness.gaps import Gap, Spread
 from dlm.analysis.fairness.metrics import ERROR, ColumnMetrics
 from dlm.analysis.fairness.report import GroupCurve, GroupReport
-from dlm.curves.types import Answer, LearnerAnswer
+from dlm.curves.types import LearnerSummary, StudySummary
 from dlm.report.formatting import error_number, is_rate, need_phrase, percent, unit_text
 from dlm.report.html.elements import Chart, Choice, Section, Sentences, Table
 from dlm.report.sections.learning_curve import curve_chart
@@ -197,7 +197,7 @@ def fairness_section(report: GroupReport | None) -> Section | None:
 def _blocks(report: GroupReport, learner: str, column: str) -> Iterator[Any]:
     own = [one for one in report.curves if (one.learner, one.column) == (learner, column)]
     gaps = [gap for gap in report.gaps if (gap.learner, gap.column) == (learner, column)]
-    answer = Answer(tuple(_renamed(one) for one in own), (), (), report.level)
+    answer = StudySummary(tuple(_renamed(one) for one in own), (), (), report.level)
     if any(one.answer.curve.train_sizes for one in own):
         yield curve_chart(
             answer, {}, f"groups-{learner}-{column}", f"{learner}: test {report.unit} by {column}", plain=True
@@ -210,7 +210,7 @@ def _blocks(report: GroupReport, learner: str, column: str) -> Iterator[Any]:
             yield _metrics(one)
 
 
-def _renamed(one: GroupCurve) -> LearnerAnswer:
+def _renamed(one: GroupCurve) -> LearnerSummary:
     """The group's curve by the name of the group alone."""
     return dataclasses.replace(one.answer, curve=dataclasses.replace(one.answer.curve, learner=one.group))
 

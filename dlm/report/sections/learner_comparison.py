@@ -17,7 +17,7 @@ from statistics import fmean
 import numpy as np
 
 from dlm.analysis.predictions import TestSet, predictions, read_test_set
-from dlm.curves.crossover import overtake
+from dlm.curves.crossover import crossover
 from dlm.curves.data_efficiency.study_comparison import Difference, difference
 from dlm.curves.from_records import BOUNDS, cells
 from dlm.curves.types import Curve
@@ -161,7 +161,7 @@ def family_sentences(
     if told is None:
         return []
     classical, deep = told
-    found = overtake(classical.curve, deep.curve, level, as_given=True)
+    found = crossover(classical.curve, deep.curve, level, as_given=True)
     named = dataclasses.replace(
         found,
         incumbent=f"{CLASSICAL} ({_names(classical)})",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlm.curves.summary import spread, spread_words
-from dlm.curves.types import Answer, LearnerAnswer, Overtake
+from dlm.curves.types import Crossover, LearnerSummary, StudySummary
 from dlm.report import sentences
 from dlm.report.figures import beyond, error_limits, positive
 from dlm.report.formatting import (
@@ -33,9 +33,9 @@ MOST_INCUMBENTS = 8  # that can be chosen
 Lines = dict[str, dict[int, float]]  # by challenger and size
 
 
-def better_block(answer: Answer) -> Chart | Choice | None:
+def better_block(answer: StudySummary) -> Chart | Choice | None:
     """A chart against one learner, or one for each that can be chosen; None where no chance is known."""
-    known = [item for item in answer.overtakes if item.chances]
+    known = [item for item in answer.crossovers if item.chances]
     if not known:
         return None
     # First the one that others are most often said to overtake.
@@ -48,7 +48,7 @@ def better_block(answer: Answer) -> Chart | Choice | None:
     return Choice("better-than", "Chance to be better than", options, charts[0][0])
 
 
-def against(known: list[Overtake], incumbent: str) -> Lines:
+def against(known: list[Crossover], incumbent: str) -> Lines:
     """P(other learner is better than the incumbent) by size, whoever of the two is said to be the challenger."""
     lines: Lines = {}
     for item in known:
@@ -59,7 +59,7 @@ def against(known: list[Overtake], incumbent: str) -> Lines:
     return lines
 
 
-def _chart(incumbent: str, lines: Lines, known: list[Overtake]) -> Chart:
+def _chart(incumbent: str, lines: Lines, known: list[Crossover]) -> Chart:
     train_sizes = sorted({size for line in lines.values() for size in line})
     measured = [one.size for item in known for one in item.chances if one.measured]
     rows = [
@@ -105,7 +105,7 @@ MOST_DOTS, FEWEST_DOTS = (
 Cells = Mapping[str, Mapping[int, Sequence[Record]]]
 
 
-def learning_section(answer: Answer, cells: Cells, folder: Path | None = None) -> Section:
+def learning_section(answer: StudySummary, cells: Cells, folder: Path | None = None) -> Section:
     """The chart, and what more data would buy. `cells` tell of each seed its trial; empty where they are not known.
 
     folder: where the same curves lie as a figure, to be looked at until the chart is drawn.
@@ -131,7 +131,7 @@ def _still(folder: Path | None) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def _note(answer: Answer) -> str:
+def _note(answer: StudySummary) -> str:
     what = spread_words([learner.curve for learner in answer.learners])
     parts = [f"Dots are seeds, lines their medians{f', bands their spread ({what})' if what else ''}."]
     if any(learner.predictions for learner in answer.learners):
@@ -141,18 +141,18 @@ def _note(answer: Answer) -> str:
     return " ".join(parts)
 
 
-def _title(answer: Answer) -> str:
+def _title(answer: StudySummary) -> str:
     return f"Test {answer.learners[0].curve.unit} against training examples"
 
 
-def curve_chart(answer: Answer, cells: Cells, name: str, title: str, *, plain: bool = False) -> Chart:
+def curve_chart(answer: StudySummary, cells: Cells, name: str, title: str, *, plain: bool = False) -> Chart:
     """Curves as a chart. `plain`: colours and a legend of its own, for curves that are not the page's learners."""
     counts = [len(errors) for learner in answer.learners for errors in learner.curve.errors]
     most = max(FEWEST_DOTS, MOST_DOTS // max(1, len(counts)))  # dots of a cell
     traces = [trace for learner in answer.learners for trace in _traces(learner, cells, most)]
     if plain:
         traces = [_of_its_own(trace, answer) for trace in traces]
-    crossings = [one for one in answer.overtakes if one.median is not None]
+    crossings = [one for one in answer.crossovers if one.median is not None]
     traces += [trace for one in crossings for trace in _crossing(one, answer)]
     ends = {
         learner.curve.train_sizes[-1] for learner in answer.learners if learner.curve.train_sizes and beyond(learner)
@@ -176,13 +176,13 @@ def curve_chart(answer: Answer, cells: Cells, name: str, title: str, *, plain: b
     )
 
 
-def _of_its_own(trace: dict[str, Any], answer: Answer) -> dict[str, Any]:
+def _of_its_own(trace: dict[str, Any], answer: StudySummary) -> dict[str, Any]:
     names = [learner.curve.learner for learner in answer.learners]
     meta = {"colour": names.index(trace["meta"]["learner"]), "role": trace["meta"]["role"]}
     return trace | {"meta": meta, "name": trace["meta"]["learner"], "showlegend": meta["role"] == "median"}
 
 
-def _error_axis(answer: Answer) -> dict[str, Any]:
+def _error_axis(answer: StudySummary) -> dict[str, Any]:
     """Logarithmic where an error is above zero; of the forecasts' intervals no more than leaves points readable."""
     curves = [learner.curve for learner in answer.learners]
     points = [positive(error, curve) for curve in curves for errors in curve.errors for error in errors]
@@ -193,7 +193,7 @@ def _error_axis(answer: Answer) -> dict[str, Any]:
     return error_axis(curves[0].unit) | {"range": [math.log10(end) for end in ends]}
 
 
-def _traces(learner: LearnerAnswer, cells: Cells, most: int) -> Iterator[dict[str, Any]]:
+def _traces(learner: LearnerSummary, cells: Cells, most: int) -> Iterator[dict[str, Any]]:
     curve = learner.curve
     name, own = curve.learner, cells.get(curve.learner, {})
     ahead = beyond(learner)
@@ -228,14 +228,14 @@ def _traces(learner: LearnerAnswer, cells: Cells, most: int) -> Iterator[dict[st
     }
 
 
-def _seeds(learner: LearnerAnswer, own: Mapping[int, Sequence[Record]], most: int) -> Iterator[dict[str, Any]]:
+def _seeds(learner: LearnerSummary, own: Mapping[int, Sequence[Record]], most: int) -> Iterator[dict[str, Any]]:
     """The dots of the first seeds of each cell, and those of the others, which are shown when asked for."""
     yield _dots(learner, own, "seed", slice(0, most))
     if any(len(errors) > most for errors in learner.curve.errors):
         yield _dots(learner, own, "more", slice(most, None))
 
 
-def _dots(learner: LearnerAnswer, own: Mapping[int, Sequence[Record]], role: str, which: slice) -> dict[str, Any]:
+def _dots(learner: LearnerSummary, own: Mapping[int, Sequence[Record]], role: str, which: slice) -> dict[str, Any]:
     """A dot for each seed. Hovering tells n, value, seed, trial and subset, where they are known."""
     curve = learner.curve
     x, y, text, about = [], [], [], []
@@ -274,7 +274,7 @@ def _band(
     }
 
 
-def _crossing(one: Overtake, answer: Answer) -> Iterator[dict[str, Any]]:
+def _crossing(one: Crossover, answer: StudySummary) -> Iterator[dict[str, Any]]:
     """A cross where the challenger's curve meets the incumbent's, with the interval of that size."""
     learner = next(item for item in answer.learners if item.curve.learner == one.challenger)
     assert one.median is not None
@@ -291,11 +291,11 @@ def _crossing(one: Overtake, answer: Answer) -> Iterator[dict[str, Any]]:
         "hovertemplate": "%{text}<extra></extra>",
         "mode": "markers",
         "marker": {"size": 12, "symbol": "x-thin", "line": {"width": 2}},
-        "meta": {"learner": one.challenger, "role": "overtake"},
+        "meta": {"learner": one.challenger, "role": "crossover"},
     }
 
 
-def _height(learner: LearnerAnswer, size: float) -> float | None:
+def _height(learner: LearnerSummary, size: float) -> float | None:
     """The fitted error at a size, between the points of its grid; None outside it."""
     points = [(one.size, one.median) for one in learner.fitted if one.median > 0]
     for (left, a), (right, b) in itertools.pairwise(points):
@@ -305,7 +305,7 @@ def _height(learner: LearnerAnswer, size: float) -> float | None:
     return None
 
 
-def _measured(answer: Answer) -> Table:
+def _measured(answer: StudySummary) -> Table:
     train_sizes = sorted({size for learner in answer.learners for size in learner.curve.train_sizes})
     rows = []
     for size in train_sizes:
@@ -328,7 +328,7 @@ def _measured(answer: Answer) -> Table:
     )
 
 
-def _tables(answer: Answer) -> Iterator[Table]:
+def _tables(answer: StudySummary) -> Iterator[Table]:
     learners = [learner for learner in answer.learners if learner.predictions]
     if learners:
         widest = max(len(learner.predictions) for learner in learners)
@@ -343,7 +343,7 @@ def _tables(answer: Answer) -> Iterator[Table]:
         yield Table(("error", "learner", "examples"), tuple(rows), "Examples needed", texts=2)
 
 
-def _ahead(learner: LearnerAnswer, place: int) -> str:
+def _ahead(learner: LearnerSummary, place: int) -> str:
     if place >= len(learner.predictions):
         return "no forecast"
     one = learner.predictions[place]

@@ -8,7 +8,7 @@ from typing import Any
 
 from dlm.curves.data_efficiency.equivalence import OverallRate, Rate
 from dlm.curves.data_efficiency.study_comparison import Difference, Versus
-from dlm.curves.types import Answer
+from dlm.curves.types import StudySummary
 from dlm.report.formatting import percent, seeds
 from dlm.report.html.elements import Chart, Page, Section, Sentences, Table, size_axis
 from dlm.report.sections.data_equivalence import worth
@@ -104,7 +104,7 @@ def _p(p: float) -> str:
     return "<0.0001" if p < 1e-4 else f"{p:.{max(2, 1 - math.floor(math.log10(p)))}f}"
 
 
-def compare_page(answer: Answer, found: Sequence[Versus], *, title: str, remarks: Sequence[str]) -> Page:
+def compare_page(answer: StudySummary, found: Sequence[Versus], *, title: str, remarks: Sequence[str]) -> Page:
     """The answer first: a sentence on data and one on errors for each pair."""
     lead = [line for one in found for line in versus_sentences(one)]
     sections = [

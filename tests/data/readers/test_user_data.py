@@ -15,7 +15,7 @@ from dlm import Budget, Hyper, Learner, Study, UsageError
 from dlm.baselines import BagOfWords, GradientBoosting, LogisticRegression, Ridge
 from dlm.curves.from_records import curves
 from dlm.data import File, Series, from_items
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor
 from dlm.models import MLP
 from dlm.storage import record_log
@@ -77,7 +77,7 @@ def test_a_table_becomes_numbers_with_a_place_for_each_category_and_gap(mixed):
 def test_statistics_are_of_the_training_subset_alone(diabetes):
     """As scikit-learn's scaler fitted to the subset's rows, and nothing else."""
     arrays = File(diabetes, target="progression").load()
-    orders = Orders(arrays, (0, 1))
+    orders = SubsetOrders(arrays, (0, 1))
     for seed, size in ((0, 20), (1, 200)):
         subset, moments = orders.subset(seed, size), orders.moments(seed, size)
         scaler = StandardScaler().fit(subset.x)
@@ -97,7 +97,7 @@ def test_statistics_are_of_the_training_subset_alone(diabetes):
 
 def test_a_category_that_a_subset_does_not_hold_stays_silent(mixed):
     arrays = File(mixed, target="price").load()
-    orders = Orders(arrays, (0,))
+    orders = SubsetOrders(arrays, (0,))
     moments, subset = orders.moments(0, 4), orders.subset(0, 4)
     constant = np.nanstd(subset.x, axis=0) == 0
     assert constant.any()
@@ -121,7 +121,7 @@ def test_a_subset_is_the_same_whichever_way_its_rows_came(folder):
         from_items(items, name="items", target="diagnosis"),
     ]
     assert len({arrays.fingerprint for arrays in ways}) == 1
-    assert len({Orders(arrays, (3,)).hash(3, 50) for arrays in ways}) == 1
+    assert len({SubsetOrders(arrays, (3,)).hash(3, 50) for arrays in ways}) == 1
 
 
 def test_regression_learns_and_ridge_is_scikit_learns_own(diabetes, tmp_path):
@@ -142,7 +142,7 @@ def test_regression_learns_and_ridge_is_scikit_learns_own(diabetes, tmp_path):
         assert curve.unit == "RMSE"
         assert curve.bound == (0.0, None)
         assert curve.errors[-1][0] < 0.95 * spread
-    subset = Orders(arrays, (0,)).subset(0, 309)
+    subset = SubsetOrders(arrays, (0,)).subset(0, 309)
     scaler = StandardScaler().fit(subset.x)
     model = SklearnRidge(alpha=1.0).fit(scaler.transform(subset.x), (subset.y - subset.y.mean()) / subset.y.std())
     predicted = model.predict(scaler.transform(arrays.test.x)) * subset.y.std() + subset.y.mean()
@@ -229,10 +229,10 @@ def test_a_series_is_forecast_from_the_past_alone(folder):
     assert arrays.train.y.shape[1:] == (5,)
     last_of_train, first_of_test = arrays.train.x[:, -1, 1].max(), arrays.test.x[:, -1, 1].min()
     assert last_of_train < first_of_test
-    moments = Orders(arrays, (0,)).moments(0, 100)
+    moments = SubsetOrders(arrays, (0,)).moments(0, 100)
     assert moments.mean.shape == (20, 2)
     assert np.allclose(
-        arrays.features(arrays.train.x[Orders(arrays, (0,))[0][:100]], moments).mean(axis=0), 0, atol=1e-4
+        arrays.features(arrays.train.x[SubsetOrders(arrays, (0,))[0][:100]], moments).mean(axis=0), 0, atol=1e-4
     )
     with pytest.raises(UsageError, match=r"data\.target='wav' is no column of numbers; did you mean 'wave'"):
         Series(path, target="wav").load()

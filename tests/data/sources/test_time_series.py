@@ -12,7 +12,7 @@ from dlm.data import Series, TfdsSeries
 from dlm.data.leakage import searched
 from dlm.data.normalization import moments
 from dlm.data.sources.time_series import in_time
-from dlm.data.subset_orders import Orders
+from dlm.data.subset_orders import SubsetOrders
 
 STEPS = np.arange(100.0)[:, None] * [1, -2]
 SHAPE = {"context": 8, "horizon": 4, "validation": 20, "test": 20}
@@ -44,7 +44,7 @@ def test_every_window_counts_and_contexts_reach_back_over_the_border(arrays):
 
 
 def test_a_subset_is_the_latest_history_and_the_same_for_every_seed(arrays):
-    orders = Orders(arrays, (0, 7))
+    orders = SubsetOrders(arrays, (0, 7))
     assert orders.hash(0, 10) == orders.hash(7, 10)
     for size in (1, 10, 49):
         subset = orders.subset(7, size)

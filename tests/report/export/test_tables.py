@@ -6,25 +6,25 @@ import subprocess
 
 import pytest
 
-from dlm.curves.types import Answer, Curve, LearnerAnswer, Need, Prediction
+from dlm.curves.types import Curve, LearnerSummary, Prediction, RequiredSize, StudySummary
 from dlm.report.export import tables
 
 CURVES = (
     Curve("a_b & 50% #1", (32, 64), ((0.3, 0.2, 0.4), (0.1,))),
     Curve("x|y {~^\\}$", (32,), ((0.1, 0.2, 0.3),)),
 )
-ANSWER = Answer(
+ANSWER = StudySummary(
     learners=tuple(
-        LearnerAnswer(
+        LearnerSummary(
             curve,
             "law",
             (),
             (Prediction(128, 0.05, 0.02, 0.08),),
-            (Need(0.05, "interval", 100.0, 130.0, None, 0.9),),
+            (RequiredSize(0.05, "interval", 100.0, 130.0, None, 0.9),),
         )
         for curve in CURVES
     ),
-    overtakes=(),
+    crossovers=(),
     multiples=(2.0,),
     level=0.95,
 )

@@ -6,12 +6,12 @@ import pytest
 
 from dlm.analysis.fairness.gaps import Gap, Spread
 from dlm.analysis.fairness.report import GroupCurve, GroupReport
-from dlm.curves.types import Need
+from dlm.curves.types import RequiredSize
 from dlm.report.sections.fairness import group_sentences
 
 GAP = Gap("cnn", "sex", "f", 1024, 200, 3, 0.05, 0.031, 0.019, 0.004, 0.035)
 MIRROR = Gap("cnn", "sex", "m", 1024, 160, 3, 0.031, 0.05, -0.019, -0.035, -0.004)
-NEED = Need(0.031, "interval", 1900.0, 3100.0, 6000.0, 1.0)
+NEED = RequiredSize(0.031, "interval", 1900.0, 3100.0, 6000.0, 1.0)
 
 
 def told(gaps, need=NEED, notes=()):
@@ -39,9 +39,9 @@ def test_no_gap_is_told_with_what_may_still_be_there():
 @pytest.mark.parametrize(
     ("need", "words"),
     [
-        (Need(0.03, "not reachable", None, None, None, 0.0), "no number of examples"),
-        (Need(0.03, "cannot tell", None, None, None, 0.0), "cannot be told"),
-        (Need(0.03, "more than", 5000.0, None, None, 0.5), "more than 5,000 examples"),
+        (RequiredSize(0.03, "not reachable", None, None, None, 0.0), "no number of examples"),
+        (RequiredSize(0.03, "cannot tell", None, None, None, 0.0), "cannot be told"),
+        (RequiredSize(0.03, "more than", 5000.0, None, None, 0.5), "more than 5,000 examples"),
     ],
 )
 def test_what_is_not_known_of_a_need_is_said(need, words):
