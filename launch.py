@@ -42,7 +42,7 @@ from absl import flags, logging
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.study import experiment, overrides
 from dlm.study.learner import PRECISIONS
-from dlm.study.study import Study, trials
+from dlm.study.study import Study
 from dlm.utils.errors import Interrupted, UsageError
 from dlm.utils.files import local_folder
 
@@ -276,7 +276,7 @@ def _report(study: Study, workdir: Path, question: str, arrays: Any, console: An
         level=study.level,
         title=study.name,
         question=question,
-        trial_ids={trial.trial_id for trial in trials(study)},
+        trial_ids={trial.trial_id for trial in study.trials},
     )
     return 0
 

@@ -10,7 +10,7 @@ from dlm import Budget, Hyper, Learner, Optimizer, Study
 from dlm.data import Digits
 from dlm.data.subset_orders import SubsetOrders
 from dlm.study.learner import Precision
-from dlm.study.study import cohorts, trials
+from dlm.study.trial import group_cohorts
 from dlm.train.device_data import place
 from dlm.train.population import Packing
 from dlm.train.program import population_of
@@ -35,8 +35,8 @@ def population(
 ) -> CohortRun:
     """The workload's members (or so many) as one cohort; its programs are compiled at their first use."""
     data = arrays(workload)
-    cells = trials(study(workload, members or workload.members, precision))
-    cohort, placed = cohorts(cells)[0], place(SubsetOrders(data, (trial.subset_seed for trial in cells)))
+    cells = study(workload, members or workload.members, precision).trials
+    cohort, placed = group_cohorts(cells)[0], place(SubsetOrders(data, (trial.subset_seed for trial in cells)))
     return CohortRun(cohort, population_of(cohort, placed, packing), placed)
 
 

@@ -20,7 +20,7 @@ from dlm.data import Arrays, Split
 from dlm.data.dataset import Rows
 from dlm.data.subset_orders import SubsetOrders
 from dlm.study import experiment
-from dlm.study.study import cohorts, trials
+from dlm.study.trial import group_cohorts
 from dlm.train import devices
 from dlm.train.device_data import place
 from dlm.train.program import population_of
@@ -35,7 +35,7 @@ def started(x: np.ndarray | Rows, y: np.ndarray, *, streamed: bool) -> CohortRun
     arrays = Arrays("images", Split(x, y), few, few, num_classes=10, scale=1 / 255)
     study = experiment.load("fashion_mnist")
     study = dataclasses.replace(study, learners={"cnn": study.learners["cnn"]}, train_sizes=(POOL,), seeds=MEMBERS)
-    (cohort,) = cohorts(trials(study))
+    (cohort,) = group_cohorts(study.trials)
     placed = place(SubsetOrders(arrays, range(MEMBERS)), streamed=streamed)
     run = CohortRun(cohort, population_of(cohort, placed, devices.packing("auto")), placed)
     run.compile()

@@ -29,8 +29,8 @@ from dlm.data.tfds.reader import read
 from dlm.execution import executor
 from dlm.models import MLP, FTTransformer, TabularMLP
 from dlm.storage import artifacts, record_log
-from dlm.study.study import Trial, trials
 from dlm.study.sweep import Axes
+from dlm.study.trial import Trial
 from dlm.tasks import Classification, Regression
 
 EMBEDDED = ("breast_cancer", "wine", "diabetes", "digits")
@@ -136,7 +136,7 @@ class Setting:
             if row.split == "validation" and row.metric == "loss"
         }
         groups: dict[tuple[int, Any], list[Trial]] = defaultdict(list)
-        for trial in trials(study):
+        for trial in study.trials:
             groups[trial.train_size, trial.learner].append(trial)
         for size in study.train_sizes:
             own = [group for (of, _), group in groups.items() if of == size]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dlm.study.learner import Budget, Hyper, Learner, Optimizer
@@ -59,4 +60,19 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'dlm' has no attribute {name!r}")
     module_name, attribute = _LAZY[name]
     module = importlib.import_module(module_name)
+    if name in ("forecast", "forecast_many"):
+        setattr(module.Forecast, "_repr_html_", _html_by("forecast_html"))  # noqa: B010
     return getattr(module, attribute) if attribute else module
+
+
+def _html_by(function: str) -> Callable[[Any], str]:
+    """A `_repr_html_` that loads `dlm.report.notebook` at first use, so that lower packages do not import it."""
+
+    def _repr_html_(self: Any) -> str:
+        html: str = getattr(importlib.import_module("dlm.report.notebook"), function)(self)
+        return html
+
+    return _repr_html_
+
+
+setattr(Study, "_repr_html_", _html_by("study_html"))  # noqa: B010

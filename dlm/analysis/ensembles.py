@@ -17,7 +17,7 @@ from dlm.storage import artifacts
 from dlm.storage.artifacts import CALIBRATION, Ensemble
 from dlm.storage.record_log import Record
 from dlm.study.noise import Noise
-from dlm.study.study import Study, trials
+from dlm.study.study import Study
 from dlm.tasks.metrics import calibration_error
 from dlm.train.evaluate import TEST_SEED
 
@@ -34,7 +34,7 @@ def ensembles_of(
     Probabilities, or numbers, are averaged: deep ensembles (Lakshminarayanan, Pritzel & Blundell 2017), where members
     differ by initial weights, order and subset; of classical learners it is bagging (Breiman 1996).
     """
-    by_id = {trial.trial_id: trial for trial in trials(study)}
+    by_id = {trial.trial_id: trial for trial in study.trials}
     found = []
     for learner, by_size in cells(rows, by_id, list(study.learners)).items():
         for own in by_size.values():

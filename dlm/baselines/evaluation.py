@@ -21,7 +21,7 @@ from dlm.data.normalization import NormalizationStats
 from dlm.data.subset_orders import SubsetOrders
 from dlm.storage.artifacts import WITHOUT_LEAKS
 from dlm.study.noise import Noise
-from dlm.study.study import Trial
+from dlm.study.trial import Trial
 from dlm.train.evaluate import BATCH_SIZE, TEST_SEED
 
 OUTPUTS_AT_ONCE = 2**24  # numbers that a learner is asked for in one go

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlm.baselines.evaluation import Fit, fit_and_measure
-from dlm.study.study import Trial
+from dlm.study.trial import Trial
 
 if TYPE_CHECKING:
     from dlm.data.subset_orders import SubsetOrders

@@ -82,11 +82,6 @@ class Forecast:
         """Upper end [A] of the central interval at `level`."""
         return self.quantile((1 + self.level) / 2)[0]
 
-    def _repr_html_(self) -> str:
-        from dlm.report.notebook import forecast_html  # how it shows itself; what it is does not rest on it
-
-        return forecast_html(self)
-
     def quantile(self, q: ArrayLike) -> Array:
         """Quantiles q over the draws -> [len(q), A]."""
         return np.quantile(self.samples, np.atleast_1d(np.asarray(q, dtype=float)), axis=0)

@@ -44,8 +44,8 @@ class Noise:
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """Quantiles of the forecast error: `errors[k][q]` at `train_sizes[k]`, from the largest measured size to the farthest
-    that the points carry, and `levels[q]`; both ascending."""
+    """Quantiles of the forecast error: `errors[k][q]` at `train_sizes[k]`, from the largest measured size to the
+    farthest that the points carry, and `levels[q]`; both ascending."""
 
     levels: tuple[float, ...]
     train_sizes: tuple[int, ...]

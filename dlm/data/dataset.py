@@ -104,7 +104,7 @@ class Arrays:
     """A data set.
 
     `num_classes` counts labels, 0 where targets are no classes. A learner sees inputs as `x * scale + shift`, float32;
-    with `standardize` (NaN where missing) by mean and standard deviation of its own training subset, see `NormalizationStats`;
+    with `standardize` (NaN where missing) by its own training subset, see `NormalizationStats`;
     with `vocabulary` above 0 as they are, tokens of 0 … vocabulary − 1. `remarks` say how files were read. `leaked`:
     rows of the test split that are in the pool too, None where there are none or nobody looked. `rate`: samples a
     second of the splits' sounds. `class_names`,

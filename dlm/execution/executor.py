@@ -23,7 +23,8 @@ from dlm.storage.artifacts import MEBIBYTE
 from dlm.storage.lock import occupied
 from dlm.storage.record_log import Record
 from dlm.study.learner import Learner
-from dlm.study.study import Study, Trial, cohorts, trials
+from dlm.study.study import Study
+from dlm.study.trial import Trial, group_cohorts
 from dlm.tasks import Task
 from dlm.train import devices
 from dlm.train.program import check_model, program_of
@@ -55,7 +56,7 @@ def load(study: Study, data_dir: Path | None = None, *, download: bool = False, 
             )
     if not isinstance(study.task, Task):
         raise UsageError(f"task={study.task!r} is no task; use one of dlm.tasks, or a subclass of dlm.tasks.Task")
-    cells = trials(study)
+    cells = study.trials
     options = _options(study, download)
     if arrays is None:
         arrays = study.data.load(data_dir, **options)
@@ -64,7 +65,7 @@ def load(study: Study, data_dir: Path | None = None, *, download: bool = False, 
     for cell in {(cell.noise, cell.test_noise): cell for cell in cells}.values():
         for where, noise in (("noise", cell.noise), ("test_noise", cell.test_noise)):
             check_noise(noise, arrays.num_classes, tokens=arrays.vocabulary > 0, where=where)
-    for cohort in cohorts([trial for trial in cells if isinstance(trial.learner, Learner)]):
+    for cohort in group_cohorts([trial for trial in cells if isinstance(trial.learner, Learner)]):
         check_model(cohort.first, arrays)
     for learner in {cell.learner for cell in cells if hasattr(cell.learner, "check")}:
         learner.check(arrays)
@@ -93,9 +94,9 @@ def remaining(study: Study, done: Sequence[Record]) -> Work:
         passed = set(range(every, end.step, every)) if every else set()
         return passed | {end.step} <= steps.get(trial.trial_id, set())  # lines may have been lost
 
-    left = [trial for trial in trials(study) if not finished(trial)]
+    left = [trial for trial in study.trials if not finished(trial)]
     deep = [trial for trial in left if isinstance(trial.learner, Learner)]
-    return Work(cohorts(deep), tuple(trial for trial in left if not isinstance(trial.learner, Learner)))
+    return Work(group_cohorts(deep), tuple(trial for trial in left if not isinstance(trial.learner, Learner)))
 
 
 def run(
@@ -196,7 +197,7 @@ def _claimed(study: Study, folder: Path, arrays: Arrays, work: Work, question: s
 
 def _outcome(study: Study, work: Work, now: Sequence[Record]) -> Outcome:
     finished = record_log.finished(now)
-    statuses = [finished.get(trial.trial_id) for trial in trials(study)]
+    statuses = [finished.get(trial.trial_id) for trial in study.trials]
     return Outcome(
         trained=work.num_trials,
         before=len(statuses) - work.num_trials,

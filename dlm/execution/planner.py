@@ -22,7 +22,8 @@ from dlm.execution.trial_runner import subset_orders_of
 from dlm.report.figures import learning_curve
 from dlm.report.progress.eta import duration
 from dlm.storage import record_log
-from dlm.study.study import Cohort, Study, Trial, trials
+from dlm.study.study import Study
+from dlm.study.trial import Cohort, Trial
 from dlm.train import devices
 from dlm.train.device_data import DeviceData, place
 from dlm.train.memory import memory, waves
@@ -139,7 +140,7 @@ def plan(
     for name in dict.fromkeys(trial.name for trial in work.classical):
         cells = [trial for trial in work.classical if trial.name == name]
         parts.append(_classical_cost(name, cells, orders))
-    return Plan(tuple(parts), start_seconds, _report_seconds(study), len(trials(study)) - work.num_trials)
+    return Plan(tuple(parts), start_seconds, _report_seconds(study), len(study.trials) - work.num_trials)
 
 
 def _cohort_cost(cohort: Cohort, placed: DeviceData, packing: Packing) -> Cost:

@@ -13,7 +13,8 @@ from dlm.storage.record_log import Record
 from dlm.study.config import canonical
 from dlm.study.learner import Learner
 from dlm.study.noise import described
-from dlm.study.study import Cohort, Study, Trial
+from dlm.study.study import Study
+from dlm.study.trial import Cohort, Trial
 from dlm.train import devices
 from dlm.train.population import Packing
 from dlm.train.trainer import Measured

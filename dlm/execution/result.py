@@ -20,7 +20,7 @@ from dlm.report.study_report import PAGE, answered, declared, report
 from dlm.report.terminal import print_answer
 from dlm.storage import record_log, records
 from dlm.storage.workdir import STUDY
-from dlm.study.study import Study, trials
+from dlm.study.study import Study
 from dlm.utils.errors import Interrupted, UsageError
 from dlm.utils.files import local_folder
 
@@ -119,7 +119,7 @@ def run(
             level=study.level,
             title=study.name,
             question=question,
-            trial_ids={trial.trial_id for trial in trials(study)},
+            trial_ids={trial.trial_id for trial in study.trials},
         )
     except (Interrupted, KeyboardInterrupt) as stop:
         code = stop.exit_code if isinstance(stop, Interrupted) else EXIT_INTERRUPTED

@@ -12,7 +12,8 @@ from dlm.data.dataset import Arrays
 from dlm.storage import artifacts
 from dlm.storage.artifacts import PARAMS, PREDICTIONS
 from dlm.study.learner import Learner
-from dlm.study.study import Study, Trial, trials
+from dlm.study.study import Study
+from dlm.study.trial import Trial
 from dlm.train.program import params_shapes
 
 MOST_INPUTS = 64 * artifacts.MEBIBYTE  # of the test set, to show examples by
@@ -27,7 +28,7 @@ class Keeper:
 
     def __init__(self, study: Study, arrays: Arrays, folder: Path, limit: int) -> None:
         self.folder = folder
-        cells = trials(study)
+        cells = study.trials
         order = artifacts.seeds_first([(cell.trial_id, cell.train_size, cell.subset_seed) for cell in cells])
         by_id = {cell.trial_id: cell for cell in cells}
         each = prediction_bytes(study.task, arrays)

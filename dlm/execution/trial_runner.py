@@ -23,7 +23,8 @@ from dlm.report.progress.tracker import Cell, Progress
 from dlm.storage import artifacts, record_log, workdir
 from dlm.storage.artifacts import MEBIBYTE, Sample
 from dlm.storage.record_log import Record
-from dlm.study.study import Cohort, Study, Trial, trials
+from dlm.study.study import Study
+from dlm.study.trial import Cohort, Trial
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.device_data import DeviceData, place
@@ -59,7 +60,7 @@ class Work:
 
 def subset_orders_of(study: Study, arrays: Arrays) -> SubsetOrders:
     """The pool's orders for the subset seeds of a study."""
-    return SubsetOrders(arrays, (trial.subset_seed for trial in trials(study)))
+    return SubsetOrders(arrays, (trial.subset_seed for trial in study.trials))
 
 
 def tell(text: str) -> None:
@@ -93,7 +94,7 @@ class Session:
         self.keeper = Keeper(study, arrays, folder, keep_bytes)
         self.fitting: Workers | None = None
         self.training: tuple[str, ...] = ()
-        cells = [Cell(each.trial_id, curve_name(each.name, noise_of(each)), each.train_size) for each in trials(study)]
+        cells = [Cell(each.trial_id, curve_name(each.name, noise_of(each)), each.train_size) for each in study.trials]
         self.progress = Progress(study.name, cells, workdir=folder, memory=devices.memory_in_use, stopping=watch)
 
     def do(self, work: Work, memory_limit: int) -> None:

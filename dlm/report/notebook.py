@@ -20,8 +20,9 @@ from dlm.report.export.tables import Cell, Table, forecasts, markdown, measured,
 from dlm.report.figures import drawn, svg_of
 from dlm.report.formatting import error_number, percent, seeds
 from dlm.study.learner import Learner
-from dlm.study.study import Study, trials, variants
+from dlm.study.study import Study
 from dlm.study.sweep import Axes
+from dlm.study.trial import variants
 
 if TYPE_CHECKING:
     from dlm.curves.forecaster import Forecast
@@ -85,7 +86,7 @@ def forecast_html(forecast: Forecast) -> str:
 
 def study_html(study: Study) -> str:
     """What a study will run: cells by learner, sizes, seeds. Nothing is read, and no device is touched."""
-    cells = trials(study)
+    cells = study.trials
     rows = []
     for name, learner in study.learners.items():
         own = [trial for trial in cells if trial.name == name]
@@ -105,7 +106,7 @@ def study_html(study: Study) -> str:
         rows.append(tuple(map(Cell, row)))
     heads = ("learner", "what", "settings", "train_sizes", "seeds", "cells", "updates at most")
     lines = (
-        f"{len(cells):,} cells: each learner at {_listed(study.train_sizes)} examples, with {seeds(_num_seeds(study))} each.",
+        f"{len(cells):,} cells: each learner at {_listed(study.train_sizes)} examples with {seeds(_num_seeds(study))} each.",
         f"Data: {_short(study.data)}; task: {_short(study.task)}.",
     )
     return html(Shown(study.name or "A study", "", lines, "", (Table("cells", "", heads, tuple(rows)),)))

@@ -17,7 +17,8 @@ from typing import Any
 import dlm
 from dlm.storage import record_log
 from dlm.study.config import canonical
-from dlm.study.study import Cohort, Study, Trial
+from dlm.study.study import Study
+from dlm.study.trial import Cohort, Trial
 from dlm.utils.errors import UsageError
 from dlm.utils.files import set_aside, write_atomically
 

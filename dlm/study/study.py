@@ -8,20 +8,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from dlm.study.augmentation import Augment
-from dlm.study.config import FrozenDict, check_frozen, digest, has, replaced, unsaid
-from dlm.study.learner import PRECISIONS, Budget, Learner, Precision, full_path
+from dlm.study.config import FrozenDict, check_frozen, unsaid
+from dlm.study.learner import PRECISIONS, Budget, Learner, Precision
 from dlm.study.noise import Noise
 from dlm.study.sweep import Axes, check_tuning
-from dlm.utils.errors import UsageError, choose, nearest
+from dlm.study.trial import Cohort, Trial, expand, group_cohorts
+from dlm.utils.errors import UsageError, choose
 
-MAX_EXAMPLES_SEEN = 2**32  # positions in a member's stream of examples are 32-bit
 MAX_SEEDS = 10_000  # above it, a number of seeds is more likely a seed
-_UNTUNED = Axes()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,161 +75,15 @@ class Study:
         if not self.name.isprintable() or self.name.startswith(".") or set(self.name) & set("/\\"):
             raise UsageError(f"name={self.name!r} names a folder; choose one without slashes and leading dots")
 
-    def _repr_html_(self) -> str:
-        from dlm.report.notebook import study_html  # how it shows itself; what it is does not rest on it
-
-        return study_html(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """One cell: everything that decides its numbers, and nothing else.
-
-    `precision` is float32 for a classical learner, which no study's precision touches.
-    """
-
-    name: str
-    learner: Any
-    task: Any
-    data: Any
-    train_size: int
-    subset_seed: int
-    init_seed: int
-    budget: Budget
-    precision: Precision = unsaid("float32")
-    noise: Noise = unsaid(Noise())
-    test_noise: Noise = unsaid(Noise())
-
-    @property
-    def num_steps(self) -> int:
-        """Updates at most (early stopping may end sooner)."""
-        return self.budget.num_steps(self.train_size)
+    @cached_property
+    def trials(self) -> tuple[Trial, ...]:
+        """Every trial, learner by learner, small sizes first; each once. Expanded once a study."""
+        return expand(self)
 
     @cached_property
-    def trial_id(self) -> str:
-        """Hash of the canonical trial: a changed field is another trial."""
-        return digest(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class Cohort:
-    """Trials that share every static field; they differ only in numbers that can be arrays."""
-
-    trials: tuple[Trial, ...]
-
-    @property
-    def first(self) -> Trial:
-        """A trial to read the static fields from."""
-        return self.trials[0]
-
-    @property
-    def num_updates(self) -> int:
-        """Updates of all its trials, at most."""
-        return sum(trial.num_steps for trial in self.trials)
-
-    @cached_property
-    def cohort_id(self) -> str:
-        """Hash of the static fields alone, so that it stays when sizes or seeds are added."""
-        return digest(static_fields(self.first))
-
-
-def trials(study: Study) -> tuple[Trial, ...]:
-    """Every cell of a study, learner by learner, small sizes first; each once."""
-    cells = tuple(
-        dict.fromkeys(
-            Trial(
-                name=name,
-                learner=learner,
-                task=study.task,
-                data=study.data,
-                train_size=size,
-                subset_seed=seed,
-                init_seed=seed,
-                budget=getattr(learner, "budget", None) or study.budget,
-                precision=study.precision if isinstance(learner, Learner) else "float32",
-                noise=noise,
-                test_noise=test_noise,
-            )
-            for name, base in study.learners.items()
-            for learner, noise, test_noise in variants(base, study, study.tuning.get(name, _UNTUNED))
-            for size in study.train_sizes
-            for seed in study.seeds  # type: ignore[union-attr]
-        )
-    )
-    for cell in cells:
-        if isinstance(cell.learner, Learner) and cell.num_steps * cell.budget.batch_size >= MAX_EXAMPLES_SEEN:
-            raise UsageError(
-                f"{cell.name} would see {cell.num_steps:,} batches of {cell.budget.batch_size:,} for "
-                f"train_size={cell.train_size}, which is 2^32 examples or more; lower the budget"
-            )
-    return cells
-
-
-def variants(base: Any, study: Study, tuning: Axes = _UNTUNED) -> tuple[tuple[Any, Noise, Noise], ...]:
-    """A learner, its noise and the test's at every point of the axes, which it is tuned over at each.
-
-    An axis that the learner does not have passes it by.
-    """
-    for path in dict.fromkeys(path for point in study.axes.points for path in point):
-        if _is_noise(path):
-            if not has(study, path):
-                raise UsageError(f"axis {path!r} is no noise; {nearest(path, _noises())}")
-        elif not any(has(learner, full_path(path, learner)) for learner in study.learners.values()):
-            raise UsageError(
-                f"axis {path!r} is a field of no learner; use lr, dropout, …, model.widths, … or noise.label, …"
-            )
-    out = []
-    for point in (study.axes * tuning).points:
-        learner = replaced(
-            base, {name: value for path, value in point.items() if has(base, name := full_path(path, base))}
-        )
-        check_frozen(learner, f"axes: {type(learner).__name__}")
-        noisy = replaced(study, {path: value for path, value in point.items() if _is_noise(path)})
-        out.append((learner, noisy.noise, noisy.test_noise))
-    return tuple(dict.fromkeys(out))
-
-
-def cohorts(cells: Sequence[Trial]) -> tuple[Cohort, ...]:
-    """Group gradient-trained trials by their static fields, in order of first appearance."""
-    groups: dict[str, list[Trial]] = {}
-    for trial in cells:
-        groups.setdefault(digest(static_fields(trial)), []).append(trial)
-    return tuple(Cohort(tuple(group)) for group in groups.values())
-
-
-def static_fields(trial: Trial) -> dict[str, Any]:
-    """What a compiled program depends on; sizes, seeds, `Hyper`, step limits and amounts of noise are arrays.
-
-    What came later goes without saying at its default, so that ids from before stay.
-    """
-    fields = {
-        "name": trial.name,
-        "model": trial.learner.model,
-        "optimizer": trial.learner.optimizer,
-        "dropout": trial.learner.hyper.dropout > 0,
-        "task": trial.task,
-        "data": trial.data,
-        "batch_size": trial.budget.batch_size,
-        "eval_every": trial.budget.eval_every,
-        "patience": trial.budget.patience,
-    }
-    later = {
-        "precision": (trial.precision, "float32"),
-        "noise": (trial.noise.kinds, ()),
-        "test_noise": (trial.test_noise, Noise()),
-        "augment": (trial.learner.augment, Augment()),
-        "focal": (trial.learner.hyper.focal > 0, False),
-        "balance": (trial.learner.hyper.balance > 0, False),
-    }
-    return fields | {name: value for name, (value, default) in later.items() if value != default}
-
-
-def _noises() -> list[str]:
-    return [f"{head}.{field.name}" for head in ("noise", "test_noise") for field in dataclasses.fields(Noise)]
-
-
-def _is_noise(path: str) -> bool:
-    return path.partition(".")[0] in ("noise", "test_noise")
+    def cohorts(self) -> tuple[Cohort, ...]:
+        """The gradient-trained trials, grouped into cohorts."""
+        return group_cohorts([trial for trial in self.trials if isinstance(trial.learner, Learner)])
 
 
 def _whole(value: Any) -> int:

@@ -18,7 +18,7 @@ from dlm.utils.errors import UsageError
 class Regression(Task):
     """One or several numbers an example; the error is the root of the mean squared one (RMSE), in the targets' unit.
 
-    A learner meets targets that are standardized by its own training subset, see `NormalizationStats`; measures undo that.
+    Targets are standardized by the training subset, see `NormalizationStats`; measures undo that.
     """
 
     unit = "RMSE"

@@ -12,7 +12,7 @@ import numpy as np
 from dlm.data.dataset import Arrays
 from dlm.data.streaming import Seat, Windows, window_updates
 from dlm.data.subset_orders import SubsetOrders
-from dlm.study.study import Trial
+from dlm.study.trial import Trial
 from dlm.train.evaluate import batches
 from dlm.train.packing import Group
 from dlm.train.population import replicated

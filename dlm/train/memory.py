@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from dlm.study.study import Cohort
+from dlm.study.trial import Cohort
 from dlm.train.device_data import DeviceData, window_shapes
 from dlm.train.packing import longest_first, widths
 from dlm.train.population import Population

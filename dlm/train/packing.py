@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from dlm.data.streaming import Part
-from dlm.study.study import Trial
+from dlm.study.trial import Trial
 from dlm.train.population import Packing
 from dlm.train.types import Member, State
 

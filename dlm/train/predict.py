@@ -15,7 +15,7 @@ from dlm.data.normalization import NormalizationStats
 from dlm.models.generation import sample
 from dlm.models.transformer import Transformer
 from dlm.study.noise import Noise
-from dlm.study.study import Trial
+from dlm.study.trial import Trial
 from dlm.train.device_data import DeviceData
 from dlm.train.evaluate import of_each
 from dlm.train.types import Batches, ProgramConfig

@@ -18,7 +18,7 @@ from dlm.data.normalization import NormalizationStats, moments
 from dlm.data.subset_orders import SubsetOrders
 from dlm.models import build
 from dlm.study import augmentation
-from dlm.study.study import Cohort, Trial
+from dlm.study.trial import Cohort, Trial
 from dlm.train import device_data, evaluate, train_step
 from dlm.train.device_data import DeviceData
 from dlm.train.population import Packing, Population

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from dlm.study.study import Cohort
+from dlm.study.trial import Cohort
 from dlm.train.device_data import DeviceData
 from dlm.train.population import Population
 from dlm.train.trainer import CohortRun

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from dlm.data.streaming import Part, streamed
-from dlm.study.study import Cohort, Trial
+from dlm.study.trial import Cohort, Trial
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.device_data import DeviceData, window_shapes, windows_of
 from dlm.train.devices import meter, used_since

@@ -14,7 +14,6 @@ from dlm.models import MLP
 from dlm.storage import record_log
 from dlm.study.config import canonical
 from dlm.study.learner import Hyper
-from dlm.study.study import trials
 
 optuna = pytest.importorskip("optuna", reason="pip install dlm[optuna]")
 
@@ -110,7 +109,7 @@ def test_a_second_round_is_declared_and_means_stay_equal(workdir):
     rates = drawn(c=log_uniform(1e-4, 1e2), points=12)
     study = small(learners={"mlp": net, "logreg": LogisticRegression()}, tuning={"mlp": more, "logreg": rates})
     before = small(learners={"mlp": net}, tuning={"mlp": FIRST})
-    assert {one.trial_id for one in trials(before)} < {one.trial_id for one in trials(study)}
+    assert {one.trial_id for one in before.trials} < {one.trial_id for one in study.trials}
     with pytest.raises(UsageError, match="unequal means"):
         dataclasses.replace(study, tuning={"mlp": FIRST, "logreg": rates})
 

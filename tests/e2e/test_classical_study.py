@@ -9,7 +9,6 @@ from small import small
 from dlm.baselines import LightGBM, NaiveBayes, NearestNeighbours, RandomForest, SupportVectors
 from dlm.execution import executor
 from dlm.storage import record_log, workdir
-from dlm.study.study import trials
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +88,6 @@ def test_one_that_raises_fails_alone_where_it_raises(rows):
 
 def test_the_version_of_an_optional_library_is_told_with_what_it_made(monkeypatch):
     monkeypatch.setattr(workdir.importlib.metadata, "version", lambda package: f"{package}-1")
-    made = workdir.made_with({}, trials(small(learners={"light": LightGBM(), "near": NearestNeighbours()})))
+    made = workdir.made_with({}, small(learners={"light": LightGBM(), "near": NearestNeighbours()}).trials)
     assert made["classical light"]["lightgbm"] == "lightgbm-1"
     assert "lightgbm" not in made["classical near"]

@@ -9,7 +9,6 @@ from dlm import Budget, Learner, UsageError
 from dlm.data import BreastCancer, Digits, StdlibText
 from dlm.execution import executor
 from dlm.study import experiment
-from dlm.study.study import trials
 
 EMBEDDED = (BreastCancer, Digits, StdlibText)  # data that come with the libraries
 
@@ -19,7 +18,7 @@ def test_an_experiment_asks_a_question_and_names_its_command(name):
     path = experiment.find(name)
     assert experiment.question(path).endswith("?")
     assert f"python launch.py --experiment={name}" in path.read_text()
-    cells = trials(experiment.load(name))
+    cells = experiment.load(name).trials
     assert len({cell.trial_id for cell in cells}) == len(cells) > 20
 
 
@@ -35,7 +34,7 @@ def test_an_experiment_trains_when_shrunk(name, tmp_path, request):
     }
     shrunk = dataclasses.replace(shrunk, learners=learners)
     outcome = executor.run(shrunk, tmp_path)
-    assert outcome == executor.Outcome(trained=len(trials(shrunk)), before=0, failed=0, diverged=0)
+    assert outcome == executor.Outcome(trained=len(shrunk.trials), before=0, failed=0, diverged=0)
 
 
 def test_an_experiment_on_absent_data_says_how_to_get_it(tmp_path):

@@ -18,7 +18,6 @@ from dlm.data.leakage import searched
 from dlm.execution import executor, proposal
 from dlm.storage import artifacts, record_log
 from dlm.study import experiment
-from dlm.study.study import trials
 
 CUT = ("--train_sizes=40,100", "--seeds=1", "--set=budget.max_steps=20", "--set=budget.min_steps=20")
 
@@ -53,8 +52,8 @@ def test_the_written_module_declares_the_very_study(launch, table, tmp_path):
     assert str(module) in out
     study, _ = proposal.for_path(str(table), "diagnosis")
     loaded = experiment.load(str(module))
-    assert {cell.trial_id for cell in trials(loaded)} == {
-        cell.trial_id for cell in trials(dataclasses.replace(study, seeds=2))
+    assert {cell.trial_id for cell in loaded.trials} == {
+        cell.trial_id for cell in dataclasses.replace(study, seeds=2).trials
     }
     assert experiment.question(module).startswith("How well can diagnosis be predicted in cancer")
     again = launch(f"--data={table}", "--target=diagnosis", f"--save_experiment={module}")

@@ -16,35 +16,34 @@ from dlm.report.sections.tuning import best_of_sentences, tuned
 from dlm.storage import record_log
 from dlm.study.noise import Noise
 from dlm.study.overrides import apply
-from dlm.study.study import trials
 
 LRS, CS = (1e-3, 1e-2, 1e-1), (0.01, 0.1, 1.0)
 TUNING = {"net": grid(lr=LRS), "logreg": grid(c=CS)}
 
 
 def ids(study):
-    return {cell.trial_id for cell in trials(study)}
+    return {cell.trial_id for cell in study.trials}
 
 
 def test_a_learner_is_tuned_over_its_own_points_alone():
     study = small(tuning=TUNING)
-    found = {name: {cell.learner for cell in trials(study) if cell.name == name} for name in study.learners}
+    found = {name: {cell.learner for cell in study.trials if cell.name == name} for name in study.learners}
     assert {learner.hyper.lr for learner in found["net"]} == set(LRS)
     assert {learner.c for learner in found["logreg"]} == set(CS)
-    assert len(trials(study)) == 2 * 3 * 3 * 2
+    assert len(study.trials) == 2 * 3 * 3 * 2
     assert "36 cells" in study._repr_html_()
 
 
 def test_a_tuned_point_is_the_trial_that_an_axis_or_a_declaration_makes():
     assert ids(small(tuning=TUNING)) == ids(small(axes=grid(lr=LRS))) | ids(small(axes=grid(c=CS)))
     assert ids(small(learners={"net": Learner(MLP((16,)), Hyper(lr=0.1))})) < ids(small(tuning={"net": grid(lr=LRS)}))
-    assert "tuning" not in json.dumps(dataclasses.asdict(trials(small())[0]))
+    assert "tuning" not in json.dumps(dataclasses.asdict(small().trials[0]))
 
 
 def test_axes_are_crossed_with_tuning():
     study = small(axes=grid({"noise.label": (0, 0.2)}), tuning={"net": grid(lr=LRS)})
-    assert len([cell for cell in trials(study) if cell.name == "net"]) == 2 * 3 * 3 * 2
-    assert {cell.noise for cell in trials(study)} == {Noise(), Noise(label=0.2)}
+    assert len([cell for cell in study.trials if cell.name == "net"]) == 2 * 3 * 3 * 2
+    assert {cell.noise for cell in study.trials} == {Noise(), Noise(label=0.2)}
 
 
 def test_a_study_with_tuning_is_hashable_and_takes_assignments():
@@ -86,7 +85,7 @@ def test_tuning_that_cannot_be_meant_is_refused(changes, message):
 
 def test_a_value_that_the_learner_refuses_is_named():
     with pytest.raises(UsageError, match=r"hyper\.dropout=1\.5"):
-        trials(small(tuning={"net": grid(dropout=(0.0, 1.5))}))
+        _ = small(tuning={"net": grid(dropout=(0.0, 1.5))}).trials
 
 
 def test_drawn_points_are_fixed_even_and_kept_when_there_are_more():
@@ -141,7 +140,7 @@ def finished(tmp_path_factory):
 def test_a_tuned_study_runs_resumes_and_says_what_tuning_did(finished, launch):
     study, folder = finished
     assert executor.run(study, folder).trained == 0
-    assert planner.plan(study, folder).trials_done == len(trials(study)) == 2 * 2 * (3 + 3 + 1)
+    assert planner.plan(study, folder).trials_done == len(study.trials) == 2 * 2 * (3 + 3 + 1)
     code, out, _ = launch("--mode=report", f"--workdir={folder}")
     assert code == 0
     text = " ".join(out.split())
@@ -189,7 +188,7 @@ def test_other_means_are_told():
     )
     rows = [
         dataclasses.replace(row, trial_id=cell.trial_id, hyper=f'{{"at": {place}}}', learner=cell.name, split=split)
-        for place, cell in enumerate(trials(study))
+        for place, cell in enumerate(study.trials)
         for split in ("validation", "test")
         for row in [ROW]
     ]
@@ -219,5 +218,5 @@ def test_a_field_of_a_classical_learner_that_networks_call_a_hyperparameter_is_t
     study = small(
         learners=learners, tuning={name: grid(balance=(0.0, 1.0)) for name in learners}, seeds=1, train_sizes=(32,)
     )
-    found = {(cell.name, getattr(cell.learner, "hyper", cell.learner).balance) for cell in trials(study)}
+    found = {(cell.name, getattr(cell.learner, "hyper", cell.learner).balance) for cell in study.trials}
     assert found == {("net", 0.0), ("net", 1.0), ("logreg", 0.0), ("logreg", 1.0)}

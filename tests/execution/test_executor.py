@@ -18,7 +18,6 @@ from dlm.execution import executor
 from dlm.models import MLP
 from dlm.report.study_report import declared
 from dlm.storage import record_log, workdir
-from dlm.study.study import trials
 from dlm.train import optimizer, train_step
 from dlm.train.population import Population
 from dlm.train.program import program_of
@@ -47,7 +46,7 @@ def test_every_number_carries_its_origin(finished, digits):
     assert table.num_rows == 12 * 5
     assert table.column_names == [field.name for field in dataclasses.fields(record_log.Record)]
     for row in table.to_pylist():
-        assert row["trial_id"] in {trial.trial_id for trial in trials(small())}
+        assert row["trial_id"] in {trial.trial_id for trial in small().trials}
         assert row["value"] is not None
         assert row["num_examples"] == {"train": 64 if row["learner"] == "net" else row["train_size"]}.get(
             row["split"], len(getattr(digits, row["split"]))
@@ -107,7 +106,7 @@ def test_another_precision_trains_the_deep_cells_again_beside_the_others(tmp_pat
     assert rows[: len(before)] == before
     assert {(row.learner, row.precision) for row in rows[len(before) :]} == {("net", "bfloat16")}
     told = {row.trial_id for row in rows if row.precision != "float32"}
-    assert declared(tmp_path)["trial_ids"] == told == {trial.trial_id for trial in trials(study)}
+    assert declared(tmp_path)["trial_ids"] == told == {trial.trial_id for trial in study.trials}
 
 
 def test_another_study_is_refused_and_nothing_is_lost(tmp_path):
@@ -240,7 +239,7 @@ def test_another_version_of_a_compiler_or_of_a_classical_library_is_named(tmp_pa
 
 def test_what_a_cohort_computes_has_one_name_whatever_its_sizes_seeds_and_rates(digits):
     first, *others = (
-        program_of(trials(study)[0], digits).digest
+        program_of(study.trials[0], digits).digest
         for study in (
             small(),
             small(train_sizes=(64,), seeds=5, budget=Budget(steps=7)),

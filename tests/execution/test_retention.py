@@ -14,7 +14,7 @@ from dlm.execution import executor, retention
 from dlm.models import build
 from dlm.storage import artifacts, record_log
 from dlm.study.noise import Noise
-from dlm.study.study import Cohort, trials
+from dlm.study.trial import Cohort
 from dlm.train import checkpoint
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.device_data import place
@@ -37,7 +37,7 @@ def finished(study, tmp_path_factory):
 def test_predictions_are_those_that_the_recorded_errors_and_losses_are_of(study, finished):
     rows = record_log.rows(finished)
     values = {(row.trial_id, row.split, row.metric): row.value for row in rows}
-    for trial in trials(study):
+    for trial in study.trials:
         kept = artifacts.read(finished, trial.trial_id, "predictions")
         assert np.mean(kept["error"], dtype=np.float64) == pytest.approx(values[trial.trial_id, "test", "error"])
         assert np.mean(kept["loss"], dtype=np.float64) == pytest.approx(
@@ -50,7 +50,7 @@ def test_predictions_are_those_that_the_recorded_errors_and_losses_are_of(study,
 
 
 def test_parameters_give_the_predictions(study, finished, digits):
-    trial = next(trial for trial in trials(study) if trial.name == "net")
+    trial = next(trial for trial in study.trials if trial.name == "net")
     spec = program_config_of(trial, digits)
     params = artifacts.nested(artifacts.read(finished, trial.trial_id, "params"))
     outputs = build(trial.learner.model, 10).apply(params, spec.inputs(digits.test.x, None), None, None)
@@ -59,7 +59,7 @@ def test_parameters_give_the_predictions(study, finished, digits):
 
 
 def test_a_classical_learner_has_predictions_and_no_parameters(study, finished):
-    trial = next(trial for trial in trials(study) if trial.name == "logreg")
+    trial = next(trial for trial in study.trials if trial.name == "logreg")
     assert artifacts.read(finished, trial.trial_id, "predictions") is not None
     assert artifacts.read(finished, trial.trial_id, "params") is None
 
@@ -68,7 +68,7 @@ def test_a_noisy_test_set_is_predicted_as_it_was_measured(tmp_path):
     study = small(train_sizes=(64,), seeds=1, test_noise=Noise(gaussian=0.5, label=0.1))
     executor.run(study, tmp_path)
     ends = record_log.ends(record_log.rows(tmp_path))
-    for trial in trials(study):
+    for trial in study.trials:
         kept = artifacts.read(tmp_path, trial.trial_id, "predictions")
         assert kept["error"].mean() == pytest.approx(ends[trial.trial_id].value)
 
@@ -101,7 +101,7 @@ def test_a_model_is_looked_at_once_however_many_cells_it_has(study, digits, tmp_
     swept = dataclasses.replace(study, axes=grid(lr=(1e-3, 1e-2)))
     keeper = retention.Keeper(swept, digits, tmp_path, 2**20)
     assert len(looked) == 1
-    assert keeper.params == {trial.trial_id for trial in trials(swept) if trial.name == "net"}
+    assert keeper.params == {trial.trial_id for trial in swept.trials if trial.name == "net"}
 
 
 def test_a_checkpoint_from_before_there_were_joules_is_gone_on_with(tmp_path):
@@ -113,7 +113,7 @@ def test_a_checkpoint_from_before_there_were_joules_is_gone_on_with(tmp_path):
     rows["seconds"] = [seconds for seconds, _ in rows.pop("spent")]
     del rows["check"]
     path.write_text(json.dumps(rows | {"check": checkpoint._checksum_of(rows)}))
-    trial = next(trial for trial in trials(study) if trial.name == "net")
+    trial = next(trial for trial in study.trials if trial.name == "net")
     arrays = executor.load(study)
     members = started(Cohort((trial,)), place(SubsetOrders(arrays, (trial.subset_seed,))))
     saved = Checkpoints(path.parents[2])
@@ -124,7 +124,7 @@ def test_a_checkpoint_from_before_there_were_joules_is_gone_on_with(tmp_path):
 
 
 def test_a_damaged_file_is_as_good_as_absent(study, finished, tmp_path):
-    path = finished / "cells" / trials(study)[0].trial_id / "predictions.npz"
+    path = finished / "cells" / study.trials[0].trial_id / "predictions.npz"
     (tmp_path / "cells/x").mkdir(parents=True)
     whole = path.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", whole[:2000] + b"\x00" * 64 + whole[2064:]):

@@ -9,7 +9,6 @@ from small import small
 
 from dlm import Learner
 from dlm.models import CNN, MLP, FTTransformer, TabularMLP, Transformer, ViT, build
-from dlm.study.study import trials
 from dlm.train.program import program_of
 
 IMAGE = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 1)), jnp.float32)
@@ -51,7 +50,7 @@ def test_what_takes_a_layer_s_place_decides_all_that_follows(config, x, names):
 
 @pytest.mark.parametrize("config", [MLP((8,)), CNN((8, 8), (0, 1)), ViT(patch=4, dim=16, depth=1)])
 def test_training_programs_do_not_know_of_layers(config, digits, monkeypatch):
-    trial = trials(small(learners={"net": Learner(config)}))[0]
+    trial = small(learners={"net": Learner(config)}).trials[0]
     with_names = program_of(trial, digits).digest
     for module in ("mlp", "cnn", "vit"):
         monkeypatch.setattr(f"dlm.models.{module}.layer", lambda module, name, x: x)

@@ -13,7 +13,6 @@ from dlm import Learner, UsageError
 from dlm.data import File
 from dlm.models import FTTransformer, TabularMLP, build
 from dlm.models.tabular_features import FieldTokens, Periodic, normal_bins, piecewise, smoothly_clipped
-from dlm.study.study import trials
 from dlm.train.program import check_model, program_config_of
 
 RNG = np.random.default_rng(0)
@@ -44,7 +43,7 @@ def test_fields_count_the_columns_of_numbers_categories_and_dates(table):
 
 
 def test_a_study_gives_fields_to_models_that_ask(table):
-    trial = trials(small(learners={"net": Learner(TabularMLP((8,), category_dim=2))}))[0]
+    trial = small(learners={"net": Learner(TabularMLP((8,), category_dim=2))}).trials[0]
     params = program_config_of(trial, table).model.init(jax.random.key(0), jnp.zeros((1, *table.train.x.shape[1:])))
     assert params["FieldTokens_0"]["vectors"].shape == (3 * 2,)
     assert params["Dense_0"]["kernel"].shape == (8, 9 + 9 * 4 + 2)
@@ -137,7 +136,7 @@ def test_inputs_stay_within_three_deviations_and_keep_their_order():
 @pytest.mark.parametrize("config", [TabularMLP(), FTTransformer()])
 def test_what_is_no_table_is_refused_in_words(config, digits):
     with pytest.raises(UsageError, match=r"columns of a table.*\(8, 8, 1\).*CNN"):
-        check_model(trials(small(learners={"net": Learner(config)}))[0], digits)
+        check_model(small(learners={"net": Learner(config)}).trials[0], digits)
     with pytest.raises(UsageError, match="tokens"):
         build(config, 2).init(jax.random.key(0), jnp.zeros((1, 5), jnp.int32))
     with pytest.raises(UsageError, match="they must agree"):

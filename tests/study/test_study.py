@@ -13,7 +13,7 @@ import pytest
 from dlm import Axes, Budget, Hyper, Learner, Optimizer, Study, UsageError, grid, zipped
 from dlm.study.config import FrozenDict, canonical, digest, replaced
 from dlm.study.noise import Noise
-from dlm.study.study import cohorts, static_fields, trials, variants
+from dlm.study.trial import group_cohorts, static_fields, variants
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ def study(**changes):
 
 
 def test_every_cell_once():
-    cells = trials(study(train_sizes=(20, 10, 20), seeds=(3, 1, 3)))
+    cells = study(train_sizes=(20, 10, 20), seeds=(3, 1, 3)).trials
     assert [(c.name, c.train_size, c.subset_seed) for c in cells] == [
         (name, size, seed) for name in ("net", "ridge") for size in (10, 20) for seed in (3, 1)
     ]
@@ -70,12 +70,12 @@ def test_every_cell_once():
 
 def test_a_number_of_seeds_is_the_first_seeds():
     assert study(seeds=3).seeds == (0, 1, 2)
-    assert trials(study(seeds=3)) == trials(study(seeds=(0, 1, 2)))
+    assert study(seeds=3).trials == study(seeds=(0, 1, 2)).trials
 
 
 def test_more_sizes_and_seeds_keep_the_ids_of_the_cells_there_are():
-    before = {cell.trial_id for cell in trials(study())}
-    after = {cell.trial_id for cell in trials(study(train_sizes=(10, 20, 40), seeds=5, name="other", level=0.9))}
+    before = {cell.trial_id for cell in study().trials}
+    after = {cell.trial_id for cell in study(train_sizes=(10, 20, 40), seeds=5, name="other", level=0.9).trials}
     assert before < after
 
 
@@ -93,22 +93,22 @@ def test_more_sizes_and_seeds_keep_the_ids_of_the_cells_there_are():
     ],
 )
 def test_whatever_decides_a_number_changes_the_id(changes):
-    before = {cell.trial_id for cell in trials(study())}
-    assert not before & {cell.trial_id for cell in trials(study(**changes)) if cell.name != "ridge"}
+    before = {cell.trial_id for cell in study().trials}
+    assert not before & {cell.trial_id for cell in study(**changes).trials if cell.name != "ridge"}
 
 
 def test_precision_makes_another_cohort_and_leaves_classical_cells_as_they_are():
-    before, after = trials(study()), trials(study(precision="bfloat16"))
+    before, after = study().trials, study(precision="bfloat16").trials
     assert [cell for cell in before if cell.name == "ridge"] == [cell for cell in after if cell.name == "ridge"]
-    groups = [cohorts([cell for cell in cells if cell.name == "net"]) for cells in (before, after)]
+    groups = [group_cohorts([cell for cell in cells if cell.name == "net"]) for cells in (before, after)]
     assert [len(group) for group in groups] == [1, 1]
     assert groups[0][0].cohort_id != groups[1][0].cohort_id
     assert {cell.precision for cell in groups[1][0].trials} == {"bfloat16"}
-    assert len(cohorts([*groups[0][0].trials, *groups[1][0].trials])) == 2
+    assert len(group_cohorts([*groups[0][0].trials, *groups[1][0].trials])) == 2
 
 
 def test_float32_goes_without_saying_so_that_ids_from_before_there_was_a_choice_stay():
-    cell = trials(study())[0]
+    cell = study().trials[0]
     unsaid = {name: value for name, value in canonical(cell).items() if name != "precision"}
     assert cell.trial_id == digest(unsaid)
     assert "precision" not in static_fields(cell)
@@ -162,12 +162,12 @@ def test_members_of_a_cohort_differ_in_numbers_only():
         learners={"net": Learner(Model())},
         budget=Budget(epochs=3, min_steps=1),
     )
-    cells = trials(swept)
-    groups = cohorts(cells)
+    cells = swept.trials
+    groups = group_cohorts(cells)
     assert len(cells) == 2 * 3 * 2 * 2 * 2
     assert sorted(len(group.trials) for group in groups) == [8, 8, 16, 16]  # rate × with or without dropout
     assert len({group.cohort_id for group in groups}) == 4
-    more = cohorts(trials(dataclasses.replace(swept, train_sizes=(10, 20, 40), seeds=7)))
+    more = group_cohorts(dataclasses.replace(swept, train_sizes=(10, 20, 40), seeds=7).trials)
     assert {group.cohort_id for group in more} == {group.cohort_id for group in groups}
 
 
@@ -176,14 +176,14 @@ def test_step_limits_do_not_split_a_cohort_but_batch_sizes_do(other, number):
     cells = [
         cell
         for budget in (Budget(steps=8), other)
-        for cell in trials(study(learners={"net": Learner(Model(), budget=budget)}))
+        for cell in study(learners={"net": Learner(Model(), budget=budget)}).trials
     ]
-    assert len(cohorts(cells)) == number
+    assert len(group_cohorts(cells)) == number
 
 
 def test_a_learners_own_budget_comes_first():
     own = study(learners={"net": Learner(Model(), budget=Budget(steps=7)), "other": Learner(Model())})
-    assert {cell.name: cell.num_steps for cell in trials(own)} == {"net": 7, "other": 5}
+    assert {cell.name: cell.num_steps for cell in own.trials} == {"net": 7, "other": 5}
 
 
 @pytest.mark.parametrize(
@@ -227,13 +227,13 @@ def test_fields_that_depend_on_each_other_change_together():
 
 def test_axes_that_cannot_be_meant():
     with pytest.raises(UsageError, match="'lrr' is a field of no learner"):
-        trials(study(axes=grid(lrr=[0.1])))
+        _ = study(axes=grid(lrr=[0.1])).trials
     with pytest.raises(UsageError, match=r"hyper\.dropout=1\.5"):
-        trials(study(axes=grid(dropout=[1.5])))
+        _ = study(axes=grid(dropout=[1.5])).trials
     with pytest.raises(UsageError, match=r"Ridge\.c='x' is not a number"):
-        trials(study(axes=grid(c=["x"])))
+        _ = study(axes=grid(c=["x"])).trials
     with pytest.raises(UsageError, match="Model refuses widths=8"):
-        trials(study(axes=grid({"model.widths": [8]})))
+        _ = study(axes=grid({"model.widths": [8]})).trials
     with pytest.raises(UsageError, match="axis lr has no values"):
         grid(lr=[])
     with pytest.raises(UsageError, match=r"axis lr=0\.1 is one value"):
@@ -270,7 +270,7 @@ def test_numpy_numbers_are_numbers():
     train_sizes = study(train_sizes=np.geomspace(10, 1000, 3).astype(int), seeds=np.int64(2))
     assert train_sizes == study(train_sizes=(10, 100, 1000), seeds=2)
     assert all(type(size) is int for size in train_sizes.train_sizes)
-    assert trials(train_sizes)[0].trial_id == trials(study(train_sizes=(10, 100, 1000)))[0].trial_id
+    assert train_sizes.trials[0].trial_id == study(train_sizes=(10, 100, 1000)).trials[0].trial_id
 
 
 @pytest.mark.parametrize(
@@ -358,9 +358,9 @@ def test_numbers_out_of_range(make):
 
 def test_a_budget_beyond_what_positions_can_count_is_refused():
     """Positions in the stream of examples are 32-bit; beyond them the epochs would start again unnoticed."""
-    assert trials(study(budget=Budget(steps=2**26 - 1, batch_size=64)))
+    assert study(budget=Budget(steps=2**26 - 1, batch_size=64)).trials
     with pytest.raises(UsageError, match=r"lower the budget"):
-        trials(study(budget=Budget(steps=2**26, batch_size=64)))
+        _ = study(budget=Budget(steps=2**26, batch_size=64)).trials
 
 
 def test_declaring_a_study_imports_neither_numpy_nor_jax():

@@ -19,7 +19,6 @@ from dlm.execution import executor
 from dlm.models import MLP
 from dlm.storage import record_log
 from dlm.study.noise import Noise
-from dlm.study.study import trials
 from dlm.tasks import Classification, Decisions, RareEvents
 from dlm.tasks import metrics as whole
 from dlm.train.evaluate import batches, measure
@@ -107,7 +106,7 @@ def test_the_threshold_costs_least_among_all_that_there_are():
 def deep(task, arrays):
     """What an untrained network measures on test."""
     study = Study(data=BreastCancer(), task=task, learners={"net": LEARNER}, train_sizes=(32,), budget=Budget(steps=1))
-    spec = program_config_of(trials(study)[0], arrays)
+    spec = program_config_of(study.trials[0], arrays)
     params = spec.model.init(jax.random.key(1), jnp.zeros((1, 2)))
     validation = batches(arrays.validation)
     return measure(spec, None, params, batches(arrays.test, arrays.leaked), False, validation)

@@ -19,7 +19,7 @@ from dlm.models import CNN, MLP
 from dlm.storage import record_log
 from dlm.study.augmentation import Augment
 from dlm.study.noise import Noise
-from dlm.study.study import cohorts, trials
+from dlm.study.trial import group_cohorts
 from dlm.train.batch import meet
 from dlm.train.device_data import place
 from dlm.train.program import members_of, program_config_of
@@ -51,7 +51,7 @@ def shown(trial, orders, step, data):
 
 
 def test_what_is_wrong_with_an_example_is_so_at_every_step_and_for_classical_learners_too(digits, placed):
-    trial = trials(study(NOISE))[-1]
+    trial = study(NOISE).trials[-1]
     orders = placed["device"].orders
     subset = orders.subset(trial.subset_seed, trial.train_size)
     ranks = np.arange(trial.train_size, dtype=np.uint32)
@@ -66,7 +66,7 @@ def test_what_is_wrong_with_an_example_is_so_at_every_step_and_for_classical_lea
 
 
 def test_changes_are_others_at_every_step_and_mixup_weighs_two_targets(placed):
-    trial = trials(study(augment=CHANGES))[0]
+    trial = study(augment=CHANGES).trials[0]
     first, again, later = (shown(trial, placed["device"].orders, step, placed["device"].data) for step in (3, 3, 4))
     assert np.array_equal(first.inputs, again.inputs)
     assert not np.array_equal(first.inputs, later.inputs)
@@ -83,8 +83,8 @@ def trained(members, stop=10**9):
 
 @pytest.mark.parametrize("model", [MLP((16,)), CNN((8,), (1,))], ids=["mlp", "cnn"])
 def test_noise_and_changes_are_the_same_streamed_and_resident(model, placed, bits_equal):
-    cells = trials(study(NOISE, CHANGES, model))
-    runs = [trained(started(cohorts(cells)[0], placed[way])) for way in ("device", "stream")]
+    cells = study(NOISE, CHANGES, model).trials
+    runs = [trained(started(group_cohorts(cells)[0], placed[way])) for way in ("device", "stream")]
     assert bits_equal(runs[0].states.params, runs[1].states.params)
 
 
@@ -99,10 +99,10 @@ def test_a_trial_with_noise_and_changes_stopped_midway_is_the_unbroken_one(tmp_p
 
 def test_members_with_other_amounts_are_one_cohort_and_clean_ones_keep_their_program_and_ids():
     swept = study(axes=grid({"noise.label": (0.0, 0.2, 0.4)}), learners={"net": Learner(MLP((16,)), Hyper(lr=0.01))})
-    cells = trials(swept)
+    cells = swept.trials
     assert len(cells) == 12
-    assert sorted(len(cohort.trials) for cohort in cohorts(cells)) == [4, 8]
-    clean = trials(dataclasses.replace(swept, axes=study().axes))
+    assert sorted(len(cohort.trials) for cohort in group_cohorts(cells)) == [4, 8]
+    clean = dataclasses.replace(swept, axes=study().axes).trials
     assert {cell.trial_id for cell in clean} <= {cell.trial_id for cell in cells}
 
 

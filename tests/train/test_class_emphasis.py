@@ -13,7 +13,7 @@ from dlm.data.dataset import class_weights
 from dlm.execution import executor
 from dlm.models import MLP
 from dlm.storage import record_log
-from dlm.study.study import cohorts, trials
+from dlm.study.trial import group_cohorts
 from dlm.tasks import Classification, Regression
 from dlm.train.program import check_model, members_of, program_of
 
@@ -22,7 +22,7 @@ TASK = Classification()
 
 def trial_with(**hyper):
     learner = Learner(MLP((16,)), Hyper(lr=0.01, **hyper))
-    return trials(small(learners={"net": learner}, train_sizes=(32,), seeds=1))[0]
+    return small(learners={"net": learner}, train_sizes=(32,), seeds=1).trials[0]
 
 
 def batch():
@@ -76,8 +76,8 @@ def test_members_of_one_cohort_may_differ_in_how_much(digits):
     from dlm.data.subset_orders import SubsetOrders
 
     some = [trial_with(focal=gamma, balance=balance) for gamma, balance in ((1.0, 0.5), (2.0, 1.0))]
-    (cohort,) = cohorts(some)
-    assert len(cohorts([*some, trial_with(focal=1.0), trial_with(balance=1.0), trial_with()])) == 4
+    (cohort,) = group_cohorts(some)
+    assert len(group_cohorts([*some, trial_with(focal=1.0), trial_with(balance=1.0), trial_with()])) == 4
     members = members_of([*cohort.trials, None], SubsetOrders(digits, [0]))
     assert members.focal.tolist() == [1.0, 2.0, 0.0]
     assert members.class_weights.shape == (3, 10)

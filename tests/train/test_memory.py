@@ -7,7 +7,7 @@ from dlm import Interrupted, UsageError
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor, trial_runner
 from dlm.storage import record_log
-from dlm.study.study import cohorts, trials
+from dlm.study.trial import group_cohorts
 from dlm.train.device_data import place
 from dlm.train.memory import memory, waves
 from dlm.train.program import population_of
@@ -25,7 +25,7 @@ def study():
 def parts(study, digits):
     """(programs, cohort, data) of the small study's network."""
     data = place(SubsetOrders(digits, range(3)))
-    (cohort,) = cohorts(trials(study))
+    (cohort,) = group_cohorts(study.trials)
     return population_of(cohort, data, "exact"), cohort, data
 
 

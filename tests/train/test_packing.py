@@ -11,7 +11,7 @@ from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
 from dlm.data.subset_orders import SubsetOrders
 from dlm.models import MLP
-from dlm.study.study import cohorts, trials
+from dlm.study.trial import group_cohorts
 from dlm.tasks import Classification
 from dlm.train.device_data import place
 from dlm.train.packing import reach, widths
@@ -48,7 +48,7 @@ def data(digits):
 def test_members_side_by_side_waste_at_most_a_tenth_of_the_updates_with_few_programs(
     train_sizes, seeds, budget, digits, data
 ):
-    (cohort,) = cohorts(trials(study(train_sizes, seeds, budget)))
+    (cohort,) = group_cohorts(study(train_sizes, seeds, budget).trials)
     run = started(cohort, data[1], "fast")
     told = [event for event in train(run, None) if isinstance(event, Measured) and event.status == "done"]
     assert len(told) == len(cohort.trials)
@@ -70,7 +70,7 @@ def test_widths_hold_everyone_with_little_padding():
 
 
 def test_a_device_with_fewer_members_lets_each_go_further(digits, data):
-    (cohort,) = cohorts(trials(study((100,), 5, Budget(steps=1000))))
+    (cohort,) = group_cohorts(study((100,), 5, Budget(steps=1000)).trials)
     run = started(cohort, data[2])
     (group,) = run.groups
     asked = reach(group, 20, "exact", 2, 0)
@@ -81,9 +81,9 @@ def test_a_device_with_fewer_members_lets_each_go_further(digits, data):
 
 
 def test_a_program_a_cohort_and_purpose_however_many_members_sizes_and_hyperparameters(digits, data):
-    cells = trials(study((16, 32, 64), 8, Budget(epochs=1)))
+    cells = study((16, 32, 64), 8, Budget(epochs=1)).trials
     cells = [*cells, *(dataclasses.replace(cell, learner=Learner(MLP((4,)), Hyper(lr=1e-2))) for cell in cells)]
-    run = started(cohorts(cells)[0], data[2])
+    run = started(group_cohorts(cells)[0], data[2])
     list(train(run, None))
     assert run.population.num_compiled == 3
     assert run.computed == run.applied == sum(cell.num_steps for cell in cells)

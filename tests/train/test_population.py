@@ -12,7 +12,7 @@ from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
 from dlm.data.subset_orders import SubsetOrders
 from dlm.models import CNN, MLP, ViT
-from dlm.study.study import cohorts, trials
+from dlm.study.trial import group_cohorts
 from dlm.tasks import Classification
 from dlm.train.device_data import place
 from dlm.train.population import deal
@@ -48,7 +48,7 @@ def trained(digits, data):
     """States and measurements by trial, after all updates."""
 
     def run(cells, packing="exact", num_devices=2):
-        members = started(cohorts(cells)[0], data[num_devices], packing)
+        members = started(group_cohorts(cells)[0], data[num_devices], packing)
         told = {event.trial: event for event in train(members, None) if isinstance(event, Measured)}
         rows = {trial: row for row, trial in enumerate(members.rows) if trial}  # fast ones leave once they are done
         states = {
@@ -62,7 +62,7 @@ def trained(digits, data):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_exact_member_of_eight_equals_itself_alone_bit_for_bit(name, trained, bits_equal):
-    cells = trials(study(MODELS[name], steps=20))
+    cells = study(MODELS[name], steps=20).trials
     together = trained(cells)
     for trial in (cells[0], cells[-1]):
         alone = trained([trial], num_devices=4)
@@ -72,7 +72,7 @@ def test_exact_member_of_eight_equals_itself_alone_bit_for_bit(name, trained, bi
 
 @pytest.mark.parametrize("name", MODELS)
 def test_fast_member_equals_itself_alone_up_to_rounding(name, trained):
-    cells = trials(study(MODELS[name]))
+    cells = study(MODELS[name]).trials
     fast, exact = (run[cells[-1]][1].values for run in (trained(cells, "fast"), trained([cells[-1]], "exact", 4)))
     # Losses, not weights: AdamW blows rounding up where a gradient is zero in theory, as that of a key's bias.
     for key in (("train", "loss"), ("validation", "loss"), ("test", "loss")):
@@ -81,7 +81,7 @@ def test_fast_member_equals_itself_alone_up_to_rounding(name, trained):
 
 @pytest.mark.parametrize("packing", ["exact", "fast"])
 def test_a_wild_member_leaves_the_others_bit_identical(packing, trained, bits_equal):
-    tame = trials(study())
+    tame = study().trials
     wild = [dataclasses.replace(tame[0], learner=Learner(MODELS["mlp"], Hyper(lr=1e6))), *tame[1:]]
     before, after = trained(tame, packing), trained(wild, packing)
     assert not bits_equal(before[tame[0]][0].params, after[wild[0]][0].params)
@@ -91,7 +91,7 @@ def test_a_wild_member_leaves_the_others_bit_identical(packing, trained, bits_eq
 
 @pytest.mark.parametrize("packing", ["exact", "fast"])
 def test_a_diverged_member_is_said_to_be_and_keeps_its_last_finite_loss(packing, trained, bits_equal):
-    tame = trials(study())
+    tame = study().trials
     lost = [dataclasses.replace(tame[0], learner=Learner(MODELS["mlp"], Hyper(lr=1e30))), *tame[1:]]
     before, after = trained(tame, packing), trained(lost, packing)
     told = after[lost[0]][1]
@@ -104,7 +104,7 @@ def test_a_diverged_member_is_said_to_be_and_keeps_its_last_finite_loss(packing,
 
 @pytest.mark.parametrize("packing", ["exact", "fast"])
 def test_members_of_different_length_stop_at_their_own_limit(packing, trained, bits_equal):
-    cells = trials(study(epochs=4, min_steps=3))
+    cells = study(epochs=4, min_steps=3).trials
     assert len({trial.num_steps for trial in cells}) > 1
     together = trained(cells, packing)
     for trial in cells:
@@ -118,10 +118,10 @@ def test_members_of_different_length_stop_at_their_own_limit(packing, trained, b
 def test_dropout_and_label_smoothing_differ_between_members_of_one_program(trained, bits_equal):
     base = study(train_sizes=(100,))
     cells = [
-        dataclasses.replace(trials(base)[0], learner=Learner(MODELS["mlp"], hyper))
+        dataclasses.replace(base.trials[0], learner=Learner(MODELS["mlp"], hyper))
         for hyper in (Hyper(dropout=0.1), Hyper(dropout=0.5), Hyper(dropout=0.1, label_smoothing=0.1))
     ]
-    assert len(cohorts(cells)) == 1
+    assert len(group_cohorts(cells)) == 1
     states = trained(cells)
     alone = trained([cells[1]], num_devices=4)
     assert bits_equal(states[cells[1]][0], alone[cells[1]][0])
@@ -130,8 +130,8 @@ def test_dropout_and_label_smoothing_differ_between_members_of_one_program(train
 
 
 def test_a_cohort_compiles_three_programs_that_never_talk_and_hold_no_slow_convolution(digits, data):
-    cells = trials(study(MODELS["cnn"], steps=20))
-    members = started(cohorts(cells)[0], data[2])
+    cells = study(MODELS["cnn"], steps=20).trials
+    members = started(group_cohorts(cells)[0], data[2])
     list(train(members, None))
     assert members.population.num_compiled == 3
     text = "".join(program.as_text() for program in members.population._compiled.values())
@@ -140,7 +140,7 @@ def test_a_cohort_compiles_three_programs_that_never_talk_and_hold_no_slow_convo
 
 
 def test_training_copies_nothing_from_the_device_but_whether_members_are_done(digits, data):
-    members = started(cohorts(trials(study(steps=20)))[0], data[2])
+    members = started(group_cohorts(study(steps=20).trials)[0], data[2])
     members.compile()
     (group,) = members.groups
     steps = members.population.shard(np.full(len(group.rows), 5, np.int32))

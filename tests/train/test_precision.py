@@ -13,7 +13,7 @@ from dlm.data import Digits
 from dlm.data.subset_orders import SubsetOrders
 from dlm.models import CNN, MLP, ViT
 from dlm.models.layers import add_bias
-from dlm.study.study import cohorts, trials
+from dlm.study.trial import group_cohorts
 from dlm.tasks import Classification
 from dlm.train import evaluate, train_step
 from dlm.train.device_data import place
@@ -50,7 +50,7 @@ def trained(digits, data):
     """Final state and measurement by trial, of members trained together."""
 
     def run(cells):
-        members = started(cohorts(cells)[0], data)
+        members = started(group_cohorts(cells)[0], data)
         told = {event.trial: event for event in train(members, None) if isinstance(event, Measured)}
         rows = {trial: row for row, trial in enumerate(members.rows) if trial}
         return {
@@ -98,7 +98,7 @@ def operand_types(program, names):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", MODELS)
 def test_matrix_products_are_of_the_precision_and_sums_are_float32(name, precision, dropout, programs):
-    for program in programs(trials(study(precision, MODELS[name], dropout))[0]):
+    for program in programs(study(precision, MODELS[name], dropout).trials[0]):
         assert operand_types(program, ["dot_general"]) == {precision}
         assert operand_types(program, ["reduce_sum", "reduce_max", "cumsum"]) == {"float32"}
 
@@ -121,7 +121,7 @@ def test_in_float32_a_program_is_the_one_without_a_choice(name, programs, monkey
     def plain(spec, params, inputs, *dropout):
         return spec.model.apply(params, inputs, *dropout)
 
-    cell = trials(study("float32", MODELS[name], dropout=0.1))[0]
+    cell = study("float32", MODELS[name], dropout=0.1).trials[0]
     chosen = lowered()
     monkeypatch.setattr(train_step.ProgramConfig, "outputs", plain)
     assert lowered() == chosen
@@ -129,7 +129,7 @@ def test_in_float32_a_program_is_the_one_without_a_choice(name, programs, monkey
 
 @pytest.mark.parametrize("name", MODELS)
 def test_what_is_kept_and_measured_is_float32(name, programs):
-    update, measure = programs(trials(study("bfloat16", MODELS[name]))[0])
+    update, measure = programs(study("bfloat16", MODELS[name]).trials[0])
     before, after = update[1][1], jax.eval_shape(update[0], *update[1])
     kinds = [jax.tree.map(lambda leaf: leaf.dtype, state) for state in (before, after)]
     assert kinds[0] == kinds[1]
@@ -139,7 +139,7 @@ def test_what_is_kept_and_measured_is_float32(name, programs):
 
 
 def test_members_in_bfloat16_are_bit_for_bit_what_they_are_alone(trained, bits_equal):
-    cells = trials(study("bfloat16"))
+    cells = study("bfloat16").trials
     together = trained(cells)
     for cell in (cells[0], cells[-1]):
         alone = trained([cell])
@@ -149,7 +149,7 @@ def test_members_in_bfloat16_are_bit_for_bit_what_they_are_alone(trained, bits_e
 
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
 def test_bfloat16_ends_near_float32_but_not_at_it(name, trained, bits_equal):
-    full, low = (trained(trials(study(precision, MODELS[name]))) for precision in ("float32", "bfloat16"))
+    full, low = (trained(study(precision, MODELS[name]).trials) for precision in ("float32", "bfloat16"))
     for (state, told), (low_state, low_told) in zip(full.values(), low.values(), strict=True):
         assert not bits_equal(state.params, low_state.params)
         for key in (("train", "loss"), ("test", "loss")):

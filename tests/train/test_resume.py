@@ -12,7 +12,7 @@ from dlm import Budget, Hyper, Interrupted, Learner, Study
 from dlm.data import Digits
 from dlm.data.subset_orders import SubsetOrders
 from dlm.models import MLP
-from dlm.study.study import cohorts, trials
+from dlm.study.trial import group_cohorts
 from dlm.tasks import Classification
 from dlm.train import trainer
 from dlm.train.checkpoint import Checkpoints
@@ -43,7 +43,7 @@ def start(digits):
     data = {count: place(SubsetOrders(digits, SEEDS), jax.devices()[:count]) for count in (2, 4)}
 
     def run(cells, num_devices=2):
-        return started(cohorts(cells)[0], data[num_devices])
+        return started(group_cohorts(cells)[0], data[num_devices])
 
     return run
 
@@ -79,7 +79,7 @@ def states_by_trial(members):
 
 @pytest.mark.parametrize("name", BUDGETS)
 def test_two_trajectories_one_stopped_three_times_are_the_same(name, start, tmp_path, small_chunks, bits_equal):
-    cells = trials(study(BUDGETS[name]))
+    cells = study(BUDGETS[name]).trials
     unbroken = start(cells)
     expected = finish(unbroken)
     told = {}
@@ -96,7 +96,7 @@ def test_two_trajectories_one_stopped_three_times_are_the_same(name, start, tmp_
 
 
 def test_early_stopping_reports_the_best_snapshot_by_validation(start):
-    cells = trials(study(BUDGETS["stopping"], train_sizes=(32,), dropout=0.0))
+    cells = study(BUDGETS["stopping"], train_sizes=(32,), dropout=0.0).trials
     told = finish(start(cells))
     for trial in cells:
         mine = {step: event for (one, step), event in told.items() if one == trial}
@@ -113,7 +113,7 @@ def test_early_stopping_reports_the_best_snapshot_by_validation(start):
 def test_a_checkpoint_continues_on_another_number_of_devices_and_with_more_trials(
     start, tmp_path, small_chunks, bits_equal
 ):
-    few, more = trials(study(BUDGETS["steps"])), trials(study(BUDGETS["steps"], train_sizes=(20, 32, 200)))
+    few, more = study(BUDGETS["steps"]).trials, study(BUDGETS["steps"], train_sizes=(20, 32, 200)).trials
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     with pytest.raises(Interrupted):
         finish(start(few, num_devices=2), checkpoints, stop_after=6)

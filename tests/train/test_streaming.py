@@ -17,7 +17,7 @@ from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor
 from dlm.models import CNN, MLP
 from dlm.storage import record_log
-from dlm.study.study import cohorts, trials
+from dlm.study.trial import group_cohorts
 from dlm.train.device_data import place
 
 SEEDS = (0, 1)
@@ -35,8 +35,8 @@ SHORT = Budget(steps=50)
 
 def run(placed, model="mlp", budget=SHORT, packing="exact"):
     learner = Learner(MODELS[model], Hyper(lr=0.01))
-    cells = trials(small(learners={"net": learner}, train_sizes=(32, 100, 1257), seeds=SEEDS, budget=budget))
-    return started(cohorts(cells)[0], placed, packing)
+    cells = small(learners={"net": learner}, train_sizes=(32, 100, 1257), seeds=SEEDS, budget=budget).trials
+    return started(group_cohorts(cells)[0], placed, packing)
 
 
 def trained(members, chunks=1000):

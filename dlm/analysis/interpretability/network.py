@@ -17,7 +17,7 @@ from dlm.data.normalization import NormalizationStats
 from dlm.data.subset_orders import SubsetOrders
 from dlm.models.layers import EMBEDDING
 from dlm.storage import artifacts
-from dlm.study.study import Trial
+from dlm.study.trial import Trial
 from dlm.train.program import program_config_of
 from dlm.train.types import ProgramConfig
 from dlm.utils.errors import UsageError

@@ -22,7 +22,8 @@ from dlm.storage import artifacts, record_log
 from dlm.storage.record_log import Record
 from dlm.storage.workdir import STUDY
 from dlm.study.learner import Learner
-from dlm.study.study import Study, Trial, trials
+from dlm.study.study import Study
+from dlm.study.trial import Trial
 from dlm.tasks import NextItem
 from dlm.utils.errors import UsageError, nearest
 
@@ -75,16 +76,16 @@ def chosen(study: Study, asked: str, rows: Sequence[Record] = ()) -> Trial:
     A prefix of a trial id, or learner, learner:size or learner:size:seed: what is left out is the largest size and the
     first seed. Where a learner was swept, the variant with the least validation error. UsageError says what is wrong.
     """
-    deep = [trial for trial in trials(study) if isinstance(trial.learner, Learner)]
+    deep = [trial for trial in study.trials if isinstance(trial.learner, Learner)]
     if not deep:
         raise UsageError("--mode=inside looks into networks, and the study has none; give it a dlm.Learner")
-    by_id = [trial for trial in trials(study) if asked and trial.trial_id.startswith(asked)]
+    by_id = [trial for trial in study.trials if asked and trial.trial_id.startswith(asked)]
     if len(by_id) == 1:
         return _network(by_id[0])
     if by_id and ":" not in asked and asked not in study.learners:
         raise UsageError(f"--trial={asked} begins {len(by_id)} trial ids; give more of it")
     name, size, seed = _parts(asked or deep[0].name, study)
-    of_name = [trial for trial in trials(study) if trial.name == name]
+    of_name = [trial for trial in study.trials if trial.name == name]
     _network(of_name[0])
     size = max(trial.train_size for trial in of_name) if size is None else size
     seed = of_name[0].subset_seed if seed is None else seed
@@ -98,7 +99,7 @@ def chosen(study: Study, asked: str, rows: Sequence[Record] = ()) -> Trial:
 
 def siblings(study: Study, trial: Trial, differ: str) -> list[Trial]:
     """The trials that are as this one but for "train_size", small first, or "seed", itself first."""
-    alike = [other for other in trials(study) if _variant(other) == _variant(trial)]
+    alike = [other for other in study.trials if _variant(other) == _variant(trial)]
     if differ == "train_size":
         return sorted((each for each in alike if each.subset_seed == trial.subset_seed), key=lambda of: of.train_size)
     return [trial, *(each for each in alike if each.train_size == trial.train_size and each != trial)]

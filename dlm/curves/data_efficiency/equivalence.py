@@ -58,7 +58,7 @@ class Rate:
 
 @dataclasses.dataclass(frozen=True)
 class OverallRate:
-    """One rate for all sizes, as `Rate`; `train_sizes` are those of the other that have a partner in the reference's range.
+    """One rate for all sizes, as `Rate`; `train_sizes` are those of the other curve within the reference's range.
 
     `drift` is the factor by which the rate changes with each doubling of the size, None where that cannot be told;
     `changes` whether that is clearly not 1: then one rate does not fit, and this one is between the sizes'.

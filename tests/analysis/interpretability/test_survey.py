@@ -16,7 +16,6 @@ from dlm.execution import executor
 from dlm.models import MLP, Transformer
 from dlm.report.sections.interpretability import lead, print_inside
 from dlm.storage import artifacts
-from dlm.study.study import trials
 from dlm.tasks import LanguageModelling, Regression
 
 
@@ -53,7 +52,7 @@ def test_the_network_s_own_error_is_that_of_its_record(of_digits):
     study, folder, inside = of_digits
     for own in inside.own:
         trial = next(
-            one for one in trials(study) if (one.name, one.train_size, one.subset_seed) == ("net", own.train_size, 0)
+            one for one in study.trials if (one.name, one.train_size, one.subset_seed) == ("net", own.train_size, 0)
         )
         row = record_log.ends(record_log.rows(folder))[trial.trial_id]
         assert own.error == pytest.approx(row.value, abs=1 / 360 + 1e-6)
