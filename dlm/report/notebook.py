@@ -106,7 +106,7 @@ def study_html(study: Study) -> str:
         rows.append(tuple(map(Cell, row)))
     heads = ("learner", "what", "settings", "train_sizes", "seeds", "cells", "updates at most")
     lines = (
-        f"{len(cells):,} cells: each learner at {_listed(study.train_sizes)} examples, {seeds(_num_seeds(study))} each.",
+        f"{len(cells):,} cells; learners at {_listed(study.train_sizes)} examples, {seeds(_num_seeds(study))} each.",
         f"Data: {_short(study.data)}; task: {_short(study.task)}.",
     )
     return html(Shown(study.name or "A study", "", lines, "", (Table("cells", "", heads, tuple(rows)),)))
