@@ -189,26 +189,26 @@ def _act() -> int:
         return _save_experiment()
     if _MODE.value == "report" and not _EXPERIMENT.value and not _DATA.value:
         return _report_again()
-    study, question, arrays = _study()
-    return _OF_A_STUDY[_MODE.value](study, _local(_WORKDIR.value or f"runs/{study.name}"), question, arrays)
+    study, question, dataset = _study()
+    return _OF_A_STUDY[_MODE.value](study, _local(_WORKDIR.value or f"runs/{study.name}"), question, dataset)
 
 
-def _run(study: Study, workdir: Path, question: str, arrays: Any) -> int:
+def _run(study: Study, workdir: Path, question: str, dataset: Any) -> int:
     with Watch() as watch:
-        return _run_watched(study, workdir, question, arrays, watch)
+        return _run_watched(study, workdir, question, dataset, watch)
 
 
-def _run_watched(study: Study, workdir: Path, question: str, arrays: Any, watch: Watch) -> int:
+def _run_watched(study: Study, workdir: Path, question: str, dataset: Any, watch: Watch) -> int:
     from dlm.execution import executor
     from dlm.train import devices
 
     watch.check()
     devices.configure(_DEVICES.value)
-    _say_how_read(study, arrays)
+    _say_how_read(study, dataset)
     outcome = executor.run(
         study,
         workdir,
-        **_how(arrays),
+        **_how(dataset),
         input_workers=_WORKERS.value,
         fit_workers=_FIT_WORKERS.value,
         question=question,
@@ -218,7 +218,7 @@ def _run_watched(study: Study, workdir: Path, question: str, arrays: Any, watch:
         watch=watch,
     )
     watch.check()
-    _report(study, workdir, question, arrays)
+    _report(study, workdir, question, dataset)
     print(f"{outcome.trained} cells trained now, {outcome.before} before; all in {workdir}")
     if outcome.diverged:
         print(f"{outcome.diverged} cells diverged and are left out")
@@ -227,18 +227,18 @@ def _run_watched(study: Study, workdir: Path, question: str, arrays: Any, watch:
     return 1 if outcome.failed else 0
 
 
-def _plan(study: Study, workdir: Path, question: str, arrays: Any) -> int:
+def _plan(study: Study, workdir: Path, question: str, dataset: Any) -> int:
     from dlm.execution import planner
     from dlm.execution.planner import print_plan
     from dlm.train import devices
 
     devices.configure(_DEVICES.value)
-    _say_how_read(study, arrays)
-    print_plan(planner.plan(study, workdir, **_how(arrays)), _console(), title=study.name)
+    _say_how_read(study, dataset)
+    print_plan(planner.plan(study, workdir, **_how(dataset)), _console(), title=study.name)
     return 0
 
 
-def _look_inside(study: Study, workdir: Path, question: str, arrays: Any) -> int:
+def _look_inside(study: Study, workdir: Path, question: str, dataset: Any) -> int:
     from rich.console import Console
 
     from dlm.analysis.interpretability.survey import look
@@ -247,26 +247,26 @@ def _look_inside(study: Study, workdir: Path, question: str, arrays: Any) -> int
     from dlm.train import devices
 
     devices.configure(_DEVICES.value)
-    arrays = executor.load(study, _data_dir(), download=_DOWNLOAD.value, arrays=arrays)
-    for found in look(study, workdir, _TRIAL.value, arrays):
+    dataset = executor.load(study, _data_dir(), download=_DOWNLOAD.value, dataset=dataset)
+    for found in look(study, workdir, _TRIAL.value, dataset):
         print_inside(found, workdir, _console())
-    _report(study, workdir, question, arrays, Console(quiet=True))
+    _report(study, workdir, question, dataset, Console(quiet=True))
     print(f"On the page too: {workdir / 'report.html'}")
     return 0
 
 
-def _how(arrays: Any) -> dict[str, Any]:
+def _how(dataset: Any) -> dict[str, Any]:
     """Where the data come from and how members train: for a run, and for its plan."""
     return {
         "data_dir": _data_dir(),
         "download": _DOWNLOAD.value,
-        "arrays": arrays,
+        "arrays": dataset,
         "packing": _PACKING.value,
         "input_mode": _INPUT.value,
     }
 
 
-def _report(study: Study, workdir: Path, question: str, arrays: Any, console: Any = None) -> int:
+def _report(study: Study, workdir: Path, question: str, dataset: Any, console: Any = None) -> int:
     from dlm.report.study_report import report
 
     report(
@@ -364,8 +364,8 @@ def _study() -> tuple[Study, str, Any]:
     if _DATA.value:
         from dlm.execution import proposal
 
-        study, arrays = proposal.for_path(_DATA.value, _TARGET.value, _SET.value)
-        return _changed(study), proposal.question(study), arrays
+        study, dataset = proposal.for_path(_DATA.value, _TARGET.value, _SET.value)
+        return _changed(study), proposal.question(study), dataset
     if _TARGET.value:
         raise UsageError(f"--target={_TARGET.value} goes with --data=PATH; an experiment names its own")
     if not _EXPERIMENT.value:
@@ -392,17 +392,17 @@ def _changed(study: Study) -> Study:
     return dataclasses.replace(study, **changes)
 
 
-def _say_how_read(study: Study, arrays: Any) -> None:
+def _say_how_read(study: Study, dataset: Any) -> None:
     """What was assumed of somebody's own data, before anything is made of it."""
     from dlm.report.terminal import print_list
 
-    if arrays is not None:
-        print_list(_console(), f"How {study.name} was read", [*arrays.remarks, *_proposal(study, arrays)])
+    if dataset is not None:
+        print_list(_console(), f"How {study.name} was read", [*dataset.remarks, *_proposal(study, dataset)])
 
 
-def _proposal(study: Study, arrays: Any) -> list[str]:
+def _proposal(study: Study, dataset: Any) -> list[str]:
     splits = (
-        f"{len(arrays.train):,} to learn from, {len(arrays.validation):,} to choose by, {len(arrays.test):,} to test"
+        f"{len(dataset.train):,} to learn from, {len(dataset.validation):,} to choose by, {len(dataset.test):,} to test"
     )
     return [
         f"{splits}; learners: {', '.join(study.learners)}; --save_experiment=FILE.py writes the study to change it."

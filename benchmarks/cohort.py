@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from benchmarks.workloads import LR, POOL_SIZE, WEIGHT_DECAY, Workload, arrays
+from benchmarks.workloads import LR, POOL_SIZE, WEIGHT_DECAY, Workload, dataset
 from dlm import Budget, Hyper, Learner, Optimizer, Study
 from dlm.data import Digits
 from dlm.data.subset_orders import SubsetOrders
@@ -34,7 +34,7 @@ def population(
     workload: Workload, members: int = 0, packing: Packing = "exact", precision: Precision = "float32"
 ) -> CohortRun:
     """The workload's members (or so many) as one cohort; its programs are compiled at their first use."""
-    data = arrays(workload)
+    data = dataset(workload)
     cells = study(workload, members or workload.members, precision).trials
     cohort, placed = group_cohorts(cells)[0], place(SubsetOrders(data, (trial.subset_seed for trial in cells)))
     return CohortRun(cohort, population_of(cohort, placed, packing), placed)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.models.layers import Dense
 from dlm.tasks import Task
 
@@ -67,9 +67,9 @@ class NextSymbol(Task):
     bound = (0.0, 1.0)
     loss_is_mean = True
 
-    def num_outputs(self, arrays: Arrays) -> int:
+    def num_outputs(self, dataset: Dataset) -> int:
         """One logit a symbol."""
-        return arrays.num_classes
+        return dataset.num_classes
 
     def loss(self, logits: jax.Array, symbols: jax.Array, label_smoothing: Any) -> jax.Array:
         """Mean cross-entropy in nats. logits [B, T, C], symbols int [B, T]."""

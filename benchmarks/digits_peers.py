@@ -25,26 +25,26 @@ from typing import Any
 import numpy as np
 
 from benchmarks.digits_torch import Cell, Digits, test_error
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.study.study import Study
 
 TRIED_STEPS = 20  # by which the two ways to use both cores are compared
 
 
-def learning_curves(study: Study, arrays: Arrays, estimator: Any, train_sizes: tuple[int, ...]) -> np.ndarray:
+def learning_curves(study: Study, dataset: Dataset, estimator: Any, train_sizes: tuple[int, ...]) -> np.ndarray:
     """Test errors [sizes, seeds] of a scikit-learn estimator, on the study's subsets, two fits at a time."""
     from sklearn.model_selection import learning_curve
 
-    splits = (arrays.train, arrays.test)
-    x = np.concatenate([arrays.features(split.x).reshape(len(split), -1) for split in splits])
+    splits = (dataset.train, dataset.test)
+    x = np.concatenate([dataset.features(split.x).reshape(len(split), -1) for split in splits])
     y = np.concatenate([split.y for split in splits])
-    test = np.arange(len(arrays.train), len(x))
-    folds = [(arrays.order(seed), test) for seed in study.seeds]
+    test = np.arange(len(dataset.train), len(x))
+    folds = [(dataset.order(seed), test) for seed in study.seeds]
     _, _, scores = learning_curve(estimator, x, y, train_sizes=np.array(train_sizes), cv=folds, n_jobs=2)
     return 1.0 - scores
 
 
-def mlp(study: Study, arrays: Arrays) -> float:
+def mlp(study: Study, dataset: Dataset) -> float:
     """scikit-learn's MLP. Each size has its own number of epochs, so each is a learning curve of one point."""
     from sklearn.neural_network import MLPClassifier
 
@@ -60,27 +60,27 @@ def mlp(study: Study, arrays: Arrays) -> float:
             n_iter_no_change=10**9,
             random_state=0,
         )
-        errors = learning_curves(study, arrays, estimator, (size,))
+        errors = learning_curves(study, dataset, estimator, (size,))
     return float(errors.mean())
 
 
-def logistic_regression(study: Study, arrays: Arrays) -> float:
+def logistic_regression(study: Study, dataset: Dataset) -> float:
     """scikit-learn's, at all sizes."""
     from sklearn.linear_model import LogisticRegression
 
-    return float(learning_curves(study, arrays, LogisticRegression(max_iter=1000), study.train_sizes)[-1].mean())
+    return float(learning_curves(study, dataset, LogisticRegression(max_iter=1000), study.train_sizes)[-1].mean())
 
 
-def cnn(study: Study, arrays: Arrays, one_process: bool) -> float:
+def cnn(study: Study, dataset: Dataset, one_process: bool) -> float:
     """The CNN of the study in an eager PyTorch loop, cell by cell."""
-    digits = Digits(*(part for split in (arrays.train, arrays.test) for part in (arrays.features(split.x), split.y)))
+    digits = Digits(*(part for split in (dataset.train, dataset.test) for part in (dataset.features(split.x), split.y)))
     hyper = study.learners["cnn"].hyper
     cells = [
-        Cell(seed, arrays.order(seed)[:size], study.budget.num_steps(size), hyper.lr, hyper.weight_decay)
+        Cell(seed, dataset.order(seed)[:size], study.budget.num_steps(size), hyper.lr, hyper.weight_decay)
         for size in sorted(study.train_sizes, reverse=True)  # the longest first
         for seed in study.seeds
     ]
-    few = [Cell(0, arrays.order(0), TRIED_STEPS, hyper.lr, hyper.weight_decay)] * 2
+    few = [Cell(0, dataset.order(0), TRIED_STEPS, hyper.lr, hyper.weight_decay)] * 2
     one, two = functools.partial(test_error, digits, 1), functools.partial(test_error, digits, 2)
     with multiprocessing.get_context("spawn").Pool(1 if one_process else 2) as pool:
         ways = [
@@ -117,7 +117,7 @@ def main() -> None:
     study = dataclasses.replace(declared(), **changes)
     os.environ["PYTHONWARNINGS"] = "ignore"  # also joblib's processes: no fit stops before its last epoch
     warnings.simplefilter("ignore")
-    arrays = study.data.load()
+    dataset = study.data.load()
     errors, seconds = {}, {}
     for name, train in (
         ("mlp", mlp),
@@ -125,7 +125,7 @@ def main() -> None:
         ("logreg", logistic_regression),
     ):
         start = time.perf_counter()
-        errors[name] = train(study, arrays)
+        errors[name] = train(study, dataset)
         seconds[name] = time.perf_counter() - start
     assert not any(math.isnan(error) for error in errors.values())
     print(json.dumps({"errors": errors, "seconds": seconds}))

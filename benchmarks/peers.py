@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.plain_cnn import PlainCNN
-from benchmarks.workloads import LR, POOL_SIZE, WEIGHT_DECAY, Workload, arrays
+from benchmarks.workloads import LR, POOL_SIZE, WEIGHT_DECAY, Workload, dataset
 from dlm.data.permutation import batch_rows
 
 STEPS_A_CALL = 16  # Keras's `steps_per_execution`
@@ -92,7 +92,7 @@ class FlaxLoop:
 
         model = start.workload.model
         model = dataclasses.replace(model, lax=True) if isinstance(model, PlainCNN) else model
-        apply, loss = build(model, arrays(start.workload).num_classes).apply, start.workload.task.loss
+        apply, loss = build(model, dataset(start.workload).num_classes).apply, start.workload.task.loss
         is_matrix = jax.tree.map(lambda leaf: leaf.ndim > 1, start.params)
         optimizer = optax.adamw(LR, weight_decay=WEIGHT_DECAY, mask=is_matrix)
 
@@ -145,7 +145,7 @@ class KerasLoop:
 
 def data(start: Start) -> tuple[np.ndarray, np.ndarray]:
     """The pool's inputs and labels in the member's order."""
-    pool = arrays(start.workload).train.take(start.order)
+    pool = dataset(start.workload).train.take(start.order)
     return pool.x, pool.y
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlm.data import Arrays, Split
+from dlm.data import Dataset, Split
 from dlm.data.dataset import Rows
 from dlm.data.subset_orders import SubsetOrders
 from dlm.study import experiment
@@ -32,11 +32,11 @@ POOL, HELD_OUT, MEMBERS, STEPS, WAYS = 50_000, 500, 4, 64, ("resident", "from me
 def started(x: np.ndarray | Rows, y: np.ndarray, *, streamed: bool) -> CohortRun:
     """Members of the CNN with the whole pool, compiled."""
     few = Split(np.asarray(x[:HELD_OUT]), y[:HELD_OUT])
-    arrays = Arrays("images", Split(x, y), few, few, num_classes=10, scale=1 / 255)
+    dataset = Dataset("images", Split(x, y), few, few, num_classes=10, scale=1 / 255)
     study = experiment.load("fashion_mnist")
     study = dataclasses.replace(study, learners={"cnn": study.learners["cnn"]}, train_sizes=(POOL,), seeds=MEMBERS)
     (cohort,) = group_cohorts(study.trials)
-    placed = place(SubsetOrders(arrays, range(MEMBERS)), streamed=streamed)
+    placed = place(SubsetOrders(dataset, range(MEMBERS)), streamed=streamed)
     run = CohortRun(cohort, population_of(cohort, placed, devices.packing("auto")), placed)
     run.compile()
     return run

@@ -24,7 +24,7 @@ import numpy as np
 
 from dlm import Budget, Learner, Optimizer, Study, grid
 from dlm.baselines import GradientBoosting, LogisticRegression
-from dlm.data import Arrays, Split
+from dlm.data import Dataset, Split
 from dlm.data.tfds.reader import read
 from dlm.execution import executor
 from dlm.models import MLP, FTTransformer, TabularMLP
@@ -45,7 +45,7 @@ class Table:
     name: str
     split: int
 
-    def load(self, data_dir: Path | None = None) -> Arrays:
+    def load(self, data_dir: Path | None = None) -> Dataset:
         """Columns as they are, categories one-hot."""
         x, y, fields, test = _table(self.name, data_dir)
         order = np.random.default_rng(self.split).permutation(len(y))
@@ -56,7 +56,7 @@ class Table:
         validation, pool = order[: len(order) // 5], order[len(order) // 5 :]
         parts = [Split(x[rows], y[rows]) for rows in (pool, validation, test)]
         classes = int(y.max()) + 1 if y.dtype.kind == "i" else 0
-        return Arrays(self.name, *parts, num_classes=classes, standardize=True, fields=fields)
+        return Dataset(self.name, *parts, num_classes=classes, standardize=True, fields=fields)
 
 
 def _table(name: str, data_dir: Path | None) -> tuple[np.ndarray, np.ndarray, tuple[int, ...], np.ndarray | None]:
@@ -109,15 +109,15 @@ class Setting:
     folder: Path
     data_dir: Path | None
 
-    def study(self, arrays: Arrays) -> Study:
+    def study(self, dataset: Dataset) -> Study:
         """The cells of this setting."""
         learner, axes = LEARNERS[self.learner]
-        epochs = 15 if len(arrays.train) > 5000 else 60
+        epochs = 15 if len(dataset.train) > 5000 else 60
         return Study(
             data=Table(self.table, self.split),
-            task=Regression() if arrays.has_numeric_targets else Classification(),
+            task=Regression() if dataset.has_numeric_targets else Classification(),
             learners={self.learner: learner},
-            train_sizes=tuple(int(share * len(arrays.train)) for share in self.shares),
+            train_sizes=tuple(int(share * len(dataset.train)) for share in self.shares),
             seeds=1 if self.learner == "boosting" and self.shares == (1.0,) else self.seeds,  # no draw is left to it
             axes=axes,
             budget=Budget(epochs=epochs, min_steps=300),
@@ -126,10 +126,10 @@ class Setting:
 
     def choices(self) -> Iterator[tuple[int, list[Trial]]]:
         """Train; then of each size the trials (one a seed) of the hyperparameters that validate best."""
-        arrays = Table(self.table, self.split).load(self.data_dir)
-        study = self.study(arrays)
+        dataset = Table(self.table, self.split).load(self.data_dir)
+        study = self.study(dataset)
         with open(os.devnull, "w") as quiet, contextlib.redirect_stderr(quiet):
-            executor.run(study, self.folder, arrays=arrays)
+            executor.run(study, self.folder, dataset=dataset)
         losses = {
             row.trial_id: row.value
             for row in record_log.rows(self.folder)

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.decoder import Decoder, NextSymbol
 from benchmarks.plain_cnn import PlainCNN
-from dlm.data.dataset import Arrays, Split
+from dlm.data.dataset import Dataset, Split
 from dlm.models.mlp import MLP
 from dlm.tasks import Classification
 
@@ -63,14 +63,14 @@ WORKLOADS = (
 )
 
 
-def arrays(workload: Workload) -> Arrays:
+def dataset(workload: Workload) -> Dataset:
     """Random inputs with labels that a network can learn from them."""
     rng = np.random.default_rng(0)
     is_text = isinstance(workload.model, Decoder)
     x, y = _texts(workload, rng) if is_text else _images(workload, rng)
     cut = [0, POOL_SIZE, POOL_SIZE + HELD_OUT, POOL_SIZE + 2 * HELD_OUT]
     splits = [Split(x[start:end], y[start:end]) for start, end in itertools.pairwise(cut)]
-    return Arrays(workload.name, *splits, num_classes=workload.model.num_symbols if is_text else NUM_CLASSES)
+    return Dataset(workload.name, *splits, num_classes=workload.model.num_symbols if is_text else NUM_CLASSES)
 
 
 def _images(workload: Workload, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dlm.curves.from_records import cells
 from dlm.data.corruption import noisy_labels
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.data.subset_orders import SubsetOrders
 from dlm.storage import artifacts
 from dlm.storage.artifacts import CALIBRATION, Ensemble
@@ -27,7 +27,7 @@ PROBABILITIES, OUTPUTS = "probabilities", "outputs"  # of which a task keeps one
 
 
 def ensembles_of(
-    study: Study, arrays: Arrays, orders: SubsetOrders, rows: Sequence[Record], workdir: Path
+    study: Study, dataset: Dataset, orders: SubsetOrders, rows: Sequence[Record], workdir: Path
 ) -> list[Ensemble]:
     """An ensemble for each learner and size of which at least two members' predictions were kept.
 
@@ -38,10 +38,10 @@ def ensembles_of(
     found = []
     for learner, by_size in cells(rows, by_id, list(study.learners)).items():
         for own in by_size.values():
-            kept = list(_kept(own, len(arrays.test), workdir))
+            kept = list(_kept(own, len(dataset.test), workdir))
             if len(kept) >= FEWEST:
                 noise = by_id[own[0].trial_id].test_noise
-                found.append(_ensemble(study.task, arrays, orders, learner, noise, kept))
+                found.append(_ensemble(study.task, dataset, orders, learner, noise, kept))
     return found
 
 
@@ -56,15 +56,15 @@ def _kept(own: Collection[Record], num_test: int, workdir: Path) -> Iterator[tup
 
 def _ensemble(
     task: Any,
-    arrays: Arrays,
+    dataset: Dataset,
     orders: SubsetOrders,
     learner: str,
     noise: Noise,
     kept: list[tuple[Record, str, np.ndarray]],
 ) -> Ensemble:
     members, kind = [each for *_, each in kept], kept[0][1]
-    ranks = np.arange(len(arrays.test), dtype=np.uint32)
-    y = noisy_labels(arrays.test.y, ranks, np.uint32(TEST_SEED), noise, arrays.num_classes)
+    ranks = np.arange(len(dataset.test), dtype=np.uint32)
+    y = noisy_labels(dataset.test.y, ranks, np.uint32(TEST_SEED), noise, dataset.num_classes)
     values, *single = [_measures(task, kind, each, y) for each in (sum(members) / len(members), *members)]
     seen = np.unique(np.concatenate([orders[row.subset_seed][: row.train_size] for row, *_ in kept]))
     return Ensemble(

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from dlm.baselines.base import Fitted, needs_numbers
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.utils.errors import UsageError, at_least
 
 
@@ -24,19 +24,19 @@ class Bicubic:
     def __post_init__(self) -> None:
         at_least(2, factor=self.factor)
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless inputs are pictures and targets those pictures, `factor` times as high and as wide."""
-        needs_numbers(self, arrays)
-        shape, wanted = arrays.train.x.shape[1:], int(np.prod(arrays.train.y.shape[1:]))
-        if len(shape) != 3 or arrays.standardize:
+        needs_numbers(self, dataset)
+        shape, wanted = dataset.train.x.shape[1:], int(np.prod(dataset.train.y.shape[1:]))
+        if len(shape) != 3 or dataset.standardize:
             raise UsageError(
-                f"Bicubic() enlarges pictures [height, width, channels], and inputs of {arrays.name!r} have the shape "
-                f"{shape}{' and are standardized' if arrays.standardize else ''}; leave it out"
+                f"Bicubic() enlarges pictures [height, width, channels], and inputs of {dataset.name!r} have the shape "
+                f"{shape}{' and are standardized' if dataset.standardize else ''}; leave it out"
             )
         made = self.factor**2 * int(np.prod(shape))
         if made != wanted:
             raise UsageError(
-                f"factor={self.factor} makes {made} numbers of a picture {shape}, and the targets of {arrays.name!r} "
+                f"factor={self.factor} makes {made} numbers of a picture {shape}, and the targets of {dataset.name!r} "
                 f"have {wanted}; choose the factor by which targets are larger"
             )
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dlm.baselines.base import Fitted, log_probabilities, needs_classes_or_numbers, rows_of
-from dlm.data.dataset import Arrays, class_weights
+from dlm.data.dataset import Dataset, class_weights
 from dlm.study.config import unsaid
 from dlm.utils.errors import UsageError, at_least
 from dlm.utils.optional_imports import needed, require
@@ -38,10 +38,10 @@ class LightGBM:
         if not 0 < self.columns <= 1:
             raise UsageError(f"columns={self.columns} is a share, above 0 and at most 1")
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless LightGBM is installed and targets are one class or numbers."""
         require("lightgbm", "lightgbm", "LightGBM()")
-        needs_classes_or_numbers(self, arrays)
+        needs_classes_or_numbers(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K], of which each has its trees."""
@@ -96,9 +96,9 @@ class GradientBoosting:
         if self.learning_rate <= 0:
             raise UsageError(f"learning_rate={self.learning_rate} must be above 0, such as 0.1")
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless targets are one class or numbers."""
-        needs_classes_or_numbers(self, arrays)
+        needs_classes_or_numbers(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K], of which each has its trees."""
@@ -148,9 +148,9 @@ class RandomForest:
         if not 0 <= self.columns <= 1:
             raise UsageError(f"columns={self.columns} is a share, from 0 (scikit-learn's choice) to 1")
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless targets are one class or numbers."""
-        needs_classes_or_numbers(self, arrays)
+        needs_classes_or_numbers(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K], of which trees predict all K."""

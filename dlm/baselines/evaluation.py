@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from dlm.baselines.base import Fitted, constant
 from dlm.data.corruption import noisy_inputs, noisy_labels
-from dlm.data.dataset import Arrays, Split
+from dlm.data.dataset import Dataset, Split
 from dlm.data.normalization import NormalizationStats
 from dlm.data.subset_orders import SubsetOrders
 from dlm.storage.artifacts import WITHOUT_LEAKS
@@ -31,25 +31,25 @@ OUTPUTS_AT_ONCE = 2**24  # numbers that a learner is asked for in one go
 class Seen:
     """A data set as one training subset lets it be seen."""
 
-    arrays: Arrays
-    moments: NormalizationStats | None
+    dataset: Dataset
+    stats: NormalizationStats | None
 
     def examples(self, split: Split, noise: Noise, seed: int, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Inputs [N, ...], and targets in their own unit, of a split that begins at rank `start`, with its noise."""
-        arrays = self.arrays
-        x = arrays.features(split.x, self.moments)
+        dataset = self.dataset
+        x = dataset.features(split.x, self.stats)
         ranks = np.arange(start, start + len(x), dtype=np.uint32)
-        y = noisy_labels(split.y, ranks, np.uint32(seed), noise, arrays.num_classes)
-        low, high = arrays.extent if "salt" in noise.kinds else (0.0, 1.0)
+        y = noisy_labels(split.y, ranks, np.uint32(seed), noise, dataset.num_classes)
+        low, high = dataset.extent if "salt" in noise.kinds else (0.0, 1.0)
         return noisy_inputs(x, ranks, np.uint32(seed), noise, low, high), y
 
     def targets(self, y: np.ndarray) -> np.ndarray:
         """Targets as the learner meets them."""
-        return self.moments.targets(y) if self.moments and self.arrays.has_numeric_targets else y
+        return self.stats.targets(y) if self.stats and self.dataset.has_numeric_targets else y
 
     def outputs(self, outputs: np.ndarray) -> np.ndarray:
         """A learner's outputs in the targets' own unit."""
-        return self.moments.outputs(outputs) if self.moments and self.arrays.has_numeric_targets else outputs
+        return self.stats.outputs(outputs) if self.stats and self.dataset.has_numeric_targets else outputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ def chosen_by(task: Any, fitted: Fitted, seen: Seen) -> dict[str, Any]:
     """What a task that chooses something by a learner's outputs of validation chooses, such as a threshold."""
     if not task.chooses:
         return {}
-    *_, whole = _of_each(task, fitted, seen, seen.arrays.validation, Noise(), TEST_SEED)
+    *_, whole = _of_each(task, fitted, seen, seen.dataset.validation, Noise(), TEST_SEED)
     found: dict[str, Any] = _compiled(task).choose(*whole)
     return found
 
@@ -113,9 +113,9 @@ def _of_each(
 
     Where the task looks at whole splits also outputs, targets and weights [K·B, ...], filled up with weight 0.
     """
-    arrays = seen.arrays
-    places = 1 if arrays.has_numeric_targets else int(np.prod(split.y.shape[1:]))
-    block = max(1, OUTPUTS_AT_ONCE // (task.num_outputs(arrays) * places * BATCH_SIZE)) * BATCH_SIZE
+    dataset = seen.dataset
+    places = 1 if dataset.has_numeric_targets else int(np.prod(split.y.shape[1:]))
+    block = max(1, OUTPUTS_AT_ONCE // (task.num_outputs(dataset) * places * BATCH_SIZE)) * BATCH_SIZE
     parts: list[Any] = []
     whole: list[tuple[np.ndarray, ...]] = []
     for start in range(0, len(split), block):
@@ -192,25 +192,25 @@ class _Timed:
 
 def fit_and_measure(trial: Trial, orders: SubsetOrders) -> Fit:
     """Fit one cell and measure it. Whatever the library raises is raised."""
-    arrays, task = orders.arrays, trial.task
-    seen = Seen(arrays, orders.moments(trial.subset_seed, trial.train_size))
+    dataset, task = orders.dataset, trial.task
+    seen = Seen(dataset, orders.normalization_stats(trial.subset_seed, trial.train_size))
     subset = orders.subset(trial.subset_seed, trial.train_size)
     # On a busy machine a second BLAS thread makes small fits 40 times slower (it spins), and numbers depend on cores.
     with threadpool_limits(1):
         x, y = seen.examples(subset, trial.noise, trial.subset_seed)
-        _import_for(trial, x, seen.targets(y), task.num_outputs(arrays))
+        _import_for(trial, x, seen.targets(y), task.num_outputs(dataset))
         start = time.thread_time()
-        if arrays.num_classes and len(np.unique(y)) == 1:
-            fitted = constant(int(y[0]), arrays.num_classes)
+        if dataset.num_classes and len(np.unique(y)) == 1:
+            fitted = constant(int(y[0]), dataset.num_classes)
         else:
-            fitted = trial.learner.fit(x, seen.targets(y), task.num_outputs(arrays), trial.init_seed)
+            fitted = trial.learner.fit(x, seen.targets(y), task.num_outputs(dataset), trial.init_seed)
         seconds = time.thread_time() - start
         chosen = chosen_by(task, fitted, seen)
         on_train = measured(task, fitted, seen, subset, trial.noise, trial.subset_seed, None, chosen)
-        validation = measured(task, fitted, seen, arrays.validation, Noise(), TEST_SEED, None, chosen)
+        validation = measured(task, fitted, seen, dataset.validation, Noise(), TEST_SEED, None, chosen)
         timed = _Timed(fitted)
-        test = measured(task, timed.fitted, seen, arrays.test, trial.test_noise, TEST_SEED, arrays.leaked, chosen)
+        test = measured(task, timed.fitted, seen, dataset.test, trial.test_noise, TEST_SEED, dataset.leaked, chosen)
     values = {("train", "loss"): on_train.values["loss"]}
     for name, found in (("validation", validation), ("test", test)):
         values |= {(name, measure): value for measure, value in found.values.items()}
-    return Fit(fitted.iterations, values, seconds, timed.seconds / len(arrays.test), test.examples)
+    return Fit(fitted.iterations, values, seconds, timed.seconds / len(dataset.test), test.examples)

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from dlm.baselines.base import Fitted, log_probabilities, needs_classes, needs_numbers
-from dlm.data.dataset import Arrays, class_weights
+from dlm.data.dataset import Dataset, class_weights
 from dlm.study.config import unsaid
 from dlm.utils.errors import UsageError, at_least
 
@@ -31,9 +31,9 @@ class LogisticRegression:
         if self.c <= 0:
             raise UsageError(f"c={self.c} must be above 0; it is the inverse of the penalty's strength")
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless there is one class an example."""
-        needs_classes(self, arrays)
+        needs_classes(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...], y int [N]. The optimum is unique, so `seed` changes nothing."""
@@ -63,9 +63,9 @@ class Ridge:
     def __post_init__(self) -> None:
         at_least(0, alpha=self.alpha)
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless targets are numbers."""
-        needs_numbers(self, arrays)
+        needs_numbers(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...], y float32 [N] or [N, K], by a direct solver: `seed` changes nothing."""

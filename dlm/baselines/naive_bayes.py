@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from dlm.baselines.base import Fitted, log_probabilities, needs_classes, rows_of
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.utils.errors import UsageError
 
 
@@ -26,9 +26,9 @@ class NaiveBayes:
         if self.smoothing <= 0:
             raise UsageError(f"smoothing={self.smoothing} must be above 0, such as 0.1: an input may be constant")
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless there is one class an example."""
-        needs_classes(self, arrays)
+        needs_classes(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...], y int [N], in one pass: `seed` changes nothing. ValueError if all x are alike."""

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from dlm.baselines.base import Fitted, log_probabilities, needs_classes_or_numbers, rows_of
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.utils.errors import at_least, choose
 
 
@@ -27,9 +27,9 @@ class NearestNeighbours:
         at_least(1, neighbours=self.neighbours)
         choose("weights", self.weights, ("uniform", "distance"))
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless targets are one class or numbers."""
-        needs_classes_or_numbers(self, arrays)
+        needs_classes_or_numbers(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Keep x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K]. `seed` changes nothing."""

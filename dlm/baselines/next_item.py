@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from dlm.baselines.base import Fitted, needs_next_items
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.data.sources.ratings import withhold
 from dlm.utils.errors import UsageError, at_least
 
@@ -23,9 +23,9 @@ ROWS_AT_ONCE = 4096  # whose products are in memory together
 class Popularity:
     """Log-probabilities by how often an item came, one being added to each count."""
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless next items are asked for."""
-        needs_next_items(self, arrays)
+        needs_next_items(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """See the module. Nothing is drawn."""
@@ -53,9 +53,9 @@ class NextNeighbours:
         if not 0 < self.popular < 1:
             raise UsageError(f"popular={self.popular} is a share between 0 and 1, such as 0.1")
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless next items are asked for."""
-        needs_next_items(self, arrays)
+        needs_next_items(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """See the module: outputs are log-probabilities. Nothing is drawn."""
@@ -104,9 +104,9 @@ class ImplicitALS:
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name}={getattr(self, name)} must be above 0, such as 10")
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless next items are asked for."""
-        needs_next_items(self, arrays)
+        needs_next_items(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """See the module. `seed` draws the first factors and the rows."""

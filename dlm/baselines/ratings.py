@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from dlm.baselines.base import Fitted, needs_ratings
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.utils.errors import UsageError, at_least
 
 FIRST_FACTORS = 0.1  # standard deviation
@@ -34,9 +34,9 @@ class BiasModel:
         at_least(0, user_penalty=self.user_penalty, item_penalty=self.item_penalty)
         at_least(1, iterations=self.iterations)
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless ratings of users and items are told."""
-        needs_ratings(self, arrays)
+        needs_ratings(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """See the module."""
@@ -62,9 +62,9 @@ class ItemNeighbours:
         at_least(1, neighbours=self.neighbours)
         at_least(0, shrinkage=self.shrinkage, damping=self.damping)
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless ratings of users and items are told."""
-        needs_ratings(self, arrays)
+        needs_ratings(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """See the module. Similarities are taken when they are asked for."""
@@ -120,9 +120,9 @@ class AlternatingLeastSquares:
         if self.penalty <= 0:
             raise UsageError(f"penalty={self.penalty} must be above 0, such as 0.1")
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless ratings of users and items are told."""
-        needs_ratings(self, arrays)
+        needs_ratings(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """See the module. `seed` draws the items' first factors."""

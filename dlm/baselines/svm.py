@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlm.baselines.base import Fitted, log_probabilities, needs_classes, needs_classes_or_numbers, rows_of
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.utils.errors import UsageError, at_least
 
 FOLDS, HELD_OUT = 5, 500  # parts held out in turn to see how sure scores are, until so many examples were: one number
@@ -35,9 +35,9 @@ class SupportVectors:
         if self.c <= 0:
             raise UsageError(f"c={self.c} must be above 0; it is the inverse of the penalty's strength")
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless targets are one class or numbers."""
-        needs_classes_or_numbers(self, arrays)
+        needs_classes_or_numbers(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K]. `seed` changes nothing."""
@@ -121,18 +121,18 @@ class MelSupportVectors:
         at_least(1, coefficients=self.coefficients)
         self._machine()
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless inputs are spectrograms with enough bands, and targets classes."""
-        needs_classes(self, arrays)
-        shape = arrays.train.x.shape[1:]
-        if len(shape) != 2 or arrays.vocabulary:
+        needs_classes(self, dataset)
+        shape = dataset.train.x.shape[1:]
+        if len(shape) != 2 or dataset.vocabulary:
             raise UsageError(
-                f"MelSupportVectors() needs spectrograms of sounds, [frames, bands], and the inputs of {arrays.name!r} "
+                f"MelSupportVectors() needs spectrograms [frames, bands], and the inputs of {dataset.name!r} "
                 f"have the shape {shape}; use SupportVectors(), or give the source the rate of its sounds"
             )
         if self.coefficients > shape[1] or (self.deltas and shape[0] < 2):
             raise UsageError(
-                f"coefficients={self.coefficients}, deltas={self.deltas}: the spectrograms of {arrays.name!r} have "
+                f"coefficients={self.coefficients}, deltas={self.deltas}: the spectrograms of {dataset.name!r} have "
                 f"{shape[1]} bands and {shape[0]} frames; choose coefficients of at most {shape[1]}"
                 + (", and deltas=False" if shape[0] < 2 else "")
             )

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from dlm.baselines.base import Fitted, log_probabilities, needs_classes, targets_of
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.utils.errors import UsageError, at_least, choose
 
 MOST_ORDER = 8  # a context of seven bytes and the byte after it are one uint64
@@ -34,12 +34,12 @@ class KneserNey:
         if self.order > MOST_ORDER:
             raise UsageError(f"order={self.order} must be at most {MOST_ORDER}")
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless targets are the bytes after those of the inputs."""
-        if not 0 < arrays.vocabulary <= 256 or arrays.train.x.shape != arrays.train.y.shape:
+        if not 0 < dataset.vocabulary <= 256 or dataset.train.x.shape != dataset.train.y.shape:
             raise UsageError(
-                f"KneserNey() predicts the byte after each byte of a text, and the targets of {arrays.name!r} are "
-                f"{targets_of(arrays)}; leave it out, or use LanguageModelling() on a text in bytes"
+                f"KneserNey() predicts the byte after each byte of a text, and the targets of {dataset.name!r} are "
+                f"{targets_of(dataset)}; leave it out, or use LanguageModelling() on a text in bytes"
             )
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_classes: int, seed: int) -> Fitted:
@@ -212,12 +212,12 @@ class BagOfWords:
         if self.c <= 0:
             raise UsageError(f"c={self.c} must be above 0; it is the inverse of the penalty's strength")
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless inputs are texts, and there is one class an example."""
-        needs_classes(self, arrays)
-        if not arrays.vocabulary or arrays.train.x.ndim != 2:
+        needs_classes(self, dataset)
+        if not dataset.vocabulary or dataset.train.x.ndim != 2:
             raise UsageError(
-                f"BagOfWords() reads texts in bytes, and {arrays.name!r} has other inputs; leave it out, or use "
+                f"BagOfWords() reads texts in bytes, and {dataset.name!r} has other inputs; leave it out, or use "
                 "LogisticRegression()"
             )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dlm.baselines.base import Fitted
-from dlm.data.dataset import Arrays, Rows
+from dlm.data.dataset import Dataset, Rows
 from dlm.utils.errors import UsageError, at_least
 
 
@@ -25,9 +25,9 @@ class SeasonalNaive:
     def __post_init__(self) -> None:
         at_least(1, period=self.period)
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless windows are forecast, and long enough."""
-        _horizon(arrays.train.x, arrays.train.y, self.period, "period")
+        _horizon(dataset.train.x, dataset.train.y, self.period, "period")
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Only the shapes of x [N, L, C] and y [N, H, C] count."""
@@ -50,9 +50,9 @@ class LinearSeries:
     def __post_init__(self) -> None:
         at_least(0, alpha=self.alpha)
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless windows are forecast."""
-        _horizon(arrays.train.x, arrays.train.y)
+        _horizon(dataset.train.x, dataset.train.y)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x [N, L, C], y [N, H, C], by the normal equations, one series' rows after another's."""
@@ -83,9 +83,9 @@ class AutoRegressive:
     def __post_init__(self) -> None:
         at_least(1, order=self.order)
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless windows are forecast, and long enough."""
-        _horizon(arrays.train.x, arrays.train.y, self.order, "order")
+        _horizon(dataset.train.x, dataset.train.y, self.order, "order")
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to every step of the history that x [N, L, C] and y [N, H, C] are windows of, each counted once."""

@@ -100,7 +100,7 @@ class Split:
 
 
 @dataclasses.dataclass(frozen=True)
-class Arrays:
+class Dataset:
     """A data set.
 
     `num_classes` counts labels, 0 where targets are no classes. A learner sees inputs as `x * scale + shift`, float32;
@@ -154,14 +154,14 @@ class Arrays:
             return np.arange(len(self.train), dtype=np.int32)[::-1].copy()
         return stratified_order(self.digests, self.train.strata, subset_seed)
 
-    def features(self, x: Any, moments: NormalizationStats | None = None) -> np.ndarray:
-        """Stored inputs [N, ...] as a learner with these moments sees them: float32, or int32 tokens."""
+    def features(self, x: Any, stats: NormalizationStats | None = None) -> np.ndarray:
+        """Stored inputs [N, ...] as the learner gets them, with these statistics: float32, or int32 tokens."""
         x = np.asarray(x)
         if self.vocabulary:
             return x.astype(np.int32)
         if self.standardize:
-            assert moments is not None
-            return moments.inputs(x.astype(np.float32)).astype(np.float32)
+            assert stats is not None
+            return stats.inputs(x.astype(np.float32)).astype(np.float32)
         return (x * np.float32(self.scale) + np.float32(self.shift)).astype(np.float32)
 
     @cached_property
@@ -174,7 +174,7 @@ class Arrays:
         least, most = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
         return least * self.scale + self.shift, most * self.scale + self.shift
 
-    def with_leaked(self, rows: np.ndarray | None) -> Arrays:
+    def with_leaked(self, rows: np.ndarray | None) -> Dataset:
         """The same data with its leaked test rows known; what was computed of the rows stays."""
         found = dataclasses.replace(self, leaked=rows)
         found.__dict__.update({name: self.__dict__[name] for name in _OF_ROWS if name in self.__dict__})
@@ -201,16 +201,16 @@ def hold_out(pool: Split, count: float, name: str) -> tuple[Split, Split]:
     return pool.take(order[:number]), pool.take(np.sort(order[number:]))
 
 
-def check_sizes(arrays: Arrays, sizes: tuple[int, ...]) -> None:
+def check_sizes(dataset: Dataset, sizes: tuple[int, ...]) -> None:
     """UsageError for a size above the pool or below the number of classes."""
     for size in sizes:
-        if size > len(arrays.train):
+        if size > len(dataset.train):
             raise UsageError(
-                f"train_size={size} exceeds the {len(arrays.train)} examples in the training pool of "
-                f"{arrays.name!r}; choose at most {len(arrays.train)}"
+                f"train_size={size} exceeds the {len(dataset.train)} examples in the training pool of "
+                f"{dataset.name!r}; choose at most {len(dataset.train)}"
             )
-        if size < arrays.num_classes:
+        if size < dataset.num_classes:
             raise UsageError(
-                f"train_size={size} is below the {arrays.num_classes} classes of {arrays.name!r}; "
-                f"choose at least {arrays.num_classes}"
+                f"train_size={size} is below the {dataset.num_classes} classes of {dataset.name!r}; "
+                f"choose at least {dataset.num_classes}"
             )

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import psutil
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.data.near_duplicates import MIN_NUMBERS, Likeness, Pictures, Table, Tokens, blocks, in_blocks, near_pairs
 from dlm.data.subsets import row_digests
 from dlm.storage.artifacts import LeakCounts
@@ -200,19 +200,19 @@ VERSION = 1  # of the search: a changed one looks again
 MEMORY_FACTOR = 8  # bytes that the search takes for each of the data
 
 
-def searched(arrays: Arrays) -> tuple[Arrays, LeakCounts]:
+def searched(dataset: Dataset) -> tuple[Dataset, LeakCounts]:
     """The data with its leaked test rows known, and the counts; found once for the same rows, and kept in a cache."""
-    counts = LeakCounts(len(arrays.train), len(arrays.test), 0, 0, 0, 0)
-    if arrays.in_time:
-        return arrays, dataclasses.replace(counts, note="windows of one history overlap, as they are meant to")
-    if arrays.overlap:
-        return arrays, dataclasses.replace(counts, note=arrays.overlap)
-    if MEMORY_FACTOR * arrays.train.nbytes > psutil.virtual_memory().available:
-        return arrays, dataclasses.replace(counts, note="the data are too large to look for leaks in memory")
-    path = user_cache() / "leaks" / f"{arrays.fingerprint}-{_order_of_test(arrays)}-{VERSION}.npz"
+    counts = LeakCounts(len(dataset.train), len(dataset.test), 0, 0, 0, 0)
+    if dataset.in_time:
+        return dataset, dataclasses.replace(counts, note="windows of one history overlap, as they are meant to")
+    if dataset.overlap:
+        return dataset, dataclasses.replace(counts, note=dataset.overlap)
+    if MEMORY_FACTOR * dataset.train.nbytes > psutil.virtual_memory().available:
+        return dataset, dataclasses.replace(counts, note="the data are too large to look for leaks in memory")
+    path = user_cache() / "leaks" / f"{dataset.fingerprint}-{_order_of_test(dataset)}-{VERSION}.npz"
     found = _kept(path)
     if found is None:
-        found = _search(arrays)
+        found = _search(dataset)
         with contextlib.suppress(OSError):  # a cache that cannot be written costs the time of the search, no more
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary, open(temporary, "wb") as file:
@@ -226,21 +226,21 @@ def searched(arrays: Arrays) -> tuple[Arrays, LeakCounts]:
         repeated_near=int(near[2]),
         note=str(found["note"]),
     )
-    return arrays.with_leaked(rows if len(rows) else None), counts
+    return dataset.with_leaked(rows if len(rows) else None), counts
 
 
-def _search(arrays: Arrays) -> dict[str, np.ndarray]:
-    kind = "tokens" if arrays.vocabulary else "numbers"
-    leaks = find_leaks(np.asarray(arrays.train.x), np.asarray(arrays.test.x), kind=kind)  # type: ignore[arg-type]
+def _search(dataset: Dataset) -> dict[str, np.ndarray]:
+    kind = "tokens" if dataset.vocabulary else "numbers"
+    leaks = find_leaks(np.asarray(dataset.train.x), np.asarray(dataset.test.x), kind=kind)  # type: ignore[arg-type]
     exact = [np.unique(pairs.second[pairs.exact]) for pairs in (leaks.across, leaks.within)]
     rows, repeated = leaks.test_rows, leaks.repeated_rows
     near = np.array([len(rows) - len(exact[0]), len(repeated), len(repeated) - len(exact[1])])
     return {"test_rows": rows, "near": near, "note": np.array("" if leaks.near_searched else leaks.note)}
 
 
-def _order_of_test(arrays: Arrays) -> str:
+def _order_of_test(dataset: Dataset) -> str:
     """The fingerprint does not tell the order of the rows, which the answer is in."""
-    return hashlib.sha256(row_digests(arrays.test.x).tobytes()).hexdigest()[:16]
+    return hashlib.sha256(row_digests(dataset.test.x).tobytes()).hexdigest()[:16]
 
 
 def _kept(path: Path) -> dict[str, np.ndarray] | None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 
 Array = Any  # numpy.ndarray or jax.Array
 MOST_DEVIATIONS = 8.0  # of an input: by the spread of a few rows any other value may look extreme
@@ -46,16 +46,16 @@ def _row(statistic: Array) -> Array:
     return statistic[None] if statistic.ndim else statistic
 
 
-def moments(arrays: Arrays, rows: np.ndarray) -> NormalizationStats | None:
+def normalization_stats(dataset: Dataset, rows: np.ndarray) -> NormalizationStats | None:
     """Statistics of the rows of the pool given; None where a learner sees everything as it is."""
-    of_targets = arrays.has_numeric_targets and not arrays.in_time
-    if not arrays.standardize and not of_targets:
+    of_targets = dataset.has_numeric_targets and not dataset.in_time
+    if not dataset.standardize and not of_targets:
         return None
     mean, rate, target_mean, target_spread = (np.asarray(number, np.float64) for number in (0, 1, 0, 1))
-    if arrays.standardize:
-        mean, rate = _of_inputs(np.asarray(arrays.train.x[rows]))
+    if dataset.standardize:
+        mean, rate = _of_inputs(np.asarray(dataset.train.x[rows]))
     if of_targets:
-        y = np.asarray(arrays.train.y[rows], np.float64)
+        y = np.asarray(dataset.train.y[rows], np.float64)
         target_mean, spread = np.asarray(y.mean(axis=0)), np.asarray(y.std(axis=0))
         target_spread = np.where(spread > 0, spread, 1.0)
     return NormalizationStats(*(np.asarray(part, np.float32) for part in (mean, rate, target_mean, target_spread)))

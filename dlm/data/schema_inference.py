@@ -10,7 +10,7 @@ import numpy as np
 
 from dlm.data import encoding
 from dlm.data.columns import Column, Columns, Ragged, places_of, with_places
-from dlm.data.dataset import Arrays, hold_out
+from dlm.data.dataset import Dataset, hold_out
 from dlm.data.encoding import Encoding, encoded, feature_names, fields
 from dlm.data.groups import groups_of
 from dlm.study.config import unsaid
@@ -66,9 +66,9 @@ def guessed_inputs(columns: Columns, target: str) -> tuple[str, ...]:
         found = [name for name, column in free.items() if column.kind == kind]
         if len(found) == 1 or (found and kind == "image"):
             return (found[0],)
-    arrays = [name for name, column in free.items() if not encoding.is_tabular(column) and column.kind == "number"]
-    if len(arrays) == 1:
-        return (arrays[0],)
+    dataset = [name for name, column in free.items() if not encoding.is_tabular(column) and column.kind == "number"]
+    if len(dataset) == 1:
+        return (dataset[0],)
     found = [name for name, column in free.items() if encoding.is_tabular(column)]
     if not found:
         raise UsageError(f"which columns to learn from cannot be told; name them with data.inputs: {_listed(columns)}")
@@ -115,9 +115,9 @@ class Choice:
     rate: int = 0
     categories: tuple[str, ...] = unsaid(())
 
-    def arrays(
+    def dataset(
         self, name: str, splits: Mapping[str, Columns], remarks: Sequence[str] = (), groups: tuple[str, ...] = ()
-    ) -> Arrays:
+    ) -> Dataset:
         """Arrays of the columns of "train" and, where they are not to be held out, "validation" and "test".
 
         groups: columns that tell apart whom an example is of.
@@ -139,7 +139,7 @@ class Choice:
             if part not in found:
                 found[part], pool = hold_out(pool, self._count(part), f"data.{part}")
         label = columns[encoding.target]
-        return Arrays(
+        return Dataset(
             name,
             pool,
             found["validation"],

@@ -13,7 +13,7 @@ import jax
 
 from dlm.analysis.ensembles import ensembles_of
 from dlm.data.corruption import check_noise
-from dlm.data.dataset import Arrays, check_sizes
+from dlm.data.dataset import Dataset, check_sizes
 from dlm.data.leakage import searched
 from dlm.execution.preemption import Watch
 from dlm.execution.retention import DEFAULT_MIB
@@ -44,8 +44,10 @@ class Outcome:
     diverged: int
 
 
-def load(study: Study, data_dir: Path | None = None, *, download: bool = False, arrays: Arrays | None = None) -> Arrays:
-    """Read a study's data (or take the `arrays` it was read as) and check the study against it.
+def load(
+    study: Study, data_dir: Path | None = None, *, download: bool = False, dataset: Dataset | None = None
+) -> Dataset:
+    """Read a study's data (or take the `dataset` it was read as) and check the study against it.
 
     UsageError for whatever is wrong with either.
     """
@@ -58,18 +60,18 @@ def load(study: Study, data_dir: Path | None = None, *, download: bool = False, 
         raise UsageError(f"task={study.task!r} is no task; use one of dlm.tasks, or a subclass of dlm.tasks.Task")
     cells = study.trials
     options = _options(study, download)
-    if arrays is None:
-        arrays = study.data.load(data_dir, **options)
-    check_sizes(arrays, study.train_sizes)
-    study.task.check(arrays)
+    if dataset is None:
+        dataset = study.data.load(data_dir, **options)
+    check_sizes(dataset, study.train_sizes)
+    study.task.check(dataset)
     for cell in {(cell.noise, cell.test_noise): cell for cell in cells}.values():
         for where, noise in (("noise", cell.noise), ("test_noise", cell.test_noise)):
-            check_noise(noise, arrays.num_classes, tokens=arrays.vocabulary > 0, where=where)
+            check_noise(noise, dataset.num_classes, tokens=dataset.vocabulary > 0, where=where)
     for cohort in group_cohorts([trial for trial in cells if isinstance(trial.learner, Learner)]):
-        check_model(cohort.first, arrays)
+        check_model(cohort.first, dataset)
     for learner in {cell.learner for cell in cells if hasattr(cell.learner, "check")}:
-        learner.check(arrays)
-    return arrays
+        learner.check(dataset)
+    return dataset
 
 
 def _options(study: Study, download: bool) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def run(
     *,
     data_dir: Path | None = None,
     download: bool = False,
-    arrays: Arrays | None = None,
+    dataset: Dataset | None = None,
     packing: str = "auto",
     input_mode: str = "auto",
     input_workers: int = 0,
@@ -119,7 +121,7 @@ def run(
 ) -> Outcome:
     """Train every cell of a study that the workdir `folder` does not hold yet, and export its records.
 
-    `arrays`: the data, if they are read already; `download`: TFDS may fetch them. `input_mode`: "device", "stream" or
+    `dataset`: the data, if they are read already; `download`: TFDS may fetch them. `input_mode`: "device", "stream" or
     "auto", see `is_streamed`; `input_workers`: processes that read a stream; 0: threads do. `memory_limit` in bytes,
     None for what the devices have: a cohort that takes more is trained in waves.
     `fit_workers`: processes that fit classical learners beside the training, None: one a core; 0: this one, before it.
@@ -134,15 +136,15 @@ def run(
     with contextlib.ExitStack() as stack:
         watch = watch or stack.enter_context(Watch())
         # Before the workdir is made: a mistake in the study leaves nothing behind.
-        arrays, leaks = searched(load(study, data_dir, download=download, arrays=arrays))
+        dataset, leaks = searched(load(study, data_dir, download=download, dataset=dataset))
         watch.check()
         _occupy(folder, stack, watch)
         work = remaining(study, record_log.rows(folder))
-        flops = _claimed(study, folder, arrays, work, question, command)
-        streamed = is_streamed(input_mode, arrays)
+        flops = _claimed(study, folder, dataset, work, question, command)
+        streamed = is_streamed(input_mode, dataset)
         session = Session(
             study,
-            arrays,
+            dataset,
             folder,
             devices.packing(packing),
             watch,
@@ -156,7 +158,7 @@ def run(
         artifacts.write_leak_counts(folder, leaks)
         session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)
         rows = record_log.rows(folder)
-        artifacts.write_ensembles(folder, ensembles_of(study, arrays, session.orders, rows, folder))
+        artifacts.write_ensembles(folder, ensembles_of(study, dataset, session.orders, rows, folder))
         records.export(folder)
         return _outcome(study, work, rows)
 
@@ -173,22 +175,22 @@ def _occupy(folder: Path, stack: contextlib.ExitStack, watch: Watch) -> None:
     watch.before_end.append(lock.close)
 
 
-def is_streamed(input_mode: str, arrays: Arrays) -> bool:
+def is_streamed(input_mode: str, dataset: Dataset) -> bool:
     """Whether the pool stays on the host: where asked to, or where it would fill half of the devices' memory."""
     choose("input", input_mode, ("auto", "device", "stream"))
     if input_mode != "auto":
         return input_mode == "stream"
-    return arrays.train.nbytes * jax.local_device_count() > MOST_RESIDENT * devices.memory_limit()
+    return dataset.train.nbytes * jax.local_device_count() > MOST_RESIDENT * devices.memory_limit()
 
 
-def _claimed(study: Study, folder: Path, arrays: Arrays, work: Work, question: str, command: str) -> dict[str, float]:
+def _claimed(study: Study, folder: Path, dataset: Dataset, work: Work, question: str, command: str) -> dict[str, float]:
     """Check that the workdir is this study's, made with this code, and set damaged lines aside.
 
     Returns the floating-point operations of an update by cohort id, which the same look at the programs tells.
     """
-    programs = {cohort: program_of(cohort.first, arrays) for cohort in work.cohorts}
+    programs = {cohort: program_of(cohort.first, dataset) for cohort in work.cohorts}
     made_with = workdir.made_with(programs, work.classical)
-    read = {"name": arrays.name, "fingerprint": arrays.fingerprint}
+    read = {"name": dataset.name, "fingerprint": dataset.fingerprint}
     workdir.claim(folder, study, read, question, made_with, tell, command)
     for line in record_log.mend(folder):
         tell(f"line {line} of {folder / record_log.FILE} is damaged; it is moved to {record_log.FILE}{DAMAGED}")

@@ -15,7 +15,7 @@ import psutil
 from dlm.baselines.evaluation import fit_and_measure
 from dlm.curves.summary import answer
 from dlm.curves.types import Curve
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.executor import is_streamed, load, remaining
 from dlm.execution.trial_runner import subset_orders_of
@@ -125,16 +125,16 @@ def plan(
     *,
     data_dir: Path | None = None,
     download: bool = False,
-    arrays: Arrays | None = None,
+    dataset: Dataset | None = None,
     packing: str = "auto",
     input_mode: str = "auto",
 ) -> Plan:
     """Cost of what the workdir does not hold yet. Keeps nothing that it trains and writes nothing into the workdir."""
     devices.configure()
-    arrays = load(study, data_dir, download=download, arrays=arrays)
+    dataset = load(study, data_dir, download=download, dataset=dataset)
     work = remaining(study, record_log.rows(workdir))
-    orders = subset_orders_of(study, arrays)
-    placed = place(orders, streamed=is_streamed(input_mode, arrays))
+    orders = subset_orders_of(study, dataset)
+    placed = place(orders, streamed=is_streamed(input_mode, dataset))
     start_seconds = time.time() - psutil.Process().create_time()
     parts = [_cohort_cost(cohort, placed, devices.packing(packing)) for cohort in work.cohorts]
     for name in dict.fromkeys(trial.name for trial in work.classical):
@@ -160,7 +160,7 @@ def _cohort_cost(cohort: Cohort, placed: DeviceData, packing: Packing) -> Cost:
         trials=len(cohort.trials),
         programs=run.population.num_compiled,
         updates=updates,
-        flops=updates * program_of(cohort.first, placed.arrays).flops,
+        flops=updates * program_of(cohort.first, placed.dataset).flops,
         memory=int(fixed + each * len(first.trials)),
         compile_seconds=compile_seconds,
         work_seconds=updates * _seconds_per_update(run) + evaluations * _seconds_per_evaluation(run),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlm.baselines import BagOfWords, GradientBoosting, KneserNey, LogisticRegression, Ridge
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.data.sources.user_data import File
 from dlm.models import CNN, MLP, Transformer
 from dlm.study import overrides
@@ -24,27 +24,27 @@ BUDGET = Budget(epochs=40, min_steps=300, max_steps=3000)
 TEXT_BUDGET = Budget(epochs=20, min_steps=200, max_steps=1000, batch_size=32)
 
 
-def propose(source: Any, arrays: Arrays) -> Study:
+def propose(source: Any, dataset: Dataset) -> Study:
     """The study of a source and the arrays that it loads."""
     return Study(
         data=source,
-        task=_task(arrays),
-        learners=_learners(arrays),
-        train_sizes=required_train_size(len(arrays.train), arrays.num_classes),
+        task=_task(dataset),
+        learners=_learners(dataset),
+        train_sizes=required_train_size(len(dataset.train), dataset.num_classes),
         seeds=NUM_SEEDS,
-        budget=TEXT_BUDGET if arrays.vocabulary else BUDGET,
-        name=arrays.name,
+        budget=TEXT_BUDGET if dataset.vocabulary else BUDGET,
+        name=dataset.name,
     )
 
 
-def for_path(path: str, target: str, assignments: Sequence[str] = ()) -> tuple[Study, Arrays]:
+def for_path(path: str, target: str, assignments: Sequence[str] = ()) -> tuple[Study, Dataset]:
     """The study of a file or folder with what `--set` changes in it, and its arrays, read once."""
     of_data = [text for text in assignments if text.strip().startswith(("data.", "groups"))]
     read = overrides.apply(_Data(File(path, target=target)), of_data)
-    arrays = read.data.load(groups=read.groups)
+    dataset = read.data.load(groups=read.groups)
     rest = [text for text in assignments if text not in of_data]
-    study = dataclasses.replace(propose(read.data, arrays), groups=read.groups)
-    return overrides.apply(study, rest), arrays
+    study = dataclasses.replace(propose(read.data, dataset), groups=read.groups)
+    return overrides.apply(study, rest), dataset
 
 
 def question(study: Study) -> str:
@@ -74,28 +74,28 @@ def required_train_size(pool: int, num_classes: int) -> tuple[int, ...]:
     return tuple(round(float(size)) for size in np.geomspace(least, most, count))
 
 
-def _task(arrays: Arrays) -> Any:
-    if arrays.num_classes:
+def _task(dataset: Dataset) -> Any:
+    if dataset.num_classes:
         return Classification()
-    return Regression() if arrays.has_numeric_targets else LanguageModelling()
+    return Regression() if dataset.has_numeric_targets else LanguageModelling()
 
 
-def _learners(arrays: Arrays) -> dict[str, Any]:
-    if arrays.vocabulary:
-        return _text_learners(arrays)
+def _learners(dataset: Dataset) -> dict[str, Any]:
+    if dataset.vocabulary:
+        return _text_learners(dataset)
     mlp = Learner(MLP((128, 128)), Hyper(lr=1e-3, weight_decay=0.1, dropout=0.1))
-    linear: dict[str, Any] = {"logreg": LogisticRegression()} if arrays.num_classes else {"ridge": Ridge()}
-    if arrays.standardize:
+    linear: dict[str, Any] = {"logreg": LogisticRegression()} if dataset.num_classes else {"ridge": Ridge()}
+    if dataset.standardize:
         return {"mlp": mlp, **linear, "boosting": GradientBoosting()}
-    if arrays.train.x.ndim in (3, 4) and min(arrays.train.x.shape[1:3]) >= 8:
-        cnn = CNN((32, 64), (0, 1), stem_stride=2 if arrays.train.x.shape[1] > 16 else 1)
+    if dataset.train.x.ndim in (3, 4) and min(dataset.train.x.shape[1:3]) >= 8:
+        cnn = CNN((32, 64), (0, 1), stem_stride=2 if dataset.train.x.shape[1] > 16 else 1)
         return {"cnn": Learner(cnn, Hyper(lr=2e-3, weight_decay=0.1)), "mlp": mlp, **linear}
     return {"mlp": mlp, **linear}
 
 
-def _text_learners(arrays: Arrays) -> dict[str, Any]:
+def _text_learners(dataset: Dataset) -> dict[str, Any]:
     hyper, optimizer = Hyper(lr=2e-3, weight_decay=0.1), Optimizer(clip=1.0)
-    if arrays.num_classes:
+    if dataset.num_classes:
         model = Transformer(dim=64, depth=2, causal=False, head="mean")
         return {"transformer": Learner(model, hyper, optimizer), "words": BagOfWords()}
     return {"transformer": Learner(Transformer(dim=64, depth=2), hyper, optimizer), "ngram": KneserNey()}

@@ -24,8 +24,8 @@ class Origin:
     """What all numbers of a run have in common. `flops`: operations of an update, by cohort id."""
 
     def __init__(self, study: Study, orders: SubsetOrders, packing: Packing, flops: Mapping[str, float]) -> None:
-        self.study, self.orders, self.arrays, self.packing, self.flops = study, orders, orders.arrays, packing, flops
-        self.num_leaked = 0 if self.arrays.leaked is None else len(self.arrays.leaked)
+        self.study, self.orders, self.dataset, self.packing, self.flops = study, orders, orders.dataset, packing, flops
+        self.num_leaked = 0 if self.dataset.leaked is None else len(self.dataset.leaked)
         self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
 
     def rows(self, measured: Measured, note: str = "", inference_seconds: float | None = None) -> list[Record]:
@@ -37,7 +37,7 @@ class Origin:
         trial = measured.trial
         deep = isinstance(trial.learner, Learner)
         seen = {"train": trial.budget.batch_size if deep else trial.train_size}
-        seen |= {split: len(getattr(self.arrays, split)) for split in ("validation", "test")}
+        seen |= {split: len(getattr(self.dataset, split)) for split in ("validation", "test")}
         units = trial.task.units | {WITHOUT_LEAKS: trial.task.unit}
         origin = self._of(measured, note) | {"inference_seconds": inference_seconds}
         return [
@@ -69,7 +69,7 @@ class Origin:
             "step": measured.step,
             "status": measured.status,
             "subset_hash": self.orders.hash(trial.subset_seed, trial.train_size),
-            "data": f"{self.arrays.name}@{self.arrays.fingerprint}",
+            "data": f"{self.dataset.name}@{self.dataset.fingerprint}",
             "packing": self.packing if deep else "none",
             "precision": trial.precision if deep else "none",
             "seconds": round(measured.spent.seconds, 6),

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.storage import artifacts
 from dlm.storage.artifacts import PARAMS, PREDICTIONS
 from dlm.study.learner import Learner
@@ -26,19 +26,19 @@ class Keeper:
     Predictions and parameters have that limit each. Which cells depends on the study alone.
     """
 
-    def __init__(self, study: Study, arrays: Arrays, folder: Path, limit: int) -> None:
+    def __init__(self, study: Study, dataset: Dataset, folder: Path, limit: int) -> None:
         self.folder = folder
         cells = study.trials
         order = artifacts.seeds_first([(cell.trial_id, cell.train_size, cell.subset_seed) for cell in cells])
         by_id = {cell.trial_id: cell for cell in cells}
-        each = prediction_bytes(study.task, arrays)
+        each = prediction_bytes(study.task, dataset)
         first_of = {cell.learner.model: cell for cell in cells if _is_deep(cell)}  # a look takes milliseconds
-        train_sizes = {model: _nbytes(params_shapes(cell, arrays)) for model, cell in first_of.items()}
+        train_sizes = {model: _nbytes(params_shapes(cell, dataset)) for model, cell in first_of.items()}
         self.predictions = artifacts.within(limit, [(one, each) for one in order])
         deep = [cell for cell in map(by_id.__getitem__, order) if _is_deep(cell)]
         self.params = artifacts.within(limit, [(cell.trial_id, train_sizes[cell.learner.model]) for cell in deep])
         if limit:
-            artifacts.write_test_set(folder, test_set(arrays))
+            artifacts.write_test_set(folder, test_set(dataset))
 
     def keep_params(self, trial: Trial, params: Any) -> None:
         """Keep a member's parameters, a tree of arrays."""
@@ -49,48 +49,48 @@ class Keeper:
         artifacts.write(self.folder, trial.trial_id, PREDICTIONS, examples)
 
 
-def test_set(arrays: Arrays) -> dict[str, np.ndarray]:
+def test_set(dataset: Dataset) -> dict[str, np.ndarray]:
     """What a report shows of the test examples: targets, names, groups; inputs too if they are not too many bytes."""
-    test = arrays.test
+    test = dataset.test
     small = test.nbytes <= MOST_INPUTS
     return {
         "y": test.y,
-        "class_names": np.array(arrays.class_names, np.str_),
-        "feature_names": np.array(arrays.feature_names, np.str_),
-        "vocabulary": np.array(arrays.vocabulary),
-        "pool_classes": np.bincount(arrays.train.y, minlength=arrays.num_classes)
-        if arrays.num_classes and arrays.train.y.ndim == 1
+        "class_names": np.array(dataset.class_names, np.str_),
+        "feature_names": np.array(dataset.feature_names, np.str_),
+        "vocabulary": np.array(dataset.vocabulary),
+        "pool_classes": np.bincount(dataset.train.y, minlength=dataset.num_classes)
+        if dataset.num_classes and dataset.train.y.ndim == 1
         else np.zeros(0, np.int64),
         **({"x": np.asarray(test.x)} if small else {}),
-        **_heard(arrays),
-        **({} if test.groups is None else _groups(arrays)),
+        **_heard(dataset),
+        **({} if test.groups is None else _groups(dataset)),
     }
 
 
-def _heard(arrays: Arrays) -> dict[str, np.ndarray]:
+def _heard(dataset: Dataset) -> dict[str, np.ndarray]:
     """The test split's sounds, if there are any and not too many bytes."""
-    sounds = arrays.test.sounds
+    sounds = dataset.test.sounds
     if sounds is None or sounds.nbytes > MOST_INPUTS:
         return {}
-    return {"sounds": sounds, "rate": np.array(arrays.rate)}
+    return {"sounds": sounds, "rate": np.array(dataset.rate)}
 
 
-def _groups(arrays: Arrays) -> dict[str, np.ndarray]:
+def _groups(dataset: Dataset) -> dict[str, np.ndarray]:
     """Group of each test example, counts in the pool, and names, by column."""
-    assert arrays.test.groups is not None
-    assert arrays.train.groups is not None
-    found = {"groups": arrays.test.groups, "group_columns": np.array([name for name, _ in arrays.groups], np.str_)}
-    for place, (_, names) in enumerate(arrays.groups):
-        pool = arrays.train.groups[:, place]
+    assert dataset.test.groups is not None
+    assert dataset.train.groups is not None
+    found = {"groups": dataset.test.groups, "group_columns": np.array([name for name, _ in dataset.groups], np.str_)}
+    for place, (_, names) in enumerate(dataset.groups):
+        pool = dataset.train.groups[:, place]
         found[f"group_names_{place}"] = np.array(names, np.str_)
         found[f"group_pool_{place}"] = np.bincount(pool[pool >= 0], minlength=len(names))
     return found
 
 
-def prediction_bytes(task: Any, arrays: Arrays) -> int:
+def prediction_bytes(task: Any, dataset: Dataset) -> int:
     """Bytes of one cell's predictions: error and loss of each example, and what the task keeps of its outputs."""
-    outputs = jax.ShapeDtypeStruct((1, task.num_outputs(arrays)), np.float32)
-    return len(arrays.test) * (8 + _nbytes(jax.eval_shape(task.kept, outputs)))
+    outputs = jax.ShapeDtypeStruct((1, task.num_outputs(dataset)), np.float32)
+    return len(dataset.test) * (8 + _nbytes(jax.eval_shape(task.kept, outputs)))
 
 
 def _is_deep(trial: Trial) -> bool:

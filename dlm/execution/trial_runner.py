@@ -14,7 +14,7 @@ from typing import Any
 from dlm.baselines.evaluation import Fit, fit_and_measure
 from dlm.baselines.worker_pool import FOLDER, Workers
 from dlm.curves.from_records import curve_name
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.preemption import Watch
 from dlm.execution.record_rows import Origin, noise_of
@@ -58,9 +58,9 @@ class Work:
         return sum(cohort.num_updates for cohort in self.cohorts)
 
 
-def subset_orders_of(study: Study, arrays: Arrays) -> SubsetOrders:
+def subset_orders_of(study: Study, dataset: Dataset) -> SubsetOrders:
     """The pool's orders for the subset seeds of a study."""
-    return SubsetOrders(arrays, (trial.subset_seed for trial in study.trials))
+    return SubsetOrders(dataset, (trial.subset_seed for trial in study.trials))
 
 
 def tell(text: str) -> None:
@@ -74,7 +74,7 @@ class Session:
     def __init__(
         self,
         study: Study,
-        arrays: Arrays,
+        dataset: Dataset,
         folder: Path,
         packing: Packing,
         watch: Watch,
@@ -85,13 +85,13 @@ class Session:
         fit_workers: int = 0,
         keep_bytes: int = DEFAULT_MIB * MEBIBYTE,
     ) -> None:
-        self.study, self.arrays, self.folder, self.packing = study, arrays, folder, packing
+        self.study, self.dataset, self.folder, self.packing = study, dataset, folder, packing
         self.streamed, self.workers, self.fit_workers = streamed, workers, fit_workers
         self.watch, self.save_seconds = watch, save_seconds
-        self.orders = subset_orders_of(study, arrays)
+        self.orders = subset_orders_of(study, dataset)
         self.flops = flops  # of an update, by cohort id
         self.origin = Origin(study, self.orders, packing, flops)
-        self.keeper = Keeper(study, arrays, folder, keep_bytes)
+        self.keeper = Keeper(study, dataset, folder, keep_bytes)
         self.fitting: Workers | None = None
         self.training: tuple[str, ...] = ()
         cells = [Cell(each.trial_id, curve_name(each.name, noise_of(each)), each.train_size) for each in study.trials]
@@ -231,7 +231,7 @@ class Session:
         That there is no memory for it, say, is no failure of its cell.
         """
         try:
-            examples = predictor(params, self.orders.moments(trial.subset_seed, trial.train_size))
+            examples = predictor(params, self.orders.normalization_stats(trial.subset_seed, trial.train_size))
         except Exception as error:  # whatever a device raises
             reason = str(error).partition("\n")[0][:200]
             tell(f"{trial.name}, {trial.train_size:,} examples: its predictions are not kept ({reason})")

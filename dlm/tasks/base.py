@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 
 
 class Task:
@@ -38,10 +38,10 @@ class Task:
         """Whether `choose` chooses anything on validation."""
         return False
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless the data's targets are of this task's kind."""
 
-    def num_outputs(self, arrays: Arrays) -> int:
+    def num_outputs(self, dataset: Dataset) -> int:
         """Outputs a model needs."""
         raise NotImplementedError
 

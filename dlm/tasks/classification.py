@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.study.config import unsaid
 from dlm.tasks.base import Task
 from dlm.tasks.metrics import MEASURES, OF_TWO_CLASSES
@@ -48,23 +48,23 @@ class Classification(Task):
         """Whether anything of a whole split is measured."""
         return bool(self.also)
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless there is one class an example, and two classes for what is measured of two."""
-        if not arrays.num_classes:
+        if not dataset.num_classes:
             raise UsageError(
-                f"task=Classification() needs classes to tell apart, and {arrays.name!r} has none; choose a target "
+                f"task=Classification() needs classes to tell apart, and {dataset.name!r} has none; choose a target "
                 "that is a class, or another task, such as Regression()"
             )
         of_two = [name for name in self.also if name in OF_TWO_CLASSES]
-        if of_two and arrays.num_classes != 2:
+        if of_two and dataset.num_classes != 2:
             raise UsageError(
-                f"task.also={of_two[0]!r} tells one class from another, and {arrays.name!r} has {arrays.num_classes}; "
+                f"task.also={of_two[0]!r} needs two classes, and {dataset.name!r} has {dataset.num_classes}; "
                 "leave it out, or choose a target of two classes"
             )
 
-    def num_outputs(self, arrays: Arrays) -> int:
+    def num_outputs(self, dataset: Dataset) -> int:
         """Outputs a model needs: one logit a class."""
-        return arrays.num_classes
+        return dataset.num_classes
 
     def loss(
         self,

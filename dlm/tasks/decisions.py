@@ -8,7 +8,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.study.config import unsaid
 from dlm.tasks.classification import Classification
 from dlm.tasks.metrics import margin
@@ -54,10 +54,10 @@ class Decisions(Classification):
         """Always: the threshold."""
         return True
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless there are two classes."""
-        super().check(arrays)
-        check_two_classes("Decisions", arrays)
+        super().check(dataset)
+        check_two_classes("Decisions", dataset)
 
     def measures(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
         """Of each example its cost, loss (nats), and whether its label is wrong. Logits [B, 2], labels int [B]."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.tasks.base import Task
 from dlm.utils.errors import UsageError
 
@@ -24,18 +24,18 @@ class LanguageModelling(Task):
     loss_unit = "nats per byte"
     loss_is_mean = True
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless a token follows each token."""
-        if not arrays.vocabulary or arrays.train.y.shape != arrays.train.x.shape:
+        if not dataset.vocabulary or dataset.train.y.shape != dataset.train.x.shape:
             raise UsageError(
-                f"task=LanguageModelling() needs a token to follow each token, and {arrays.name!r} has inputs of "
-                f"shape {arrays.train.x.shape} and targets of shape {arrays.train.y.shape}; choose a source of texts, "
-                "such as StdlibText()"
+                f"task=LanguageModelling() needs a token to follow each token, and {dataset.name!r} has inputs of "
+                f"shape {dataset.train.x.shape} and targets of shape {dataset.train.y.shape}; choose a "
+                "source of texts such as StdlibText()"
             )
 
-    def num_outputs(self, arrays: Arrays) -> int:
+    def num_outputs(self, dataset: Dataset) -> int:
         """Outputs a model needs at each place: one logit a token."""
-        return arrays.vocabulary
+        return dataset.vocabulary
 
     def loss(self, outputs: jax.Array, targets: jax.Array, label_smoothing: Any) -> jax.Array:
         """Mean cross-entropy in nats. Logits [B, L, V], tokens int [B, L], label_smoothing [] (may be traced)."""

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.tasks.base import Task
 from dlm.utils.errors import UsageError, at_least
 
@@ -38,18 +38,18 @@ class NextItem(Task):
     def __post_init__(self) -> None:
         at_least(1, k=self.k)
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless one item follows a history."""
-        if not arrays.vocabulary or arrays.train.x.ndim != 2 or arrays.train.y.shape[1:] != (1,):
+        if not dataset.vocabulary or dataset.train.x.ndim != 2 or dataset.train.y.shape[1:] != (1,):
             raise UsageError(
-                f"task=NextItem() needs an item to follow a history, and {arrays.name!r} has inputs of shape "
-                f"{arrays.train.x.shape} and targets of shape {arrays.train.y.shape}; choose a source such as "
+                f"task=NextItem() needs an item to follow a history, and {dataset.name!r} has inputs of shape "
+                f"{dataset.train.x.shape} and targets of shape {dataset.train.y.shape}; choose a source such as "
                 "NextItems(…)"
             )
 
-    def num_outputs(self, arrays: Arrays) -> int:
+    def num_outputs(self, dataset: Dataset) -> int:
         """Outputs a model needs: one logit a token."""
-        return arrays.vocabulary
+        return dataset.vocabulary
 
     def loss(self, outputs: jax.Array, targets: jax.Array, label_smoothing: Any) -> jax.Array:
         """Mean cross-entropy in nats. Logits [B, V], items int [B, 1]; other items are not smoothed towards."""

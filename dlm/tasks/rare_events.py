@@ -6,7 +6,7 @@ import dataclasses
 
 import jax
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.study.config import unsaid
 from dlm.tasks.classification import Classification
 from dlm.tasks.metrics import auprc
@@ -35,20 +35,20 @@ class RareEvents(Classification):
         """Always: the error is a split's."""
         return True
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless there are two classes, and events to find in what is measured."""
-        super().check(arrays)
-        check_two_classes("RareEvents", arrays)
+        super().check(dataset)
+        check_two_classes("RareEvents", dataset)
         for name in ("validation", "test"):
-            if not (getattr(arrays, name).y == 1).any():
+            if not (getattr(dataset, name).y == 1).any():
                 raise UsageError(
-                    f"the {name} split of {arrays.name!r} holds no example of its second class, so there is nothing to "
-                    "find; hold out more, or choose another task"
+                    f"the {name} split of {dataset.name!r} has no example of the second class, so there is nothing "
+                    "to find; hold out more, or choose another task"
                 )
-        if arrays.groups:
+        if dataset.groups:
             raise UsageError(
-                f"groups={tuple(name for name, _ in arrays.groups)} are compared by the errors of single examples, and "
-                "that of RareEvents() is a whole split's; leave groups out, or use Classification() or Decisions()"
+                f"groups={tuple(name for name, _ in dataset.groups)} are compared by the errors of single examples, "
+                "and that of RareEvents() is a whole split's; leave groups out, or use Classification() or Decisions()"
             )
 
     def measures(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
@@ -64,10 +64,10 @@ class RareEvents(Classification):
         return more | {"error": 1.0 - auprc(outputs, targets, weight)}
 
 
-def check_two_classes(task: str, arrays: Arrays) -> None:
+def check_two_classes(task: str, dataset: Dataset) -> None:
     """UsageError unless a label is one of two."""
-    if arrays.num_classes != 2:
+    if dataset.num_classes != 2:
         raise UsageError(
-            f"task={task}() tells two classes apart, and {arrays.name!r} has {arrays.num_classes}; choose a target of "
+            f"task={task}() needs two classes, and {dataset.name!r} has {dataset.num_classes}; choose a target of "
             "two classes, or Classification()"
         )

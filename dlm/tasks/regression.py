@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.tasks.base import Task
 from dlm.utils.errors import UsageError
 
@@ -25,17 +25,17 @@ class Regression(Task):
     loss_unit = "squared error"
     loss_is_mean = True
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless targets are numbers."""
-        if not arrays.has_numeric_targets:
+        if not dataset.has_numeric_targets:
             raise UsageError(
-                f"task=Regression() needs numbers to come near to, and the targets of {arrays.name!r} are classes or "
+                f"task=Regression() needs numbers to come near to, and the targets of {dataset.name!r} are classes or "
                 "tokens; choose another target or task, such as Classification()"
             )
 
-    def num_outputs(self, arrays: Arrays) -> int:
+    def num_outputs(self, dataset: Dataset) -> int:
         """Outputs a model needs: one a number."""
-        return int(np.prod(arrays.train.y.shape[1:]))
+        return int(np.prod(dataset.train.y.shape[1:]))
 
     def loss(self, outputs: jax.Array, targets: jax.Array, label_smoothing: Any) -> jax.Array:
         """Mean squared error. outputs [B, K], targets [B] or [B, K]; labels to smooth there are none."""
@@ -75,14 +75,14 @@ class Forecasting(Regression):
         """The unit of each measure, by its name."""
         return super().units | {"mae": "MAE"}
 
-    def check(self, arrays: Arrays) -> None:
+    def check(self, dataset: Dataset) -> None:
         """UsageError unless all series are forecast together, in steps."""
-        super().check(arrays)
-        x, y = arrays.train.x, arrays.train.y
+        super().check(dataset)
+        x, y = dataset.train.x, dataset.train.y
         if x.ndim != 3 or y.ndim != 3 or x.shape[2] != y.shape[2]:
             raise UsageError(
-                f"task=Forecasting() needs inputs [N, context, C] and targets [N, horizon, C], and {arrays.name!r} has "
-                f"{x.shape} and {y.shape}; choose TfdsSeries(), Series(in_time=True), or Regression()"
+                f"task=Forecasting() needs inputs [N, context, C] and targets [N, horizon, C], and {dataset.name!r} "
+                f"has {x.shape} and {y.shape}; choose TfdsSeries(), Series(in_time=True), or Regression()"
             )
 
     def measures(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:

@@ -66,11 +66,11 @@ class Meeting:
 
     def _show(self, drawn: Drawn) -> Shown:
         spec, member = self.spec, self.member
-        inputs, targets = spec.inputs(self.x[drawn.index], member.moments), self.y[drawn.index]
+        inputs, targets = spec.inputs(self.x[drawn.index], member.stats), self.y[drawn.index]
         if member.noise is not None:
             inputs, targets = noisy(spec, inputs, targets, drawn.rank, member.noise)
-        if spec.numeric_targets and member.moments is not None:
-            targets = member.moments.targets(targets)
+        if spec.numeric_targets and member.stats is not None:
+            targets = member.stats.targets(targets)
         if self.key is not None:
             inputs = augmented(spec.augment, inputs, self.key, drawn.place)
         return Shown(inputs, targets)

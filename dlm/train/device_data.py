@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.data.streaming import Seat, Windows, window_updates
 from dlm.data.subset_orders import SubsetOrders
 from dlm.study.trial import Trial
@@ -21,7 +21,7 @@ from dlm.train.types import Data, ProgramConfig, Window
 
 @dataclasses.dataclass(frozen=True)
 class DeviceData:
-    """`data` on every device; with `streamed` without the pool, which stays in `orders.arrays`.
+    """`data` on every device; with `streamed` without the pool, which stays in `orders.dataset`.
 
     It is read there by threads, or by `workers` processes where there are any.
     """
@@ -32,9 +32,9 @@ class DeviceData:
     workers: int = 0
 
     @property
-    def arrays(self) -> Arrays:
+    def dataset(self) -> Dataset:
         """The data on the host."""
-        return self.orders.arrays
+        return self.orders.dataset
 
     @property
     def devices(self) -> set[jax.Device]:
@@ -47,23 +47,23 @@ def place(
     orders: SubsetOrders, devices: Sequence[jax.Device] | None = None, *, streamed: bool = False, workers: int = 0
 ) -> DeviceData:
     """The data on every device (all local ones by default), where the members will then be trained."""
-    arrays = orders.arrays
+    dataset = orders.dataset
     pool: tuple[Any, Any, Any] = (None, None, None)
     if not streamed:
-        pool = (np.asarray(arrays.train.x), arrays.train.y, orders.stacked)
-    data = Data(*pool, batches(arrays.validation), batches(arrays.test, arrays.leaked))
+        pool = (np.asarray(dataset.train.x), dataset.train.y, orders.stacked)
+    data = Data(*pool, batches(dataset.validation), batches(dataset.test, dataset.leaked))
     return DeviceData(orders, replicated(data, devices or jax.local_devices()), streamed, workers)
 
 
-def shapes(arrays: Arrays) -> Data:
+def shapes(dataset: Dataset) -> Data:
     """Shapes and types of resident data with one subset seed, for what a program is: leaks make no other one of it."""
 
     def shape(leaf: Any) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
-    validation, test = (jax.tree.map(shape, batches(split)) for split in (arrays.validation, arrays.test))
-    order = jax.ShapeDtypeStruct((1, len(arrays.train)), np.int32)
-    return Data(shape(arrays.train.x), shape(arrays.train.y), order, validation, test)
+    validation, test = (jax.tree.map(shape, batches(split)) for split in (dataset.validation, dataset.test))
+    order = jax.ShapeDtypeStruct((1, len(dataset.train)), np.int32)
+    return Data(shape(dataset.train.x), shape(dataset.train.y), order, validation, test)
 
 
 def windows_of(group: Group, placed: DeviceData, spec: ProgramConfig) -> Windows:
@@ -73,14 +73,14 @@ def windows_of(group: Group, placed: DeviceData, spec: ProgramConfig) -> Windows
         return Seat(placed.orders[trial.subset_seed], trial.train_size, trial.init_seed, step, trial.num_steps)
 
     seats = [seat(trial, int(step)) if trial else None for trial, step in zip(group.rows, group.steps)]
-    return Windows(placed.arrays.train, seats, spec.batch_size, spec.eval_every)
+    return Windows(placed.dataset.train, seats, spec.batch_size, spec.eval_every)
 
 
 def window_shapes(placed: DeviceData, spec: ProgramConfig, width: int) -> Window | None:
     """Shapes of the windows of `width` members; None where the pool is on the devices."""
     if not placed.streamed:
         return None
-    pool = placed.arrays.train
+    pool = placed.dataset.train
     held = window_updates(pool, width, spec.batch_size) * spec.batch_size
     x, y = (jax.ShapeDtypeStruct((width, held, *part.shape[1:]), part.dtype) for part in (pool.x, pool.y))
     return Window(x, y, jax.ShapeDtypeStruct((width,), np.int32))

@@ -42,7 +42,7 @@ def batches(split: Split, leaked: np.ndarray | None = None) -> Batches:
 @functools.partial(jax.jit, static_argnums=(0, 4))  # so that a program traces it once, however often it is looked at
 def measure(
     spec: ProgramConfig,
-    moments: NormalizationStats | None,
+    stats: NormalizationStats | None,
     params: Any,
     split: Batches,
     is_noisy: bool = False,
@@ -55,11 +55,11 @@ def measure(
     """
     task = spec.task
     weights = [split.weight] if split.clean is None else [split.weight, split.clean]
-    sums, whole = _over(spec, moments, params, split, is_noisy)
+    sums, whole = _over(spec, stats, params, split, is_noisy)
     chosen = {}
     if task.chooses:
         where = split if validation is None else validation
-        of_validation = whole if validation is None else _over(spec, moments, params, validation, False)[1]
+        of_validation = whole if validation is None else _over(spec, stats, params, validation, False)[1]
         chosen = task.choose(*of_validation, where.weight.reshape(-1))
     found, *clean = [
         task.finish({name: value.sum() / weight.sum() for name, value in named.items()})
@@ -70,13 +70,13 @@ def measure(
 
 
 def _over(
-    spec: ProgramConfig, moments: NormalizationStats | None, params: Any, split: Batches, is_noisy: bool
+    spec: ProgramConfig, stats: NormalizationStats | None, params: Any, split: Batches, is_noisy: bool
 ) -> tuple[list[dict[str, jax.Array]], tuple[jax.Array, ...]]:
     """Sums of the measures of each batch [K], by each weight; outputs and targets [K·B, ...] where the task looks."""
 
     def one(numbered: tuple[jax.Array, Batches]) -> tuple[list[dict[str, jax.Array]], tuple[jax.Array, ...]]:
         number, batch = numbered
-        values, *of = of_each(spec, moments, params, batch, number, is_noisy)
+        values, *of = of_each(spec, stats, params, batch, number, is_noisy)
         each = [batch.weight] if batch.clean is None else [batch.weight, batch.clean]
         sums = [{name: (value * weight).sum() for name, value in values.items()} for weight in each]
         return sums, tuple(of) if spec.task.sees_whole_splits or spec.task.chooses else ()
@@ -87,20 +87,20 @@ def _over(
 
 def of_each(
     spec: ProgramConfig,
-    moments: NormalizationStats | None,
+    stats: NormalizationStats | None,
     params: Any,
     batch: Batches,
     number: jax.Array,
     is_noisy: bool,
 ) -> tuple[dict[str, jax.Array], jax.Array, jax.Array]:
     """Of a split's batch of that number the task's measures of each example [B]; outputs and targets they are of."""
-    inputs, targets = spec.inputs(batch.x, moments), batch.y
+    inputs, targets = spec.inputs(batch.x, stats), batch.y
     if is_noisy:
         ranks = (number * len(inputs) + jnp.arange(len(inputs))).astype(jnp.uint32)
         inputs, targets = corrupted(spec, inputs, targets, ranks, jnp.uint32(TEST_SEED), spec.test_noise)
     outputs = spec.outputs(params, inputs)
-    if spec.numeric_targets and moments:
-        outputs = moments.outputs(outputs)
+    if spec.numeric_targets and stats:
+        outputs = stats.outputs(outputs)
     return spec.task.measures(outputs, targets), outputs, targets
 
 
@@ -112,12 +112,12 @@ def evaluate(
     With early stopping, validation first updates the best snapshot, and test measures that snapshot.
     """
     choosing = data.validation if spec.task.chooses else None
-    validation = _if(on_validation, lambda: measure(spec, member.moments, state.params, data.validation))
+    validation = _if(on_validation, lambda: measure(spec, member.stats, state.params, data.validation))
     if state.best is not None:
         state = _note(spec, state, on_validation, validation["error"])
     params = state.params if state.best is None else state.best.params
     is_noisy = spec.test_noise != Noise()
-    test = _if(on_test, lambda: measure(spec, member.moments, params, data.test, is_noisy, choosing))
+    test = _if(on_test, lambda: measure(spec, member.stats, params, data.test, is_noisy, choosing))
     return state, {"validation": validation, "test": test}
 
 

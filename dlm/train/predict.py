@@ -47,17 +47,17 @@ class Predictor:
     """
 
     def __init__(self, spec: ProgramConfig, placed: DeviceData) -> None:
-        self._test, self._num_examples = placed.data.test, len(placed.arrays.test)
+        self._test, self._num_examples = placed.data.test, len(placed.dataset.test)
         mesh = Mesh(np.array(sorted(placed.devices, key=lambda device: device.id)), (AXIS,))
         self._everywhere = NamedSharding(mesh, P())
         num_batches = len(self._test.weight)
         each = -(-num_batches // mesh.size)  # batches of a device
 
-        def predict(params: Any, moments: NormalizationStats | None, test: Batches) -> dict[str, jax.Array]:
+        def predict(params: Any, stats: NormalizationStats | None, test: Batches) -> dict[str, jax.Array]:
             def one(place: jax.Array) -> dict[str, jax.Array]:
                 number = jnp.minimum(place * mesh.size + jax.lax.axis_index(AXIS), num_batches - 1)
                 batch = jax.tree.map(lambda leaf: leaf[number], test)
-                values, outputs, _ = of_each(spec, moments, params, batch, number, spec.test_noise != Noise())
+                values, outputs, _ = of_each(spec, stats, params, batch, number, spec.test_noise != Noise())
                 return values | spec.task.kept(outputs)
 
             return jax.lax.map(one, jnp.arange(each))
@@ -67,13 +67,13 @@ class Predictor:
         self._compiled: Any = None
         self.inference_seconds: float | None = None
 
-    def __call__(self, params: Any, moments: NormalizationStats | None) -> dict[str, np.ndarray]:
+    def __call__(self, params: Any, stats: NormalizationStats | None) -> dict[str, np.ndarray]:
         """The task's measures of each example [N], and what it keeps of outputs [N, ...]."""
-        params, moments = jax.device_put((params, moments), self._everywhere)
+        params, stats = jax.device_put((params, stats), self._everywhere)
         if self._compiled is None:  # apart, so that it is not in the time
-            self._compiled = self._program.lower(params, moments, self._test).compile()
+            self._compiled = self._program.lower(params, stats, self._test).compile()
         start = time.perf_counter()
-        outputs = jax.block_until_ready(self._compiled(params, moments, self._test))
+        outputs = jax.block_until_ready(self._compiled(params, stats, self._test))
         self.inference_seconds = (time.perf_counter() - start) / self._num_examples
         found = jax.device_get(outputs)
         # [batches of a device, devices × B, ...] are the batches in their order, but for repeats at the end.

@@ -13,8 +13,8 @@ import jax
 import numpy as np
 
 from dlm.data.corruption import Amounts
-from dlm.data.dataset import Arrays, class_weights
-from dlm.data.normalization import NormalizationStats, moments
+from dlm.data.dataset import Dataset, class_weights
+from dlm.data.normalization import NormalizationStats, normalization_stats
 from dlm.data.subset_orders import SubsetOrders
 from dlm.models import build
 from dlm.study import augmentation
@@ -26,23 +26,23 @@ from dlm.train.types import Member, Noisy, ProgramConfig
 from dlm.utils.errors import UsageError
 
 
-def program_config_of(trial: Trial, arrays: Arrays) -> ProgramConfig:
+def program_config_of(trial: Trial, dataset: Dataset) -> ProgramConfig:
     """What a trial's cohort compiles."""
     return ProgramConfig(
-        model=build(trial.learner.model, trial.task.num_outputs(arrays), arrays.fields),
+        model=build(trial.learner.model, trial.task.num_outputs(dataset), dataset.fields),
         task=trial.task,
         optimizer=trial.learner.optimizer,
-        input_shape=arrays.train.x.shape[1:],
-        scale=arrays.scale,
-        shift=arrays.shift,
-        tokens=arrays.vocabulary > 0,
-        standardize=arrays.standardize,
-        numeric_targets=arrays.has_numeric_targets,
+        input_shape=dataset.train.x.shape[1:],
+        scale=dataset.scale,
+        shift=dataset.shift,
+        tokens=dataset.vocabulary > 0,
+        standardize=dataset.standardize,
+        numeric_targets=dataset.has_numeric_targets,
         augment=trial.learner.augment,
         noise=trial.noise.kinds,
         test_noise=trial.test_noise,
-        extent=arrays.extent if {"salt"} & {*trial.noise.kinds, *trial.test_noise.kinds} else (0.0, 1.0),
-        num_classes=arrays.num_classes,
+        extent=dataset.extent if {"salt"} & {*trial.noise.kinds, *trial.test_noise.kinds} else (0.0, 1.0),
+        num_classes=dataset.num_classes,
         batch_size=trial.budget.batch_size,
         dropout=trial.learner.hyper.dropout > 0,
         eval_every=trial.budget.eval_every,
@@ -53,12 +53,12 @@ def program_config_of(trial: Trial, arrays: Arrays) -> ProgramConfig:
 
 def population_of(cohort: Cohort, where: DeviceData, packing: Packing) -> Population:
     """The programs of a cohort on the devices that hold the data."""
-    return Population(program_config_of(cohort.first, where.arrays), packing, where.devices)
+    return Population(program_config_of(cohort.first, where.dataset), packing, where.devices)
 
 
-def params_shapes(trial: Trial, arrays: Arrays) -> Any:
+def params_shapes(trial: Trial, dataset: Dataset) -> Any:
     """Shapes and types of a trial's parameters, found without a device."""
-    spec = program_config_of(trial, arrays)
+    spec = program_config_of(trial, dataset)
     return jax.eval_shape(spec.model.init, jax.random.key(0), _example(spec))
 
 
@@ -66,9 +66,9 @@ def _example(spec: ProgramConfig) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct((1, *spec.input_shape), np.int32 if spec.tokens else np.float32)
 
 
-def check_model(trial: Trial, arrays: Arrays) -> None:
+def check_model(trial: Trial, dataset: Dataset) -> None:
     """UsageError if a trial's model or augmentation does not suit this data, found without a device."""
-    spec, hyper = program_config_of(trial, arrays), trial.learner.hyper
+    spec, hyper = program_config_of(trial, dataset), trial.learner.hyper
     augmentation.check(trial.learner.augment, spec.input_shape, spec.tokens)
     if (hyper.focal or hyper.balance) and not trial.task.weighs_classes:
         raise UsageError(
@@ -76,7 +76,7 @@ def check_model(trial: Trial, arrays: Arrays) -> None:
             f"which task={type(trial.task).__name__}() does not weigh; leave both at 0"
         )
     try:
-        params = params_shapes(trial, arrays)
+        params = params_shapes(trial, dataset)
         jax.eval_shape(spec.outputs, params, _example(spec))
     except UsageError:
         raise
@@ -95,14 +95,14 @@ class Program:
     digest: str
 
 
-def program_of(trial: Trial, arrays: Arrays) -> Program:
+def program_of(trial: Trial, dataset: Dataset) -> Program:
     """What a trial's cohort computes, from its init, update and measurement lowered for one member.
 
     The hash changes with the code of a model, a task or dlm itself where that changes a program, and with nothing else:
     they are lowered for a CPU whatever the machine, and for one subset seed. Nothing is compiled.
     """
-    spec, one = program_config_of(trial, arrays), one_of(members_of([trial], _Unread(arrays)))
-    state, data = jax.eval_shape(functools.partial(train_step.init, spec), one), device_data.shapes(arrays)
+    spec, one = program_config_of(trial, dataset), one_of(members_of([trial], _Unread(dataset)))
+    state, data = jax.eval_shape(functools.partial(train_step.init, spec), one), device_data.shapes(dataset)
     yes = jax.ShapeDtypeStruct((), np.bool_)
     steps = (
         (functools.partial(train_step.update, spec), (one, state, data)),
@@ -127,14 +127,14 @@ def _on_cpu() -> contextlib.AbstractContextManager[Any]:
 class _Unread:
     """Orders for whom only shapes matter: nothing is read."""
 
-    def __init__(self, arrays: Arrays):
-        self.arrays = arrays
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
 
-    def place(self, seed: int) -> int:
+    def index(self, seed: int) -> int:
         return 0
 
-    def moments(self, seed: int, size: int) -> NormalizationStats | None:
-        return moments(self.arrays, np.arange(1))
+    def normalization_stats(self, seed: int, train_size: int) -> NormalizationStats | None:
+        return normalization_stats(self.dataset, np.arange(1))
 
 
 def members_of(rows: Sequence[Trial | None], orders: SubsetOrders | _Unread) -> Member:
@@ -145,7 +145,7 @@ def members_of(rows: Sequence[Trial | None], orders: SubsetOrders | _Unread) -> 
 
     return Member(
         seed=column(lambda trial: trial.init_seed, np.uint32),
-        order=column(lambda trial: orders.place(trial.subset_seed), np.int32),
+        order=column(lambda trial: orders.index(trial.subset_seed), np.int32),
         size=column(lambda trial: trial.train_size, np.uint32, padding=1),
         limit=column(lambda trial: trial.num_steps, np.int32),
         lr=column(lambda trial: trial.learner.hyper.lr, np.float32),
@@ -153,9 +153,9 @@ def members_of(rows: Sequence[Trial | None], orders: SubsetOrders | _Unread) -> 
         dropout=column(lambda trial: trial.learner.hyper.dropout, np.float32),
         label_smoothing=column(lambda trial: trial.learner.hyper.label_smoothing, np.float32),
         focal=_stacked([trial and _focal_of(trial) for trial in rows]),
-        class_weights=_stacked([trial and _class_weights_of(trial, orders.arrays) for trial in rows]),
+        class_weights=_stacked([trial and _class_weights_of(trial, orders.dataset) for trial in rows]),
         noise=_stacked([trial and noise_of(trial) for trial in rows]),
-        moments=_stacked([trial and orders.moments(trial.subset_seed, trial.train_size) for trial in rows]),
+        stats=_stacked([trial and orders.normalization_stats(trial.subset_seed, trial.train_size) for trial in rows]),
     )
 
 
@@ -172,10 +172,10 @@ def _focal_of(trial: Trial) -> np.float32 | None:
     return np.float32(trial.learner.hyper.focal) if trial.learner.hyper.focal else None
 
 
-def _class_weights_of(trial: Trial, arrays: Arrays) -> np.ndarray | None:
+def _class_weights_of(trial: Trial, dataset: Dataset) -> np.ndarray | None:
     """How much each class counts [C], None where all count what they are."""
     balance = trial.learner.hyper.balance
-    return class_weights(arrays.train.y, arrays.num_classes, balance) if balance else None
+    return class_weights(dataset.train.y, dataset.num_classes, balance) if balance else None
 
 
 def _stacked(trees: Sequence[Any]) -> Any:

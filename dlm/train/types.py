@@ -30,7 +30,7 @@ class Noisy(NamedTuple):
 class Member(NamedTuple):
     """What tells members of a cohort apart: scalars, or arrays [M] for a population.
 
-    `order` is a row of `Data.orders`; `size` the number of examples; `limit` the number of updates; `moments` are
+    `order` is a row of `Data.orders`; `size` the number of examples; `limit` the number of updates; `stats` are
     of the training subset, None where inputs and targets are met as they are; `noise` is None where nothing is wrong;
     `focal` and `class_weights` [C] are None where the loss has none.
     """
@@ -43,7 +43,7 @@ class Member(NamedTuple):
     weight_decay: Array
     dropout: Array
     label_smoothing: Array
-    moments: NormalizationStats | None = None
+    stats: NormalizationStats | None = None
     noise: Noisy | None = None
     focal: Array | None = None
     class_weights: Array | None = None
@@ -124,8 +124,8 @@ class ProgramConfig:
     """What a cohort's program is compiled from: functions and static numbers.
 
     `tokens`: inputs are whole numbers and stay so; `standardize`, `numeric_targets`: inputs, targets are met by the
-    subset's moments. `noise`: the kinds that members have amounts of; `extent`: the ends of what inputs can be, as the
-    model sees them. `precision`: what the model is computed in, forward and backward; all else is float32.
+    subset's statistics. `noise`: the kinds that members have amounts of; `extent`: the range of inputs as the model
+    sees them. `precision`: what the model is computed in, forward and backward; all else is float32.
     `in_parts`: a batch may be taken in parts that stay in the cache, where the loss is a mean over examples.
     """
 
@@ -150,14 +150,14 @@ class ProgramConfig:
     extent: tuple[float, float] = (0.0, 1.0)
     num_classes: int = 0
 
-    def inputs(self, x: jax.Array, moments: NormalizationStats | None) -> jax.Array:
+    def inputs(self, x: jax.Array, stats: NormalizationStats | None) -> jax.Array:
         """Stored inputs as the model sees them: float32, or int32 tokens."""
         if self.tokens:
             return x.astype(jnp.int32)
         x = x.astype(jnp.float32)
         if self.standardize:
-            assert moments is not None
-            return moments.inputs(x, jnp)
+            assert stats is not None
+            return stats.inputs(x, jnp)
         return x * self.scale + self.shift
 
     def outputs(self, params: Any, inputs: jax.Array, dropout: Any = None, key: jax.Array | None = None) -> jax.Array:

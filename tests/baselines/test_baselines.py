@@ -21,7 +21,7 @@ from dlm.baselines import (
     Ridge,
     SupportVectors,
 )
-from dlm.data.dataset import Arrays, Split
+from dlm.data.dataset import Dataset, Split
 from dlm.utils.optional_imports import installed
 
 NUM_CLASSES = 10
@@ -190,11 +190,13 @@ def test_inputs_that_are_all_alike_fail_with_a_reason():
 
 
 SPLITS = {
-    "classes": Arrays("classes", *[Split(np.zeros((9, 3), np.float32), np.arange(9) % 2)] * 3, num_classes=2),
-    "numbers": Arrays("numbers", *[Split(np.zeros((9, 3), np.float32), np.zeros(9, np.float32))] * 3),
-    "tokens": Arrays("tokens", *[Split(np.zeros((9, 5), np.uint8), np.zeros((9, 5), np.uint8))] * 3, vocabulary=256),
-    "texts": Arrays("texts", *[Split(np.zeros((9, 5), np.uint8), np.arange(9) % 2)] * 3, num_classes=2, vocabulary=256),
-    "masks": Arrays(
+    "classes": Dataset("classes", *[Split(np.zeros((9, 3), np.float32), np.arange(9) % 2)] * 3, num_classes=2),
+    "numbers": Dataset("numbers", *[Split(np.zeros((9, 3), np.float32), np.zeros(9, np.float32))] * 3),
+    "tokens": Dataset("tokens", *[Split(np.zeros((9, 5), np.uint8), np.zeros((9, 5), np.uint8))] * 3, vocabulary=256),
+    "texts": Dataset(
+        "texts", *[Split(np.zeros((9, 5), np.uint8), np.arange(9) % 2)] * 3, num_classes=2, vocabulary=256
+    ),
+    "masks": Dataset(
         "masks", *[Split(np.zeros((9, 4, 4, 1), np.uint8), np.zeros((9, 4, 4), np.int32))] * 3, num_classes=2
     ),
 }
@@ -215,12 +217,12 @@ TABLES = {"classes", "texts"}
     ],
 )
 def test_data_of_another_kind_are_refused_by_name(learner, fitting):
-    for name, arrays in SPLITS.items():
+    for name, dataset in SPLITS.items():
         if name in fitting:
-            learner.check(arrays)
+            learner.check(dataset)
         else:
             with pytest.raises(UsageError, match=rf"{type(learner).__name__}\(\).*'{name}'"):
-                learner.check(arrays)
+                learner.check(dataset)
 
 
 def test_every_classical_learner_checks_the_data():

@@ -104,10 +104,10 @@ def test_counting_in_blocks_of_rows_is_counting_at_once(monkeypatch):
 
 
 def test_more_text_and_longer_contexts_make_code_easier_to_foretell():
-    arrays = StdlibText(length=64, most_bytes=600_000).load()
-    order = arrays.order(0)
+    dataset = StdlibText(length=64, most_bytes=600_000).load()
+    order = dataset.order(0)
     nats = {
-        (number, size): nats_per_byte(fitted(number, *_first(arrays, order, size)), arrays.validation)
+        (number, size): nats_per_byte(fitted(number, *_first(dataset, order, size)), dataset.validation)
         for number, size in [(5, 200), (5, 1000), (5, 5000), (2, 5000)]
     }
     assert nats[5, 200] > nats[5, 1000] + 0.05 > nats[5, 5000] + 0.1
@@ -115,8 +115,8 @@ def test_more_text_and_longer_contexts_make_code_easier_to_foretell():
     assert 1 < nats[5, 5000] < 2.2
 
 
-def _first(arrays, order, size):
-    part = arrays.train.take(order[:size])
+def _first(dataset, order, size):
+    part = dataset.train.take(order[:size])
     return part.x, part.y
 
 

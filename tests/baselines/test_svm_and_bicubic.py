@@ -9,7 +9,7 @@ from PIL import Image
 
 from dlm import Study, UsageError
 from dlm.baselines import Bicubic, MelSupportVectors
-from dlm.data.dataset import Arrays, Split
+from dlm.data.dataset import Dataset, Split
 from dlm.data.media import log_mel
 from dlm.execution import executor
 from dlm.storage import record_log
@@ -72,7 +72,7 @@ def test_sounds_are_told_apart_as_by_hand_whenever_they_come(heard):
 def test_what_is_no_fitting_spectrogram_is_refused(learner, shape, message):
     split = Split(np.zeros((4, *shape), np.float32), np.arange(4) % 2)
     with pytest.raises(UsageError, match=message):
-        learner.check(Arrays("sounds", split, split, split, num_classes=2))
+        learner.check(Dataset("sounds", split, split, split, num_classes=2))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,18 +87,18 @@ class Halved:
         large = np.asarray(jax.image.resize(rough, (40, 12, 16, 2), "cubic"))
         small = large.reshape(40, 6, 2, 8, 2, 2).mean(axis=(2, 4))
         everything = Split(small, large.reshape(40, -1) if self.flat else large)
-        return Arrays("halved", *(everything.take(rows) for rows in np.split(np.arange(40), (20, 30))))
+        return Dataset("halved", *(everything.take(rows) for rows in np.split(np.arange(40), (20, 30))))
 
 
 def test_enlarged_pictures_are_pillows():
-    arrays = Halved(flat=False).load()
-    fitted = Bicubic(2).fit(arrays.train.x, arrays.train.y, 384, seed=0)
-    outputs = fitted.outputs(arrays.test.x).reshape(arrays.test.y.shape)
-    for picture, large in zip(arrays.test.x, outputs):
+    dataset = Halved(flat=False).load()
+    fitted = Bicubic(2).fit(dataset.train.x, dataset.train.y, 384, seed=0)
+    outputs = fitted.outputs(dataset.test.x).reshape(dataset.test.y.shape)
+    for picture, large in zip(dataset.test.x, outputs):
         for channel in range(2):
             wanted = Image.fromarray(np.ascontiguousarray(picture[..., channel])).resize((16, 12), Image.BICUBIC)
             np.testing.assert_array_equal(large[..., channel], np.asarray(wanted))
-    other = jax.image.resize(arrays.test.x, arrays.test.y.shape, "cubic")  # another library's cubic convolution
+    other = jax.image.resize(dataset.test.x, dataset.test.y.shape, "cubic")  # another library's cubic convolution
     np.testing.assert_allclose(outputs, other, atol=1e-5)
 
 
@@ -124,4 +124,4 @@ def test_in_a_study_the_error_is_that_of_the_pictures_as_they_are(tmp_path, flat
 def test_targets_that_are_no_larger_pictures_are_refused(factor, shape, numbers, message):
     split = Split(np.zeros((4, *shape), np.float32), np.zeros((4, numbers), np.float32))
     with pytest.raises(UsageError, match=message):
-        Bicubic(factor).check(Arrays("pictures", split, split, split))
+        Bicubic(factor).check(Dataset("pictures", split, split, split))

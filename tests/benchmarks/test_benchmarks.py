@@ -10,7 +10,7 @@ from benchmarks import accelerator
 from benchmarks.cohort import first_weights, population, row_of_seed_0, study
 from benchmarks.digits_phases import Union
 from benchmarks.peers import FlaxLoop, Start, TorchLoop
-from benchmarks.workloads import WORKLOADS, arrays, useful_operations
+from benchmarks.workloads import WORKLOADS, dataset, useful_operations
 from dlm.train.program import program_of
 
 STEPS = 10
@@ -53,7 +53,7 @@ def test_the_torch_twin_takes_the_same_batches_to_the_same_loss(number):
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=named)
 def test_useful_operations_are_most_of_what_xla_counts(workload):
-    data = arrays(workload)
+    data = dataset(workload)
     counted = program_of(study(workload, 1).trials[0], data).flops
     assert 0.75 < useful_operations(workload) / counted < 1.05
 

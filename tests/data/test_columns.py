@@ -15,8 +15,8 @@ POOL = {
 }
 
 
-def arrays(**choice):
-    return Choice(target="label", validation=4, test=4, **choice).arrays("made", {"train": POOL}, groups=())
+def dataset(**choice):
+    return Choice(target="label", validation=4, test=4, **choice).dataset("made", {"train": POOL}, groups=())
 
 
 def _number(found):
@@ -25,7 +25,7 @@ def _number(found):
 
 
 def test_codes_have_a_place_each_and_numbers_stay_numbers():
-    found = arrays(inputs=("codes", "amounts[2]"), categories=("codes",))
+    found = dataset(inputs=("codes", "amounts[2]"), categories=("codes",))
     assert found.feature_names == (
         *(f"codes[0]={code}" for code in (0, 1, 2)),
         "codes[0]: others",
@@ -39,7 +39,7 @@ def test_codes_have_a_place_each_and_numbers_stay_numbers():
 
 
 def test_one_place_of_several_can_be_a_category():
-    found = arrays(inputs=("codes[0]", "amounts"), categories=("codes[0]",))
+    found = dataset(inputs=("codes[0]", "amounts"), categories=("codes[0]",))
     assert found.feature_names[:4] == ("codes[0]=0", "codes[0]=1", "codes[0]=2", "codes[0]: others")
     assert found.train.x.shape[1] == 7
 
@@ -54,13 +54,13 @@ def test_one_place_of_several_can_be_a_category():
 )
 def test_what_is_no_category_is_refused(choice, message):
     with pytest.raises(UsageError, match=message):
-        arrays(**choice)
+        dataset(**choice)
 
 
 def test_amounts_are_no_codes():
     columns = {**POOL, "size": Column(np.linspace(0.5, 2, 20), "number")}
     with pytest.raises(UsageError, match="no codes"):
-        Choice(target="label", inputs=("size",), categories=("size",)).arrays("made", {"train": columns})
+        Choice(target="label", inputs=("size",), categories=("size",)).dataset("made", {"train": columns})
 
 
 def test_a_source_without_categories_is_the_source_of_before():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlm import UsageError
-from dlm.data.dataset import Arrays, Split, check_sizes, hold_out
+from dlm.data.dataset import Dataset, Split, check_sizes, hold_out
 from dlm.data.subsets import interleave, row_digests, stratified_order, subset_hash
 
 COUNTS = st.lists(st.integers(1, 60), min_size=1, max_size=12)
@@ -156,20 +156,20 @@ def test_hashes_are_the_ones_they_were():
     assert [subset_hash(digests[order], size) for size in (3, 20)] == ["c9cdacd8e364092f", "cf5808ac2c0ce92a"]
 
 
-def arrays(pool, test=None):
+def dataset(pool, test=None):
     held = test or examples([5, 5], seed=9)
-    return Arrays("toy", pool, held, held, num_classes=2)
+    return Dataset("toy", pool, held, held, num_classes=2)
 
 
 def test_the_fingerprint_names_the_content_of_every_split():
     pool, held = examples([10, 10]), examples([5, 5], seed=9)
-    name = arrays(pool).fingerprint
-    assert arrays(pool.take(np.arange(20)[::-1])).fingerprint == name
-    assert arrays(Split(pool.x.astype(np.float64), pool.y)).fingerprint == name
-    assert arrays(pool.take(np.arange(19))).fingerprint != name
-    assert arrays(Split(pool.x, 1 - pool.y)).fingerprint != name
-    assert dataclasses.replace(arrays(pool), test=held.take(np.arange(9))).fingerprint != name
-    assert dataclasses.replace(arrays(pool), test=pool, train=held).fingerprint != name
+    name = dataset(pool).fingerprint
+    assert dataset(pool.take(np.arange(20)[::-1])).fingerprint == name
+    assert dataset(Split(pool.x.astype(np.float64), pool.y)).fingerprint == name
+    assert dataset(pool.take(np.arange(19))).fingerprint != name
+    assert dataset(Split(pool.x, 1 - pool.y)).fingerprint != name
+    assert dataclasses.replace(dataset(pool), test=held.take(np.arange(9))).fingerprint != name
+    assert dataclasses.replace(dataset(pool), test=pool, train=held).fingerprint != name
 
 
 def test_what_is_held_out_is_chosen_by_content_and_stratified():
@@ -189,7 +189,7 @@ def test_holding_out_nothing_or_everything_is_refused(count):
 
 
 def test_sizes_that_the_pool_cannot_give_are_refused():
-    ours = arrays(examples([10, 10]))
+    ours = dataset(examples([10, 10]))
     check_sizes(ours, (2, 20))
     with pytest.raises(UsageError, match=r"train_size=21 exceeds the 20 examples.*'toy'; choose at most 20"):
         check_sizes(ours, (2, 21))
@@ -199,6 +199,6 @@ def test_sizes_that_the_pool_cannot_give_are_refused():
 
 def test_a_learner_sees_scaled_and_shifted_floats():
     pool = Split(np.array([[0], [255]], np.uint8), np.array([0, 1], np.int32))
-    seen = dataclasses.replace(arrays(pool), scale=2 / 255, shift=-1.0).features(pool.x)
+    seen = dataclasses.replace(dataset(pool), scale=2 / 255, shift=-1.0).features(pool.x)
     assert seen.dtype == np.float32
     assert np.allclose(seen, [[-1], [1]])

@@ -78,21 +78,21 @@ def stdlib():
 
 
 def test_the_standard_library_is_a_text_of_bytes_and_the_same_each_time(stdlib):
-    arrays = stdlib.load()
-    assert arrays.name.startswith("stdlib_text/3.")
-    assert (arrays.vocabulary, arrays.num_classes) == (256, 0)
-    for part in (arrays.train, arrays.validation, arrays.test):
+    dataset = stdlib.load()
+    assert dataset.name.startswith("stdlib_text/3.")
+    assert (dataset.vocabulary, dataset.num_classes) == (256, 0)
+    for part in (dataset.train, dataset.validation, dataset.test):
         assert part.x.dtype == part.y.dtype == np.uint8
         assert part.x.shape == part.y.shape == (len(part), 64)
-    number = 64 * sum(map(len, (arrays.train, arrays.validation, arrays.test)))
+    number = 64 * sum(map(len, (dataset.train, dataset.validation, dataset.test)))
     assert 300_000 < number <= 400_000
-    assert 0.7 < 64 * len(arrays.train) / number < 0.9
-    assert stdlib.load().fingerprint == arrays.fingerprint
+    assert 0.7 < 64 * len(dataset.train) / number < 0.9
+    assert stdlib.load().fingerprint == dataset.fingerprint
 
 
 def test_no_file_of_the_standard_library_is_in_two_splits(stdlib):
-    arrays = stdlib.load()
-    texts = [part.y.tobytes() for part in (arrays.train, arrays.validation, arrays.test)]
+    dataset = stdlib.load()
+    texts = [part.y.tobytes() for part in (dataset.train, dataset.validation, dataset.test)]
     documents = [document for document in _documents(Path(sysconfig.get_path("stdlib"))) if len(document) > 2000]
     middles = [document[len(document) // 2 :][:400] for document in documents]
     found = np.array([[middle in text for text in texts] for middle in middles])

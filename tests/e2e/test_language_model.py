@@ -45,10 +45,10 @@ def test_a_study_of_texts_measures_nats_per_byte_and_more_text_helps(measured):
 
 
 def test_the_net_learns_more_than_how_often_bytes_come(measured):
-    arrays = TEXT.load()
-    y = arrays.train.y[arrays.order(0)[:2000]]
+    dataset = TEXT.load()
+    y = dataset.train.y[dataset.order(0)[:2000]]
     share = (np.bincount(y.ravel(), minlength=256) + 1) / (y.size + 256)
-    alone = -np.log(share)[arrays.test.y].mean()
+    alone = -np.log(share)[dataset.test.y].mean()
     assert measured["net", 2000, "error"].value < alone - 0.3
 
 

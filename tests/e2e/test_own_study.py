@@ -109,12 +109,12 @@ class Leaky(Digits):
 
 
 def test_leaks_are_counted_and_errors_told_with_and_without_them(leaky, tmp_path, launch):
-    arrays, counts = searched(leaky)
+    dataset, counts = searched(leaky)
     assert (counts.leaked, counts.leaked_near, counts.repeated, counts.repeated_near) == (30, 0, 5, 0)
-    assert list(arrays.leaked) == list(range(30))
+    assert list(dataset.leaked) == list(range(30))
     assert searched(leaky)[1] == counts
     study = small(data=Leaky(), train_sizes=(300, 1262), seeds=1)
-    executor.run(study, tmp_path, arrays=leaky)
+    executor.run(study, tmp_path, dataset=leaky)
     assert artifacts.read_leak_counts(tmp_path) == counts
     values = {
         (row.learner, row.train_size, row.metric): row for row in record_log.rows(tmp_path) if row.split == "test"
@@ -136,8 +136,8 @@ def test_leaks_are_counted_and_errors_told_with_and_without_them(leaky, tmp_path
 
 
 def test_nothing_is_said_where_nothing_leaks(digits, tmp_path):
-    arrays, counts = searched(digits)
-    assert arrays.leaked is None
+    dataset, counts = searched(digits)
+    assert dataset.leaked is None
     assert (counts.leaked, counts.repeated) == (0, 0)
     executor.run(small(train_sizes=(32,), seeds=1), tmp_path)
     assert json.loads((tmp_path / artifacts.LEAKS_FILE).read_text())["leaked"] == 0

@@ -97,7 +97,7 @@ def test_a_limit_keeps_the_first_seeds_of_all_sizes_and_nothing_keeps_nothing(tm
 
 def test_a_model_is_looked_at_once_however_many_cells_it_has(study, digits, tmp_path, monkeypatch):
     looked, look = [], retention.params_shapes
-    monkeypatch.setattr(retention, "params_shapes", lambda trial, arrays: looked.append(trial) or look(trial, arrays))
+    monkeypatch.setattr(retention, "params_shapes", lambda trial, dataset: looked.append(trial) or look(trial, dataset))
     swept = dataclasses.replace(study, axes=grid(lr=(1e-3, 1e-2)))
     keeper = retention.Keeper(swept, digits, tmp_path, 2**20)
     assert len(looked) == 1
@@ -114,8 +114,8 @@ def test_a_checkpoint_from_before_there_were_joules_is_gone_on_with(tmp_path):
     del rows["check"]
     path.write_text(json.dumps(rows | {"check": checkpoint._checksum_of(rows)}))
     trial = next(trial for trial in study.trials if trial.name == "net")
-    arrays = executor.load(study)
-    members = started(Cohort((trial,)), place(SubsetOrders(arrays, (trial.subset_seed,))))
+    dataset = executor.load(study)
+    members = started(Cohort((trial,)), place(SubsetOrders(dataset, (trial.subset_seed,))))
     saved = Checkpoints(path.parents[2])
     members.restore(saved)
     saved.close()

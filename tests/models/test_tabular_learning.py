@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dlm import Budget, Hyper, Learner, Study
-from dlm.data import Arrays, File, Split
+from dlm.data import Dataset, File, Split
 from dlm.execution import executor
 from dlm.models import MLP, FTTransformer, TabularMLP
 from dlm.storage import record_log
@@ -23,7 +23,7 @@ class Waves:
         x = rng.uniform(-1.7, 1.7, (900, 2)).astype(np.float32)
         y = np.sin(8 * x[:, 0]).astype(np.float32)
         parts = [Split(x[rows], y[rows]) for rows in (slice(600), slice(600, 700), slice(700, None))]
-        return Arrays("waves", *parts, standardize=True, fields=(1, 1))
+        return Dataset("waves", *parts, standardize=True, fields=(1, 1))
 
 
 def errors(study, folder):

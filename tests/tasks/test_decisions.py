@@ -14,7 +14,7 @@ from dlm.analysis.calibration import NUM_BINS, reliability
 from dlm.baselines import GradientBoosting, LogisticRegression
 from dlm.baselines.base import Fitted
 from dlm.baselines.evaluation import Seen, chosen_by, measured
-from dlm.data import Arrays, BreastCancer, Split
+from dlm.data import BreastCancer, Dataset, Split
 from dlm.execution import executor
 from dlm.models import MLP
 from dlm.storage import record_log
@@ -51,7 +51,7 @@ def made(y_validation, y_test, seed=0):
         return Split(np.stack([y + rng.normal(size=len(y)), rng.normal(size=len(y))], axis=1).astype(np.float32), y)
 
     pool = np.tile(np.array([0, 0, 0, 1], np.int32), 20)
-    return Arrays("made", split(pool), split(y_validation), split(y_test), num_classes=2)
+    return Dataset("made", split(pool), split(y_validation), split(y_test), num_classes=2)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -103,43 +103,43 @@ def test_the_threshold_costs_least_among_all_that_there_are():
     assert float(values["error"].mean()) == pytest.approx(cost(np.log(1 / 5)))
 
 
-def deep(task, arrays):
+def deep(task, dataset):
     """What an untrained network measures on test."""
     study = Study(data=BreastCancer(), task=task, learners={"net": LEARNER}, train_sizes=(32,), budget=Budget(steps=1))
-    spec = program_config_of(study.trials[0], arrays)
+    spec = program_config_of(study.trials[0], dataset)
     params = spec.model.init(jax.random.key(1), jnp.zeros((1, 2)))
-    validation = batches(arrays.validation)
-    return measure(spec, None, params, batches(arrays.test, arrays.leaked), False, validation)
+    validation = batches(dataset.validation)
+    return measure(spec, None, params, batches(dataset.test, dataset.leaked), False, validation)
 
 
-def classical(task, arrays):
+def classical(task, dataset):
     """What a made learner measures on test."""
     fitted = Fitted(1, lambda x: np.stack([np.zeros(len(x)), 3 * x[:, 0] - 2], axis=1).astype(np.float32))
-    seen = Seen(arrays, None)
+    seen = Seen(dataset, None)
     chosen = chosen_by(task, fitted, seen)
-    return measured(task, fitted, seen, arrays.test, Noise(), 0, arrays.leaked, chosen).values
+    return measured(task, fitted, seen, dataset.test, Noise(), 0, dataset.leaked, chosen).values
 
 
 @pytest.mark.parametrize("measured_by", [deep, classical])
 def test_a_threshold_is_chosen_on_validation_alone(measured_by):
     y = (np.random.default_rng(5).random(300) < 0.3).astype(np.int32)
-    task, arrays = Decisions(costs=(1.0, 5.0)), made(y, y[::-1].copy())
-    first = measured_by(task, arrays)
-    other_test = dataclasses.replace(arrays, test=dataclasses.replace(arrays.test, y=1 - arrays.test.y))
+    task, dataset = Decisions(costs=(1.0, 5.0)), made(y, y[::-1].copy())
+    first = measured_by(task, dataset)
+    other_test = dataclasses.replace(dataset, test=dataclasses.replace(dataset.test, y=1 - dataset.test.y))
     assert float(measured_by(task, other_test)["threshold"]) == float(first["threshold"])
     assert float(measured_by(task, other_test)["cost_at_chosen"]) != float(first["cost_at_chosen"])
-    validation = dataclasses.replace(arrays.validation, y=1 - arrays.validation.y)
-    other_validation = dataclasses.replace(arrays, validation=validation)
+    validation = dataclasses.replace(dataset.validation, y=1 - dataset.validation.y)
+    other_validation = dataclasses.replace(dataset, validation=validation)
     assert float(measured_by(task, other_validation)["threshold"]) != float(first["threshold"])
 
 
 @pytest.mark.parametrize("measured_by", [deep, classical])
 def test_leaked_examples_are_left_out_of_the_ranking_too(measured_by):
     y = (np.random.default_rng(6).random(300) < 0.3).astype(np.int32)
-    arrays, leaked = made(y, y.copy()), np.arange(0, 300, 3)
-    found = measured_by(RareEvents(), arrays.with_leaked(leaked))
-    kept = arrays.test.take(np.setdiff1d(np.arange(300), leaked))
-    without = measured_by(RareEvents(), dataclasses.replace(arrays, test=kept))
+    dataset, leaked = made(y, y.copy()), np.arange(0, 300, 3)
+    found = measured_by(RareEvents(), dataset.with_leaked(leaked))
+    kept = dataset.test.take(np.setdiff1d(np.arange(300), leaked))
+    without = measured_by(RareEvents(), dataclasses.replace(dataset, test=kept))
     assert float(found["error_without_leaks"]) == pytest.approx(float(without["error"]), abs=1e-6)
     assert float(found["error_without_leaks"]) != float(found["error"])
 
@@ -154,9 +154,9 @@ def test_leaked_examples_are_left_out_of_the_ranking_too(measured_by):
 )
 def test_data_that_a_task_says_nothing_of_are_refused(task, changes, message):
     y = np.tile(np.array([0, 1], np.int32), 10)
-    arrays = made(y, changes.pop("test", y))
+    dataset = made(y, changes.pop("test", y))
     with pytest.raises(UsageError, match=message):
-        task.check(dataclasses.replace(arrays, **changes))
+        task.check(dataclasses.replace(dataset, **changes))
 
 
 def test_unknown_measures_and_costs_are_refused():
@@ -197,14 +197,14 @@ def test_a_study_records_every_measure_of_every_learner(finished):
 
 def test_classical_learners_measure_what_the_library_does_by_hand(finished):
     study, values = finished
-    arrays = study.data.load()
-    rows = arrays.order(0)[:64]
-    x, y = arrays.train.x[rows], arrays.train.y[rows]
+    dataset = study.data.load()
+    rows = dataset.order(0)[:64]
+    x, y = dataset.train.x[rows], dataset.train.y[rows]
     mean, scale = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     for name, weight in (("logreg", None), ("weighted", "balanced")):
         model = Library(max_iter=1000, class_weight=weight).fit((x - mean) / scale, y)
-        score = model.decision_function((arrays.test.x - mean) / scale)
-        assert values[name]["auroc"] == pytest.approx(roc_auc_score(arrays.test.y, score), abs=1e-4)
+        score = model.decision_function((dataset.test.x - mean) / scale)
+        assert values[name]["auroc"] == pytest.approx(roc_auc_score(dataset.test.y, score), abs=1e-4)
     assert values["weighted"]["loss"] != values["logreg"]["loss"]
 
 

@@ -44,7 +44,7 @@ def study(noise=Noise(), augment=Augment(), model=MLP((16,)), **changes):  # noq
 
 def shown(trial, orders, step, data):
     """Inputs and targets of a trial's batch after `step` updates."""
-    spec = program_config_of(trial, orders.arrays)
+    spec = program_config_of(trial, orders.dataset)
     member = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), members_of([trial], orders))
     meeting = meet(spec, member, jnp.int32(step), data, None)
     return meeting.show(meeting.batch)

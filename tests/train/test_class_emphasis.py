@@ -91,8 +91,8 @@ def test_a_task_without_classes_is_refused(digits):
         check_model(trial, dataclasses.replace(digits, num_classes=0, **numbers))
 
 
-def splits(arrays):
-    return {part: getattr(arrays, part) for part in ("train", "validation", "test")}
+def splits(dataset):
+    return {part: getattr(dataset, part) for part in ("train", "validation", "test")}
 
 
 def test_plain_weighted_and_focal_are_learners_of_one_study(tmp_path):

@@ -146,10 +146,10 @@ def test_a_pool_on_disk_trains_as_one_in_memory(digits, tmp_path, bits_equal):
     path = tmp_path / "x.npy"
     np.save(path, digits.train.x)
     on_disk = Split(Rows(np.load(path, mmap_mode="r"), np.arange(len(digits.train))), digits.train.y)
-    arrays = dataclasses.replace(digits, train=on_disk)
-    assert arrays.fingerprint == digits.fingerprint
+    dataset = dataclasses.replace(digits, train=on_disk)
+    assert dataset.fingerprint == digits.fingerprint
     first, second = (
         trained(run(place(SubsetOrders(data, SEEDS), jax.devices()[:2]), budget=Budget(steps=5)))
-        for data in (digits, arrays)
+        for data in (digits, dataset)
     )
     assert bits_equal(first.states.params, second.states.params)

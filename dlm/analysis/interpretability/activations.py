@@ -44,7 +44,7 @@ def read(network: Network, split: Split) -> Activations:
         rows = np.arange(start, start + BATCH_SIZE) % len(split)
         x, y, at = np.asarray(split.x[rows]), split.y[rows], None if places is None else places[rows]
         kept = min(BATCH_SIZE, len(split) - start)
-        found = _read(network.spec, network.vocabulary, network.params, x, y, network.moments, at)
+        found = _read(network.spec, network.vocabulary, network.params, x, y, network.stats, at)
         parts.append(jax.tree.map(lambda leaf, kept=kept: np.asarray(leaf)[:kept], found))
     features, outputs, measures = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     targets = split.y if places is None else np.take_along_axis(split.y, places, axis=1).reshape(-1)
@@ -70,13 +70,13 @@ def _read(
     params: Any,
     x: jax.Array,
     y: jax.Array,
-    moments: NormalizationStats | None,
+    stats: NormalizationStats | None,
     places: Any,
 ) -> tuple[OrderedDict[str, jax.Array], jax.Array, dict[str, jax.Array]]:
-    inputs = spec.inputs(x, moments)
+    inputs = spec.inputs(x, stats)
     outputs, layers = spec.model.layers(params, inputs)
-    if spec.numeric_targets and moments:
-        outputs = moments.outputs(outputs)
+    if spec.numeric_targets and stats:
+        outputs = stats.outputs(outputs)
     first = jax.nn.one_hot(inputs, vocabulary) if spec.tokens else _with_channels(inputs)
     every = OrderedDict([(INPUT, first), *layers.items()])
     is_text = (inputs != PADDING)[..., None] if spec.tokens else None

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.data.normalization import NormalizationStats
 from dlm.data.subset_orders import SubsetOrders
 from dlm.models.layers import EMBEDDING
@@ -27,7 +27,7 @@ CONTROL = 1000  # and on: the purposes of a draw of weights to compare with, bey
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A cell's spec, its parameters, and the moments of its own training subset.
+    """A cell's spec, its parameters, and the normalization statistics of its training subset.
 
     `vocabulary`: kinds of tokens, 0 where inputs are numbers.
     """
@@ -35,12 +35,12 @@ class Network:
     trial: Trial
     spec: ProgramConfig
     params: Any
-    moments: NormalizationStats | None
+    stats: NormalizationStats | None
     vocabulary: int = 0
 
     def inputs(self, x: Any) -> jax.Array:
         """Stored examples [N, ...] as the network sees them."""
-        return self.spec.inputs(jnp.asarray(np.asarray(x)), self.moments)
+        return self.spec.inputs(jnp.asarray(np.asarray(x)), self.stats)
 
     def redrawn(self, number: int) -> Any:
         """Parameters as they are before training, from another draw."""
@@ -53,12 +53,12 @@ def _drawn(spec: ProgramConfig, seed: Any, number: Any) -> Any:
     return spec.model.init(key, jnp.zeros((1, *spec.input_shape), jnp.int32 if spec.tokens else jnp.float32))
 
 
-def float32_spec(trial: Trial, arrays: Arrays) -> ProgramConfig:
+def float32_spec(trial: Trial, dataset: Dataset) -> ProgramConfig:
     """What networks that differ in size and seed alone share, so that they share what is compiled.
 
     They are looked into in float32, whatever they were trained in.
     """
-    return dataclasses.replace(program_config_of(trial, arrays), precision="float32")
+    return dataclasses.replace(program_config_of(trial, dataset), precision="float32")
 
 
 def network(workdir: Path, trial: Trial, orders: SubsetOrders, spec: ProgramConfig) -> Network | None:
@@ -68,7 +68,9 @@ def network(workdir: Path, trial: Trial, orders: SubsetOrders, spec: ProgramConf
         return None
     params = jax.tree.map(jnp.asarray, artifacts.nested(kept))
     _check(trial, spec, params)
-    return Network(trial, spec, params, orders.moments(trial.subset_seed, trial.train_size), orders.arrays.vocabulary)
+    return Network(
+        trial, spec, params, orders.normalization_stats(trial.subset_seed, trial.train_size), orders.dataset.vocabulary
+    )
 
 
 def _check(trial: Trial, spec: ProgramConfig, params: Any) -> None:

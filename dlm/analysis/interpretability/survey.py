@@ -16,7 +16,7 @@ from dlm.analysis.interpretability.attribution import maps, places_of
 from dlm.analysis.interpretability.network import Network, filters, float32_spec, network
 from dlm.analysis.interpretability.probes import Examples, centred_gram, pairwise, probe
 from dlm.analysis.interpretability.results import Attribution, Inside, OwnError, Probe, Similarity
-from dlm.data.dataset import Arrays, Split
+from dlm.data.dataset import Dataset, Split
 from dlm.data.subset_orders import SubsetOrders
 from dlm.storage import artifacts, record_log
 from dlm.storage.record_log import Record
@@ -32,15 +32,15 @@ MOST_TESTED = 5000
 NUM_MAPPED, NUM_MISTAKES = 12, 4
 
 
-def splits(arrays: Arrays, order: np.ndarray) -> tuple[Split, Split, Split]:
+def splits(dataset: Dataset, order: np.ndarray) -> tuple[Split, Split, Split]:
     """The examples that readers learn from, are chosen by, and are measured on.
 
     They learn from the end of the pool's order, which only the largest training subsets reach.
     """
     return (
-        arrays.train.take(order[-MOST_PROBED:]),
-        arrays.validation.take(spread(len(arrays.validation), MOST_CHOSEN_BY)),
-        arrays.test.take(spread(len(arrays.test), MOST_TESTED)),
+        dataset.train.take(order[-MOST_PROBED:]),
+        dataset.validation.take(spread(len(dataset.validation), MOST_CHOSEN_BY)),
+        dataset.test.take(spread(len(dataset.test), MOST_TESTED)),
     )
 
 
@@ -158,31 +158,31 @@ class Read:
     tested: Activations
 
 
-def look(study: Study, workdir: Path, asked: Sequence[str], arrays: Arrays) -> Iterator[Inside]:
+def look(study: Study, workdir: Path, asked: Sequence[str], dataset: Dataset) -> Iterator[Inside]:
     """Survey the trials asked for, see `chosen`, one after another, and keep what was found in the workdir.
 
     UsageError for what is not there, before the first is surveyed.
     """
-    _check(study, workdir, arrays)
+    _check(study, workdir, dataset)
     rows = record_log.rows(workdir)
     cells = dict.fromkeys(chosen(study, one, rows) for one in asked or [""])
     for trial in cells:
         if artifacts.read(workdir, trial.trial_id, artifacts.PARAMS) is None:
             raise UsageError(_absent(workdir, trial, rows))
     for trial in cells:
-        found = survey(study, workdir, trial, arrays)
+        found = survey(study, workdir, trial, dataset)
         results.write(workdir, found)
         yield found
 
 
-def survey(study: Study, workdir: Path, trial: Trial, arrays: Arrays) -> Inside:
+def survey(study: Study, workdir: Path, trial: Trial, dataset: Dataset) -> Inside:
     """Look into a trial's network and those that differ from it in size or seed alone, as far as they are kept."""
     start = time.perf_counter()
     train_sizes, seeds = siblings(study, trial, "train_size"), siblings(study, trial, "seed")[:MOST_SEEDS]
-    orders, spec = SubsetOrders(arrays, {one.subset_seed for one in seeds}), float32_spec(trial, arrays)
+    orders, spec = SubsetOrders(dataset, {one.subset_seed for one in seeds}), float32_spec(trial, dataset)
     found = {one: network(workdir, one, orders, spec) for one in (trial, *train_sizes, *seeds)}
     networks = {one: of for one, of in found.items() if of is not None}
-    parts = splits(arrays, orders[trial.subset_seed])
+    parts = splits(dataset, orders[trial.subset_seed])
     reads = {one: Read(of, *(read(of, split) for split in parts)) for one, of in networks.items()}
     by_size, by_seed = ([reads[one] for one in cells if one in reads] for cells in (train_sizes, seeds))
     rows, predicted, by_method, about = _mapped(reads[trial], parts[2], orders)
@@ -194,26 +194,26 @@ def survey(study: Study, workdir: Path, trial: Trial, arrays: Arrays) -> Inside:
         kind=_kind(networks[trial]),
         unit=trial.task.unit,
         layers=tuple(reads[trial].tested.features),
-        probes=tuple(_probes(by_size, trial.task.num_outputs(arrays))),
-        own=tuple(_own(each, len(arrays.train)) for each in by_size),
+        probes=tuple(_probes(by_size, trial.task.num_outputs(dataset))),
+        own=tuple(_own(each, len(dataset.train)) for each in by_size),
         missing=tuple(one.train_size for one in train_sizes if one not in networks),
         num_probe=len(reads[trial].probed.targets),
         num_test=len(reads[trial].tested.targets),
         similarities=(_similarity("train_size", by_size), _similarity("subset_seed", by_seed)),
         attributions=tuple(about),
-        examples=np.asarray(arrays.test.x[rows]),
+        examples=np.asarray(dataset.test.x[rows]),
         rows=rows,
-        targets=arrays.test.y[rows],
+        targets=dataset.test.y[rows],
         predicted=predicted,
         maps=by_method,
         filters=filters(networks[trial]),
-        class_names=arrays.class_names,
-        feature_names=arrays.feature_names,
+        class_names=dataset.class_names,
+        feature_names=dataset.feature_names,
         seconds=round(time.perf_counter() - start, 3),
     )
 
 
-def _check(study: Study, workdir: Path, arrays: Arrays) -> None:
+def _check(study: Study, workdir: Path, dataset: Dataset) -> None:
     """UsageError for a workdir of no study, or of other data, and for a task whose targets no layer is read for."""
     if isinstance(study.task, NextItem):
         raise UsageError("--mode=inside does not look into recommenders of the next item; look into another study")
@@ -224,8 +224,8 @@ def _check(study: Study, workdir: Path, arrays: Arrays) -> None:
             f"--workdir={workdir} holds no study to look into; run {study.name!r} first, by the same flags without "
             "--mode=inside and --trial"
         ) from None
-    if data != arrays.fingerprint:
-        raise UsageError(f"--workdir={workdir} was made of other data than {arrays.name!r} is now; choose another")
+    if data != dataset.fingerprint:
+        raise UsageError(f"--workdir={workdir} was made of other data than {dataset.name!r} is now; choose another")
 
 
 def _absent(workdir: Path, trial: Trial, rows: Sequence[Record]) -> str:
@@ -242,15 +242,15 @@ def _mapped(
     each: Read, tested: Split, orders: SubsetOrders
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], list[Attribution]]:
     """Rows of the test split that maps are made of, what is predicted of them, their maps, and what these are worth."""
-    arrays, trial = orders.arrays, each.network.trial
-    is_number = arrays.has_numeric_targets
+    dataset, trial = orders.dataset, each.network.trial
+    is_number = dataset.has_numeric_targets
     predicted = each.tested.outputs if is_number else each.tested.outputs.argmax(axis=1)
-    taken = mapped(predicted, tested.y, arrays.num_classes)
+    taken = mapped(predicted, tested.y, dataset.num_classes)
     # Explained is what the network itself takes for the likeliest; of numbers the first that it predicts.
     target = np.zeros(len(taken), np.int32) if is_number else predicted[taken].astype(np.int32)
     subset = orders.subset(trial.subset_seed, min(trial.train_size, MOST_AROUND))
     found, about = maps(each.network, np.asarray(tested.x[taken]), target, np.asarray(subset.x))
-    return spread(len(arrays.test), MOST_TESTED)[taken], predicted[taken], found, about
+    return spread(len(dataset.test), MOST_TESTED)[taken], predicted[taken], found, about
 
 
 def _probes(reads: Sequence[Read], num_outputs: int) -> Iterator[Probe]:

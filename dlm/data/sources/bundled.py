@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlm.data.dataset import Arrays, Split, hold_out
+from dlm.data.dataset import Dataset, Split, hold_out
 from dlm.data.text_blocks import blocks, split_documents
 from dlm.utils.errors import UsageError, at_least
 
@@ -38,7 +38,7 @@ class StdlibText:
     def __post_init__(self) -> None:
         at_least(1, length=self.length)
 
-    def load(self, data_dir: Path | None = None) -> Arrays:
+    def load(self, data_dir: Path | None = None) -> Dataset:
         """Tokens uint8 [N, length], 0 … 255; targets are the inputs one byte on."""
         folder = Path(sysconfig.get_path("stdlib"))
         shares = (1 - self.validation - self.test, self.validation, self.test)
@@ -46,7 +46,7 @@ class StdlibText:
         if not all(parts):
             raise UsageError(f"the standard library in {folder} has too few .py files; use a Python that has them")
         train, validation, test = (Split(*blocks(part, self.length)) for part in parts)
-        return Arrays(f"stdlib_text/{platform.python_version()}", train, validation, test, vocabulary=256)
+        return Dataset(f"stdlib_text/{platform.python_version()}", train, validation, test, vocabulary=256)
 
 
 def _documents(folder: Path) -> Iterator[bytes]:
@@ -67,7 +67,7 @@ class Digits:
     test: int = 360
     validation: int = 180
 
-    def load(self, data_dir: Path | None = None) -> Arrays:
+    def load(self, data_dir: Path | None = None) -> Dataset:
         """Images uint8 [N, 8, 8, 1], seen as 0 … 1."""
         from sklearn.datasets import load_digits
 
@@ -75,7 +75,7 @@ class Digits:
         everything = Split(images.reshape(-1, 8, 8, 1).astype(np.uint8), labels.astype(np.int32))
         test, rest = hold_out(everything, self.test, "data.test")
         validation, pool = hold_out(rest, self.validation, "data.validation")
-        return Arrays("digits", pool, validation, test, num_classes=10, scale=1 / 16)
+        return Dataset("digits", pool, validation, test, num_classes=10, scale=1 / 16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ class BreastCancer:
     test: int = 170
     validation: int = 80
 
-    def load(self, data_dir: Path | None = None) -> Arrays:
+    def load(self, data_dir: Path | None = None) -> Dataset:
         """Numbers float32 [N, 30], standardized by the training subset."""
         from sklearn.datasets import load_breast_cancer
 
@@ -97,7 +97,7 @@ class BreastCancer:
         everything = Split(told.data.astype(np.float32), told.target.astype(np.int32))
         test, rest = hold_out(everything, self.test, "data.test")
         validation, pool = hold_out(rest, self.validation, "data.validation")
-        return Arrays(
+        return Dataset(
             "breast_cancer",
             pool,
             validation,

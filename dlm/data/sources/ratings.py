@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dlm.data.columns import Column, Ragged
-from dlm.data.dataset import Arrays, Split, hold_out
+from dlm.data.dataset import Dataset, Split, hold_out
 from dlm.utils.errors import UsageError, at_least, choose, nearest
 
 FEWEST = 3  # events of a user, of whom one can be tested, one validated by, and one learnt from
@@ -158,7 +158,7 @@ class Ratings:
         if self.split == "last" and not self.time:
             raise UsageError("data.split='last' needs the column of times; give data.time, such as time='timestamp'")
 
-    def load(self, data_dir: Path | None = None, *, download: bool = False) -> Arrays:
+    def load(self, data_dir: Path | None = None, *, download: bool = False) -> Dataset:
         """UsageError for data that are absent or do not suit."""
         names = {"user": self.user, "item": self.item, "rating": self.rating}
         names |= {"time": self.time} if self.split == "last" else {}
@@ -172,7 +172,7 @@ class Ratings:
             number = {part: share * len(every) if share < 1 else share for part, share in self._held_out.items()}
             test, pool = hold_out(every, max(1, round(number["test"])), "data.test")
             validation, pool = hold_out(pool, max(1, round(number["validation"])), "data.validation")
-        return Arrays(events.name, pool, validation, test, vocabulary=events.num_users + events.num_items)
+        return Dataset(events.name, pool, validation, test, vocabulary=events.num_users + events.num_items)
 
     @property
     def _held_out(self) -> dict[str, float]:
@@ -203,14 +203,14 @@ class NextItems:
         if not self.time:
             raise UsageError("data.time must name the column of times, such as time='timestamp'")
 
-    def load(self, data_dir: Path | None = None, *, download: bool = False) -> Arrays:
+    def load(self, data_dir: Path | None = None, *, download: bool = False) -> Dataset:
         """UsageError for data that are absent or do not suit."""
         names = {"user": self.user, "item": self.item, "time": self.time}
         events = read_events(self.name, names, version=self.version, data_dir=data_dir, download=download)
         user, item = (each[in_time(events)] for each in (events.user, events.item))
         every = Split(histories(user, item + 1, self.length), (item + 1)[:, None].astype(np.int32))
         pool, validation, test = (every.take(rows) for rows in left_out_last(user))
-        return Arrays(events.name, pool, validation, test, vocabulary=events.num_items + 1, overlap=OVERLAP)
+        return Dataset(events.name, pool, validation, test, vocabulary=events.num_items + 1, overlap=OVERLAP)
 
 
 def histories(user: np.ndarray, item: np.ndarray, length: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.data.schema_inference import Choice
 from dlm.data.tfds.reader import describe, read
 
@@ -22,7 +22,7 @@ class Tfds(Choice):
     version: str = ""
     train: str = "train"
 
-    def load(self, data_dir: Path | None = None, *, download: bool = False, groups: tuple[str, ...] = ()) -> Arrays:
+    def load(self, data_dir: Path | None = None, *, download: bool = False, groups: tuple[str, ...] = ()) -> Dataset:
         """UsageError if the set is absent or unfit. With `download` an absent one is fetched and prepared first."""
         about = describe(self.name, version=self.version, data_dir=data_dir, download=download)
         splits = {"train": self.train}
@@ -31,4 +31,4 @@ class Tfds(Choice):
             if isinstance(asked, str) and (asked or part in about.splits):
                 splits[part] = asked or part
         full_name, columns = read(self.name, splits, version=self.version, data_dir=data_dir)
-        return self.arrays(full_name, columns, groups=groups)
+        return self.dataset(full_name, columns, groups=groups)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dlm.data.columns import Column
-from dlm.data.dataset import Arrays, Split
+from dlm.data.dataset import Dataset, Split
 from dlm.data.tfds.reader import read
 from dlm.study.config import unsaid
 from dlm.utils.errors import UsageError, nearest
@@ -35,7 +35,7 @@ class TfdsSeries:
     validation: str = "validation"
     test: str = "test"
 
-    def load(self, data_dir: Path | None = None, *, download: bool = False) -> Arrays:
+    def load(self, data_dir: Path | None = None, *, download: bool = False) -> Dataset:
         """Inputs float32 [N, context, C], targets float32 [N, horizon, C]. UsageError if the set is absent or unfit."""
         splits = {part: getattr(self, part) for part in PARTS}
         name, columns = read(self.name, splits, version=self.version, data_dir=data_dir, download=download)
@@ -67,7 +67,7 @@ def in_time(
     test: int,
     stride: int = 1,
     remarks: tuple[str, ...] = (),
-) -> Arrays:
+) -> Dataset:
     """Values [T, C] in order of time, of which the last `test` and the `validation` before are split off, as windows.
 
     A window belongs to the split that all its targets lie in; its context may reach back over the border.
@@ -79,7 +79,7 @@ def in_time(
     scaled = (values - past.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     found = split_windows(scaled.astype(np.float32), context, horizon, validation=validation, test=test, stride=stride)
     splits = {part: Split(x, y.reshape(len(y), horizon, -1)) for part, (x, y) in found.items()}
-    return Arrays(name, splits["train"], splits["validation"], splits["test"], remarks=remarks, in_time=True)
+    return Dataset(name, splits["train"], splits["validation"], splits["test"], remarks=remarks, in_time=True)
 
 
 def _numbers(name: str, columns: Mapping[str, Column], feature: str) -> np.ndarray:
@@ -115,7 +115,7 @@ class Series:
     test: float = 0.2
     in_time: bool = unsaid(False)
 
-    def load(self, data_dir: Path | None = None) -> Arrays:
+    def load(self, data_dir: Path | None = None) -> Dataset:
         """Inputs float32 [N, context, C], targets [N, horizon] or [N, horizon · C]; [N, horizon, C] `in_time`."""
         from dlm.data.readers.series import read_series, split_windows
 
@@ -136,4 +136,4 @@ class Series:
         train, validation_split, test_split = (
             Split(*(np.asarray(part, np.float32) for part in splits[of])) for of in ("train", "validation", "test")
         )
-        return Arrays(name, train, validation_split, test_split, standardize=True, remarks=series.remarks)
+        return Dataset(name, train, validation_split, test_split, standardize=True, remarks=series.remarks)

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlm.data.dataset import Arrays
+from dlm.data.dataset import Dataset
 from dlm.data.readers.user_dataset import Kind, Task, split, with_target
 from dlm.data.schema_inference import Choice, guessed_target
 
 
-def from_items(train: Any, *, name: str, validation: Any = "", test: Any = "", **choice: Any) -> Arrays:
+def from_items(train: Any, *, name: str, validation: Any = "", test: Any = "", **choice: Any) -> Dataset:
     """Arrays of anything with `__len__` and `__getitem__`: lists, PyTorch's map data sets, grain's, Hugging Face's.
 
     Items are mappings or pairs, see `columns_of`. `validation` and `test` are such data sets too, or how many or which
@@ -31,7 +31,7 @@ def from_items(train: Any, *, name: str, validation: Any = "", test: Any = "", *
         columns, remark = with_target(columns, target)
         remarks = (remark,)
     splits = split(columns, {part: len(given) for part, given in sets.items()})
-    return dataclasses.replace(Choice(target=target, **choice), **held_out).arrays(name, splits, remarks)
+    return dataclasses.replace(Choice(target=target, **choice), **held_out).dataset(name, splits, remarks)
 
 
 class _Joined:
@@ -63,10 +63,10 @@ class File(Choice):
     kind: Kind = "auto"
     task: Task = "auto"
 
-    def load(self, data_dir: Path | None = None, *, groups: tuple[str, ...] = ()) -> Arrays:
+    def load(self, data_dir: Path | None = None, *, groups: tuple[str, ...] = ()) -> Dataset:
         """UsageError for what is not there, cannot be read, or cannot be learnt from."""
         from dlm.data.readers.read import read
 
         own = read(self.path, target=self.target, kind=self.kind, size=self.size, task=self.task)
         splits = {"train" if name == "all" else name: columns for name, columns in own.splits.items()}
-        return dataclasses.replace(self, target=own.target).arrays(own.name, splits, own.remarks, groups)
+        return dataclasses.replace(self, target=own.target).dataset(own.name, splits, own.remarks, groups)

@@ -11,7 +11,7 @@ from small import small
 from dlm import Budget, Hyper, Learner, Study, UsageError
 from dlm.analysis.interpretability import results
 from dlm.analysis.interpretability.survey import look
-from dlm.data.dataset import Arrays, Split
+from dlm.data.dataset import Dataset, Split
 from dlm.execution import executor
 from dlm.models import MLP, Transformer
 from dlm.report.sections.interpretability import lead, print_inside
@@ -29,7 +29,7 @@ def said(inside, folder, width=80):
 def of_digits(tmp_path_factory, digits):
     """(study, its workdir, what was found inside the largest network of its first seed)."""
     study, folder = small(budget=Budget(steps=300)), tmp_path_factory.mktemp("digits")
-    executor.run(study, folder, arrays=digits)
+    executor.run(study, folder, dataset=digits)
     return study, folder, next(look(study, folder, [], digits))
 
 
@@ -158,7 +158,7 @@ class Table:
         x = np.random.default_rng(0).normal(10, 3, (700, 6)).astype(np.float32)
         y = (100 + 20 * x[:, 0] + 5 * x[:, 1]).astype(np.float32)
         parts = [Split(x[rows], y[rows]) for rows in (slice(400), slice(400, 500), slice(500, 700))]
-        return Arrays("table", *parts, standardize=True, feature_names=tuple("abcdef"))
+        return Dataset("table", *parts, standardize=True, feature_names=tuple("abcdef"))
 
 
 def test_of_a_table_columns_are_told_by_what_they_decide(tmp_path):
@@ -193,7 +193,7 @@ class Counting:
         text = (1 + np.cumsum(steps, axis=1) % 7).astype(np.uint8)
         x, y = text[:, :-1], text[:, 1:]
         parts = [Split(x[rows], y[rows]) for rows in (slice(400), slice(400, 500), slice(500, 700))]
-        return Arrays("counting", *parts, vocabulary=8)
+        return Dataset("counting", *parts, vocabulary=8)
 
 
 @pytest.mark.slow

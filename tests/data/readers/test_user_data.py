@@ -60,48 +60,48 @@ def diabetes(folder):
 
 
 def test_a_table_becomes_numbers_with_a_place_for_each_category_and_gap(mixed):
-    arrays = File(mixed, target="price", test=80, validation=40).load()
-    assert (len(arrays.train), len(arrays.validation), len(arrays.test)) == (280, 40, 80)
-    assert arrays.standardize
-    assert arrays.has_numeric_targets
-    number, missing, *_ = arrays.train.x.T
+    dataset = File(mixed, target="price", test=80, validation=40).load()
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (280, 40, 80)
+    assert dataset.standardize
+    assert dataset.has_numeric_targets
+    number, missing, *_ = dataset.train.x.T
     assert np.array_equal(np.isnan(number), missing == 1)
     assert 0.05 < missing.mean() < 0.15
-    places = arrays.train.x[:, 2:-7]
+    places = dataset.train.x[:, 2:-7]
     assert set(np.unique(places)) == {0.0, 1.0}
     assert np.all(places.sum(axis=1) == 1)
-    assert arrays.train.x[:, -7].min() >= 2020
-    assert any("price" in remark for remark in arrays.remarks)
+    assert dataset.train.x[:, -7].min() >= 2020
+    assert any("price" in remark for remark in dataset.remarks)
 
 
 def test_statistics_are_of_the_training_subset_alone(diabetes):
     """As scikit-learn's scaler fitted to the subset's rows, and nothing else."""
-    arrays = File(diabetes, target="progression").load()
-    orders = SubsetOrders(arrays, (0, 1))
+    dataset = File(diabetes, target="progression").load()
+    orders = SubsetOrders(dataset, (0, 1))
     for seed, size in ((0, 20), (1, 200)):
-        subset, moments = orders.subset(seed, size), orders.moments(seed, size)
+        subset, stats = orders.subset(seed, size), orders.normalization_stats(seed, size)
         scaler = StandardScaler().fit(subset.x)
         assert np.allclose(
-            arrays.features(arrays.test.x, moments), np.clip(scaler.transform(arrays.test.x), -8, 8), atol=1e-5
+            dataset.features(dataset.test.x, stats), np.clip(scaler.transform(dataset.test.x), -8, 8), atol=1e-5
         )
-        assert np.allclose(moments.targets(subset.y).mean(), 0, atol=1e-5)
-        assert np.allclose(moments.outputs(moments.targets(subset.y)), subset.y, rtol=1e-5)
-    changed = arrays.train.x.copy()
+        assert np.allclose(stats.targets(subset.y).mean(), 0, atol=1e-5)
+        assert np.allclose(stats.outputs(stats.targets(subset.y)), subset.y, rtol=1e-5)
+    changed = dataset.train.x.copy()
     outside = orders[0][20:]
     changed[outside] += 1000
-    other = dataclasses.replace(arrays, train=dataclasses.replace(arrays.train, x=changed))
-    from dlm.data.normalization import moments as of_rows
+    other = dataclasses.replace(dataset, train=dataclasses.replace(dataset.train, x=changed))
+    from dlm.data.normalization import normalization_stats as of_rows
 
-    assert np.array_equal(of_rows(arrays, orders[0][:20]).mean, of_rows(other, orders[0][:20]).mean)
+    assert np.array_equal(of_rows(dataset, orders[0][:20]).mean, of_rows(other, orders[0][:20]).mean)
 
 
 def test_a_category_that_a_subset_does_not_hold_stays_silent(mixed):
-    arrays = File(mixed, target="price").load()
-    orders = SubsetOrders(arrays, (0,))
-    moments, subset = orders.moments(0, 4), orders.subset(0, 4)
+    dataset = File(mixed, target="price").load()
+    orders = SubsetOrders(dataset, (0,))
+    stats, subset = orders.normalization_stats(0, 4), orders.subset(0, 4)
     constant = np.nanstd(subset.x, axis=0) == 0
     assert constant.any()
-    assert np.all(arrays.features(arrays.test.x, moments)[:, constant] == 0)
+    assert np.all(dataset.features(dataset.test.x, stats)[:, constant] == 0)
 
 
 def test_a_subset_is_the_same_whichever_way_its_rows_came(folder):
@@ -120,8 +120,8 @@ def test_a_subset_is_the_same_whichever_way_its_rows_came(folder):
         File(str(folder / "cancer.parquet"), target="diagnosis").load(),
         from_items(items, name="items", target="diagnosis"),
     ]
-    assert len({arrays.fingerprint for arrays in ways}) == 1
-    assert len({SubsetOrders(arrays, (3,)).hash(3, 50) for arrays in ways}) == 1
+    assert len({dataset.fingerprint for dataset in ways}) == 1
+    assert len({SubsetOrders(dataset, (3,)).hash(3, 50) for dataset in ways}) == 1
 
 
 def test_regression_learns_and_ridge_is_scikit_learns_own(diabetes, tmp_path):
@@ -136,17 +136,17 @@ def test_regression_learns_and_ridge_is_scikit_learns_own(diabetes, tmp_path):
     )
     executor.run(study, tmp_path)
     found = {curve.learner: curve for curve in curves(record_log.rows(tmp_path))}
-    arrays = study.data.load()
-    spread = arrays.test.y.std()
+    dataset = study.data.load()
+    spread = dataset.test.y.std()
     for curve in found.values():
         assert curve.unit == "RMSE"
         assert curve.bound == (0.0, None)
         assert curve.errors[-1][0] < 0.95 * spread
-    subset = SubsetOrders(arrays, (0,)).subset(0, 309)
+    subset = SubsetOrders(dataset, (0,)).subset(0, 309)
     scaler = StandardScaler().fit(subset.x)
     model = SklearnRidge(alpha=1.0).fit(scaler.transform(subset.x), (subset.y - subset.y.mean()) / subset.y.std())
-    predicted = model.predict(scaler.transform(arrays.test.x)) * subset.y.std() + subset.y.mean()
-    by_hand = np.sqrt(np.mean((predicted - arrays.test.y) ** 2))
+    predicted = model.predict(scaler.transform(dataset.test.x)) * subset.y.std() + subset.y.mean()
+    by_hand = np.sqrt(np.mean((predicted - dataset.test.y) ** 2))
     assert found["ridge"].errors[-1][0] == pytest.approx(by_hand, rel=1e-4)
 
 
@@ -172,7 +172,7 @@ def test_folders_of_pictures_sounds_and_texts_become_what_learners_take(folder):
     assert np.allclose(sounds.train.x.mean(axis=(1, 2)), 0, atol=1e-3)
     assert texts.vocabulary == 256
     assert texts.train.x.dtype == np.uint8
-    assert [arrays.num_classes for arrays in (pictures, sounds, texts)] == [2, 2, 2]
+    assert [dataset.num_classes for dataset in (pictures, sounds, texts)] == [2, 2, 2]
     resized = dataclasses.replace(File(str(folder / "pictures")), size=(4, 6)).load()
     assert resized.train.x.shape[1:] == (4, 6, 1)
     cell = Study(texts_source(folder), Classification(), {"words": BagOfWords()}, (30,), 1, name="texts")
@@ -191,16 +191,16 @@ def test_texts_that_predict_themselves_are_held_out_whole(folder):
     plain.mkdir()
     for place in range(40):
         (plain / f"{place}.txt").write_text(f"{place:03d}" + "".join(rng.choice(list("abcdef "), 700)))
-    arrays = File(str(plain), length=64).load()
-    assert arrays.vocabulary == 256
-    parts = [{row.tobytes() for row in split.y} for split in (arrays.train, arrays.validation, arrays.test)]
+    dataset = File(str(plain), length=64).load()
+    assert dataset.vocabulary == 256
+    parts = [{row.tobytes() for row in split.y} for split in (dataset.train, dataset.validation, dataset.test)]
     assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
-    sizes = np.array([len(split) for split in (arrays.train, arrays.validation, arrays.test)])
+    sizes = np.array([len(split) for split in (dataset.train, dataset.validation, dataset.test)])
     assert np.allclose(sizes / sizes.sum(), (0.72, 0.08, 0.2), atol=0.05)
     first = {text.read_bytes()[:3] for text in plain.iterdir()}
     named = [
         {name for name in first if any(name in row.tobytes() for row in split.y)}
-        for split in (arrays.train, arrays.test)
+        for split in (dataset.train, dataset.test)
     ]
     assert not named[0] & named[1]
 
@@ -224,15 +224,15 @@ def test_a_series_is_forecast_from_the_past_alone(folder):
     steps = np.arange(600)
     rows = [[f"{step}", f"{np.sin(step / 5):.5f}", f"{step * 0.01:.5f}"] for step in steps]
     path = write_csv(folder / "series.csv", ["time", "wave", "trend"], rows)
-    arrays = Series(path, context=20, horizon=5, target="wave").load()
-    assert arrays.train.x.shape[1:] == (20, 2)
-    assert arrays.train.y.shape[1:] == (5,)
-    last_of_train, first_of_test = arrays.train.x[:, -1, 1].max(), arrays.test.x[:, -1, 1].min()
+    dataset = Series(path, context=20, horizon=5, target="wave").load()
+    assert dataset.train.x.shape[1:] == (20, 2)
+    assert dataset.train.y.shape[1:] == (5,)
+    last_of_train, first_of_test = dataset.train.x[:, -1, 1].max(), dataset.test.x[:, -1, 1].min()
     assert last_of_train < first_of_test
-    moments = SubsetOrders(arrays, (0,)).moments(0, 100)
-    assert moments.mean.shape == (20, 2)
+    stats = SubsetOrders(dataset, (0,)).normalization_stats(0, 100)
+    assert stats.mean.shape == (20, 2)
     assert np.allclose(
-        arrays.features(arrays.train.x[SubsetOrders(arrays, (0,))[0][:100]], moments).mean(axis=0), 0, atol=1e-4
+        dataset.features(dataset.train.x[SubsetOrders(dataset, (0,))[0][:100]], stats).mean(axis=0), 0, atol=1e-4
     )
     with pytest.raises(UsageError, match=r"data\.target='wav' is no column of numbers; did you mean 'wave'"):
         Series(path, target="wav").load()
@@ -257,7 +257,7 @@ def test_anything_with_a_length_and_items_is_a_source():
     listed = [Mapped(90)[row] for row in range(90)]
     ways = (Mapped(90), grain.MapDataset.source(Mapped(90)), listed)
     loaded = [from_items(way, name="mapped", validation=10, test=0.2) for way in ways]
-    assert {arrays.fingerprint for arrays in loaded} == {loaded[0].fingerprint}
+    assert {dataset.fingerprint for dataset in loaded} == {loaded[0].fingerprint}
     assert loaded[0].train.x.shape == (62, 4, 4)
     assert (len(loaded[0].validation), len(loaded[0].test), loaded[0].num_classes) == (10, 18, 2)
     apart = from_items(Mapped(60), name="mapped", validation=10, test=Mapped(30))

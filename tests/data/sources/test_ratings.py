@@ -44,16 +44,16 @@ def path(tmp_path):
 
 
 def test_of_each_user_the_last_events_are_held_out_and_ties_keep_the_order_of_rows(path):
-    arrays = NextItems(path, user="who", item="what", time="when", length=3).load()
+    dataset = NextItems(path, user="who", item="what", time="when", length=3).load()
     # ann in time: b c a d (a before d, both at 10); bob: b a c d (three at 5); cat has too few to be tested.
-    assert examples(arrays.test) == {("bca", "d"), ("bac", "d")}
-    assert examples(arrays.validation) == {(".bc", "a"), (".ba", "c")}
-    assert examples(arrays.train) == {("...", "b"), ("..b", "c"), ("..b", "a"), ("...", "c"), ("..c", "b")}
-    assert len(arrays.train) == 6
-    assert (arrays.vocabulary, arrays.num_classes) == (5, 0)
-    assert arrays.train.x.dtype == np.int32
-    assert searched(arrays)[1].leaked == 0  # histories of one user share items, which is no leak
-    assert "by design" in searched(arrays)[1].note
+    assert examples(dataset.test) == {("bca", "d"), ("bac", "d")}
+    assert examples(dataset.validation) == {(".bc", "a"), (".ba", "c")}
+    assert examples(dataset.train) == {("...", "b"), ("..b", "c"), ("..b", "a"), ("...", "c"), ("..c", "b")}
+    assert len(dataset.train) == 6
+    assert (dataset.vocabulary, dataset.num_classes) == (5, 0)
+    assert dataset.train.x.dtype == np.int32
+    assert searched(dataset)[1].leaked == 0  # histories of one user share items, which is no leak
+    assert "by design" in searched(dataset)[1].note
 
 
 def test_a_history_holds_what_is_before_and_nothing_else():

@@ -14,9 +14,9 @@ from dlm.data.subsets import row_digests, subset_hash
 TINY = Tfds("tiny", validation=6)
 
 
-def subsets(arrays, sizes, seed=0):
-    order = arrays.order(seed)
-    return [subset_hash(arrays.digests[order], size) for size in sizes]
+def subsets(dataset, sizes, seed=0):
+    order = dataset.order(seed)
+    return [subset_hash(dataset.digests[order], size) for size in sizes]
 
 
 def test_digits_are_the_real_ones_and_no_example_is_in_two_splits(digits):
@@ -44,7 +44,7 @@ def test_digits_by_another_way_give_the_same_subsets(digits):
     assert again.fingerprint == digits.fingerprint
     for seed in (0, 5):
         assert subsets(again, (10, 100, 1000), seed) == subsets(digits, (10, 100, 1000), seed)
-        first, second = (arrays.train.x[arrays.order(seed)[:100]] for arrays in (digits, again))
+        first, second = (dataset.train.x[dataset.order(seed)[:100]] for dataset in (digits, again))
         assert np.array_equal(first, second)
 
 
@@ -107,23 +107,25 @@ def copy(tiny, tmp_path):
 
 
 def test_a_tfds_set_is_read_from_its_folder(tiny, monkeypatch):
-    arrays = TINY.load(tiny)
-    assert arrays.name == "tiny/1.2.0"
-    assert (len(arrays.train), len(arrays.validation), len(arrays.test)) == (24, 6, 9)
-    assert arrays.num_classes == 3
-    assert sorted([*arrays.train.x[:, 0, 0, 0], *arrays.validation.x[:, 0, 0, 0]]) == list(range(30))
-    assert sorted(arrays.test.x[:, 0, 0, 0]) == list(range(100, 109))
-    assert all(label == (image - 100) % 3 for image, label in zip(arrays.test.x[:, 0, 0, 0].astype(int), arrays.test.y))
-    assert arrays.scale == 1 / 255
+    dataset = TINY.load(tiny)
+    assert dataset.name == "tiny/1.2.0"
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (24, 6, 9)
+    assert dataset.num_classes == 3
+    assert sorted([*dataset.train.x[:, 0, 0, 0], *dataset.validation.x[:, 0, 0, 0]]) == list(range(30))
+    assert sorted(dataset.test.x[:, 0, 0, 0]) == list(range(100, 109))
+    assert all(
+        label == (image - 100) % 3 for image, label in zip(dataset.test.x[:, 0, 0, 0].astype(int), dataset.test.y)
+    )
+    assert dataset.scale == 1 / 255
     monkeypatch.setenv("TFDS_DATA_DIR", str(tiny))
-    assert TINY.load().fingerprint == arrays.fingerprint
+    assert TINY.load().fingerprint == dataset.fingerprint
 
 
 def test_a_test_split_can_be_held_out(tiny):
-    arrays = dataclasses.replace(TINY, test=9).load(tiny)
-    assert (len(arrays.train), len(arrays.validation), len(arrays.test)) == (15, 6, 9)
-    assert arrays.test.x.max() < 30
-    assert np.bincount(arrays.test.y).tolist() == [3, 3, 3]
+    dataset = dataclasses.replace(TINY, test=9).load(tiny)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (15, 6, 9)
+    assert dataset.test.x.max() < 30
+    assert np.bincount(dataset.test.y).tolist() == [3, 3, 3]
 
 
 def test_the_newest_version_is_read_unless_one_is_named(copy):

@@ -10,7 +10,7 @@ import pytest
 from dlm import UsageError
 from dlm.data import Series, TfdsSeries
 from dlm.data.leakage import searched
-from dlm.data.normalization import moments
+from dlm.data.normalization import normalization_stats
 from dlm.data.sources.time_series import in_time
 from dlm.data.subset_orders import SubsetOrders
 
@@ -19,43 +19,43 @@ SHAPE = {"context": 8, "horizon": 4, "validation": 20, "test": 20}
 
 
 @pytest.fixture(scope="module")
-def arrays():
+def dataset():
     return in_time("made", STEPS, **SHAPE)
 
 
-def steps_of(arrays, values):
+def steps_of(dataset, values):
     """Which steps of STEPS scaled values are."""
     past = STEPS[:60, 0]
     return np.rint(values[..., 0] * past.std() + past.mean()).astype(int)
 
 
-def test_no_target_of_training_reaches_into_validation_and_no_target_is_in_two_splits(arrays):
-    assert steps_of(arrays, arrays.train.y).max() == 59
-    assert steps_of(arrays, arrays.train.x).min() == 0
-    of_validation, of_test = (steps_of(arrays, split.y) for split in (arrays.validation, arrays.test))
+def test_no_target_of_training_reaches_into_validation_and_no_target_is_in_two_splits(dataset):
+    assert steps_of(dataset, dataset.train.y).max() == 59
+    assert steps_of(dataset, dataset.train.x).min() == 0
+    of_validation, of_test = (steps_of(dataset, split.y) for split in (dataset.validation, dataset.test))
     assert (of_validation.min(), of_validation.max(), of_test.min(), of_test.max()) == (60, 79, 80, 99)
 
 
-def test_every_window_counts_and_contexts_reach_back_over_the_border(arrays):
-    assert [len(split) for split in (arrays.train, arrays.validation, arrays.test)] == [60 - 12 + 1, 17, 17]
-    assert steps_of(arrays, arrays.test.x)[0].tolist() == list(range(72, 80))
-    assert steps_of(arrays, arrays.test.y)[0].tolist() == [80, 81, 82, 83]
-    assert arrays.train.y.shape == (49, 4, 2)
+def test_every_window_counts_and_contexts_reach_back_over_the_border(dataset):
+    assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [60 - 12 + 1, 17, 17]
+    assert steps_of(dataset, dataset.test.x)[0].tolist() == list(range(72, 80))
+    assert steps_of(dataset, dataset.test.y)[0].tolist() == [80, 81, 82, 83]
+    assert dataset.train.y.shape == (49, 4, 2)
 
 
-def test_a_subset_is_the_latest_history_and_the_same_for_every_seed(arrays):
-    orders = SubsetOrders(arrays, (0, 7))
+def test_a_subset_is_the_latest_history_and_the_same_for_every_seed(dataset):
+    orders = SubsetOrders(dataset, (0, 7))
     assert orders.hash(0, 10) == orders.hash(7, 10)
     for size in (1, 10, 49):
         subset = orders.subset(7, size)
-        seen = np.concatenate([steps_of(arrays, subset.x), steps_of(arrays, subset.y)], axis=1)
+        seen = np.concatenate([steps_of(dataset, subset.x), steps_of(dataset, subset.y)], axis=1)
         assert sorted(set(seen.ravel())) == list(range(60 - (size + 8 + 4 - 1), 60))
 
 
-def test_all_splits_have_the_scale_of_the_whole_training_split_and_no_subset_changes_it(arrays):
+def test_all_splits_have_the_scale_of_the_whole_training_split_and_no_subset_changes_it(dataset):
     past = STEPS[:60]
-    assert np.allclose(arrays.test.y[-1, -1], (STEPS[-1] - past.mean(axis=0)) / past.std(axis=0))
-    assert moments(arrays, np.arange(5)) is None
+    assert np.allclose(dataset.test.y[-1, -1], (STEPS[-1] - past.mean(axis=0)) / past.std(axis=0))
+    assert normalization_stats(dataset, np.arange(5)) is None
     flat = in_time("flat", np.ones((100, 1)), **SHAPE)
     assert np.all(flat.test.x == 0)
 
@@ -71,8 +71,8 @@ def test_a_table_file_may_be_read_in_time_too(tmp_path):
     csv.writer(text).writerows([["t", "a", "b"], *([k, k % 7, k * k] for k in range(100))])
     (tmp_path / "my.csv").write_text(text.getvalue())
     source = Series(str(tmp_path / "my.csv"), 8, 4, validation=0.2, test=0.2, in_time=True)
-    arrays = source.load()
-    assert (arrays.in_time, arrays.train.y.shape, arrays.standardize) == (True, (49, 4, 2), False)
+    dataset = source.load()
+    assert (dataset.in_time, dataset.train.y.shape, dataset.standardize) == (True, (49, 4, 2), False)
     with pytest.raises(UsageError, match=r"data\.in_time forecasts every column, not data\.target='a' alone"):
         dataclasses.replace(source, target="a").load()
 
@@ -107,11 +107,11 @@ def prepared(tmp_path_factory):
     return folder
 
 
-def test_a_prepared_set_becomes_the_same_windows(prepared, arrays):
+def test_a_prepared_set_becomes_the_same_windows(prepared, dataset):
     found = TfdsSeries("steps", 8, 4, index="t").load(prepared)
     for part in ("train", "validation", "test"):
-        assert np.array_equal(getattr(found, part).x, getattr(arrays, part).x)
-        assert np.array_equal(getattr(found, part).y, getattr(arrays, part).y)
+        assert np.array_equal(getattr(found, part).x, getattr(dataset, part).x)
+        assert np.array_equal(getattr(found, part).y, getattr(dataset, part).y)
 
 
 def test_splits_may_be_cut_elsewhere(prepared):
