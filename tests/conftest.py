@@ -36,6 +36,7 @@ def digits():
 @pytest.fixture(scope="session")
 def shared_tfds():
     """A folder of prepared TFDS sets, beside the project where there is one."""
+    pytest.importorskip("tensorflow_datasets", reason="needs the extra tfds: tensorflow-datasets")
     folder = Path(os.environ.get("TFDS_DATA_DIR", ROOT.parent / "shared" / "tfds"))
     if not (folder / "fashion_mnist").is_dir():
         pytest.skip(f"no prepared TFDS data in {folder}; name a folder with TFDS_DATA_DIR")

@@ -21,7 +21,7 @@ from dlm.study.learner import Hyper, Learner, full_path
 from dlm.study.sweep import Axes, Between, Range, checked_space
 from dlm.utils.errors import UsageError, nearest
 from dlm.utils.files import local_folder
-from dlm.utils.optional_imports import needed
+from dlm.utils.optional_imports import import_optional
 
 _IN_VAIN = 50  # times asked in a row without a new point, before it is said that there is none
 _KINDS = {kind.__name__: kind for kind in (Learner, Hyper)}  # whose fields may go without saying
@@ -49,7 +49,7 @@ def suggested(
     learner does not have, cells outside a range, and where fewer new points are found.
     Bergstra et al. 2011, "Algorithms for hyper-parameter optimization".
     """
-    optuna = needed("optuna", "optuna", "dlm.suggested")
+    optuna = import_optional("optuna", "dlm.suggested")
     given = checked_space("suggested", space, ranges, points)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UsageError(f"seed={seed!r} must be a whole number from 0 to 2^32 - 1")

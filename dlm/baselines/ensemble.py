@@ -11,7 +11,7 @@ from dlm.baselines.base import Fitted, log_probabilities, needs_classes_or_numbe
 from dlm.data.dataset import Dataset, class_weights
 from dlm.study.config import unsaid
 from dlm.utils.errors import UsageError, at_least
-from dlm.utils.optional_imports import needed, require
+from dlm.utils.optional_imports import import_optional, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +40,12 @@ class LightGBM:
 
     def check(self, dataset: Dataset) -> None:
         """UsageError unless LightGBM is installed and targets are one class or numbers."""
-        require("lightgbm", "lightgbm", "LightGBM()")
+        require("lightgbm", "LightGBM()")
         needs_classes_or_numbers(self, dataset)
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
         """Fit to x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K], of which each has its trees."""
-        library = needed("lightgbm", "lightgbm", "LightGBM()")
+        library = import_optional("lightgbm", "LightGBM()")
         rows, options = rows_of(x), self._options(seed)
         if y.dtype.kind in "iu":
             model = library.LGBMClassifier(**options).fit(rows, y)

@@ -30,6 +30,7 @@ from dlm.train import devices
 from dlm.train.program import check_model, program_of
 from dlm.utils.errors import UsageError, choose
 from dlm.utils.files import DAMAGED
+from dlm.utils.optional_imports import require
 
 MOST_RESIDENT = 0.5  # of the devices' memory that the pool may take; members need the rest
 
@@ -178,9 +179,11 @@ def _occupy(folder: Path, stack: contextlib.ExitStack, watch: Watch) -> None:
 def is_streamed(input_mode: str, dataset: Dataset) -> bool:
     """Whether the pool stays on the host: where asked to, or where it would fill half of the devices' memory."""
     choose("input", input_mode, ("auto", "device", "stream"))
-    if input_mode != "auto":
-        return input_mode == "stream"
-    return dataset.train.nbytes * jax.local_device_count() > MOST_RESIDENT * devices.memory_limit()
+    large = dataset.train.nbytes * jax.local_device_count() > MOST_RESIDENT * devices.memory_limit()
+    streamed = input_mode == "stream" or (input_mode == "auto" and large)
+    if streamed:
+        require("grain", "streaming the training pool from the host (see --input)")
+    return streamed
 
 
 def _claimed(study: Study, folder: Path, dataset: Dataset, work: Work, question: str, command: str) -> dict[str, float]:

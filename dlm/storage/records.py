@@ -19,7 +19,7 @@ from dlm.storage import record_log
 from dlm.storage.record_log import Record
 from dlm.utils.errors import UsageError, choose
 from dlm.utils.files import replacing
-from dlm.utils.optional_imports import needed
+from dlm.utils.optional_imports import import_optional
 
 VERSION = 1  # another one when a column changes its meaning or goes; new columns at the end leave it
 
@@ -111,7 +111,7 @@ def read(workdir: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], lib
     folder that does not exist, and for a library that is unknown or not installed.
     """
     choose("library", library, LIBRARIES)
-    module = needed(library, library, "dlm.records.read(..., library=...)") if library != "arrow" else None
+    module = import_optional(library, f"library={library!r}") if library != "arrow" else None
     if isinstance(workdir, str | os.PathLike):
         table = of_workdir(Path(workdir))
     elif workdir:

@@ -84,7 +84,9 @@ def _home(kind: type) -> str:
     return kind.__module__
 
 
-FOLDER = Path(__file__).resolve().parents[2] / "experiments"
+_PACKAGE = Path(__file__).resolve().parents[1]
+# The wheel holds the experiments inside the package; in a clone they are beside it.
+FOLDER = next(filter(Path.is_dir, (_PACKAGE / "experiments", _PACKAGE.parent / "experiments")), _PACKAGE)
 
 
 def find(name: str) -> Path:

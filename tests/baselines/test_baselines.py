@@ -231,7 +231,7 @@ def test_every_classical_learner_checks_the_data():
 
 def test_lightgbm_that_is_not_installed_is_refused_with_the_command(monkeypatch):
     monkeypatch.setattr("dlm.utils.optional_imports.installed", lambda module: False)
-    with pytest.raises(UsageError, match="run: python -m pip install lightgbm"):
+    with pytest.raises(UsageError, match=r"run: python -m pip install .*\[lightgbm\]"):
         LightGBM().check(SPLITS["classes"])
 
 

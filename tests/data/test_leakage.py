@@ -270,7 +270,7 @@ def test_rows_that_cannot_be_compared_are_refused():
 @pytest.fixture(scope="module")
 def fashion(shared_tfds):
     """Fashion-MNIST as TFDS has it: (pool, its labels, test, its labels)."""
-    import tensorflow_datasets as tfds
+    tfds = pytest.importorskip("tensorflow_datasets", reason="needs the extra tfds: tensorflow-datasets")
 
     columns = []
     for split in ("train", "test"):

@@ -109,7 +109,7 @@ def test_what_cannot_be_read_is_told(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="names no workdir"):
         records.read([])
     monkeypatch.setattr("dlm.utils.optional_imports.installed", lambda _: False)
-    with pytest.raises(UsageError, match="needs polars, which is not installed; run: python -m pip install polars"):
+    with pytest.raises(UsageError, match="needs polars, which is not installed; run: python -m pip install"):
         records.read(tmp_path, library="polars")
 
 

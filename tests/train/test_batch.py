@@ -32,6 +32,7 @@ SHORT = Budget(steps=24)
 
 @pytest.fixture(scope="module")
 def placed(digits):
+    pytest.importorskip("grain", reason="needs the extra stream: grain")
     orders = SubsetOrders(digits, SEEDS)
     return {way: place(orders, jax.devices()[:2], streamed=way == "stream") for way in ("device", "stream")}
 

@@ -20,6 +20,7 @@ from dlm.storage import record_log
 from dlm.study.trial import group_cohorts
 from dlm.train.device_data import place
 
+pytest.importorskip("grain", reason="needs the extra stream: grain")
 SEEDS = (0, 1)
 MODELS = {"mlp": MLP((16,)), "cnn": CNN((8,), (1,))}
 

@@ -6,6 +6,7 @@ fairlearn is an extra, since it brings pandas, 84 MB, and takes seconds to impor
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 from typing import Any
 
@@ -14,12 +15,11 @@ from numpy.typing import NDArray
 
 from dlm.analysis.fairness.groups import Column
 from dlm.analysis.fairness.intervals import Array, Measure
-from dlm.utils.errors import UsageError
+from dlm.utils.optional_imports import require
 
 Codes = NDArray[np.integer]
 
 ERROR = "error"
-REMEDY = 'python -m pip install "fairlearn>=0.15"'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +130,5 @@ def _number(value: Any) -> float | None:
 
 
 def _fairlearn() -> Any:
-    try:
-        import fairlearn.metrics
-    except ImportError:
-        raise UsageError(f"metrics of groups are fairlearn's, which is not installed; {REMEDY}") from None
-    return fairlearn.metrics
+    require("fairlearn", "computing group metrics")
+    return importlib.import_module("fairlearn.metrics")

@@ -13,7 +13,7 @@ from dlm.analysis.fairness.forecasts import exponent, group_answer, need
 from dlm.analysis.fairness.gaps import Gap, Spread, gaps, seed_noise, spreads
 from dlm.analysis.fairness.groups import LEAST_EXAMPLES, Column, Places, Side
 from dlm.analysis.fairness.intervals import Array, Measure
-from dlm.analysis.fairness.metrics import REMEDY, ColumnMetrics, column_metrics
+from dlm.analysis.fairness.metrics import ColumnMetrics, column_metrics
 from dlm.curves.exponent import Exponent
 from dlm.curves.from_records import BOUNDS, cells
 from dlm.curves.types import Curve, LearnerSummary, RequiredSize
@@ -172,8 +172,8 @@ def _all_metrics(
                 for column in columns
                 if column.known().any()
             ]
-    except UsageError:
-        return [], f"Metrics of groups (false positives, parity) need fairlearn: {REMEDY}."
+    except UsageError as error:
+        return [], f"{str(error)[0].upper()}{str(error)[1:]}."
     return found, ""
 
 

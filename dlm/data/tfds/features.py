@@ -17,6 +17,7 @@ from dlm.data import media
 from dlm.data.columns import Column, Kind, Ragged
 from dlm.data.tfds.folders import Prepared
 from dlm.utils.errors import UsageError
+from dlm.utils.optional_imports import import_optional
 
 Records = Sequence[Mapping[str, Any]]  # of each example, feature name -> tf.train.Feature
 INT16_RANGE = 32_768
@@ -154,8 +155,7 @@ LAZY = -1  # in the place of a sample rate: the audio is stored as the file it c
 
 def opened(prepared: Prepared) -> tuple[Any, tuple[Field, ...], dict[str, str]]:
     """TFDS's builder of a data set, its fields, and what cannot be a column: name -> why. UsageError if TFDS fails."""
-    import tensorflow_datasets as tfds
-
+    tfds = import_optional("tensorflow_datasets", f"TFDS data set {prepared.full_name!r}")
     try:
         content = json.loads((prepared.folder / "features.json").read_text(encoding="utf-8"))
         audio: dict[str, int] = {}

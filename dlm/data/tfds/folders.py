@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dlm.utils.errors import UsageError
+from dlm.utils.optional_imports import import_optional
 
 READABLE = ("array_record", "parquet")  # without TensorFlow
 _VERSION = r"\d+(\.(\d+|\*)){2}"
@@ -163,7 +164,7 @@ def _root(folder: Path, full_name: str) -> Path:
 
 def _download(wanted: _Wanted) -> Path:
     """Have TFDS download and prepare a set. UsageError with its reason if it cannot."""
-    import tensorflow_datasets as tfds
+    tfds = import_optional("tensorflow_datasets", "--download")
 
     version = f":{wanted.version}" if wanted.version else ""
     try:

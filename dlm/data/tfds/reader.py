@@ -17,6 +17,7 @@ from dlm.data.columns import Column, Columns, Kind, agreed, cut, joined
 from dlm.data.tfds.features import Field, opened
 from dlm.data.tfds.folders import Prepared, check_files, find
 from dlm.utils.errors import UsageError, nearest
+from dlm.utils.optional_imports import import_optional
 
 DECODING = "1"  # changes with what columns are made of the same files
 EXAMPLES_AT_ONCE, BYTES_AT_ONCE = 4096, 1 << 24  # as stored; what they decode to is in memory meanwhile
@@ -102,8 +103,7 @@ def _ranges(prepared: Prepared, expression: str) -> list[tuple[str, int, int]]:
 
 
 def _instructions(prepared: Prepared, expression: str) -> list[tuple[str, int, int]]:
-    import tensorflow_datasets as tfds
-
+    tfds = import_optional("tensorflow_datasets", f"split {expression!r}")
     sizes = prepared.sizes
     for term in re.split(r"\s*\+\s*", expression):
         split = term.partition("[")[0]

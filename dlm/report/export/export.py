@@ -54,7 +54,7 @@ def export(workdir: Path, names: Sequence[str] = (), folder: Path | None = None)
         if name not in EXPORTS:
             raise UsageError(f"--to={name} is no export; {nearest(name, EXPORTS)}")
         if package := EXPORTS[name].package:
-            require(package, package, f"--to={name}")
+            require(package, f"--to={name}")
     source = Source(workdir, tuple(dict.fromkeys(names)) or default())
     _check(source)
     folder = folder or workdir / "export"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dlm.report.export.runs import TRIALS, Run
-from dlm.utils.optional_imports import needed
+from dlm.utils.optional_imports import require
 
 FOLDER = "tensorboard"
 # One file a run, always of the same name: a second export takes the place of the first instead of adding to it.
@@ -23,7 +23,7 @@ def write(runs: Sequence[Run], folder: Path) -> Path:
     A point's wall time is the seconds of training, so TensorBoard's "relative" axis shows those. What an earlier export
     left is replaced, once all is written. UsageError where tensorboardX is not installed.
     """
-    needed("tensorboardX", "tensorboardX", "--to=tensorboard")
+    require("tensorboardX", "--to=tensorboard")
     target, fresh = folder / FOLDER, folder / f"{FOLDER}.tmp"
     shutil.rmtree(fresh, ignore_errors=True)
     for run in runs:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dlm.report.export.runs import Run
-from dlm.utils.optional_imports import needed
+from dlm.utils.optional_imports import import_optional
 
 TRACKIO_FOLDER = "trackio"
 
@@ -26,7 +26,7 @@ def write_trackio(study: str, runs: Sequence[Run], folder: Path) -> Path:
     trackio is not installed.
     """
     os.environ.setdefault("TRACKIO_DIR", str((folder / TRACKIO_FOLDER).resolve()))
-    trackio = needed("trackio", "trackio", "--to=trackio")
+    trackio = import_optional("trackio", "--to=trackio")
     storage, place = trackio.SQLiteStorage, Path(trackio.TRACKIO_DIR)
     place.mkdir(parents=True, exist_ok=True)
     there = {run["id"]: run["name"] for run in storage.get_run_records(study)}
@@ -58,7 +58,7 @@ def write_mlflow(study: str, runs: Sequence[Run], folder: Path) -> Path | str:
     """
     # Without this MLflow reports that it was used; read when it is imported.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    MlflowClient = needed("mlflow", "mlflow", "--to=mlflow").MlflowClient
+    MlflowClient = import_optional("mlflow", "--to=mlflow").MlflowClient
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     path = folder / FILE
@@ -126,7 +126,7 @@ def write_wandb(study: str, runs: Sequence[Run], folder: Path) -> Path:
     with those it has, where it ignores steps that it has seen. UsageError where wandb is not installed.
     """
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # which would be sent, even offline
-    wandb = needed("wandb", "wandb", "--to=wandb")
+    wandb = import_optional("wandb", "--to=wandb")
     mode = os.environ.get("WANDB_MODE", "offline")
     settings = wandb.Settings(
         console="off",

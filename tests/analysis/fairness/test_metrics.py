@@ -54,5 +54,5 @@ def test_roots_are_taken_of_each_group():
 def test_without_fairlearn_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fairlearn", None)
     monkeypatch.setitem(sys.modules, "fairlearn.metrics", None)
-    with pytest.raises(UsageError, match=r"pip install .*fairlearn"):
+    with pytest.raises(UsageError, match=r"needs fairlearn.*pip install .*fairness"):
         column_metrics("a", 1, COLUMN, np.zeros((1, 9)), measure=Measure(True))

@@ -252,7 +252,7 @@ class Mapped:
 
 
 def test_anything_with_a_length_and_items_is_a_source():
-    import grain
+    grain = pytest.importorskip("grain", reason="needs the extra stream: grain")
 
     listed = [Mapped(90)[row] for row in range(90)]
     ways = (Mapped(90), grain.MapDataset.source(Mapped(90)), listed)

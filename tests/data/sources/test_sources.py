@@ -66,7 +66,7 @@ def test_digits_cannot_hold_out_what_is_not_there(changes):
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A folder with a set that TFDS itself prepared: 30 training and 9 test images of three classes."""
-    tfds = pytest.importorskip("tensorflow_datasets")
+    tfds = pytest.importorskip("tensorflow_datasets", reason="needs the extra tfds: tensorflow-datasets")
     folder = tmp_path_factory.mktemp("tfds")
 
     class Tiny(tfds.core.GeneratorBasedBuilder):

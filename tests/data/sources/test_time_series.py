@@ -80,7 +80,7 @@ def test_a_table_file_may_be_read_in_time_too(tmp_path):
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A TFDS set of three splits in order of time."""
-    tfds = pytest.importorskip("tensorflow_datasets")
+    tfds = pytest.importorskip("tensorflow_datasets", reason="needs the extra tfds: tensorflow-datasets")
     parts = {"train": range(60), "validation": range(60, 80), "test": range(80, 100)}
 
     class Steps(tfds.core.GeneratorBasedBuilder):

@@ -19,6 +19,7 @@ from dlm.data.columns import Ragged
 from dlm.data.tfds import features
 from dlm.data.tfds.reader import describe, read
 
+pytest.importorskip("tensorflow_datasets", reason="needs the extra tfds: tensorflow-datasets")
 ROOT = Path(__file__).resolve().parents[3]
 TRAIN, TEST = 23, 7
 BOTH = {"train": "train", "test": "test"}
