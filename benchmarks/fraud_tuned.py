@@ -7,9 +7,7 @@
 
 import dataclasses
 
-from dlm import Budget, Hyper, Learner, Optimizer, Study, grid
-from dlm.baselines import GradientBoosting
-from dlm.models import FTTransformer, TabularMLP
+from dlm import Budget, FTTransformer, GradientBoosting, Hyper, Learner, Optimizer, Study, TabularMLP, grid
 from dlm.study import experiment
 
 

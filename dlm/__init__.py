@@ -1,78 +1,80 @@
-"""How does a model get better with more data, and how much data do I need? Data-scaling studies in JAX."""
+"""How does a model get better with more data, and how much data do I need? Data-scaling studies in JAX.
+
+Public names are imported at first use: `import dlm` imports neither NumPy nor JAX.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from dlm.study.learner import Budget, Hyper, Learner, Optimizer
-from dlm.study.study import Study
-from dlm.study.sweep import Axes, choice, drawn, grid, log_uniform, uniform, zipped
-from dlm.utils.errors import Interrupted, UsageError
+from dlm.utils import display
 
 if TYPE_CHECKING:
-    from dlm.analysis.suggestions import suggested
-    from dlm.curves.forecaster import forecast, forecast_many
-    from dlm.execution.result import Result, load, run
-    from dlm.storage import records
+    from dlm.analysis.suggestions import suggested as suggested
+    from dlm.baselines import *  # noqa: F403
+    from dlm.curves.forecaster import forecast as forecast
+    from dlm.curves.forecaster import forecast_many as forecast_many
+    from dlm.data import *  # noqa: F403
+    from dlm.execution.planner import plan as plan
+    from dlm.execution.result import Result as Result
+    from dlm.execution.result import load as load
+    from dlm.execution.result import run as run
+    from dlm.models import *  # noqa: F403
+    from dlm.storage import records as records
+    from dlm.study import experiment as experiment
+    from dlm.study.learner import Budget as Budget
+    from dlm.study.learner import Hyper as Hyper
+    from dlm.study.learner import Learner as Learner
+    from dlm.study.learner import Optimizer as Optimizer
+    from dlm.study.study import Study as Study
+    from dlm.study.sweep import Axes as Axes
+    from dlm.study.sweep import choice as choice
+    from dlm.study.sweep import drawn as drawn
+    from dlm.study.sweep import grid as grid
+    from dlm.study.sweep import log_uniform as log_uniform
+    from dlm.study.sweep import uniform as uniform
+    from dlm.study.sweep import zipped as zipped
+    from dlm.tasks import *  # noqa: F403
+    from dlm.utils.errors import Interrupted as Interrupted
+    from dlm.utils.errors import UsageError as UsageError
 
-__version__ = "0.1.0"
-
-__all__ = [
-    "Axes",
-    "Budget",
-    "Hyper",
-    "Interrupted",
-    "Learner",
-    "Optimizer",
-    "Result",
-    "Study",
-    "UsageError",
-    "choice",
-    "drawn",
-    "forecast",
-    "forecast_many",
-    "grid",
-    "load",
-    "log_uniform",
-    "records",
-    "run",
-    "suggested",
-    "uniform",
-    "zipped",
-]
-
-# Imported at first use: declaring a study needs no NumPy, and forecasting no JAX.
-_LAZY = {
-    "forecast": ("dlm.curves.forecaster", "forecast"),
-    "forecast_many": ("dlm.curves.forecaster", "forecast_many"),
-    "records": ("dlm.storage.records", ""),
-    "Result": ("dlm.execution.result", "Result"),
-    "load": ("dlm.execution.result", "load"),
-    "run": ("dlm.execution.result", "run"),
-    "suggested": ("dlm.analysis.suggestions", "suggested"),
+_PUBLIC = {
+    "dlm.study.study": "Study",
+    "dlm.study.learner": "Budget Hyper Learner Optimizer",
+    "dlm.study.sweep": "Axes choice drawn grid log_uniform uniform zipped",
+    "dlm.analysis.suggestions": "suggested",
+    "dlm.execution.result": "Result load run",
+    "dlm.execution.planner": "plan",
+    "dlm.curves.forecaster": "forecast forecast_many",
+    "dlm.utils.errors": "Interrupted UsageError",
+    "dlm.data": "Arrays BreastCancer Digits File NextItems Ratings Series Split StdlibText Tfds TfdsSeries from_items "
+    "hold_out",
+    "dlm.models": "CNN DLinear FTTransformer MLP MatrixFactorization PatchTST SASRec TabularMLP Transformer ViT",
+    "dlm.tasks": "Classification Decisions Forecasting LanguageModelling NextItem RareEvents Regression Task",
+    "dlm.baselines": "AlternatingLeastSquares AutoRegressive BagOfWords BiasModel Bicubic GradientBoosting ImplicitALS "
+    "ItemNeighbours KneserNey LightGBM LinearSeries LogisticRegression MelSupportVectors NaiveBayes NearestNeighbours "
+    "NextNeighbours Popularity RandomForest Ridge SeasonalNaive SupportVectors",
 }
+_MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names.split()}
+_SUBMODULES = {"experiment": "dlm.study.experiment", "records": "dlm.storage.records"} | {
+    package: f"dlm.{package}" for package in ("baselines", "data", "models", "tasks")
+}
+
+__all__ = sorted([*_MODULE_OF, *_SUBMODULES])
+
+display.register(Study="dlm.report.notebook:study_html", Forecast="dlm.report.notebook:forecast_html")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'dlm' has no attribute {name!r}")
-    module_name, attribute = _LAZY[name]
-    module = importlib.import_module(module_name)
-    if name in ("forecast", "forecast_many"):
-        setattr(module.Forecast, "_repr_html_", _html_by("forecast_html"))  # noqa: B010
-    return getattr(module, attribute) if attribute else module
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(_MODULE_OF[name]), name)
+    if name in _SUBMODULES:
+        return importlib.import_module(_SUBMODULES[name])
+    if name == "__version__":
+        return importlib.import_module("dlm.utils.version").version()
+    raise AttributeError(f"module 'dlm' has no attribute {name!r}")
 
 
-def _html_by(function: str) -> Callable[[Any], str]:
-    """A `_repr_html_` that loads `dlm.report.notebook` at first use, so that lower packages do not import it."""
-
-    def _repr_html_(self: Any) -> str:
-        html: str = getattr(importlib.import_module("dlm.report.notebook"), function)(self)
-        return html
-
-    return _repr_html_
-
-
-setattr(Study, "_repr_html_", _html_by("study_html"))  # noqa: B010
+def __dir__() -> list[str]:
+    return list(__all__)

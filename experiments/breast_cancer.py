@@ -13,11 +13,19 @@ Learning rates and penalties were chosen on the validation split, periodic's on 
 (docs/tables.md); the test split was only reported.
 """
 
-from dlm import Budget, Hyper, Learner, Optimizer, Study
-from dlm.baselines import GradientBoosting, LogisticRegression
-from dlm.data import BreastCancer
-from dlm.models import MLP, TabularMLP
-from dlm.tasks import Classification
+from dlm import (
+    MLP,
+    BreastCancer,
+    Budget,
+    Classification,
+    GradientBoosting,
+    Hyper,
+    Learner,
+    LogisticRegression,
+    Optimizer,
+    Study,
+    TabularMLP,
+)
 
 
 def study() -> Study:

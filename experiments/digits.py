@@ -11,11 +11,7 @@ cnns together have 0.8 %.
 The numbers were chosen on the validation split; the test split was only reported.
 """
 
-from dlm import Budget, Hyper, Learner, Study
-from dlm.baselines import LogisticRegression
-from dlm.data import Digits
-from dlm.models import CNN, MLP
-from dlm.tasks import Classification
+from dlm import CNN, MLP, Budget, Classification, Digits, Hyper, Learner, LogisticRegression, Study
 
 
 def study() -> Study:

@@ -14,11 +14,20 @@ it cannot be told whether a network will overtake them with more.
 The ridge penalty was chosen on the validation split; the networks' numbers are of a few tries, not of a search.
 """
 
-from dlm import Budget, Hyper, Learner, Optimizer, Study
-from dlm.baselines import AutoRegressive, LinearSeries, SeasonalNaive
-from dlm.data import TfdsSeries
-from dlm.models import DLinear, PatchTST
-from dlm.tasks import Forecasting
+from dlm import (
+    AutoRegressive,
+    Budget,
+    DLinear,
+    Forecasting,
+    Hyper,
+    Learner,
+    LinearSeries,
+    Optimizer,
+    PatchTST,
+    SeasonalNaive,
+    Study,
+    TfdsSeries,
+)
 
 
 def study() -> Study:

@@ -13,11 +13,20 @@ Result: no. Test MSE with the whole history 0.0811 (the last value again), 0.080
 The networks' numbers are of a few tries on the validation split, not of a search.
 """
 
-from dlm import Budget, Hyper, Learner, Optimizer, Study
-from dlm.baselines import AutoRegressive, LinearSeries, SeasonalNaive
-from dlm.data import TfdsSeries
-from dlm.models import DLinear, PatchTST
-from dlm.tasks import Forecasting
+from dlm import (
+    AutoRegressive,
+    Budget,
+    DLinear,
+    Forecasting,
+    Hyper,
+    Learner,
+    LinearSeries,
+    Optimizer,
+    PatchTST,
+    SeasonalNaive,
+    Study,
+    TfdsSeries,
+)
 
 
 def study() -> Study:

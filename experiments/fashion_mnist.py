@@ -11,11 +11,7 @@ the mlp at about 400 examples; the vit overtakes logreg at about 7,000 and has n
 The numbers were chosen on the validation split, of 50,000 examples alone; the test split was only reported.
 """
 
-from dlm import Budget, Hyper, Learner, Optimizer, Study
-from dlm.baselines import LogisticRegression
-from dlm.data import Tfds
-from dlm.models import CNN, MLP, ViT
-from dlm.tasks import Classification
+from dlm import CNN, MLP, Budget, Classification, Hyper, Learner, LogisticRegression, Optimizer, Study, Tfds, ViT
 
 
 def study() -> Study:

@@ -22,11 +22,19 @@ Learning rates and penalties were chosen on the validation split, periodic's on 
 (docs/tables.md); the test split was only reported.
 """
 
-from dlm import Budget, Hyper, Learner, Optimizer, Study
-from dlm.baselines import GradientBoosting, LogisticRegression
-from dlm.data import Tfds
-from dlm.models import MLP, TabularMLP
-from dlm.tasks import Decisions
+from dlm import (
+    MLP,
+    Budget,
+    Decisions,
+    GradientBoosting,
+    Hyper,
+    Learner,
+    LogisticRegression,
+    Optimizer,
+    Study,
+    TabularMLP,
+    Tfds,
+)
 
 
 def study() -> Study:

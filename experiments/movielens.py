@@ -13,11 +13,18 @@ with the biases at the end. Of each user's last rating, with 99,616: 0.990, 0.95
 The numbers were chosen on the validation split, of all ratings mostly; the test split was only reported.
 """
 
-from dlm import Budget, Hyper, Learner, Study
-from dlm.baselines import AlternatingLeastSquares, BiasModel, ItemNeighbours
-from dlm.data import Ratings
-from dlm.models import MatrixFactorization
-from dlm.tasks import Regression
+from dlm import (
+    AlternatingLeastSquares,
+    BiasModel,
+    Budget,
+    Hyper,
+    ItemNeighbours,
+    Learner,
+    MatrixFactorization,
+    Ratings,
+    Regression,
+    Study,
+)
 
 
 def study() -> Study:

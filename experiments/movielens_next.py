@@ -15,11 +15,7 @@ recall@10 9.5, 9.3, 5.8, 2.0 %. With 1,000 als leads at 0.981 and sasrec is the 
 The numbers were chosen on the validation split by few trials; the test split was only reported.
 """
 
-from dlm import Budget, Hyper, Learner, Study
-from dlm.baselines import ImplicitALS, NextNeighbours, Popularity
-from dlm.data import NextItems
-from dlm.models import SASRec
-from dlm.tasks import NextItem
+from dlm import Budget, Hyper, ImplicitALS, Learner, NextItem, NextItems, NextNeighbours, Popularity, SASRec, Study
 
 
 def study() -> Study:

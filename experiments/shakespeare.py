@@ -11,11 +11,7 @@ Result: with 7,842 blocks (1 MB) the n-gram is at 1.60 nats per byte and the tra
 Learning rate and order are those chosen on the validation split of stdlib_text.
 """
 
-from dlm import Budget, Hyper, Learner, Optimizer, Study
-from dlm.baselines import KneserNey
-from dlm.data import Tfds
-from dlm.models import Transformer
-from dlm.tasks import LanguageModelling
+from dlm import Budget, Hyper, KneserNey, LanguageModelling, Learner, Optimizer, Study, Tfds, Transformer
 
 
 def study() -> Study:

@@ -11,11 +11,7 @@ to 1.51 [1.33, 1.62]. Test and validation are a few whole files each, whose draw
 Learning rate (of 0.001 to 0.012) and order (of 5 to 8) were chosen on the validation split.
 """
 
-from dlm import Budget, Hyper, Learner, Optimizer, Study
-from dlm.baselines import KneserNey
-from dlm.data import StdlibText
-from dlm.models import Transformer
-from dlm.tasks import LanguageModelling
+from dlm import Budget, Hyper, KneserNey, LanguageModelling, Learner, Optimizer, StdlibText, Study, Transformer
 
 
 def study() -> Study:

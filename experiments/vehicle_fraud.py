@@ -18,11 +18,19 @@ Settings of periodic, focal, ft and boosting are the best of 16 each by validati
 logreg's was chosen by one seed; weighted ones are not tuned; the test split was only reported.
 """
 
-from dlm import Budget, Hyper, Learner, Optimizer, Study
-from dlm.baselines import GradientBoosting, LogisticRegression
-from dlm.data import Tfds
-from dlm.models import FTTransformer, TabularMLP
-from dlm.tasks import RareEvents
+from dlm import (
+    Budget,
+    FTTransformer,
+    GradientBoosting,
+    Hyper,
+    Learner,
+    LogisticRegression,
+    Optimizer,
+    RareEvents,
+    Study,
+    TabularMLP,
+    Tfds,
+)
 
 TUNED = {"lr": 1e-2, "weight_decay": 0.1, "dropout": 0.4}
 FAST = Optimizer(b2=0.95)

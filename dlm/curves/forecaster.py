@@ -15,6 +15,7 @@ from dlm.curves.distributions import Draws, Marginals, draw
 from dlm.curves.law_posterior import Mixture, fit_mixture
 from dlm.curves.points import Bound, Points, check_places, read_points
 from dlm.curves.predictive import predictive
+from dlm.utils.display import HtmlDisplay
 
 Array = NDArray[np.float64]
 
@@ -37,7 +38,7 @@ class RequiredSizeEstimate:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Forecast:
+class Forecast(HtmlDisplay):
     """Forecast error at sizes `at` [A]; a row of `samples` [D, A] is one drawn curve of the expected error.
 
     `marginals` are the distributions behind the samples, without `bound`; `curves` gives the drawn curves elsewhere.

@@ -26,13 +26,11 @@ __all__ = [
     "DLinear",
     "FTTransformer",
     "MatrixFactorization",
-    "Model",
     "PatchTST",
     "SASRec",
     "TabularMLP",
     "Transformer",
     "ViT",
-    "build",
 ]
 
 

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import dlm
 from dlm.storage import record_log
 from dlm.study.config import canonical
 from dlm.study.study import Study
 from dlm.study.trial import Cohort, Trial
 from dlm.utils.errors import UsageError
 from dlm.utils.files import set_aside, write_atomically
+from dlm.utils.version import version
 
 # Versions that can change the last bits of a number though the program's text stays.
 COMPILERS, CLASSICAL = ("jax", "jaxlib"), ("numpy", "scipy", "scikit-learn")
@@ -84,7 +84,7 @@ _ABSENT = object()
 
 def versions() -> dict[str, str]:
     """Versions of what decides the numbers."""
-    found = {"dlm": dlm.__version__, "python": platform.python_version()}
+    found = {"dlm": version(), "python": platform.python_version()}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)

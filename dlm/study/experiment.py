@@ -17,17 +17,23 @@ from dlm.utils.errors import UsageError, nearest
 from dlm.utils.files import write_atomically
 
 WIDTH = 110  # of a line of the module
-HOMES = ("dlm", "dlm.data", "dlm.models", "dlm.baselines", "dlm.tasks")  # where users import from, first found first
 
 
 def module_text(study: Study, question: str, command: str) -> str:
     """The module: a docstring with question and command, the imports, and `study()`."""
     imports: dict[str, set[str]] = defaultdict(set)
     body = _said(dataclasses.replace(study, name=""), imports, indent=4)
-    lines = [f"from {home} import {', '.join(sorted(names))}" for home, names in sorted(imports.items())]
+    lines = [_import_line(home, sorted(names)) for home, names in sorted(imports.items())]
     return (
         f'"""{question}\n\n    {command}\n"""\n\n' + "\n".join(lines) + "\n\n\n"
         f'def study() -> Study:\n    """As proposed for these data; change what you like."""\n    return {body}\n'
+    )
+
+
+def _import_line(module: str, names: list[str]) -> str:
+    line = f"from {module} import {', '.join(names)}"
+    return (
+        line if len(line) <= WIDTH else f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
     )
 
 
@@ -76,9 +82,8 @@ def _laid_out(opening: str, parts: list[str], closing: str, indent: int) -> str:
 
 
 def _home(kind: type) -> str:
-    for home in HOMES:
-        if getattr(sys.modules.get(home), kind.__name__, None) is kind:
-            return home
+    if getattr(sys.modules["dlm"], kind.__name__, None) is kind:
+        return "dlm"
     if kind.__module__.startswith("experiments"):
         raise UsageError(f"{kind.__name__} is declared in an experiment and cannot be written into another module")
     return kind.__module__

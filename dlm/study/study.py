@@ -17,13 +17,14 @@ from dlm.study.learner import PRECISIONS, Budget, Learner, Precision
 from dlm.study.noise import Noise
 from dlm.study.sweep import Axes, check_tuning
 from dlm.study.trial import Cohort, Trial, expand, group_cohorts
+from dlm.utils.display import HtmlDisplay
 from dlm.utils.errors import UsageError, choose
 
 MAX_SEEDS = 10_000  # above it, a number of seeds is more likely a seed
 
 
 @dataclasses.dataclass(frozen=True)
-class Study:
+class Study(HtmlDisplay):
     """A data-scaling study, as an experiment module declares it.
 
     `learners` maps a name to a `Learner` or the config of a classical one. `seeds` is a number of seeds or

@@ -24,7 +24,7 @@ from dlm.tasks import Classification
 
 def study():
     learners = {"a": Learner(MLP())}
-    return Study(data=Tfds("mnist"), task=Classification(), learners=learners, sizes=(10,))
+    return Study(data=Tfds("mnist"), task=Classification(), learners=learners, train_sizes=(10,))
 '''
 
 

@@ -29,7 +29,7 @@ class Part:
 
 def study():
     learners = {"a": Learner(Part())}
-    return Study(data=Part(), task=Part(), learners=learners, sizes=(10,), budget=Budget(steps=1))
+    return Study(data=Part(), task=Part(), learners=learners, train_sizes=(10,), budget=Budget(steps=1))
 '''
 
 
