@@ -200,9 +200,9 @@ def test_other_means_are_told():
 def test_some_learners_of_a_tuned_study_can_be_run(launch, tmp_path):
     module = tmp_path / "tuned.py"
     module.write_text(
-        "from dlm import Budget, Learner, Study, grid\nfrom dlm.baselines import LogisticRegression\n"
-        "from dlm.data import Digits\nfrom dlm.models import MLP\nfrom dlm.tasks import Classification\n\n"
-        "def study():\n    return Study(data=Digits(), task=Classification(), train_sizes=(32, 64), budget=Budget(steps=9),\n"
+        "from dlm import MLP, Budget, Classification, Digits, Learner, LogisticRegression, Study, grid\n\n"
+        "def study():\n    return Study(data=Digits(), task=Classification(), train_sizes=(32, 64),\n"
+        "        budget=Budget(steps=9),\n"
         "        learners={'net': Learner(MLP((8,))), 'logreg': LogisticRegression()},\n"
         "        tuning={'net': grid(lr=(0.01, 0.1)), 'logreg': grid(c=(0.1, 1.0))})\n"
     )

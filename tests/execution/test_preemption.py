@@ -97,7 +97,7 @@ def test_a_second_ctrl_c_ends_the_process_at_once(between):
 def ended(body):
     """Exit code and output of a process that does something under a Watch whose grace is short."""
     code = (
-        "import hashlib, os, signal, time\nfrom dlm import preemption\npreemption.GRACE = 0.1\n"
+        "import hashlib, os, signal, time\nfrom dlm.execution import preemption\npreemption.GRACE = 0.1\n"
         "block = lambda: hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)\n"  # minutes in C
         f"with preemption.Watch() as watch:\n    {body}\n"
     )

@@ -198,7 +198,7 @@ def test_a_study_shows_what_it_will_run_without_a_device():
     assert "32, 64, 128 examples" in html
     assert re.findall(r"<td>(12|6)</td>", html) == ["12", "6"]
     code = (
-        "import sys\nfrom dlm import Study\nfrom dlm.study.study import trials\nimport dataclasses\n"
+        "import sys\nfrom dlm import Study\nimport dataclasses\n"
         "@dataclasses.dataclass(frozen=True)\nclass Any:\n    load = fit = None\n"
         "study = Study(data=Any(), task=Any(), learners={'a': Any()}, train_sizes=(10,))\n"
         "assert '3 cells' in study._repr_html_(), study._repr_html_()\n"
