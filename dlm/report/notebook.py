@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlm.curves.summary import evenly
 from dlm.curves.types import Curve, LearnerSummary, Prediction, StudySummary
 from dlm.report import sentences
-from dlm.report.export.tables import Cell, Table, forecasts, markdown, measured, needs
 from dlm.report.figures import drawn, svg_of
 from dlm.report.formatting import error_number, percent, seeds
+from dlm.report.tables import Table, forecast_table, markdown, measured_table, required_size_table
 from dlm.study.learner import Learner
 from dlm.study.study import Study
 from dlm.study.sweep import Axes
@@ -77,9 +76,9 @@ def forecast_html(forecast: Forecast) -> str:
     rows = []
     for size, *errors in zip(forecast.at, forecast.median, forecast.low, forecast.high):
         middle, low, high = (error_number(float(error), "", float(errors[0])) for error in errors)
-        rows.append((Cell(_count(size)), Cell(middle), Cell(f"[{low}, {high}]")))
+        rows.append((_count(size), middle, f"[{low}, {high}]"))
     head = ("examples", "forecast error", f"{percent(forecast.level)} interval")
-    table = Table("forecast", "", head, tuple(rows), numeric=True)
+    table = Table("", head, tuple(rows), text_columns=0)
     picture = _svg(_as_answer(forecast), inches=_SMALL)
     return html(Shown("Forecast", "", (forecast.law,), picture, (table,), tuple(alarms)))
 
@@ -103,13 +102,13 @@ def study_html(study: Study) -> str:
             f"{len(own):,}",
             updates,
         )
-        rows.append(tuple(map(Cell, row)))
+        rows.append(row)
     heads = ("learner", "what", "settings", "train_sizes", "seeds", "cells", "updates at most")
     lines = (
         f"{len(cells):,} cells; learners at {_listed(study.train_sizes)} examples, {seeds(_num_seeds(study))} each.",
         f"Data: {_short(study.data)}; task: {_short(study.task)}.",
     )
-    return html(Shown(study.name or "A study", "", lines, "", (Table("cells", "", heads, tuple(rows)),)))
+    return html(Shown(study.name or "A study", "", lines, "", (Table("", heads, tuple(rows), text_columns=2),)))
 
 
 def html(shown: Shown) -> str:
@@ -119,26 +118,9 @@ def html(shown: Shown) -> str:
 
 def _answer(answer: StudySummary, title: str, question: str, foot: str, svg: str) -> Shown:
     curves = [learner.curve for learner in answer.learners]
-    train_sizes = sorted({size for curve in curves for size in curve.train_sizes})
-    chosen = evenly(train_sizes)
-    made = [measured([_at(curve, chosen) for curve in curves]), forecasts(answer), needs(answer)]
-    if len(chosen) < len(train_sizes):
-        made[0] = dataclasses.replace(
-            made[0], caption=f"{made[0].caption} {len(chosen)} of {len(train_sizes):,} sizes."
-        )
-    tables = tuple(table for table in made if table.rows)
+    made = (measured_table(curves, few_sizes=True), forecast_table(answer), required_size_table(answer))
+    tables = tuple(table for table in made if table and table.rows)
     return Shown(title, question, tuple(sentences.brief(answer)), svg, tables, tuple(sentences.notes(answer)), foot)
-
-
-def _at(curve: Curve, train_sizes: Sequence[int]) -> Curve:
-    """The curve at these sizes alone."""
-    kept = [k for k, size in enumerate(curve.train_sizes) if size in set(train_sizes)]
-    return dataclasses.replace(
-        curve,
-        train_sizes=tuple(curve.train_sizes[k] for k in kept),
-        errors=tuple(curve.errors[k] for k in kept),
-        stderr=(),
-    )
 
 
 def _as_answer(forecast: Forecast) -> StudySummary:
@@ -212,7 +194,7 @@ _HTML = """\
 .dlm-shown.dlm-shown caption { text-align: left; padding: .2em 0; }
 .dlm-shown.dlm-shown th, .dlm-shown.dlm-shown td { padding: .2em .8em;
   border-bottom: 1px solid rgba(128,128,128,.35); text-align: left; }
-.dlm-shown.dlm-shown .numeric th, .dlm-shown.dlm-shown .numeric td { text-align: right; white-space: nowrap; }
+.dlm-shown.dlm-shown .numeric { text-align: right; white-space: nowrap; }
 .dlm-shown .foot { opacity: .75; font-size: .9em; }
 </style>
 {% if shown.title or shown.question %}
@@ -223,16 +205,20 @@ _HTML = """\
 {% endif %}
 {{ shown.svg | safe }}
 {% for table in shown.tables %}
-<table{% if table.numeric %} class="numeric"{% endif %}>
+<table>
 {% if table.caption %}
 <caption>{{ table.caption }}</caption>
 {% endif %}
-<thead><tr>{% for head in table.heads %}<th scope="col">{{ head }}</th>{% endfor %}</tr></thead>
+<thead><tr>{% for head in table.headings %}
+<th scope="col"{% if loop.index0 >= table.text_columns %} class="numeric"{% endif %}>{{ head }}</th>
+{% endfor %}</tr></thead>
 <tbody>
 {% for row in table.rows %}
+{% set place = loop.index0 %}
 <tr>
 {% for cell in row %}
-<td>{% if cell.best %}<b>{{ cell.text }}</b>{% else %}{{ cell.text }}{% endif %}</td>
+<td{% if loop.index0 >= table.text_columns %} class="numeric"{% endif %}>{%
+ if (place, loop.index0) in table.bold %}<b>{{ cell }}</b>{% else %}{{ cell }}{% endif %}</td>
 {% endfor %}
 </tr>
 {% endfor %}

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from dlm.curves.from_csv import read_table
 from dlm.curves.from_records import curves
@@ -17,7 +15,8 @@ from dlm.curves.score import Cell, Score, score
 from dlm.curves.types import Curve, StudySummary
 from dlm.report.forecast_file import moment, read_stamped
 from dlm.report.formatting import error_number, error_text, is_rate, percent
-from dlm.report.terminal import print_list, say, section, table
+from dlm.report.tables import Table
+from dlm.report.terminal import print_list, print_table, say
 from dlm.storage import record_log
 from dlm.utils.errors import UsageError
 
@@ -32,8 +31,8 @@ def print_score(answer: StudySummary, score: Score, console: Console, source: Pa
     for sentence in _lead(answer, score, unit):
         say(console, sentence)
     for name in dict.fromkeys(cell.learner for cell in score.cells):
-        heading = f"{name}: forecast and measured {unit}{' in %' if is_rate(unit) else ''}"
-        section(console, heading, _tables([cell for cell in score.cells if cell.learner == name], unit, console))
+        title = f"{name}: forecast and measured {unit}{' in %' if is_rate(unit) else ''}"
+        print_table(console, _table(title, [cell for cell in score.cells if cell.learner == name], unit))
     print_list(console, "To know about this score", [*score.remarks, *_notes(score)])
     print_list(console, "What was checked", list(_checks(source)))
     console.print()
@@ -52,17 +51,20 @@ def _lead(answer: StudySummary, score: Score, unit: str) -> Iterator[str]:
     yield f"{accuracy} mean interval score is {error_text(mean_score, unit)}."
 
 
-def _tables(cells: Sequence[Cell], unit: str, console: Console) -> Iterator[Table]:
+def _table(title: str, cells: Sequence[Cell], unit: str) -> Table:
     repeated = any(cell.num_repeats > 1 for cell in cells)
-    columns = {
-        "forecast": [_forecast(cell, unit) for cell in cells],
-        "measured": [_measured(cell, unit) + (f" ({cell.num_repeats:,})" if repeated else "") for cell in cells],
-        "inside": ["yes" if cell.inside else "no" for cell in cells],
-        "log error": ["–" if cell.log_error is None else f"{cell.log_error:.3f}" for cell in cells],
-        "score": [error_number(cell.interval_score, unit) for cell in cells],
-    }
-    train_sizes = [f"{cell.size:,}" for cell in cells]
-    yield table(console, "examples", train_sizes, [(head, [*map(Text, texts)]) for head, texts in columns.items()])
+    rows = tuple(
+        (
+            f"{cell.size:,}",
+            _forecast(cell, unit),
+            _measured(cell, unit) + (f" ({cell.num_repeats:,})" if repeated else ""),
+            "yes" if cell.inside else "no",
+            "–" if cell.log_error is None else f"{cell.log_error:.3f}",
+            error_number(cell.interval_score, unit),
+        )
+        for cell in cells
+    )
+    return Table(title, ("examples", "forecast", "measured", "inside", "log error", "score"), rows, text_columns=0)
 
 
 def _forecast(cell: Cell, unit: str) -> str:

@@ -26,11 +26,11 @@ from dlm.report.sections.cost import cost_sentences
 from dlm.report.sections.data_equivalence import worth_sentences
 from dlm.report.sections.ensembles import ensemble_sentences
 from dlm.report.sections.examples import writings
-from dlm.report.sections.fairness import gap_heading, group_sentences, group_tables
+from dlm.report.sections.fairness import group_sentences, group_tables
 from dlm.report.sections.learner_comparison import unbeaten_sentences
-from dlm.report.sections.measures import Measured, measure_tables, other_measures
+from dlm.report.sections.measures import Measured, measure_table, other_measures
 from dlm.report.sections.tuning import best_of_sentences, drift_alarms, tuned
-from dlm.report.terminal import print_answer, print_list, section
+from dlm.report.terminal import print_answer, print_list, print_table
 from dlm.storage import artifacts, record_log
 from dlm.storage.workdir import STUDY
 from dlm.utils.errors import UsageError
@@ -157,9 +157,10 @@ def publish(
     told = keep(told, folder)
     print_answer(told, console, title=title, question=question)
     if measures:
-        section(console, "Other measures of the test set, medians", measure_tables(measures, console))
+        print_table(console, measure_table(measures))
     if groups:
-        section(console, gap_heading(groups), group_tables(groups, console))
+        for table in group_tables(groups):
+            print_table(console, table)
     for heading, lines in lists.items():
         print_list(console, heading, lines)
     write_atomically(folder / PAGE, page_html(page(told)))

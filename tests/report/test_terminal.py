@@ -96,7 +96,7 @@ def test_other_units_are_plain_and_named() -> None:
     curve = Curve("lstm", (10, 20), ((2.345, 2.5), (1.2345, 1.3)), unit="nats per byte", bound=(0.0, None))
     needs = (RequiredSize(1.25, "met", None, 18.0, None, 1.0),)
     text = printed(StudySummary((LearnerSummary(curve, "", (), (), needs),), (), (), 0.95))
-    assert "Measured nats per byte" in text
+    assert "Test nats per byte" in text
     assert "1.27 [1.23–1.30] (2)" in text
     assert "1.25 nats per byte" in text
     assert "%" not in text.replace("95 %", "")
@@ -126,7 +126,7 @@ def test_of_very_many_sizes_some_are_shown_and_it_is_said() -> None:
     )
     rows = [line for line in text.splitlines() if line.endswith("(1)")]
     assert 30 <= len(rows) <= 40
-    assert f"at {len(rows)} of 1,000 sizes" in text
+    assert f", {len(rows)} of 1,000 sizes" in text
     assert rows[0].split()[0] == "10"
     assert rows[-1].split()[0] == "1,009"
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from dlm.report.export import tables, tensorboard, trackers
+from dlm.report.export import tensorboard, trackers
 from dlm.report.export.runs import Contents, Run, gather, runs
+from dlm.report.tables import Table, forecast_table, latex, markdown, measured_table, required_size_table
 from dlm.storage import records
 from dlm.utils.errors import UsageError, nearest
 from dlm.utils.files import write_atomically
@@ -78,13 +79,20 @@ def _check(source: Source) -> None:
         raise UsageError(f"--workdir={workdir} holds no records; run the study first, with --mode=run")
 
 
+def _tables(contents: Contents) -> list[Table]:
+    """The measured errors and, of the last report, forecasts and required sizes."""
+    measured = measured_table(contents.curves) if contents.curves else None
+    forecast = (forecast_table(contents.answer), required_size_table(contents.answer)) if contents.answer else ()
+    return [table for table in (measured, *forecast) if table and table.rows]
+
+
 def _latex(source: Source, folder: Path) -> Path:
-    write_atomically(folder / "tables.tex", tables.latex(tables.tables(source.contents)))
+    write_atomically(folder / "tables.tex", latex(_tables(source.contents)))
     return folder / "tables.tex"
 
 
 def _markdown(source: Source, folder: Path) -> Path:
-    write_atomically(folder / "tables.md", tables.markdown(tables.tables(source.contents)))
+    write_atomically(folder / "tables.md", markdown(_tables(source.contents)))
     return folder / "tables.md"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlm.report.formatting import is_rate
+from dlm.report.tables import Table
 
 
 def size_axis(title: str = "training examples") -> dict[str, Any]:
@@ -23,18 +24,6 @@ def error_axis(unit: str, *, positive_only: bool = True, title: str = "") -> dic
 
 
 Traces = tuple[Mapping[str, Any], ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table of texts; the first `texts` columns are no numbers. `shades`, rows × columns, colour cells by 0 … 1."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    caption: str = ""
-    shades: tuple[tuple[float | None, ...], ...] = ()
-    texts: int = 1
-    kind: str = "table"
 
 
 @dataclasses.dataclass(frozen=True)

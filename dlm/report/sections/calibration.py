@@ -12,9 +12,10 @@ import numpy as np
 from dlm.analysis.calibration import Reliability, confusion, reliability
 from dlm.analysis.predictions import TestSet, predictions
 from dlm.report.formatting import percent
-from dlm.report.html.elements import Chart, Choice, Section, Table, size_axis
+from dlm.report.html.elements import Chart, Choice, Section, size_axis
 from dlm.report.sections.learning_curve import Cells
 from dlm.report.sections.tuning import spread_over
+from dlm.report.tables import Table
 
 MOST_SIZES, SHOWN_SIZES = 12, 4  # whose calibration error is drawn; whose reliability and confusion are
 MOST_CLASSES, MOST_PAIRS = 20, 15
@@ -96,7 +97,7 @@ def _errors_chart(told: Mapping[str, Mapping[int, Reliability]]) -> Chart:
             },
             "height": 360,
         },
-        table=Table(("learner", "examples", "calibration error", "by chance", "Brier score", "seeds"), tuple(rows)),
+        table=Table("", ("learner", "examples", "calibration error", "by chance", "Brier score", "seeds"), tuple(rows)),
         scales="xy",
     )
 
@@ -190,11 +191,13 @@ def _confused(name: str, shares: np.ndarray, names: tuple[str, ...]) -> Table:
     if len(names) <= MOST_CLASSES:
         rows = tuple((truth, *(_share(value) for value in row)) for truth, row in zip(names, shares))
         shades = tuple((None, *(float(value) for value in row)) for row in shares)
-        return Table(("class", *names), rows, f"{name}: of each class (row), the share taken for each (column)", shades)
+        return Table(
+            f"{name}: of each class (row), the share taken for each (column)", ("class", *names), rows, shades=shades
+        )
     wrong = shares - np.diag(np.diag(shares))
     worst = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None)[:MOST_PAIRS], wrong.shape))[0]
     rows = tuple((names[a], names[b], _share(wrong[a, b])) for a, b in worst if wrong[a, b] > 0)
-    return Table(("class", "taken for", "share"), rows, f"{name}: what is mixed up most")
+    return Table(f"{name}: what is mixed up most", ("class", "taken for", "share"), rows, text_columns=2)
 
 
 def _share(value: float) -> str:

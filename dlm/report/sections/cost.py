@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dlm.report.formatting import error_number, error_text, is_rate
-from dlm.report.html.elements import Chart, Choice, Section, Sentences, Table, error_axis
+from dlm.report.html.elements import Chart, Choice, Section, Sentences, error_axis
 from dlm.report.progress.eta import duration
 from dlm.report.sections.learning_curve import Cells
+from dlm.report.tables import Table
 from dlm.storage.record_log import Record
 
 _SMALL = ((1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (0.0, 1e6, "µs"))  # from, times, unit
@@ -141,4 +142,4 @@ def _table(cells: Cells, known: Sequence[str], unit: str) -> Table:
             shown = "–" if error is None else error_number(error, unit)
             rows.append((learner, f"{size:,}", shown, *told, str(len(own))))
     heads = [f"{MEASURES[field][0]}, {MEASURES[field][1]}" for field in known]
-    return Table(("learner", "examples", f"error{' %' if is_rate(unit) else ''}", *heads, "seeds"), tuple(rows))
+    return Table("", ("learner", "examples", f"error{' %' if is_rate(unit) else ''}", *heads, "seeds"), tuple(rows))

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dlm.report.formatting import error_number, error_text, is_rate
-from dlm.report.html.elements import Chart, Section, Table, error_axis, size_axis
+from dlm.report.html.elements import Chart, Section, error_axis, size_axis
+from dlm.report.tables import Table
 from dlm.storage.artifacts import CALIBRATION, Ensemble
 
 
@@ -93,7 +94,7 @@ def _table(ensembles: Sequence[Ensemble], unit: str) -> Table:
         cells += [_pair(one, name, "error rate" if name == CALIBRATION else "") for name in named]
         rows.append((one.learner, f"{one.train_size:,}", str(one.members), f"{one.examples:,}", *cells))
     first = ("learner", "examples of one", "members", "examples of all", f"error{' %' if is_rate(unit) else ''}")
-    return Table((*first, *(heads[name] for name in named)), tuple(rows), "Ensemble, and one member on average")
+    return Table("Ensemble (mean of its single members)", (*first, *(heads[name] for name in named)), tuple(rows))
 
 
 def _pair(one: Ensemble, name: str, unit: str) -> str:

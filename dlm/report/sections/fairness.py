@@ -6,18 +6,14 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table as TerminalTable
-from rich.text import Text
-
 from dlm.analysis.fairness.gaps import Gap, Spread
-from dlm.analysis.fairness.metrics import ERROR, ColumnMetrics
+from dlm.analysis.fairness.metrics import ColumnMetrics
 from dlm.analysis.fairness.report import GroupCurve, GroupReport
 from dlm.curves.types import LearnerSummary, StudySummary
 from dlm.report.formatting import error_number, is_rate, need_phrase, percent, unit_text
-from dlm.report.html.elements import Chart, Choice, Section, Sentences, Table
+from dlm.report.html.elements import Chart, Choice, Section, Sentences
 from dlm.report.sections.learning_curve import curve_chart
-from dlm.report.terminal import tables
+from dlm.report.tables import Table
 
 _MOST_WORDS = 8  # gaps of a learner and column that get a sentence each, the largest first
 
@@ -96,59 +92,52 @@ def need_sentence(curve: GroupCurve, gap: Gap, others: str = "everyone else") ->
     return f"{gap.learner}: {need_phrase(need)} examples, mixed as the pool is, would take {where}."
 
 
-def group_tables(report: GroupReport, console: Console) -> Iterator[TerminalTable]:
+def group_tables(report: GroupReport) -> list[Table]:
     """Gaps of each learner and column at its largest size, and what would close them; then fairlearn's metrics."""
-    gaps, curves = report.largest(), {(one.learner, one.column, one.group): one for one in report.curves}
-    for learner, column in dict.fromkeys((gap.learner, gap.column) for gap in gaps):
-        found = [gap for gap in gaps if (gap.learner, gap.column) == (learner, column)]
-        own = [curves[learner, column, gap.group] for gap in found]
-        columns = [
-            ("tests", _right([f"{gap.num_test:,}" for gap in found])),
-            ("error", _right([error_number(gap.error, report.unit) for gap in found])),
-            ("gap", [_gap_cell(gap, report.unit) for gap in found]),
-            ("falls as n^", [Text(_exponent(one)) for one in own]),
-        ]
-        if any(gap.is_shown and gap.gap > 0 for gap in found):
-            columns.append(("level with others", [Text(_need_cell(one, gap)) for one, gap in zip(own, found)]))
-        yield from tables(console, f"{learner}: {column}", [gap.group for gap in found], columns)
-    for one in report.metrics:
-        if one.positive:
-            yield from _rates_tables(one, console)
-
-
-def _need_cell(curve: GroupCurve, gap: Gap) -> str:
-    return need_phrase(curve.need) if curve.need and gap.is_shown and gap.gap > 0 else "–"
-
-
-def _right(cells: Sequence[str]) -> list[Text]:
-    width = max(map(len, cells))
-    return [Text(cell.rjust(width)) for cell in cells]
-
-
-def _rates_tables(one: ColumnMetrics, console: Console) -> Iterator[TerminalTable]:
-    heads = {
-        "selection rate": f"called {one.positive!r} in %",
-        "false negative rate": "missed",
-        "false positive rate": "called so wrongly",
-    }
-    columns = [
-        (heads[metric.name], _right([_percent(value) for value in (*metric.by_group, metric.difference)]))
-        for metric in one.metrics
-        if metric.name != ERROR
+    pairs = dict.fromkeys((gap.learner, gap.column) for gap in report.largest())
+    return [
+        *(_gap_table(report, learner, column) for learner, column in pairs),
+        *(_metrics(one) for one in report.metrics if one.positive),
     ]
-    yield from tables(console, f"{one.learner}: {one.column}", [*one.groups, "difference"], columns)
 
 
-def gap_heading(report: GroupReport) -> str:
-    """The table's heading."""
-    unit = f"{report.unit} in %" if is_rate(report.unit) else report.unit
-    return f"Groups: {unit}, gap to everyone else, with {percent(report.level)} intervals for all together"
+def _gap_table(report: GroupReport, learner: str, column: str) -> Table:
+    own = [one for one in report.curves if (one.learner, one.column) == (learner, column)]
+    gaps = {gap.group: gap for gap in report.largest() if (gap.learner, gap.column) == (learner, column)}
+    rows = tuple(_gap_row(one, gaps.get(one.group), report.unit) for one in own)
+    return Table(
+        f"{learner}, {column}: test {report.unit}{' in %' if is_rate(report.unit) else ''} at the largest size, gap to "
+        f"all other examples with {percent(report.level)} intervals for all groups together",
+        (
+            "group",
+            "in the pool",
+            "test examples",
+            "error",
+            "error of others",
+            "gap",
+            "falls as n^",
+            "examples to close",
+        ),
+        rows,
+        bold=frozenset((k, 5) for k, one in enumerate(own) if one.group in gaps and gaps[one.group].is_shown),
+    )
 
 
-def _gap_cell(gap: Gap, unit: str) -> Text:
-    scale = abs(gap.gap)
-    low, high = (_signed(end, unit, scale) for end in (gap.low, gap.high))
-    return Text(f"{_signed(gap.gap, unit, scale)} [{low}, {high}]", style="bold" if gap.is_shown else "")
+def _gap_row(one: GroupCurve, gap: Gap | None, unit: str) -> tuple[str, ...]:
+    in_pool = "–" if one.in_pool is None else f"{one.in_pool:,}"
+    if gap is None:
+        return (one.group, in_pool, f"{one.answer.curve.num_test:,}", "–", "–", "–", _exponent(one), "–")
+    low, high = (_signed(end, unit, abs(gap.gap)) for end in (gap.low, gap.high))
+    return (
+        one.group,
+        in_pool,
+        f"{gap.num_test:,}",
+        error_number(gap.error, unit),
+        error_number(gap.others, unit),
+        f"{_signed(gap.gap, unit, abs(gap.gap))} [{low}, {high}]",
+        _exponent(one),
+        need_phrase(one.need) if one.need and gap.is_shown and gap.gap > 0 else "–",
+    )
 
 
 def _exponent(curve: GroupCurve) -> str:
@@ -173,10 +162,6 @@ def _amount(value: float, unit: str) -> str:
 
 def _signed(value: float, unit: str, like: float) -> str:
     return f"−{error_number(-value, unit, like)}" if value < 0 else error_number(value, unit, like)
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
 
 
 def fairness_section(report: GroupReport | None) -> Section | None:
@@ -204,7 +189,7 @@ def _blocks(report: GroupReport, learner: str, column: str) -> Iterator[Any]:
         )
     if gaps:
         yield _gap_chart(report, learner, column, gaps)
-    yield _table(report, own, gaps)
+    yield _gap_table(report, learner, column)
     for one in report.metrics:
         if (one.learner, one.column) == (learner, column):
             yield _metrics(one)
@@ -259,35 +244,11 @@ def _gap_chart(report: GroupReport, learner: str, column: str, gaps: list[Gap]) 
     )
 
 
-def _table(report: GroupReport, own: list[GroupCurve], gaps: list[Gap]) -> Table:
-    last = {gap.group: gap for gap in sorted(gaps, key=lambda gap: gap.size)}
-    rows = []
-    for one in own:
-        gap = last.get(one.group)
-        in_pool = "–" if one.in_pool is None else f"{one.in_pool:,}"
-        cells = ["–", "–", "–", "–"]
-        if gap is not None:
-            shown = gap.is_shown and gap.gap > 0 and one.need is not None
-            cells = [
-                error_number(gap.error, report.unit),
-                error_number(gap.others, report.unit),
-                f"{_points(gap.gap, report.unit)} [{_points(gap.low, report.unit)}, {_points(gap.high, report.unit)}]",
-                need_phrase(one.need) if shown and one.need else "–",
-            ]
-        rows.append((one.group, in_pool, f"{one.answer.curve.num_test:,}", *cells))
-    unit = f"{report.unit} in %" if is_rate(report.unit) else report.unit
-    head = ("group", "in the pool", "test examples", "error", "everyone else's", "gap", "examples to be level")
-    return Table(head, tuple(rows), f"At the largest size; {unit}")
-
-
-def _points(value: float, unit: str) -> str:
-    return f"{100 * value:+.1f}" if is_rate(unit) else f"{value:+.3g}"
-
-
 def _metrics(one: ColumnMetrics) -> Table:
     rows = tuple(
         (metric.name, *("–" if value is None else f"{value:.3f}" for value in (*metric.by_group, metric.difference)))
         for metric in one.metrics
     )
-    caption = f"fairlearn's metrics at the largest size{f'; positive: {one.positive}' if one.positive else ''}"
-    return Table(("metric", *one.groups, "difference"), rows, caption)
+    positive = f"; positive class: {one.positive}" if one.positive else ""
+    caption = f"{one.learner}, {one.column}: fairlearn's metrics at the largest size{positive}"
+    return Table(caption, ("metric", *one.groups, "difference"), rows)

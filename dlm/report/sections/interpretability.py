@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table as TerminalTable
-from rich.text import Text
 
 from dlm.analysis.interpretability.results import FOLDER, Inside, Similarity
 from dlm.report.formatting import error_number, error_text, is_rate, unit_text
@@ -21,12 +19,12 @@ from dlm.report.html.elements import (
     Marked,
     Section,
     Sentences,
-    Table,
     error_axis,
     size_axis,
 )
 from dlm.report.html.media import png, signed_png
-from dlm.report.terminal import print_list, say, section, tables
+from dlm.report.tables import Table
+from dlm.report.terminal import print_list, print_table, say
 
 METHODS = {"integrated_gradients": "integrated gradients", "smooth_grad": "SmoothGrad", "occlusion": "occlusion"}
 MAX_TERMINAL_COLUMNS = 5  # that are named
@@ -39,8 +37,7 @@ def print_inside(inside: Inside, workdir: Path, console: Console) -> None:
     say(console, f"Inside {inside.learner}, n={inside.train_size:,}, seed {inside.seed}", style="bold")
     for sentence in lead(inside):
         say(console, sentence)
-    unit = f"{inside.unit} in %" if unit_text(inside.unit) == "%" else inside.unit
-    section(console, f"Test {unit} of a linear reader of each layer, seed {inside.seed}", _probes(inside, console))
+    print_table(console, probe_table(inside))
     print_list(console, "How to read it", probe_notes(inside))
     print_list(
         console, "How alike the networks are (CKA: 1 the same, 0 nothing in common)", similarity_sentences(inside)
@@ -71,13 +68,15 @@ def _named(layer: str) -> str:
     return f"the {layer}" if layer in ("input", "stem", "embedding", "patches", "last hidden") else layer
 
 
-def _probes(inside: Inside, console: Console) -> Iterator[TerminalTable]:
-    columns = []
-    for layer in inside.layers:
-        found = [inside.probe(layer, own.train_size) for own in inside.own]
-        columns.append((layer, [Text(error_number(each.error, inside.unit) if each else "–") for each in found]))
-    columns.append(("the network itself", [Text(error_number(own.error, inside.unit)) for own in inside.own]))
-    return tables(console, "examples", [f"{own.train_size:,}" for own in inside.own], columns)
+def probe_table(inside: Inside) -> Table:
+    """Sizes x layers: the test error of a linear probe of each layer, and of the network itself."""
+    rows = []
+    for own in inside.own:
+        probes = [inside.probe(layer, own.train_size) for layer in inside.layers]
+        errors = [error_number(probe.error, inside.unit) if probe else "–" for probe in probes]
+        rows.append((f"{own.train_size:,}", *errors, error_number(own.error, inside.unit)))
+    title = f"Test {inside.unit}{' in %' if is_rate(inside.unit) else ''} of a linear probe of each layer"
+    return Table(title, ("examples", *inside.layers, "network"), tuple(rows), text_columns=0)
 
 
 def probe_notes(inside: Inside) -> list[str]:
@@ -211,16 +210,6 @@ def _probe_chart(one: Inside) -> Chart:
         "meta": {"colour": len(one.layers), "role": "line"},
     }
     positive = all(min(trace["y"]) > 0 for trace in (*traces, own))
-    in_percent = " in %" if is_rate(one.unit) else ""
-    cells = [[one.probe(layer, size) for layer in one.layers] for size in train_sizes]
-    rows = [
-        (
-            f"{size:,}",
-            *(error_number(probe.error, one.unit) if probe else "–" for probe in row),
-            error_number(each.error, one.unit),
-        )
-        for size, row, each in zip(train_sizes, cells, one.own, strict=True)
-    ]
     return Chart(
         f"probes-{one.trial_id}",
         "What each layer has learnt: test error of a linear reader of it",
@@ -231,7 +220,7 @@ def _probe_chart(one: Inside) -> Chart:
             "yaxis": error_axis(one.unit, positive_only=positive),
             "height": 420,
         },
-        table=Table(("examples", *one.layers, "the network itself"), tuple(rows), f"Test {one.unit}{in_percent}"),
+        table=probe_table(one),
         scales="xy",
     )
 
@@ -254,7 +243,7 @@ def _alike(each: Similarity, place: int) -> Table:
     rows = tuple((name, *(f"{value:.2f}" for value in row)) for name, row in zip(names, values, strict=True))
     shades = tuple((None, *(float(np.clip(value, 0, 1)) for value in row)) for row in values)
     of = "sizes, same seed" if each.of == "train_size" else "seeds, same size"
-    return Table(("CKA", *names), rows, f"{each.layers[place]}, between {of}", shades)
+    return Table(f"{each.layers[place]}, between {of}", ("CKA", *names), rows, shades=shades)
 
 
 def _image_maps(one: Inside) -> Iterator[Cards]:
@@ -315,5 +304,5 @@ def _column_table(one: Inside) -> Table:
     )
     caption = f"The columns that count most; means of absolute values over {len(one.rows)} test examples"
     return Table(
-        ("column", "lost without it (occlusion)", "integrated gradients", "weight in the first layer"), rows, caption
+        caption, ("column", "lost without it (occlusion)", "integrated gradients", "weight in the first layer"), rows
     )

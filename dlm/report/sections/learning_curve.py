@@ -20,12 +20,10 @@ from dlm.report.formatting import (
     error_number,
     forecast_phrase,
     is_rate,
-    need_cell,
     percent,
-    target_text,
-    times_text,
 )
-from dlm.report.html.elements import Chart, Choice, Section, Sentences, Table, error_axis, size_axis
+from dlm.report.html.elements import Chart, Choice, Section, Sentences, error_axis, size_axis
+from dlm.report.tables import Table, forecast_table, measured_table, required_size_table
 from dlm.storage.record_log import Record
 
 MOST_INCUMBENTS = 8  # that can be chosen
@@ -79,7 +77,7 @@ def _chart(incumbent: str, lines: Lines, known: list[Crossover]) -> Chart:
         f"Chance of a smaller expected error than {incumbent}: {', '.join(last)}.",
         tuple(_line(name, line) for name, line in lines.items()),
         layout,
-        table=Table(("examples", *lines), tuple(rows), f"Chance to be better than {incumbent}"),
+        table=Table(f"Chance to be better than {incumbent}", ("examples", *lines), tuple(rows), text_columns=0),
         scales="x",
     )
 
@@ -116,7 +114,7 @@ def learning_section(answer: StudySummary, cells: Cells, folder: Path | None = N
         "Learning curves",
         (
             dataclasses.replace(chart, still=_still(folder)),
-            *_tables(answer),
+            *filter(None, (forecast_table(answer), required_size_table(answer))),
             *([better] if (better := better_block(answer)) else []),
             Sentences(tuple(sentences.laws(answer))),
         ),
@@ -170,7 +168,7 @@ def curve_chart(answer: StudySummary, cells: Cells, name: str, title: str, *, pl
         " ".join(sentences.lead(answer)),
         tuple(traces),
         layout,
-        table=_measured(answer),
+        table=measured_table([learner.curve for learner in answer.learners]),
         scales="xy",
         more=f"all {sum(counts):,} seeds" if max(counts, default=0) > most else "",
     )
@@ -303,51 +301,6 @@ def _height(learner: LearnerSummary, size: float) -> float | None:
             share = math.log(size / left) / math.log(right / left) if right > left else 0.0
             return a ** (1 - share) * b**share
     return None
-
-
-def _measured(answer: StudySummary) -> Table:
-    train_sizes = sorted({size for learner in answer.learners for size in learner.curve.train_sizes})
-    rows = []
-    for size in train_sizes:
-        row = [f"{size:,}"]
-        for learner in answer.learners:
-            curve = learner.curve
-            if size not in curve.train_sizes:
-                row.append("–")
-                continue
-            cell = spread(curve.errors[curve.train_sizes.index(size)])
-            low, high = (error_number(end, curve.unit, cell.median) for end in (cell.low, cell.high))
-            row.append(f"{error_number(cell.median, curve.unit)} [{low}–{high}] ({cell.num_seeds})")
-        rows.append(tuple(row))
-    unit = answer.learners[0].curve.unit
-    in_percent = " in %" if is_rate(unit) else ""
-    return Table(
-        ("examples", *(learner.curve.learner for learner in answer.learners)),
-        tuple(rows),
-        f"Test {unit}{in_percent}: median [spread] (number of seeds)",
-    )
-
-
-def _tables(answer: StudySummary) -> Iterator[Table]:
-    learners = [learner for learner in answer.learners if learner.predictions]
-    if learners:
-        widest = max(len(learner.predictions) for learner in learners)
-        heads = [times_text(learners[0].predictions[k], learners[0].curve) for k in range(widest)] if learners else []
-        rows = [(one.curve.learner, *(_ahead(one, k) for k in range(widest))) for one in answer.learners]
-        yield Table(
-            ("learner", *heads), tuple(rows), f"What more data would buy, with {percent(answer.level)} intervals"
-        )
-    asked = [(need, learner.curve) for learner in answer.learners for need in learner.needs]
-    if asked:
-        rows = [(target_text(need.target, curve.unit), curve.learner, need_cell(need)) for need, curve in asked]
-        yield Table(("error", "learner", "examples"), tuple(rows), "Examples needed", texts=2)
-
-
-def _ahead(learner: LearnerSummary, place: int) -> str:
-    if place >= len(learner.predictions):
-        return "no forecast"
-    one = learner.predictions[place]
-    return f"n={one.size:,}: {forecast_phrase(one, learner.curve.unit)}"
 
 
 def _safe(name: str) -> str:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-
-from rich.console import Console
-from rich.table import Table as TerminalTable
-from rich.text import Text
+from collections.abc import Mapping, Sequence
 
 from dlm.report.formatting import error_number, is_rate
-from dlm.report.html.elements import Chart, Choice, Section, Table, size_axis
+from dlm.report.html.elements import Chart, Choice, Section, size_axis
 from dlm.report.sections.learning_curve import Cells
-from dlm.report.terminal import tables
+from dlm.report.tables import Table
 from dlm.storage.artifacts import WITHOUT_LEAKS
 from dlm.storage.record_log import Record
 
@@ -75,12 +71,13 @@ def last_sizes(measured: Sequence[Measured]) -> dict[str, int]:
     return train_sizes
 
 
-def measure_tables(measured: Sequence[Measured], console: Console) -> Iterator[TerminalTable]:
-    """Learners × measures, each learner at its largest size."""
-    train_sizes = last_sizes(measured)
-    columns = [("examples", [Text(f"{size:,}") for size in train_sizes.values()])]
-    columns += [(one.head, [Text(one.text(*cell)) for cell in train_sizes.items()]) for one in measured]
-    return tables(console, "learner", list(train_sizes), columns)
+def measure_table(measured: Sequence[Measured]) -> Table:
+    """Learners x measures, each learner at its largest size."""
+    rows = tuple(
+        (learner, f"{size:,}", *(one.text(learner, size) for one in measured))
+        for learner, size in last_sizes(measured).items()
+    )
+    return Table("Other measures of the test set, medians", ("learner", "examples", *(m.head for m in measured)), rows)
 
 
 def measures_section(measured: Sequence[Measured], cells: Cells) -> Section | None:
@@ -127,4 +124,4 @@ def _table(measured: Sequence[Measured], cells: Cells) -> Table:
         for learner, by_size in cells.items()
         for size in by_size
     ]
-    return Table(("learner", "examples", *(one.head for one in measured)), tuple(rows))
+    return Table("Medians of the seeds", ("learner", "examples", *(one.head for one in measured)), tuple(rows))

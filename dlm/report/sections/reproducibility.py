@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dlm.report.html.elements import Listing, Section, Table
+from dlm.report.html.elements import Listing, Section
+from dlm.report.tables import Table
 from dlm.storage.record_log import Record, ends
 
 MOST_SUBSETS = 300
@@ -18,14 +19,16 @@ def reproduce_section(about: Mapping[str, Any], records: Iterable[Record]) -> Se
     blocks: list[Any] = []
     if about.get("command"):
         blocks.append(Listing("Command", str(about["command"])))
-    blocks.append(Table(("what", "value"), tuple(_facts(about, finished)), "What the numbers are of", texts=2))
+    blocks.append(Table("What the numbers are of", ("what", "value"), tuple(_facts(about, finished)), text_columns=2))
     if about.get("study"):
         blocks.append(Listing("The study, as it was resolved", json.dumps(about["study"], indent=1)))
     subsets = sorted({(row.train_size, row.subset_seed, row.subset_hash) for row in finished})
     if subsets:
         more = f"; the first {MOST_SUBSETS} of {len(subsets):,}" if len(subsets) > MOST_SUBSETS else ""
         rows = tuple((f"{size:,}", str(seed), name) for size, seed, name in subsets[:MOST_SUBSETS])
-        blocks.append(Table(("examples", "seed", "hash of the subset's content"), rows, f"Subsets{more}", texts=3))
+        blocks.append(
+            Table(f"Subsets{more}", ("examples", "seed", "hash of the subset's content"), rows, text_columns=3)
+        )
     return Section("reproduce", "To have the same numbers again", tuple(blocks))
 
 

@@ -10,9 +10,10 @@ from dlm.curves.data_efficiency.equivalence import OverallRate, Rate
 from dlm.curves.data_efficiency.study_comparison import Difference, Versus
 from dlm.curves.types import StudySummary
 from dlm.report.formatting import percent, seeds
-from dlm.report.html.elements import Chart, Page, Section, Sentences, Table, size_axis
+from dlm.report.html.elements import Chart, Page, Section, Sentences, size_axis
 from dlm.report.sections.data_equivalence import worth
 from dlm.report.sections.learning_curve import learning_section
+from dlm.report.tables import Table
 
 CLEAR = 0.05  # p below which a difference is said
 
@@ -133,7 +134,9 @@ def _needs_section(found: Sequence[Versus], level: float) -> Section:
         " ".join(needs_sentence(one) for one in found),
         tuple(trace for one in found for trace in _needs_trace(one)),
         layout,
-        table=Table(("first", "other", "examples of the first", "times the other's data"), tuple(rows), texts=2),
+        table=Table(
+            "", ("first", "other", "examples of the first", "times the other's data"), tuple(rows), text_columns=2
+        ),
         scales="xy",
     )
     return Section(
@@ -184,7 +187,9 @@ def _difference_section(found: Sequence[Versus], level: float) -> Section:
         " ".join(difference_sentence(one) for one in found),
         tuple(trace for one in found for trace in _difference_trace(one)),
         layout,
-        table=Table(("first", "other", "examples", "difference", "interval", "p", "seeds"), tuple(rows), texts=2),
+        table=Table(
+            "", ("first", "other", "examples", "difference", "interval", "p", "seeds"), tuple(rows), text_columns=2
+        ),
         scales="x",
     )
     return Section(

@@ -15,7 +15,8 @@ from dlm.analysis.sweeps import Sweep, alarms, flat, is_number, key_of
 from dlm.curves.exponent import Drift, Exponent, drift, exponent
 from dlm.curves.from_records import Tried, curve_of, tried
 from dlm.report.formatting import error_number, error_text
-from dlm.report.html.elements import Chart, Section, Sentences, Table, error_axis
+from dlm.report.html.elements import Chart, Section, Sentences, error_axis
+from dlm.report.tables import Table
 from dlm.storage.record_log import Record
 
 MOST_SIZES = 7  # lines of a chart
@@ -68,9 +69,10 @@ def _sweep_table(sweep: Sweep, unit: str) -> Table:
         ]
         rows.append((f"{size:,}", *cells))
     return Table(
+        f"Median validation {unit} (number of seeds)",
         ("examples", *(f"{sweep.path}={_said(value)}" for value in sweep.values)),
         tuple(rows),
-        f"Median validation {unit} (number of seeds)",
+        text_columns=0,
     )
 
 
@@ -350,7 +352,10 @@ def _table(one: Tuned) -> Table:
         ]
         rows.append((f"{size:,}", *cells))
     return Table(
-        ("examples", *(f"best of {k}" for k in shown)), tuple(rows), f"Expected test {one.unit} (validation {one.unit})"
+        f"Expected test {one.unit} (validation {one.unit})",
+        ("examples", *(f"best of {k}" for k in shown)),
+        tuple(rows),
+        text_columns=0,
     )
 
 

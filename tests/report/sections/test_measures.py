@@ -7,8 +7,8 @@ from rich.console import Console
 from small import ROW
 
 from dlm.curves.from_records import cells
-from dlm.report.sections.measures import measure_tables, measures_section, other_measures
-from dlm.report.terminal import section
+from dlm.report.sections.measures import measure_table, measures_section, other_measures
+from dlm.report.terminal import print_table
 
 
 def rows():
@@ -35,7 +35,7 @@ def test_medians_over_seeds_are_told_for_each_learner_and_size():
     assert [one.name for one in measured] == ["auroc", "error_rate"]
     section_ = measures_section(measured, found)
     table = section_.blocks[-1]
-    assert table.head == ("learner", "examples", "auroc", "error rate %")
+    assert table.columns == ("learner", "examples", "auroc", "error rate %")
     assert table.rows[0] == ("net", "32", "0.670", "–")
     assert table.rows[-1] == ("logreg", "64", "0.830", "12.5")
     assert len(section_.blocks[0].options) == 2
@@ -44,7 +44,7 @@ def test_medians_over_seeds_are_told_for_each_learner_and_size():
 def test_the_terminal_has_each_learner_s_largest_size():
     out = io.StringIO()
     console = Console(file=out, width=100)
-    section(console, "Other measures", measure_tables(other_measures(cells(rows()), rows()), console))
+    print_table(console, measure_table(other_measures(cells(rows()), rows())))
     lines = [line.split() for line in out.getvalue().splitlines() if "logreg" in line]
     assert lines == [["logreg", "64", "0.830", "12.5"]]
 
