@@ -1,194 +1,224 @@
-"""The folder of one run of one study: whose it is, and what it was made with."""
+"""The folder of one run of one study: its description, its lock, and its records in memory."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import importlib.metadata
-import inspect
-import json
-import platform
-import sys
-import zlib
-from collections.abc import Callable, Iterable, Mapping
+import dataclasses
+import errno
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from dlm.storage import description as descriptions
 from dlm.storage import record_log
+from dlm.storage.description import STUDY, DamagedDescription, Description, differences, provenance_changes
+from dlm.storage.lock import occupied
+from dlm.storage.record_log import Record
 from dlm.study.config import canonical
+from dlm.study.names import Status
 from dlm.study.study import Study
-from dlm.study.trial import Cohort, Trial
 from dlm.utils.errors import UsageError
-from dlm.utils.files import set_aside, write_atomically
-from dlm.utils.version import version
+from dlm.utils.files import DAMAGED, local_folder, set_aside
 
-# Versions that can change the last bits of a number though the program's text stays.
-COMPILERS, CLASSICAL = ("jax", "jaxlib"), ("numpy", "scipy", "scikit-learn")
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
-def made_with(programs: Mapping[Cohort, Any], classical: Iterable[Trial]) -> dict[str, dict[str, str]]:
-    """By cohort id, or a classical learner's name: what its numbers would be made with now.
+class Workdir:
+    """One workdir, opened once per run or report and passed to everything that reads or writes it.
 
-    programs: what each cohort computes, as a `Program` with its `digest`.
+    Readers call `Workdir.open(path)`. A run calls `Workdir.create_or_resume(path)`, which takes the lock, then
+    `claim(study, ...)`, then `append(rows)` as numbers arrive:
+
+        with Workdir.create_or_resume(path, report=print) as workdir:
+            work = remaining(study, workdir)
+            workdir.claim(study, data={"name": …, "fingerprint": …}, provenance=provenance(programs, classical))
+            workdir.append(rows)
+
+    The record log is parsed once, at the first use of `records`; `append` updates the file and the memory. A reader
+    does not see what another process appends later.
+
+    Attributes:
+        path: the folder, as a `Path`.
     """
-    found = {
-        cohort.cohort_id: {"learner": cohort.first.name, "program": program.digest, **_versions(COMPILERS)}
-        for cohort, program in programs.items()
-    }
-    for trial in classical:
-        packages = (*CLASSICAL, *getattr(trial.learner, "packages", ()))
-        found.setdefault(
-            f"classical {trial.name}", {"learner": trial.name, "code": _code(trial.learner), **_versions(packages)}
-        )
-    return found
 
+    def __init__(self, path: Path, description: Description | None, lock: contextlib.ExitStack | None = None) -> None:
+        self.path = path
+        self._description = description
+        self._lock = lock or contextlib.ExitStack()
 
-def provenance_changes(before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What of what is needed now was something else before, in words."""
-    told = []
-    for key in now.keys() & before.keys():
-        for name in now[key].keys() | before[key].keys():
-            old, new = before[key].get(name, "absent"), now[key].get(name, "absent")
-            if old != new:
-                told.append(_said(str(now[key]["learner"]), name, old, new))
-    return sorted(set(told))
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Workdir:
+        """A workdir for reading; nothing is locked or written.
 
-
-def _said(learner: str, name: str, old: str, new: str) -> str:
-    if name == "program":
-        return f"learners.{learner} computes another program (its model, its task, dlm or a library changed)"
-    if name == "code":
-        return f"the code of learners.{learner} changed"
-    return f"{name} {old} → {new}"
-
-
-def _code(learner: Any) -> str:
-    """Hash of the source of the module that a classical learner's class is in; of its name where there is none."""
-    kind = type(learner)
-    try:
-        source = inspect.getsource(sys.modules[kind.__module__])
-    except (KeyError, OSError, TypeError):
-        source = kind.__qualname__
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
-
-
-def _versions(packages: Iterable[str]) -> dict[str, str]:
-    return {package: importlib.metadata.version(package) for package in packages}
-
-
-STUDY = "study.json"
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
-MUST_AGREE = ("data", "task", "budget")  # and each learner; sizes, seeds, axes and learners may come and go
-_ABSENT = object()
-
-
-def versions() -> dict[str, str]:
-    """Versions of what decides the numbers."""
-    found = {"dlm": version(), "python": platform.python_version()}
-    for package in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def claim(
-    workdir: Path,
-    study: Study,
-    data: Mapping[str, Any],
-    question: str,
-    made_with: Mapping[str, Mapping[str, str]] | None = None,
-    tell: Callable[[str], None] = lambda _: None,
-    command: str = "",
-) -> None:
-    """Write study.json, or check that the one there is of the same study: only sizes, seeds, axes may differ.
-
-    `data`: name and fingerprint of what was read; `made_with`: see `provenance`, of what is still to be done;
-    `command`: that which ran the study last.
-    UsageError names each field that differs, and leaves everything as it was. A damaged study.json is set aside.
-    """
-    described = {"question": question, "study": canonical(study), "versions": versions()}
-    described |= {"read": dict(data), "made_with": dict(made_with or {}), "command": command}
-    path = workdir / STUDY
-    before = _described(path, tell)
-    if before is None:
-        _refuse_other_data(workdir, data)
-    else:
+        Raises UsageError for a folder without a study.json, with a damaged one, or with one of another format.
+        """
+        folder = local_folder(path, "workdir")
         try:
-            changes = differences(before, described)
-            other_code = provenance_changes(before.get("made_with", {}), described["made_with"])
-            described["made_with"] = {**before.get("made_with", {}), **described["made_with"]}
-        except (KeyError, TypeError, AttributeError):
-            raise UsageError(f"{path} is not a study's description; choose another --workdir") from None
-        if changes:
+            description = descriptions.read(folder)
+        except DamagedDescription:
             raise UsageError(
-                f"--workdir={workdir} holds another study: {'; '.join(changes[:5])}. "
+                f"{folder / STUDY} is damaged; run the study again in this workdir, which writes it anew"
+            ) from None
+        if description is None:
+            raise UsageError(
+                f"workdir={str(path)!r} holds no study; name the folder of a run, such as runs/digits, or run a study "
+                "there first"
+            )
+        return cls(folder, description)
+
+    @classmethod
+    def create_or_resume(
+        cls, path: str | os.PathLike[str], report: Callable[[str], None] = lambda message: None
+    ) -> Workdir:
+        """A workdir whose lock this process holds until `close`; the folder is made if there is none.
+
+        A damaged study.json of a workdir with records is moved aside, which is reported. Raises UsageError if another
+        process holds the lock, if the folder cannot be written, or if it has a study.json that `open` would refuse.
+        """
+        folder = local_folder(path, "workdir")
+        with contextlib.ExitStack() as lock:
+            lock.enter_context(occupied(folder))
+            try:
+                description = descriptions.read(folder)
+            except DamagedDescription:
+                if not (folder / record_log.FILE).exists():
+                    raise UsageError(
+                        f"{folder / STUDY} is not a study's description; choose another --workdir"
+                    ) from None
+                report(f"{folder / STUDY} is damaged; it is moved to {set_aside(folder / STUDY)} and written anew")
+                description = None
+            return cls(folder, description, lock.pop_all())
+        raise AssertionError  # unreachable: the lock's exit suppresses no exception
+
+    def close(self) -> None:
+        """Release the lock, if this object holds it. May be called again."""
+        self._lock.close()
+
+    def __enter__(self) -> Workdir:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def claim(
+        self,
+        study: Study,
+        *,
+        data: Mapping[str, str],
+        provenance: Mapping[str, Mapping[str, str]] | None = None,
+        question: str = "",
+        command: str = "",
+        report: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        """Write study.json for a study, and move damaged lines of the record log aside, which is reported.
+
+        Args:
+            study: the study to run; compared with the workdir's, it may only have other sizes, seeds, axes or learners.
+            data: `name` and `fingerprint` of the data read.
+            provenance: of the trials that remain, from `dlm.storage.description.provenance`.
+            question: the study's question, for reports.
+            command: the command line, for reports.
+            report: receives messages about damaged files.
+
+        Raises UsageError with each difference if the workdir holds another study, or numbers of other code or data; the
+        workdir is then unchanged.
+        """
+        now = Description(
+            question=question,
+            study=canonical(study),
+            data=dict(data),
+            provenance={key: dict(value) for key, value in (provenance or {}).items()},
+            versions=descriptions.versions(),
+            command=command,
+        )
+        if self._description is None:
+            self._check_data(data)
+        else:
+            self._check_same(self._description, now)
+            now = dataclasses.replace(now, provenance={**self._description.provenance, **now.provenance})
+        descriptions.write(self.path, now)
+        self._description = now
+        for line in record_log.mend(self.path):
+            log = self.path / record_log.FILE
+            report(f"line {line} of {log} is damaged; it is moved to {record_log.FILE}{DAMAGED}")
+
+    def _check_same(self, before: Description, now: Description) -> None:
+        if changes := differences(before, now):
+            raise UsageError(
+                f"--workdir={self.path} holds another study: {'; '.join(changes[:5])}. "
                 "Choose another --workdir, or undo the change"
             )
-        if other_code:
+        if changes := provenance_changes(before.provenance, now.provenance):
             raise UsageError(
-                f"--workdir={workdir} was made with other code: {'; '.join(other_code[:5])}. New numbers would not "
-                "compare with those there; choose another --workdir, or go back to what it was made with"
+                f"--workdir={self.path} was made with other code: {'; '.join(changes[:5])}. New numbers would not "
+                "compare with those there; choose another --workdir, or go back to the code that made it"
             )
-    write_atomically(path, json.dumps(described | {"crc32": _checksum(described)}, indent=1) + "\n")
 
+    def _check_data(self, data: Mapping[str, str]) -> None:
+        """UsageError for records of other data, in a workdir without a study.json."""
+        name = f"{data['name']}@{data['fingerprint']}"
+        others = {row.data for row in self.records} - {name}
+        if others:
+            raise UsageError(
+                f"--workdir={self.path} holds records of {', '.join(sorted(others))}, and the study reads {name}; "
+                "choose another --workdir"
+            )
 
-def _described(path: Path, tell: Callable[[str], None]) -> dict[str, Any] | None:
-    """What study.json says; None if there is none, or a damaged one, which is set aside.
+    @property
+    def description(self) -> Description:
+        """Content of study.json. RuntimeError before `claim` in a new workdir."""
+        if self._description is None:
+            raise RuntimeError(f"{self.path} has no study yet; call claim() first")
+        return self._description
 
-    UsageError for a file that was never a study's description.
-    """
-    if not path.exists():
-        return None
-    try:
-        told = json.loads(path.read_bytes())
-        checksum = told.pop("crc32", None)
-    except (ValueError, AttributeError, TypeError, IsADirectoryError, RecursionError):
-        # Where there are records, it was ours once.
-        if not (path.parent / record_log.FILE).exists():
-            raise UsageError(f"{path} is not a study's description; choose another --workdir") from None
-        checksum, told = "", {}
-    if checksum in (None, _checksum(told)):
-        return told
-    moved = set_aside(path)
-    tell(f"{path} is damaged; it is now {moved}, and written anew")
-    return None
+    @property
+    def study_name(self) -> str:
+        """Name of the study."""
+        return self.description.study_name
 
+    @property
+    def question(self) -> str:
+        """Question of the study, the first line of its experiment's docstring."""
+        return self.description.question
 
-def _refuse_other_data(workdir: Path, data: Mapping[str, Any]) -> None:
-    """UsageError if the records there are of other data than was read; without study.json they are all there is."""
-    name = f"{data['name']}@{data['fingerprint']}"
-    others = {row.data for row in record_log.rows(workdir)} - {name}
-    if others:
-        raise UsageError(
-            f"--workdir={workdir} holds records of {', '.join(sorted(others))}, and the study reads {name}; "
-            "choose another --workdir"
-        )
+    @property
+    def records(self) -> list[Record]:
+        """All records, in the order of the log; of rows with the same key the last."""
+        return list(self._by_key.values())
 
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, int, str, str], Record]:
+        return {record.key: record for record in record_log.rows(self.path)}
 
-def _checksum(described: Mapping[str, Any]) -> str:
-    return f"{zlib.crc32(json.dumps(described, sort_keys=True).encode()):08x}"
+    @property
+    def table(self) -> pa.Table:
+        """All records as a pyarrow Table with the columns of docs/records.md, sorted by learner, size and seed."""
+        from dlm.storage.records import table_of  # pyarrow is slow to import
 
+        return table_of(self.records)
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """`path: old → new` for each field that changes the numbers of trials that both studies have."""
-    old_parts, new_parts = before["study"], now["study"]
-    pairs = [(f"{part}.", old_parts[part], new_parts[part]) for part in MUST_AGREE]
-    for name, learner in old_parts["learners"].items():
-        if name in new_parts["learners"]:
-            pairs.append((f"learners.{name}.", learner, new_parts["learners"][name]))
-    changes = []
-    for prefix, old, new in [*pairs, ("read.", before["read"], now["read"])]:
-        old_fields, new_fields = _flat(old, prefix), _flat(new, prefix)
-        changes += [
-            f"{path}: {old_fields.get(path, 'absent')} → {new_fields.get(path, 'absent')}"
-            for path in dict.fromkeys([*old_fields, *new_fields])
-            if old_fields.get(path, _ABSENT) != new_fields.get(path, _ABSENT)
-        ]
-    return changes
+    def ends(self) -> dict[str, Record]:
+        """The final test error of each finished trial, by trial id."""
+        return record_log.ends(self.records)
 
+    def finished(self) -> dict[str, Status]:
+        """Final status of each finished trial, by trial id."""
+        return record_log.finished(self.records)
 
-def _flat(value: Any, prefix: str) -> dict[str, Any]:
-    """Leaves of nested mappings by dotted path; a list is a leaf."""
-    if not isinstance(value, Mapping):
-        return {prefix.rstrip("."): value}
-    return {path: leaf for key, child in value.items() for path, leaf in _flat(child, f"{prefix}{key}.").items()}
+    def measured_steps(self) -> dict[str, set[int]]:
+        """Steps of each trial (by id) at which all rows that were written together are present."""
+        return record_log.measured_steps(self.records)
+
+    def append(self, rows: Sequence[Record]) -> None:
+        """Append rows to the log, on disk on return, and to `records`. OSError if the disk is full or gone."""
+        self.check_exists()
+        for record in record_log.append(self.path, rows):
+            self._by_key[record.key] = record
+
+    def check_exists(self) -> None:
+        """FileNotFoundError if the folder was deleted or moved during the run; a writer would make half of it anew."""
+        if not (self.path / STUDY).exists():
+            raise FileNotFoundError(errno.ENOENT, "the workdir was deleted or moved", str(self.path))

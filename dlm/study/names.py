@@ -1,0 +1,34 @@
+"""Names that several packages share: trial statuses, splits, metrics and units of recorded numbers."""
+
+from __future__ import annotations
+
+import enum
+from typing import NewType
+
+
+class Status(enum.StrEnum):
+    """State of a trial at a recorded step. All but `RUNNING` are final."""
+
+    RUNNING = "running"
+    DONE = "done"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the trial has ended."""
+        return self is not Status.RUNNING
+
+
+TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
+
+ERROR = "error"  # the task's error, which decreases as learning improves
+LOSS = "loss"  # the training objective
+ERROR_RATE = "error_rate"  # of a classification task whose error is another number
+CALIBRATION_ERROR = "calibration_error"
+ERROR_WITHOUT_LEAKS = "error_without_leaks"  # of test examples without a copy in the training pool
+
+Unit = NewType("Unit", str)  # of a recorded value; a task may define its own
+UNIT_ERROR_RATE = Unit("error rate")
+UNIT_NATS = Unit("nats")
+UNIT_NATS_PER_BYTE = Unit("nats per byte")
