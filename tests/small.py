@@ -9,6 +9,7 @@ from dlm.data import Digits
 from dlm.execution import executor
 from dlm.models import MLP
 from dlm.storage.record_log import Record
+from dlm.study.names import Status, Unit
 from dlm.tasks import Classification
 from dlm.train.program import population_of
 from dlm.train.trainer import CohortRun
@@ -25,9 +26,9 @@ ROW = Record(
     split="test",
     metric="error",
     value=0.25,
-    unit="error rate",
+    unit=Unit("error rate"),
     num_examples=360,
-    status="done",
+    status=Status.DONE,
     subset_hash="fedcba9876543210",
     data="toy@00",
     packing="exact",

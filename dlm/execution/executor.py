@@ -18,18 +18,19 @@ from dlm.data.leakage import searched
 from dlm.execution.preemption import Watch
 from dlm.execution.retention import DEFAULT_MIB
 from dlm.execution.trial_runner import Session, Work, tell
-from dlm.storage import artifacts, record_log, records, workdir
+from dlm.storage import artifacts, record_log, records
 from dlm.storage.artifacts import MEBIBYTE
-from dlm.storage.lock import occupied
+from dlm.storage.description import provenance
 from dlm.storage.record_log import Record
+from dlm.storage.workdir import Workdir
 from dlm.study.learner import Learner
+from dlm.study.names import Status
 from dlm.study.study import Study
 from dlm.study.trial import Trial, group_cohorts
 from dlm.tasks import Task
 from dlm.train import devices
 from dlm.train.program import check_model, program_of
 from dlm.utils.errors import UsageError, choose
-from dlm.utils.files import DAMAGED
 from dlm.utils.optional_imports import require
 
 MOST_RESIDENT = 0.5  # of the devices' memory that the pool may take; members need the rest
@@ -139,9 +140,10 @@ def run(
         # Before the workdir is made: a mistake in the study leaves nothing behind.
         dataset, leaks = searched(load(study, data_dir, download=download, dataset=dataset))
         watch.check()
-        _occupy(folder, stack, watch)
-        work = remaining(study, record_log.rows(folder))
-        flops = _claimed(study, folder, dataset, work, question, command)
+        workdir = stack.enter_context(Workdir.create_or_resume(folder, report=tell))
+        watch.before_end.append(workdir.close)  # the process may end at a signal
+        work = remaining(study, workdir.records)
+        flops = _claimed(study, workdir, dataset, work, question, command)
         streamed = is_streamed(input_mode, dataset)
         session = Session(
             study,
@@ -160,20 +162,13 @@ def run(
         session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)
         rows = record_log.rows(folder)
         artifacts.write_ensembles(folder, ensembles_of(study, dataset, session.orders, rows, folder))
-        records.export(folder)
+        records.write(records.table_of(rows), folder)
         return _outcome(study, work, rows)
 
 
 def default_fit_workers() -> int:
     """Processes for classical fits where nobody says how many: one a core, as they take only what training leaves."""
     return devices.num_usable_cores()
-
-
-def _occupy(folder: Path, stack: contextlib.ExitStack, watch: Watch) -> None:
-    """Hold the workdir until the stack ends, or the process does at a signal."""
-    lock = stack.enter_context(contextlib.ExitStack())
-    lock.enter_context(occupied(folder))
-    watch.before_end.append(lock.close)
 
 
 def is_streamed(input_mode: str, dataset: Dataset) -> bool:
@@ -186,17 +181,22 @@ def is_streamed(input_mode: str, dataset: Dataset) -> bool:
     return streamed
 
 
-def _claimed(study: Study, folder: Path, dataset: Dataset, work: Work, question: str, command: str) -> dict[str, float]:
+def _claimed(
+    study: Study, workdir: Workdir, dataset: Dataset, work: Work, question: str, command: str
+) -> dict[str, float]:
     """Check that the workdir is this study's, made with this code, and set damaged lines aside.
 
     Returns the floating-point operations of an update by cohort id, which the same look at the programs tells.
     """
     programs = {cohort: program_of(cohort.first, dataset) for cohort in work.cohorts}
-    made_with = workdir.made_with(programs, work.classical)
-    read = {"name": dataset.name, "fingerprint": dataset.fingerprint}
-    workdir.claim(folder, study, read, question, made_with, tell, command)
-    for line in record_log.mend(folder):
-        tell(f"line {line} of {folder / record_log.FILE} is damaged; it is moved to {record_log.FILE}{DAMAGED}")
+    workdir.claim(
+        study,
+        data={"name": dataset.name, "fingerprint": dataset.fingerprint},
+        provenance=provenance(programs, work.classical),
+        question=question,
+        command=command,
+        report=tell,
+    )
     return {cohort.cohort_id: program.flops for cohort, program in programs.items()}
 
 
@@ -206,6 +206,6 @@ def _outcome(study: Study, work: Work, now: Sequence[Record]) -> Outcome:
     return Outcome(
         trained=work.num_trials,
         before=len(statuses) - work.num_trials,
-        failed=statuses.count("failed"),
-        diverged=statuses.count("diverged"),
+        failed=statuses.count(Status.FAILED),
+        diverged=statuses.count(Status.DIVERGED),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlm.data.subset_orders import SubsetOrders
-from dlm.storage import workdir
+from dlm.storage import description
 from dlm.storage.artifacts import WITHOUT_LEAKS
 from dlm.storage.record_log import Record
 from dlm.study.config import canonical
@@ -26,7 +26,7 @@ class Origin:
     def __init__(self, study: Study, orders: SubsetOrders, packing: Packing, flops: Mapping[str, float]) -> None:
         self.study, self.orders, self.dataset, self.packing, self.flops = study, orders, orders.dataset, packing, flops
         self.num_leaked = 0 if self.dataset.leaked is None else len(self.dataset.leaked)
-        self.versions = " ".join(f"{name}={version}" for name, version in workdir.versions().items())
+        self.versions = " ".join(f"{name}={version}" for name, version in description.versions().items())
 
     def rows(self, measured: Measured, note: str = "", inference_seconds: float | None = None) -> list[Record]:
         """The numbers as records. The final block ends with the test error, absent where there is none."""

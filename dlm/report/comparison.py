@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -18,10 +17,10 @@ from dlm.curves.summary import answer
 from dlm.curves.types import Curve
 from dlm.report.html.page import page_html
 from dlm.report.sections.study_comparison import compare_page, versus_sentences
-from dlm.report.study_report import default_targets, described, learners_of
+from dlm.report.study_report import default_targets
 from dlm.report.terminal import print_list, say
-from dlm.storage import record_log
-from dlm.storage.workdir import differences
+from dlm.storage import description, record_log
+from dlm.storage.description import Description, differences
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
 
@@ -36,7 +35,7 @@ class Read:
     name: str
     curves: Mapping[str, Curve]
     cells: Mapping[str, Cells]
-    about: Mapping[str, Any]
+    about: Description | None
     data: frozenset[str]
 
 
@@ -44,7 +43,7 @@ def report_compare(workdirs: Sequence[Path], console: Console, *, folder: Path |
     """Compare workdirs, earlier ones with later ones, and write a page and data. UsageError leaves nothing written."""
     read = [_read(path, name) for path, name in zip(workdirs, short_names(workdirs), strict=True)]
     _check_units(read)
-    level = max((one.about.get("study", {}).get("level", 0.95) for one in read), default=0.95)
+    level = max((one.about.study["level"] for one in read if one.about), default=0.95)
     found = [
         versus((_named(one, a), one.cells[a]), (_named(other, b), other.cells[b]), level=level)
         for one, other, a, b in pairs(read)
@@ -89,8 +88,8 @@ def short_names(workdirs: Sequence[Path]) -> list[str]:
 
 
 def _read(path: Path, name: str) -> Read:
-    rows, about = record_log.rows(path), described(path)
-    found = {curve.learner: curve for curve in curves(rows, order=learners_of(about)) if curve.train_sizes}
+    rows, about = record_log.rows(path), description.read(path)
+    found = {curve.learner: curve for curve in curves(rows, order=about.learners if about else ()) if curve.train_sizes}
     if not found:
         raise UsageError(f"--workdirs: {path} holds no finished trial; run a study there first, with --mode=run")
     own: dict[str, Cells] = {
@@ -122,10 +121,7 @@ def _remarks(read: Sequence[Read]) -> Iterator[str]:
                 f"{one.name} and {other.name} read different data ({', '.join(sorted(one.data))} and "
                 f"{', '.join(sorted(other.data))}): test sets and subsets differ, and so may the errors for that alone."
             )
-        try:
-            changes = differences(one.about, other.about)
-        except (KeyError, TypeError, AttributeError):
-            continue
+        changes = differences(one.about, other.about) if one.about and other.about else []
         if changes:
             yield f"From {one.name} to {other.name}: {'; '.join(changes[:8])}{' …' if len(changes) > 8 else ''}."
 

@@ -17,9 +17,9 @@ import msgspec
 
 from dlm.storage.record_log import has_valid_seal, seal
 from dlm.study.trial import Cohort, Trial
-from dlm.utils import __version__
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
+from dlm.utils.version import version
 
 STUDY = "study.json"
 FORMAT = 1  # of study.json and records.jsonl; a change that older code cannot read gets the next number
@@ -47,8 +47,8 @@ class Description:
     data: dict[str, str]
     provenance: dict[str, dict[str, str]]
     versions: dict[str, str]
-    command: str = ""
-    format: int = FORMAT
+    command: str
+    format: int
 
     @property
     def study_name(self) -> str:
@@ -125,7 +125,7 @@ def _flat(value: Any, prefix: str) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of dlm, Python and the libraries that decide the numbers."""
-    result = {"dlm": __version__, "python": platform.python_version()}
+    result = {"dlm": version(), "python": platform.python_version()}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             result[package] = importlib.metadata.version(package)
@@ -149,9 +149,7 @@ def provenance(programs: Mapping[Cohort, Any], classical: Iterable[Trial]) -> di
     return result
 
 
-def provenance_changes(
-    before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
-) -> list[str]:
+def provenance_changes(before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Sentences on each difference between the provenances of cohorts and classical learners that both contain."""
     changes = set()
     for key in now.keys() & before.keys():

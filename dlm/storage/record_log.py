@@ -143,7 +143,7 @@ def ends(records: Iterable[Record]) -> dict[str, Record]:
     """
     result: dict[str, Record] = {}
     for row in records:
-        if (row.split, row.metric) != (TEST, ERROR) or not row.status.is_final:
+        if (row.split, row.metric) != (TEST, ERROR) or row.status == Status.RUNNING:
             continue
         before = result.get(row.trial_id)
         if before is None or row.status != Status.FAILED or before.status == Status.FAILED:

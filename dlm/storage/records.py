@@ -1,32 +1,32 @@
-"""Records as a table: for Arrow, pandas and polars, as Parquet and CSV."""
+"""Builds tables of records for Arrow, pandas and polars, and writes them as Parquet and CSV."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import operator
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.json
 import pyarrow.parquet
 
-from dlm.storage import record_log
+from dlm.storage import description, record_log
 from dlm.storage.record_log import Record
 from dlm.utils.errors import UsageError, choose
 from dlm.utils.files import replacing
 from dlm.utils.optional_imports import import_optional
 
-VERSION = 1  # another one when a column changes its meaning or goes; new columns at the end leave it
+VERSION = 1  # changes when a column changes its meaning or is removed; new columns at the end do not change it
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column: its name, the type and unit of its values, what they mean, and when there is none."""
+    """A column of the table: name, type and unit of its values, their meaning, and when there is none."""
 
     name: str
     kind: str
@@ -37,41 +37,41 @@ class Column:
 
 COLUMNS = (
     Column("study", "str", "", "name of the study"),
-    Column("trial_id", "str", "", "hash of everything that decides the trial's numbers"),
+    Column("trial_id", "str", "", "hash of everything that determines the trial's numbers"),
     Column("learner", "str", "", "name of the learner in the study"),
     Column("train_size", "int", "examples", "size of the training subset"),
-    Column("subset_seed", "int", "", "which subset of that size"),
-    Column("init_seed", "int", "", "which initial weights"),
+    Column("subset_seed", "int", "", "seed of the training subset"),
+    Column("init_seed", "int", "", "seed of the initial weights"),
     Column("hyper", "str", "", "the learner's config, as JSON"),
-    Column("step", "int", "updates", "updates applied; iterations, for a classical learner"),
+    Column("step", "int", "updates", "updates applied; iterations for a classical learner"),
     Column("split", "str", "", "`train`, `validation` or `test`"),
-    Column("metric", "str", "", "`error`, which falls as learning improves; `loss`; `error_without_leaks`, of test "
-           "examples that are not in the pool too; and what else a task measures, see docs/decisions.md"),
-    Column("value", "float | None", "see `unit`", "the number", "there was none: `status` and `note` say why"),
-    Column("unit", "str", "", "unit of the value, such as `error rate` or `nats per byte`; losses are in nats"),
-    Column("num_examples", "int", "examples", "examples behind the value; the last batch, for a training loss of a "
-           "gradient-trained learner"),
-    Column("status", "str", "", "`running`, a number on the way; `done`; `diverged`; `failed`"),
-    Column("subset_hash", "str", "", "content of the training subset; the same for all learners of a cell"),
+    Column("metric", "str", "", "`error`, which decreases as learning improves; `loss`; `error_without_leaks`, the "
+           "error on test examples without a copy in the training pool; other metrics of the task, see "
+           "docs/decisions.md"),
+    Column("value", "float | None", "see `unit`", "the number", "there is none; `status` and `note` say why"),
+    Column("unit", "str", "", "unit of the value, for example `error rate` or `nats per byte`; losses are in nats"),
+    Column("num_examples", "int", "examples", "number of examples measured; for the training loss of a "
+           "gradient-trained learner, the size of the last batch"),
+    Column("status", "str", "", "`running` before the end of the trial; `done`; `diverged`; `failed`"),
+    Column("subset_hash", "str", "", "hash of the training subset's content, equal for all learners"),
     Column("data", "str", "", "name and content hash of the data read"),
-    Column("packing", "str", "", "`exact`, members one after another; `fast`, side by side; `none`, for a classical "
+    Column("packing", "str", "", "`exact`: models train one after another; `fast`: side by side; `none`: a classical "
            "learner"),
-    Column("precision", "str", "", "`float32` or `bfloat16`; `none`, for a classical learner"),
+    Column("precision", "str", "", "`float32` or `bfloat16`; `none` for a classical learner"),
     Column("seconds", "float", "seconds", "the trial's share of training time, up to `step`"),
-    Column("device", "str", "", "what it ran on"),
-    Column("versions", "str", "", "of the libraries that decide numbers"),
-    Column("note", "str", "", "why there is no number", "there is nothing to say"),
-    Column("together", "int", "rows", "rows of the trial written at this step; where fewer are left, the trial is "
-           "measured again; 0: not known"),
-    Column("noise", "str", "", "what was wrong with the examples, such as `label=0.2, test missing=0.1`",
-           "nothing was"),
-    Column("flops", "float | None", "floating-point operations", "what the trial's updates up to `step` took, by the "
-           "program's count", "not counted: classical learners, and workdirs of before"),
-    Column("joules", "float | None", "joules", "what they took by the device's meter, shared out over the members that "
-           "trained at once", "the device has no meter"),
-    Column("inference_seconds", "float | None", "seconds an example", "what an answer for a test example takes: of "
-           "the devices, in batches, for a network; of one processor, for a classical learner", "the trial is on its "
-           "way, or there was no memory for it, and in workdirs of before"),
+    Column("device", "str", "", "device of the trial"),
+    Column("versions", "str", "", "versions of the libraries that determine the numbers"),
+    Column("note", "str", "", "why there is no number", "there is a number"),
+    Column("together", "int", "rows", "number of rows of the trial written at this step; with fewer rows present, the "
+           "trial is measured again; 0: unknown"),
+    Column("noise", "str", "", "noise added to the examples, for example `label=0.2, test missing=0.1`", "none"),
+    Column("flops", "float | None", "floating-point operations", "operations of the trial's updates up to `step`, "
+           "counted from the compiled program", "not counted: a classical learner"),
+    Column("joules", "float | None", "joules", "energy of these updates, from the device's meter, shared among the "
+           "models that trained together", "the device has no meter"),
+    Column("inference_seconds", "float | None", "seconds per example", "time of one prediction on the test set: in "
+           "batches on all devices for a network; on one CPU core for a classical learner", "the trial has not ended, "
+           "or its predictions did not fit in memory"),
 )  # fmt: skip
 
 
@@ -82,63 +82,63 @@ def as_json() -> str:
 
 def as_markdown() -> str:
     """All columns as the table of docs/records.md."""
-    types = {"str": "text", "int": "whole number", "float": "number", "float | None": "number"}
-    rows = [f"| `{one.name}` | {types[one.kind]} | {one.unit} | {one.meaning} | {one.empty} |" for one in COLUMNS]
+    types = {"str": "text", "int": "integer", "float": "number", "float | None": "number"}
+    rows = [f"| `{column.name}` | {types[column.kind]} | {column.unit} | {column.meaning} | {column.empty} |"
+            for column in COLUMNS]  # fmt: skip
     return "\n".join(["| column | type | unit | meaning | empty when |", "|---|---|---|---|---|", *rows])
 
 
 LIBRARIES = ("arrow", "pandas", "polars")
 _ARROW = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "float | None": pa.float64()}
-_KEY = ("trial_id", "step", "split", "metric")
-_ORDER = ("learner", "hyper", "train_size", "subset_seed", *_KEY)
-_BLOCK_BYTES = 16 << 20  # parsed at a time, on one core; a line is about a kilobyte
+_ORDER = ("learner", "hyper", "train_size", "subset_seed", "trial_id", "step", "split", "metric")
 
 SCHEMA = pa.schema(
     [
         pa.field(
-            one.name, _ARROW[one.kind], metadata={"description": one.meaning, "unit": one.unit, "empty": one.empty}
+            column.name,
+            _ARROW[column.kind],
+            metadata={"description": column.meaning, "unit": column.unit, "empty": column.empty},
         )
-        for one in COLUMNS
+        for column in COLUMNS
     ],
     metadata={"dlm.records.version": str(VERSION), "dlm.records.columns": as_json()},
 )
 
 
 def read(workdir: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], library: str = "arrow") -> Any:
-    """All records as a table of `library`: "arrow" (a pyarrow Table), "pandas" or "polars" (a DataFrame).
+    """All records of one or several workdirs as a table of `library`.
 
-    `docs/records.md` describes the columns. Of several workdirs, a column `workdir` comes first. UsageError for a
-    folder that does not exist, and for a library that is unknown or not installed.
+    `docs/records.md` describes the columns. For a sequence of workdirs, a column `workdir` comes first.
+
+    Args:
+        workdir: a folder, or a sequence of folders.
+        library: "arrow" (a pyarrow Table), "pandas" or "polars" (a DataFrame).
+
+    Raises UsageError for a folder that does not exist or has a study.json of another format, and for a library that is
+    unknown or not installed.
     """
     choose("library", library, LIBRARIES)
     module = import_optional(library, f"library={library!r}") if library != "arrow" else None
     if isinstance(workdir, str | os.PathLike):
-        table = of_workdir(Path(workdir))
+        table = _read(Path(workdir))
     elif workdir:
-        table = pa.concat_tables([_named(of_workdir(Path(one)), os.fspath(one)) for one in workdir])
+        table = pa.concat_tables([_with_workdir(_read(Path(path)), os.fspath(path)) for path in workdir])
     else:
-        raise UsageError(f"{workdir} names no workdir; give at least one")
+        raise UsageError(f"workdir={workdir} names no workdir; give at least one")
     if module is None:
         return table
     return module.from_arrow(table) if library == "polars" else table.to_pandas()
 
 
-def of_workdir(workdir: Path) -> pa.Table:
-    """All records of a workdir, in the order of `table_of`. UsageError if there is no such folder."""
-    if not workdir.is_dir():
-        raise UsageError(f"{workdir}: there is no such workdir; name the folder of a run, such as runs/digits")
-    table = _parsed(record_log.lines(workdir))
-    return table_of(record_log.rows(workdir)) if table is None else _ordered(_last_of_each(table))
-
-
 def table_of(rows: Sequence[Record]) -> pa.Table:
-    """Records as a table, one column a field, sorted so that the same numbers give the same table."""
-    columns = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in SCHEMA]
-    return _ordered(pa.table(columns, schema=SCHEMA))
+    """Records as a table with one column per field, sorted so that equal records give equal tables."""
+    columns = zip(*map(operator.attrgetter(*SCHEMA.names), rows)) if rows else [[] for _ in SCHEMA]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA)]
+    return pa.table(arrays, schema=SCHEMA).sort_by([(name, "ascending") for name in _ORDER])
 
 
 def write(table: pa.Table, folder: Path, formats: Sequence[str] = ("parquet", "csv")) -> list[Path]:
-    """Write records.parquet and records.csv, or one of them."""
+    """Write records.parquet, records.csv or both, and return their paths."""
     writers: dict[str, Callable[..., None]] = {"parquet": pyarrow.parquet.write_table, "csv": pyarrow.csv.write_csv}
     paths = [folder / f"records.{name}" for name in formats]
     for name, path in zip(formats, paths):
@@ -147,56 +147,14 @@ def write(table: pa.Table, folder: Path, formats: Sequence[str] = ("parquet", "c
     return paths
 
 
-def export(workdir: Path) -> list[Path]:
-    """Write records.parquet and records.csv beside the JSON lines."""
-    return write(of_workdir(workdir), workdir)
+def _read(folder: Path) -> pa.Table:
+    if not folder.is_dir():
+        raise UsageError(f"workdir={folder} does not exist; name the folder of a run, for example runs/digits")
+    with contextlib.suppress(description.DamagedDescription):  # records have checksums of their own
+        description.read(folder)
+    return table_of(record_log.rows(folder))
 
 
-def _parsed(lines: Sequence[bytes]) -> pa.Table | None:
-    """The rows of lines as `records.append` wrote them, by Arrow's parser, which is as strict as `records.rows`.
-
-    None where a line has no checksum, or anything is not as `append` writes it: then rows are to be read one by one.
-    Lines whose checksum does not fit are passed over.
-    """
-    judged = [(line, record_log.fits(line)) for line in lines if line]
-    data = b"\n".join(line for line, fitting in judged if fitting)
-    if not data or any(fitting is None for _, fitting in judged) or not data.isascii():
-        return None
-    parsing = pa.json.ParseOptions(
-        explicit_schema=SCHEMA.append(pa.field("crc32", pa.string())), unexpected_field_behavior="error"
-    )
-    try:
-        table = pa.json.read_json(pa.BufferReader(data), pa.json.ReadOptions(block_size=_BLOCK_BYTES), parsing)
-    except pa.ArrowInvalid:
-        return None
-    table = table.drop_columns("crc32").cast(SCHEMA)
-    return table if table.num_rows == data.count(b"\n") + 1 and _complete(table, data) else None
-
-
-def _complete(table: pa.Table, data: bytes) -> bool:
-    """Whether each value was there and is finite: a field that is absent reads as null, and NaN as a number."""
-    for field in dataclasses.fields(Record):
-        column = table[field.name]
-        # `"value": null`, with these quotes, stands nowhere inside a text: there a quote has a backslash before it.
-        said = data.count(b'"%s": null' % field.name.encode()) if "None" in str(field.type) else 0
-        if field.default is not None and column.null_count != said:
-            return False
-        if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column), min_count=0).as_py():
-            return False
-    return True
-
-
-def _last_of_each(table: pa.Table) -> pa.Table:
-    """Of rows with the same key the last one."""
-    numbered = table.select(_KEY).append_column("line", pa.array(range(table.num_rows), pa.int64()))
-    last = numbered.group_by(list(_KEY)).aggregate([("line", "max")])["line_max"]
-    return table if len(last) == table.num_rows else table.take(last)
-
-
-def _ordered(table: pa.Table) -> pa.Table:
-    return table.sort_by([(name, "ascending") for name in _ORDER])
-
-
-def _named(table: pa.Table, workdir: str) -> pa.Table:
+def _with_workdir(table: pa.Table, workdir: str) -> pa.Table:
     """The table with the workdir's name as its first column."""
     return table.add_column(0, "workdir", pa.array([workdir] * table.num_rows, pa.string()))

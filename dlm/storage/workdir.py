@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dlm.storage import description as descriptions
 from dlm.storage import record_log
-from dlm.storage.description import STUDY, DamagedDescription, Description, differences, provenance_changes
+from dlm.storage.description import FORMAT, STUDY, DamagedDescription, Description, differences, provenance_changes
 from dlm.storage.lock import occupied
 from dlm.storage.record_log import Record
 from dlm.study.config import canonical
@@ -59,9 +59,7 @@ class Workdir:
         try:
             description = descriptions.read(folder)
         except DamagedDescription:
-            raise UsageError(
-                f"{folder / STUDY} is damaged; run the study again in this workdir, which writes it anew"
-            ) from None
+            raise _damaged(folder) from None
         if description is None:
             raise UsageError(
                 f"workdir={str(path)!r} holds no study; name the folder of a run, such as runs/digits, or run a study "
@@ -85,9 +83,7 @@ class Workdir:
                 description = descriptions.read(folder)
             except DamagedDescription:
                 if not (folder / record_log.FILE).exists():
-                    raise UsageError(
-                        f"{folder / STUDY} is not a study's description; choose another --workdir"
-                    ) from None
+                    raise _damaged(folder) from None
                 report(f"{folder / STUDY} is damaged; it is moved to {set_aside(folder / STUDY)} and written anew")
                 description = None
             return cls(folder, description, lock.pop_all())
@@ -133,6 +129,7 @@ class Workdir:
             provenance={key: dict(value) for key, value in (provenance or {}).items()},
             versions=descriptions.versions(),
             command=command,
+            format=FORMAT,
         )
         if self._description is None:
             self._check_data(data)
@@ -222,3 +219,9 @@ class Workdir:
         """FileNotFoundError if the folder was deleted or moved during the run; a writer would make half of it anew."""
         if not (self.path / STUDY).exists():
             raise FileNotFoundError(errno.ENOENT, "the workdir was deleted or moved", str(self.path))
+
+
+def _damaged(folder: Path) -> UsageError:
+    if (folder / record_log.FILE).exists():
+        return UsageError(f"{folder / STUDY} is damaged; run its study again in this workdir, which writes it anew")
+    return UsageError(f"{folder / STUDY} is not a study's description; choose another --workdir")

@@ -14,11 +14,6 @@ class Status(enum.StrEnum):
     DIVERGED = "diverged"
     FAILED = "failed"
 
-    @property
-    def is_final(self) -> bool:
-        """Whether the trial has ended."""
-        return self is not Status.RUNNING
-
 
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 

@@ -8,7 +8,7 @@ from small import small
 
 from dlm.baselines import LightGBM, NaiveBayes, NearestNeighbours, RandomForest, SupportVectors
 from dlm.execution import executor
-from dlm.storage import record_log, workdir
+from dlm.storage import description, record_log
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +87,7 @@ def test_one_that_raises_fails_alone_where_it_raises(rows):
 
 
 def test_the_version_of_an_optional_library_is_told_with_what_it_made(monkeypatch):
-    monkeypatch.setattr(workdir.importlib.metadata, "version", lambda package: f"{package}-1")
-    made = workdir.made_with({}, small(learners={"light": LightGBM(), "near": NearestNeighbours()}).trials)
+    monkeypatch.setattr(description.importlib.metadata, "version", lambda package: f"{package}-1")
+    made = description.provenance({}, small(learners={"light": LightGBM(), "near": NearestNeighbours()}).trials)
     assert made["classical light"]["lightgbm"] == "lightgbm-1"
     assert "lightgbm" not in made["classical near"]

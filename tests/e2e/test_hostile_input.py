@@ -15,7 +15,8 @@ from dlm import Budget, UsageError
 from dlm.execution import executor
 from dlm.report.study_report import declared
 from dlm.storage import record_log, records
-from dlm.storage.workdir import STUDY, claim
+from dlm.storage.description import STUDY
+from dlm.storage.workdir import Workdir
 
 STUDY_OF_TWO = small(train_sizes=(32,), learners={"net": small().learners["net"]}, budget=Budget(steps=20))
 READ = {"name": "toy", "fingerprint": "00"}
@@ -51,7 +52,7 @@ def test_an_id_with_a_path_in_it_is_only_a_text(tmp_path, name):
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
     record_log.append(folder, [dataclasses.replace(RECORD, trial_id=name, learner=name)])
-    records.export(folder)
+    records.write(records.read(folder), folder)
     assert {row.trial_id for row in record_log.rows(folder)} == {name}
     assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(
         ["a", "b", record_log.FILE, "records.csv", "records.parquet"]
@@ -113,7 +114,7 @@ DESCRIPTIONS = st.one_of(
     st.binary(max_size=200),
     ANYTHING.map(json.dumps).map(str.encode),
     st.fixed_dictionaries(
-        {}, optional=dict.fromkeys(("study", "read", "versions", "made_with", "crc32", "question"), ANYTHING)
+        {}, optional=dict.fromkeys(("study", "data", "versions", "provenance", "crc32", "question", "format"), ANYTHING)
     ).map(lambda told: json.dumps(told).encode()),
 )
 
@@ -128,7 +129,8 @@ def test_whatever_study_json_says_it_is_refused_or_set_aside(tmp_path_factory, t
     with contextlib.suppress(UsageError):
         declared(folder)
     try:
-        claim(folder, STUDY_OF_TWO, READ, "")
+        with Workdir.create_or_resume(folder) as workdir:
+            workdir.claim(STUDY_OF_TWO, data=READ)
     except UsageError:
         assert (folder / STUDY).read_bytes() == text, "what is refused stays as it is"
     else:

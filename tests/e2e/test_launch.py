@@ -10,9 +10,9 @@ from command import ROOT, SCRIPT, assert_refused, contents, run
 
 from dlm import Interrupted
 from dlm.baselines import LogisticRegression
-from dlm.storage import workdir
 from dlm.storage.lock import LOCK, occupied
 from dlm.storage.record_log import FILE
+from dlm.storage.workdir import Workdir
 from dlm.study import experiment
 
 NEEDS_TFDS = '''"""Asks for data that is not there."""
@@ -157,7 +157,8 @@ def test_a_workdir_of_another_study_is_left_alone(launch, tmp_path):
     folder.mkdir()
     study = experiment.load("digits")
     other = dataclasses.replace(study, budget=dataclasses.replace(study.budget, epochs=7))
-    workdir.claim(folder, other, {"name": "digits", "fingerprint": "00"}, "")
+    with Workdir.create_or_resume(folder) as workdir:
+        workdir.claim(other, data={"name": "digits", "fingerprint": "00"})
     (folder / FILE).write_text('{"kept": 1}\n')
     before = contents(folder)
     assert_refused(launch(DIGITS, f"--workdir={folder}"), f"budget.epochs: 7 → {study.budget.epochs:g}")

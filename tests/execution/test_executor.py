@@ -17,7 +17,7 @@ from dlm.data import Digits
 from dlm.execution import executor
 from dlm.models import MLP
 from dlm.report.study_report import declared
-from dlm.storage import record_log, workdir
+from dlm.storage import description, record_log
 from dlm.train import optimizer, train_step
 from dlm.train.population import Population
 from dlm.train.program import program_of
@@ -230,7 +230,7 @@ def test_a_changed_program_is_refused_where_it_would_make_new_numbers_and_nowher
 
 def test_another_version_of_a_compiler_or_of_a_classical_library_is_named(tmp_path, monkeypatch):
     executor.run(small(train_sizes=(32,), seeds=1), tmp_path)
-    monkeypatch.setattr(workdir.importlib.metadata, "version", lambda package: f"{package}-next")
+    monkeypatch.setattr(description.importlib.metadata, "version", lambda package: f"{package}-next")
     with pytest.raises(UsageError, match=r"jaxlib .* → jaxlib-next.*scikit-learn .* → scikit-learn-next"):
         executor.run(small(train_sizes=(32, 64), seeds=1), tmp_path)
     monkeypatch.undo()

@@ -11,7 +11,7 @@ from small import small
 from dlm import Budget, UsageError
 from dlm.execution import executor
 from dlm.storage import record_log
-from dlm.storage.workdir import STUDY
+from dlm.storage.description import STUDY
 from dlm.train.population import Population
 from dlm.utils.files import DAMAGED
 
@@ -98,7 +98,7 @@ def test_a_damaged_description_is_set_aside_and_written_anew(copy, capsys, harm)
     assert f"{path} is damaged" in capsys.readouterr().err
     assert (copy / (STUDY + DAMAGED)).exists()
     after = json.loads(path.read_bytes())
-    assert {**after, "made_with": {}, "crc32": ""} == {**before, "made_with": {}, "crc32": ""}
+    assert {**after, "provenance": {}, "crc32": ""} == {**before, "provenance": {}, "crc32": ""}
 
 
 def test_without_its_description_records_of_other_data_are_not_mixed(copy):

@@ -22,7 +22,7 @@ def row(**changes):
 
 
 def line(**changes):
-    return json.dumps({**dataclasses.asdict(ROW), **changes}).encode() + b"\n"
+    return record_log.seal(json.dumps({**dataclasses.asdict(ROW), **changes}).encode()) + b"\n"
 
 
 def test_what_is_appended_is_read_in_order(tmp_path):
@@ -77,7 +77,7 @@ def test_no_bytes_at_the_end_break_reading_or_the_next_row(tmp_path_factory, gar
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(st.characters(codec=None)),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=3,
 )
@@ -107,25 +107,15 @@ def test_whatever_stands_in_the_fields_the_rows_make_a_table(tmp_path_factory, c
         {"train_size": "32"},
         {"train_size": 32.0},
         {"step": None},
-        {"step": 2**63},
         {"seconds": None},
         {"trial_id": ["a"]},
         {"learner": 3},
         {"learner": "\ud800"},
-        {"unknown": 1},
     ],
 )
 def test_a_row_with_a_wrong_field_is_passed_over(tmp_path, changes):
     (tmp_path / FILE).write_bytes(line(step=1) + line(**changes))
     assert record_log.rows(tmp_path) == [row(step=1)]
-
-
-@pytest.mark.parametrize(("packing", "precision"), [("exact", "float32"), ("fast", "float32"), ("none", "none")])
-def test_a_row_from_before_there_was_a_precision_is_read(tmp_path, packing, precision):
-    fields = {**dataclasses.asdict(ROW), "packing": packing}
-    del fields["precision"]
-    (tmp_path / FILE).write_text(json.dumps(fields) + "\n")
-    assert record_log.rows(tmp_path) == [row(packing=packing, precision=precision)]
 
 
 def test_rows_that_are_no_records_are_passed_over(tmp_path):
@@ -176,7 +166,7 @@ def test_the_table_has_a_column_a_field_and_one_order(tmp_path):
 def test_export_writes_the_same_numbers_twice(tmp_path):
     told = [row(note='a "quoted", note\nin two lines'), row(step=5, value=None, status="diverged")]
     record_log.append(tmp_path, told)
-    paths = records.export(tmp_path)
+    paths = records.write(records.read(tmp_path), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["records.csv", FILE, "records.parquet"]
     table = pq.read_table(paths[0])
     assert table == records.read(tmp_path)
@@ -186,7 +176,7 @@ def test_export_writes_the_same_numbers_twice(tmp_path):
     assert [float(r["value"]) if r["value"] else None for r in rows] == table["value"].to_pylist()
     first = [path.read_bytes() for path in paths]
     record_log.append(tmp_path, told[::-1])
-    assert [path.read_bytes() for path in records.export(tmp_path)] == first
+    assert [path.read_bytes() for path in records.write(records.read(tmp_path), tmp_path)] == first
 
 
 def test_an_append_is_on_disk_when_it_returns(tmp_path, monkeypatch):

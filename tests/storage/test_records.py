@@ -1,4 +1,4 @@
-"""Records as tables: the fast way reads what the careful one reads, in every library, and the columns are described."""
+"""Tables of records in every library, and the descriptions of their columns."""
 
 import dataclasses
 import json
@@ -13,70 +13,32 @@ from small import ROW
 
 from dlm import UsageError
 from dlm.storage import record_log, records
-from dlm.storage.record_log import FILE, Record
+from dlm.storage.record_log import Record
+from dlm.study.names import Status
 
-TEXT = st.text(max_size=4) | st.sampled_from(['"value": null', "😀", "\\"])
 VALUES = {
-    "str": TEXT,
+    "str": st.text(max_size=4) | st.sampled_from(['"value": null', "😀", "\\"]),
     "int": st.integers(-(2**63), 2**63 - 1),
     "float": st.floats(allow_nan=False, allow_infinity=False),
-    "float | None": st.none() | st.floats(),
+    "float | None": st.none() | st.floats(allow_nan=False, allow_infinity=False),
 }
 ROWS = st.builds(
-    Record, **{field.name: VALUES[str(field.type)] for field in dataclasses.fields(Record) if field.name != "trial_id"},
-    trial_id=st.sampled_from(["a", "b"]),
-)  # fmt: skip
+    Record,
+    **{column.name: VALUES[column.kind] for column in records.COLUMNS}
+    | {"trial_id": st.sampled_from(["a", "b"]), "status": st.sampled_from(Status)},
+)
 
 
 @settings(deadline=None)
 @given(rows=st.lists(ROWS, max_size=6))
-def test_the_table_of_a_file_is_that_of_its_rows(tmp_path_factory, rows):
+def test_a_table_holds_the_last_row_of_each_key(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("table")
-    record_log.append(folder, rows)
-    assert records.of_workdir(folder) == records.table_of(record_log.rows(folder))
-
-
-WRONG = [
-    {"value": "0.25"}, {"value": True}, {"value": 10**400}, {"train_size": 32.0}, {"step": None}, {"step": 2**63},
-    {"seconds": None}, {"learner": 3}, {"unknown": 1}, {"trial_id": ["a"]}, {"note": None},
-]  # fmt: skip
-ODD = [
-    *(json.dumps({**dataclasses.asdict(ROW), **wrong}) for wrong in WRONG),
-    *(json.dumps({name: value for name, value in dataclasses.asdict(ROW).items() if name != gone})
-      for gone in ("value", "note", "precision", "study")),
-    json.dumps(dataclasses.asdict(ROW)).replace("0.25", "NaN"),
-    json.dumps(dataclasses.asdict(ROW)).replace('"mlp"', '"\\ud800"'),
-    json.dumps(dataclasses.asdict(ROW)).replace('"mlp"', '"é"'),
-    json.dumps(dataclasses.asdict(ROW)) * 2,
-    '{"a": 1}', "{}", '{"study": ' + "[" * 9000 + "}",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
-def test_a_line_with_a_right_checksum_must_be_a_record_all_the_same(tmp_path, text):
-    record_log.append(tmp_path, [dataclasses.replace(ROW, step=1)])
-    with open(tmp_path / FILE, "ab") as file:
-        file.write(record_log.seal(text.encode()) + b"\n")
-    rows = record_log.rows(tmp_path)
-    assert records.of_workdir(tmp_path) == records.table_of(rows)
-    # Rows of before a field was there count; so do whole numbers where a number is wanted, and any letter.
-    accepted = text in (ODD[len(WRONG) + 1], ODD[len(WRONG) + 2], ODD[len(WRONG) + 6])
-    assert len(rows) == 1 + accepted
-
-
-def test_damaged_lines_are_passed_over_and_later_rows_win(tmp_path):
-    first, second = (dataclasses.replace(ROW, value=value) for value in (0.5, 0.125))
-    record_log.append(tmp_path, [first, dataclasses.replace(ROW, step=1), second])
-    lines = (tmp_path / FILE).read_bytes().splitlines(True)
-    lines[1] = lines[1].replace(b'"step": 1', b'"step": 2')
-    (tmp_path / FILE).write_bytes(b"".join(lines))
-    assert records.of_workdir(tmp_path)["value"].to_pylist() == [0.125]
-
-
-def test_rows_as_append_writes_them_are_parsed_in_one_go(tmp_path, monkeypatch):
-    record_log.append(tmp_path, [ROW, dataclasses.replace(ROW, step=1, value=None, note='"value": null, é')])
-    monkeypatch.setattr(record_log, "_parse", None)
-    assert records.of_workdir(tmp_path).num_rows == 2
+    assert record_log.append(folder, rows) == rows
+    last = {row.key: row for row in rows}
+    table = records.read(folder)
+    assert table == records.table_of(list(last.values()))
+    read = [Record(**values) for values in table.to_pylist()]
+    assert {row.key: row for row in read} == last
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
@@ -92,7 +54,7 @@ def test_records_are_read_into_a_frame(tmp_path, library):
     assert nulls.to_list() == [False, True]
 
 
-def test_several_workdirs_are_told_apart(tmp_path):
+def test_the_workdir_column_names_each_workdir(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         record_log.append(tmp_path / name, [dataclasses.replace(ROW, study=name)])
@@ -101,8 +63,8 @@ def test_several_workdirs_are_told_apart(tmp_path):
     assert table["workdir"].to_pylist() == [str(tmp_path / "b"), str(tmp_path / "a")]
 
 
-def test_what_cannot_be_read_is_told(tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match="there is no such workdir"):
+def test_what_cannot_be_read_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="nowhere does not exist; name the folder of a run"):
         records.read(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="library='panda' is unknown; choose one of arrow, pandas, polars"):
         records.read(tmp_path, library="panda")
@@ -114,8 +76,9 @@ def test_what_cannot_be_read_is_told(tmp_path, monkeypatch):
 
 
 def test_every_field_is_described():
-    described = [(column.name, column.kind) for column in records.COLUMNS]
-    assert described == [(field.name, str(field.type)) for field in dataclasses.fields(Record)]
+    kinds = {"Status": "str", "Unit": "str"}
+    fields = [(field.name, kinds.get(str(field.type), str(field.type))) for field in dataclasses.fields(Record)]
+    assert [(column.name, column.kind) for column in records.COLUMNS] == fields
     optional = {column.name for column in records.COLUMNS if column.empty != "never"}
     assert optional >= {column.name for column in records.COLUMNS if column.kind == "float | None"}
 
@@ -128,8 +91,8 @@ def test_the_docs_describe_the_columns_as_the_program_does():
 
 def test_a_parquet_file_describes_itself(tmp_path):
     record_log.append(tmp_path, [ROW])
-    schema = pq.read_schema(records.export(tmp_path)[0])
+    schema = pq.read_schema(records.write(records.read(tmp_path), tmp_path)[0])
     assert schema.metadata[b"dlm.records.version"] == str(records.VERSION).encode()
-    told = json.loads(schema.metadata[b"dlm.records.columns"])
-    assert [one["name"] for one in told] == schema.names
+    columns = json.loads(schema.metadata[b"dlm.records.columns"])
+    assert [column["name"] for column in columns] == schema.names
     assert schema.field("value").metadata[b"unit"] == b"see `unit`"

@@ -1,14 +1,19 @@
-"""A workdir belongs to one study, and is left as it was when that says no."""
+"""A workdir belongs to one study and format; a refused study leaves it unchanged."""
 
 import dataclasses
 import json
-import os
+import math
+import shutil
 
 import pytest
+from small import ROW
 
+import dlm
 from dlm import Budget, Hyper, Learner, Study, UsageError
-from dlm.storage import workdir
-from dlm.storage.workdir import STUDY
+from dlm.storage import record_log
+from dlm.storage.description import FORMAT, STUDY
+from dlm.storage.workdir import Workdir
+from dlm.study.names import Status
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,15 +60,20 @@ def changed(**changes):
     return dataclasses.replace(MADE, **changes)
 
 
-def claim(folder, study=MADE, read=READ):
-    workdir.claim(folder, study, read, "How much?")
+def claim(folder, study=MADE, data=READ):
+    with Workdir.create_or_resume(folder) as workdir:
+        workdir.claim(study, data=data, question="How much?")
+        return workdir
 
 
-def test_the_first_claim_says_what_the_study_is(tmp_path):
-    claim(tmp_path)
+def test_the_first_claim_writes_the_description(tmp_path):
+    workdir = claim(tmp_path)
+    assert Workdir.open(tmp_path).description == workdir.description
+    assert (workdir.study_name, workdir.question) == ("toy", "How much?")
     about = json.loads((tmp_path / STUDY).read_text())
     assert about["question"] == "How much?"
-    assert about["read"] == READ
+    assert about["data"] == READ
+    assert about["format"] == FORMAT
     assert about["study"]["train_sizes"] == [10, 20]
     assert about["study"]["learners"]["net"]["model"]["widths"] == [8]
     assert {"dlm", "python", "jax", "numpy"} <= about["versions"].keys()
@@ -82,7 +92,7 @@ def test_the_first_claim_says_what_the_study_is(tmp_path):
         {"learners": {"net": Learner(Model()), "ridge": Ridge(1)}},
     ],
 )
-def test_what_adds_or_leaves_out_cells_is_the_same_study(tmp_path, changes):
+def test_other_sizes_seeds_or_learners_are_the_same_study(tmp_path, changes):
     claim(tmp_path)
     claim(tmp_path, changed(**changes))
     assert len(json.loads((tmp_path / STUDY).read_text())["study"]["train_sizes"]) == len(
@@ -107,7 +117,7 @@ def test_what_adds_or_leaves_out_cells_is_the_same_study(tmp_path, changes):
         ({"data": Other()}, r"data\.type: .*Data → .*Other"),
     ],
 )
-def test_another_study_is_refused_with_what_differs(tmp_path, changes, message):
+def test_another_study_is_refused_with_its_differences(tmp_path, changes, message):
     claim(tmp_path)
     before = (tmp_path / STUDY).read_bytes()
     with pytest.raises(UsageError, match=f"holds another study: .*{message}.*Choose another --workdir"):
@@ -119,7 +129,7 @@ def test_another_study_is_refused_with_what_differs(tmp_path, changes, message):
 def test_other_data_under_the_same_name_is_another_study(tmp_path):
     claim(tmp_path)
     with pytest.raises(UsageError, match=r"read\.fingerprint: 00ff → 1234"):
-        claim(tmp_path, read={**READ, "fingerprint": "1234"})
+        claim(tmp_path, data={**READ, "fingerprint": "1234"})
 
 
 @pytest.mark.parametrize(
@@ -130,23 +140,71 @@ def test_other_data_under_the_same_name_is_another_study(tmp_path):
         b"\xff\xfe",
         b"[]",
         b"3",
-        b"{}",
-        b'{"study": {}}',
-        b'{"study": [], "read": {}}',
         b"[" * 100_000,
     ],
 )
-def test_a_study_json_that_says_nothing_is_refused_and_kept(tmp_path, text):
+def test_a_foreign_study_json_is_refused_and_unchanged(tmp_path, text):
     (tmp_path / STUDY).write_bytes(text)
-    with pytest.raises(UsageError, match="is not a study's description"):
-        claim(tmp_path)
+    for refuse in (claim, Workdir.open):
+        with pytest.raises(UsageError, match="is not a study's description"):
+            refuse(tmp_path)
     assert (tmp_path / STUDY).read_bytes() == text
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "a.json"
-    workdir.write_atomically(path, "old")
-    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("cut short")))
-    with pytest.raises(OSError, match="cut short"):
-        workdir.write_atomically(path, "new")
-    assert path.read_text() == "old"
+@pytest.mark.parametrize("change", [{"format": FORMAT + 1}, {"format": None}, {"study": []}])
+def test_another_format_is_refused_with_a_remedy(tmp_path, change):
+    claim(tmp_path)
+    about = json.loads((tmp_path / STUDY).read_text()) | change
+    del about["crc32"]
+    text = json.dumps({name: value for name, value in about.items() if value is not None}).encode()
+    for data in (text, record_log.seal(text)):
+        (tmp_path / STUDY).write_bytes(data)
+        for refuse in (claim, Workdir.open, dlm.records.read):
+            with pytest.raises(UsageError, match=rf"does not have format {FORMAT}.*choose another --workdir"):
+                refuse(tmp_path)
+        assert (tmp_path / STUDY).read_bytes() == data
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UsageError, match="holds no study; name the folder of a run"):
+            Workdir.open(folder)
+
+
+def test_appended_records_are_in_memory_and_on_disk(tmp_path):
+    claim(tmp_path)
+    with Workdir.create_or_resume(tmp_path) as workdir:
+        workdir.claim(MADE, data=READ)
+        assert workdir.records == []
+        first = dataclasses.replace(ROW, status=Status.RUNNING, step=1)
+        workdir.append([first, dataclasses.replace(ROW, value=math.inf)])
+        workdir.append([dataclasses.replace(ROW, value=None, status=Status.DIVERGED)])
+        assert workdir.records == Workdir.open(tmp_path).records
+        assert workdir.table == dlm.records.read(tmp_path)
+        assert workdir.finished() == {ROW.trial_id: Status.DIVERGED}
+        assert workdir.measured_steps() == {ROW.trial_id: {1, ROW.step}}
+
+
+def test_the_record_log_is_parsed_once(tmp_path, monkeypatch):
+    workdir = claim(tmp_path)
+    assert workdir.records == []
+    monkeypatch.setattr(record_log, "rows", None)
+    workdir.append([ROW])
+    assert workdir.ends() == {ROW.trial_id: ROW}
+
+
+def test_only_one_holder_at_a_time(tmp_path):
+    with Workdir.create_or_resume(tmp_path) as workdir:
+        with pytest.raises(UsageError, match="is in use by process"):
+            Workdir.create_or_resume(tmp_path)
+        workdir.close()
+        Workdir.create_or_resume(tmp_path).close()
+
+
+def test_nothing_is_appended_to_a_deleted_workdir(tmp_path):
+    folder = tmp_path / "run"
+    workdir = claim(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(FileNotFoundError, match="deleted or moved"):
+        workdir.append([ROW])
+    assert not folder.exists()

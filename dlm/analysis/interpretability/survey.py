@@ -218,7 +218,7 @@ def _check(study: Study, workdir: Path, dataset: Dataset) -> None:
     if isinstance(study.task, NextItem):
         raise UsageError("--mode=inside does not look into recommenders of the next item; look into another study")
     try:
-        data = json.loads((workdir / STUDY).read_bytes())["read"]["fingerprint"]
+        data = json.loads((workdir / STUDY).read_bytes())["data"]["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(
             f"--workdir={workdir} holds no study to look into; run {study.name!r} first, by the same flags without "

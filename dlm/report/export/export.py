@@ -38,7 +38,7 @@ class Source:
 
     @functools.cached_property
     def table(self) -> pa.Table:
-        return records.of_workdir(self.workdir)
+        return records.read(self.workdir)
 
     @functools.cached_property
     def contents(self) -> Contents:

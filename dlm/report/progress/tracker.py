@@ -22,7 +22,7 @@ from dlm.report.progress import status as statuses
 from dlm.report.progress.eta import Left, Speed
 from dlm.report.progress.screen import Screen
 from dlm.report.progress.status import About, Row, Status
-from dlm.storage.record_log import FINAL, Record
+from dlm.storage.record_log import Record
 from dlm.utils.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Tally:
             if self._takes_all and row.trial_id not in self._cells:
                 self._count(Cell(row.trial_id, curve_name(row.learner, row.noise), row.train_size))
             cell = self._cells.get(row.trial_id)
-            if cell is None or row.metric != "error" or row.status not in FINAL:
+            if cell is None or row.metric != "error" or row.status == "running":
                 continue
             if row.split == "validation":
                 self._validation[cell.learner][row.trial_id] = row

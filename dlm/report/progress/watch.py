@@ -14,9 +14,9 @@ from dlm.report.progress.eta import duration
 from dlm.report.progress.screen import Screen
 from dlm.report.progress.status import ENDED, About, Row, Status
 from dlm.report.progress.tracker import Tally
+from dlm.storage.description import STUDY
 from dlm.storage.lock import GONE_AFTER, HEARTBEAT, Occupant, occupant
 from dlm.storage.record_log import Follower
-from dlm.storage.workdir import STUDY
 from dlm.utils.errors import UsageError
 
 if TYPE_CHECKING:

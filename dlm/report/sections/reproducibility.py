@@ -42,7 +42,7 @@ def _facts(about: Mapping[str, Any], finished: list[Record]) -> Iterator[tuple[s
     ):
         for value in sorted({str(getattr(row, field)) for row in finished} - {"none", ""}):
             yield called, value
-    for key, made in about.get("made_with", {}).items():
+    for key, made in about.get("provenance", {}).items():
         told = made.get("program") or made.get("code")
         if told:
             yield f"hash of what {made.get('learner', key)} computes", str(told)

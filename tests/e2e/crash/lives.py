@@ -209,7 +209,7 @@ def _endings(workdir: Path) -> collections.Counter[str]:
         found = re.search(rb"\{.*\}", line)
         with contextlib.suppress(ValueError):
             row = json.loads(found[0]) if found else {}
-            if (row.get("split"), row.get("metric")) == ("test", "error") and row.get("status") in record_log.FINAL:
+            if (row.get("split"), row.get("metric")) == ("test", "error") and row.get("status") != "running":
                 count[row["trial_id"]] += 1
     return count
 
