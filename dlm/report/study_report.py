@@ -16,7 +16,7 @@ from dlm.curves.from_records import cells, curve_name, curves
 from dlm.curves.summary import answer
 from dlm.curves.types import Curve, StudySummary
 from dlm.report.figures import learning_curve
-from dlm.report.forecast_file import FORECAST, keep, stamped
+from dlm.report.forecast_file import FORECAST, add_stamp, write_forecast
 from dlm.report.html import page_html
 from dlm.report.html.elements import Page
 from dlm.report.html.study_page import study_page
@@ -135,7 +135,7 @@ def answered(
     if not measured:
         raise UsageError(f"--workdir={workdir} holds no finished trial; run the study first, with --mode=run")
     told = answer(measured, targets=tuple(targets) or default_targets(measured), level=level)
-    return stamped(told, _measured_sizes(rows))
+    return add_stamp(told, _measured_sizes(rows))
 
 
 def publish(
@@ -154,7 +154,7 @@ def publish(
     as written."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     figures = learning_curve(told, folder / "figures" / "learning_curve", title=title)
-    told = keep(told, folder)
+    told = write_forecast(told, folder)
     print_answer(told, console, title=title, question=question)
     if measures:
         print_table(console, measure_table(measures))

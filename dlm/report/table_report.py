@@ -12,7 +12,7 @@ from dlm.curves.from_csv import Bound, read_table
 from dlm.curves.points import MIN_SIZES
 from dlm.curves.summary import answer
 from dlm.curves.types import StudySummary
-from dlm.report.forecast_file import FORECAST, stamped
+from dlm.report.forecast_file import FORECAST, add_stamp
 from dlm.report.html.study_page import table_page
 from dlm.report.study_report import default_targets, publish
 from dlm.storage.workdir import STUDY
@@ -48,7 +48,7 @@ def report_table(
         raise UsageError(str(error)) from None
     lists = {f"How {path.name} was read": table.remarks}
     return publish(
-        stamped(told, {}),
+        add_stamp(told, {}),
         folder,
         console,
         title=path.stem,

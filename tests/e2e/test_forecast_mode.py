@@ -1,4 +1,4 @@
-"""A table to an answer, and an answer held against later numbers, by the command line."""
+"""A forecast of a table, scored with later errors, on the command line."""
 
 import json
 import os
@@ -116,24 +116,24 @@ def test_a_forecast_is_scored_by_a_later_table(launch, forecast, tmp_path):
 def test_a_forecast_made_after_the_data_is_refused(launch, forecast, table, tmp_path):
     assert_refused(
         launch("--mode=score", f"--forecast={forecast}", f"--curve={table}"),
-        "nothing beyond 800 examples is measured, and to there the forecast was made of it",
+        "no size above 800 examples is measured",
     )
     old = write(tmp_path / "old.csv", LAW)
     os.utime(old, (time.time() - 3600,) * 2)
     assert_refused(
         launch("--mode=score", f"--forecast={forecast}", f"--curve={old}"),
-        "a forecast made after the data proves nothing",
+        "score a forecast made before the data",
     )
 
 
 def test_a_forecast_that_was_touched_or_is_of_another_measure_is_refused(launch, forecast, tmp_path):
     later = write(tmp_path / "later.csv", LAW)
     losses = write(tmp_path / "losses.csv", LAW, "size,loss")
-    assert_refused(launch("--mode=score", f"--forecast={forecast}", f"--curve={losses}"), "holds loss and the forecast")
+    assert_refused(launch("--mode=score", f"--forecast={forecast}", f"--curve={losses}"), "has loss, the forecast")
     data = json.loads(forecast.read_text())
     for change, message in (
         (lambda: data["stamp"].update(made="2020-01-01T00:00:00+00:00"), "was changed after it was made"),
-        (lambda: data["learners"][0]["curve"]["errors"][0].append(0.1), "does not hold the measurements"),
+        (lambda: data["learners"][0]["curve"]["errors"][0].append(0.1), "has measurements that do not match"),
         (lambda: data.pop("stamp"), "has no stamp"),
     ):
         change()
@@ -160,14 +160,14 @@ def test_a_study_is_scored_when_it_has_grown(launch, tmp_path):
     out = study("20,40,80,160")
     assert "by training (s.d. of 2 seeds)" in out
     assert "by the test set (s.e. of 360 examples)" in out
-    assert_refused(score(tmp_path / "run"), "nothing beyond 160 examples is measured")
+    assert_refused(score(tmp_path / "run"), "no size above 160 examples is measured")
     early = shutil.copy(tmp_path / "run" / FORECAST, tmp_path / "early.json")
     study("20,40,80,160,320")
     code, out, _ = score(early)
     assert code == 0
     assert "320" in out
-    (former,) = (tmp_path / "run" / "forecasts").iterdir()
-    assert former.read_bytes() == (tmp_path / "early.json").read_bytes(), "what was foretold before is not lost"
+    (previous,) = (tmp_path / "run" / "forecasts").iterdir()
+    assert previous.read_bytes() == (tmp_path / "early.json").read_bytes(), "the earlier forecast is archived"
     study("20,40,80,160", "report")  # leaves out what is known by now
     assert_refused(score(tmp_path / "run"), "logreg: 320 examples were measured already when the forecast was made")
     os.utime(tmp_path / "run" / FILE, (0, 0))

@@ -1,12 +1,13 @@
-"""The stamp of a forecast: exact inputs, the time, and any change is noticed."""
+"""forecast.json: reading and writing, and the stamp that detects every change."""
 
 import contextlib
 import copy
 import dataclasses
 import datetime
-import hashlib
 import json
+import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,61 +19,94 @@ from dlm.curves.summary import answer
 from dlm.curves.types import Chance, Crossover, Curve, StudySummary
 from dlm.report.forecast_file import (
     FORECAST,
-    FORMER,
-    checked,
+    PREVIOUS,
+    add_stamp,
     from_json,
     hash_of_inputs,
-    keep,
-    read_stamped,
-    stamped,
+    read_forecast,
     to_json,
+    verify_stamp,
+    write_forecast,
 )
 from dlm.report.score import print_score
 
 NOON = datetime.datetime(2026, 11, 25, 13, 0, 5, 678, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
 SIZES = (64, 128, 256, 512)
-TOLD = answer([Curve("a", SIZES, tuple((0.05 + 2 * n**-0.5, 0.06 + 2 * n**-0.5) for n in SIZES))], targets=(0, 1))
-STAMPED = stamped(TOLD, {"a": [1024, 64], "other": [7]}, NOON)
+SUMMARY = answer([Curve("a", SIZES, tuple((0.05 + 2 * n**-0.5, 0.06 + 2 * n**-0.5) for n in SIZES))], targets=(0, 1))
+STAMPED = add_stamp(SUMMARY, {"a": [1024, 64], "other": [7]}, NOON)
 
 
-def test_it_says_when_and_of_what():
+def test_a_stamp_holds_the_time_and_the_inputs():
     stamp = STAMPED.stamp
     assert (stamp.made, stamp.largest) == ("2026-11-25T12:00:05+00:00", 512)
     assert [(one.learner, one.train_sizes) for one in stamp.seen] == [("a", (64, 128, 256, 512, 1024))]
-    assert stamp.inputs == hash_of_inputs([TOLD.learners[0].curve])
-    assert checked(from_json(to_json(STAMPED))) == stamp
+    assert stamp.inputs == hash_of_inputs([SUMMARY.learners[0].curve])
+    assert verify_stamp(from_json(to_json(STAMPED))) == stamp
 
 
-def test_files_of_before_are_read_but_not_trusted(digits: StudySummary):
-    data = json.loads(to_json(digits))
-    del data["stamp"]
-    for learner in data["learners"]:
-        del learner["noise"], learner["grid"], learner["curve"]["stderr"]
-    assert from_json(json.dumps(data)) == digits
-    with pytest.raises(ValueError, match="has no stamp: it was written before"):
-        checked(from_json(json.dumps(data)))
-
-
-def test_a_stamp_of_before_chances_were_told_still_holds():
-    pair = Crossover("b", "a", "never", None, None, None)
-    made = stamped(dataclasses.replace(TOLD, crossovers=(pair,)), {}, NOON)
-    data = json.loads(to_json(from_json(to_json(made))))
-    del data["crossovers"][0]["chances"]
-    assert checked(from_json(json.dumps(data))) == made.stamp
-    # The hash that the version before wrote.
-    data["stamp"]["content"] = ""
-    text = json.dumps(data, indent=1)
-    assert made.stamp.content == hashlib.sha256(text.encode()).hexdigest()
+def test_a_forecast_without_a_stamp_is_rejected(digits: StudySummary):
+    with pytest.raises(ValueError, match="has no stamp"):
+        verify_stamp(digits)
 
 
 def test_chances_come_back_from_json():
     pair = Crossover("b", "a", "at", 1.0, 2.0, 3.0, (Chance(64, 0.25, True), Chance(128, 0.5, False)))
-    told = dataclasses.replace(TOLD, crossovers=(pair,))
-    assert from_json(to_json(told)) == told
+    summary = dataclasses.replace(SUMMARY, crossovers=(pair,))
+    assert from_json(to_json(summary)) == summary
+
+
+def test_round_trip(digits: StudySummary) -> None:
+    text = to_json(digits)
+    assert from_json(text) == digits
+    assert to_json(from_json(text)) == text
+    assert json.loads(text)["learners"][0]["curve"]["learner"] == "mlp"
+
+
+def test_numpy_scalars_are_written(digits: StudySummary) -> None:
+    answer = dataclasses.replace(digits, level=np.float32(0.5), multiples=(np.int64(2),))
+    assert from_json(to_json(answer)).level == 0.5
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, np.float32("nan")])
+def test_nan_and_infinity_are_rejected(digits: StudySummary, number: float) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        to_json(dataclasses.replace(digits, level=number))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("level",), "high", r"Expected `float`, got `str` - at `\$.level`"),
+        (("learners",), 3, r"Expected `array`, got `int` - at `\$.learners`"),
+        (
+            ("learners", 0, "curve", "train_sizes"),
+            ["x"],
+            r"at `\$.learners\[0\].curve.train_sizes\[0\]`",
+        ),
+        (("learners", 0, "curve", "bound"), [0.0], r"at `\$.learners\[0\].curve.bound`"),
+    ],
+)
+def test_a_field_of_another_type_is_named(
+    digits: StudySummary, path: tuple[str | int, ...], value: object, message: str
+) -> None:
+    data = json.loads(to_json(digits))
+    item = data
+    for step in path[:-1]:
+        item = item[step]
+    item[path[-1]] = value
+    with pytest.raises(ValueError, match=message):
+        from_json(json.dumps(data))
+
+
+def test_a_missing_field_is_named(digits: StudySummary) -> None:
+    data = json.loads(to_json(digits))
+    del data["level"]
+    with pytest.raises(ValueError, match="missing required field `level`"):
+        from_json(json.dumps(data))
 
 
 def paths(data, path=()):
-    """Every place of a JSON value that holds a number or a text."""
+    """Every item of a JSON value that holds a number or a text."""
     if isinstance(data, dict | list):
         for key, value in data.items() if isinstance(data, dict) else enumerate(data):
             yield from paths(value, (*path, key))
@@ -81,45 +115,45 @@ def paths(data, path=()):
 
 
 DATA = json.loads(to_json(STAMPED))
-PLACES = list(paths(DATA))
+PATHS = list(paths(DATA))
 
 
-@pytest.mark.parametrize("place", PLACES[:: len(PLACES) // 60], ids=lambda place: ".".join(map(str, place[-3:])))
-def test_a_change_anywhere_is_noticed(place):
+@pytest.mark.parametrize("item", PATHS[:: len(PATHS) // 60], ids=lambda item: ".".join(map(str, item[-3:])))
+def test_any_change_is_detected(item):
     data = copy.deepcopy(DATA)
     inner = data
-    for key in place[:-1]:
+    for key in item[:-1]:
         inner = inner[key]
-    inner[place[-1]] = inner[place[-1]] + "0" if isinstance(inner[place[-1]], str) else inner[place[-1]] * 1.0000001 + 1
-    with pytest.raises(ValueError):  # noqa: PT011 - what says so depends on the place
-        checked(from_json(json.dumps(data)))
+    inner[item[-1]] = inner[item[-1]] + "0" if isinstance(inner[item[-1]], str) else inner[item[-1]] * 1.0000001 + 1
+    with pytest.raises(ValueError):  # noqa: PT011 - what says so depends on the item
+        verify_stamp(from_json(json.dumps(data)))
 
 
-def test_a_measurement_that_was_changed_is_named_as_such():
+def test_a_changed_measurement_is_reported():
     data = copy.deepcopy(DATA)
     data["learners"][0]["curve"]["errors"][0][0] += 1e-15
-    with pytest.raises(ValueError, match="does not hold the measurements it was made of"):
-        checked(from_json(json.dumps(data)))
+    with pytest.raises(ValueError, match="has measurements that do not match"):
+        verify_stamp(from_json(json.dumps(data)))
 
 
-def test_the_same_forecast_keeps_its_stamp_and_an_older_one_is_kept_beside(tmp_path):
-    assert keep(STAMPED, tmp_path) == read_stamped(tmp_path / FORECAST) == read_stamped(tmp_path)
-    keep(stamped(TOLD, {"a": [1024]}), tmp_path)
-    assert read_stamped(tmp_path).stamp == STAMPED.stamp
-    more = answer([Curve("a", SIZES[1:], TOLD.learners[0].curve.errors[1:])])
-    keep(stamped(more, {}), tmp_path)
-    assert read_stamped(tmp_path).stamp.inputs != STAMPED.stamp.inputs
-    (former,) = (tmp_path / FORMER).iterdir()
-    assert former.name == "2026-11-25T12-00-05.json"
-    assert read_stamped(former).stamp == STAMPED.stamp
+def test_an_identical_forecast_keeps_its_stamp_and_another_one_is_archived(tmp_path):
+    assert write_forecast(STAMPED, tmp_path) == read_forecast(tmp_path / FORECAST) == read_forecast(tmp_path)
+    write_forecast(add_stamp(SUMMARY, {"a": [1024]}), tmp_path)
+    assert read_forecast(tmp_path).stamp == STAMPED.stamp
+    more = answer([Curve("a", SIZES[1:], SUMMARY.learners[0].curve.errors[1:])])
+    write_forecast(add_stamp(more, {}), tmp_path)
+    assert read_forecast(tmp_path).stamp.inputs != STAMPED.stamp.inputs
+    (previous,) = (tmp_path / PREVIOUS).iterdir()
+    assert previous.name == "2026-11-25T12-00-05.json"
+    assert read_forecast(previous).stamp == STAMPED.stamp
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[" * 100_000, '{"level": NaN}', "\ud800", "9" * 5000])
-def test_what_stood_there_and_was_no_forecast_is_replaced(tmp_path, text):
+def test_an_invalid_file_is_replaced(tmp_path, text):
     (tmp_path / FORECAST).write_bytes(text.encode("utf-8", "surrogatepass"))
-    with pytest.raises(UsageError, match="is no forecast"):
-        read_stamped(tmp_path / FORECAST)
-    keep(STAMPED, tmp_path)
+    with pytest.raises(UsageError, match="is not a forecast"):
+        read_forecast(tmp_path / FORECAST)
+    write_forecast(STAMPED, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [FORECAST]
 
 
@@ -127,7 +161,7 @@ def forged(change):
     """The text of a forecast that was changed by someone who computed the hashes anew."""
     data = copy.deepcopy(DATA)
     change(data)
-    return to_json(stamped(from_json(json.dumps(data)), {}))
+    return to_json(add_stamp(from_json(json.dumps(data)), {}))
 
 
 CURVE = DATA["learners"][0]["curve"]
@@ -151,11 +185,11 @@ CURVE = DATA["learners"][0]["curve"]
         (("grid", "errors"), [[0.5]]),
     ],
 )
-def test_numbers_that_are_no_curve_are_refused_though_the_hashes_fit(tmp_path, field, value):
+def test_invalid_curves_are_rejected_even_with_valid_hashes(tmp_path, field, value):
     path = tmp_path / FORECAST
     path.write_text(forged(lambda data: data["learners"][0][field[0]].update({field[1]: value})))
-    with pytest.raises(UsageError, match="that are no curve with a forecast"):
-        read_stamped(path)
+    with pytest.raises(UsageError, match="has an invalid curve or forecast"):
+        read_forecast(path)
 
 
 ANYTHING = st.recursive(
@@ -166,23 +200,23 @@ ANYTHING = st.recursive(
 
 
 @settings(deadline=None)
-@given(place=st.sampled_from(PLACES), depth=st.integers(1, 4), value=ANYTHING)
-def test_whatever_a_forecast_holds_it_is_read_or_refused(tmp_path_factory, place, depth, value):
+@given(item=st.sampled_from(PATHS), depth=st.integers(1, 4), value=ANYTHING)
+def test_any_content_is_read_or_rejected(tmp_itemfactory, item, depth, value):
     data = copy.deepcopy(DATA)
     inner = data
-    for key in place[: -depth or None][:-1]:
+    for key in item[: -depth or None][:-1]:
         inner = inner[key]
-    inner[(place[:-depth] or place[:1])[-1]] = value
-    path = tmp_path_factory.mktemp("any") / FORECAST
+    inner[(item[:-depth] or item[:1])[-1]] = value
+    path = tmp_itemfactory.mktemp("any") / FORECAST
     path.write_text(json.dumps(data))
     with contextlib.suppress(UsageError):
-        read_stamped(path)
+        read_forecast(path)
 
 
-def test_a_level_that_is_none_is_refused_though_the_hashes_fit(tmp_path):
+def test_an_invalid_level_is_rejected_even_with_valid_hashes(tmp_path):
     (tmp_path / FORECAST).write_text(forged(lambda data: data.update(level=5.0)))
-    with pytest.raises(UsageError, match="at level 5, which is not inside"):
-        read_stamped(tmp_path)
+    with pytest.raises(UsageError, match="has level=5"):
+        read_forecast(tmp_path)
 
 
 NUMBERS = (
@@ -194,20 +228,20 @@ LATER = Curve("a", (600, 1024, 9999), ((0.1, 0.2), (0.0,), (1.0,)), num_test=50)
 
 
 @settings(deadline=None)
-@given(place=st.sampled_from(PLACES), depth=st.integers(0, 2), value=NUMBERS)
-def test_whatever_a_forger_writes_is_refused_or_scored(tmp_path_factory, place, depth, value):
+@given(item=st.sampled_from(PATHS), depth=st.integers(0, 2), value=NUMBERS)
+def test_any_forged_forecast_is_rejected_or_scored(tmp_itemfactory, item, depth, value):
     def change(data):
         inner = data
-        for key in place[: len(place) - depth][:-1]:
+        for key in item[: len(item) - depth][:-1]:
             inner = inner[key]
-        inner[place[: len(place) - depth][-1]] = value
+        inner[item[: len(item) - depth][-1]] = value
 
-    path = tmp_path_factory.mktemp("any") / FORECAST
+    path = tmp_itemfactory.mktemp("any") / FORECAST
     try:
         path.write_text(forged(change))
-        told = read_stamped(path)
+        summary = read_forecast(path)
     except (ValueError, TypeError, IndexError):  # UsageError is a ValueError; the others are the forger's own
         return
-    result = score(told, [LATER])
+    result = score(summary, [LATER])
     if result.cells:
-        print_score(told, result, Console(quiet=True), path)
+        print_score(summary, result, Console(quiet=True), path)

@@ -18,7 +18,7 @@ from typing import Any
 
 from dlm.curves.from_records import curve_name, curves
 from dlm.curves.types import Curve, StudySummary
-from dlm.report.forecast_file import FORECAST, read_stamped
+from dlm.report.forecast_file import FORECAST, read_forecast
 from dlm.report.study_report import declared, described, learners_of
 from dlm.storage import record_log
 from dlm.storage.record_log import Record, ends
@@ -56,7 +56,7 @@ def gather(workdir: Path, *, forecast: bool) -> Contents:
     with contextlib.suppress(UsageError):  # a workdir that lost its study.json still has its numbers
         chosen = declared(workdir)["trial_ids"]
     measured = tuple(curve for curve in curves(rows, chosen, learners_of(described(workdir))) if curve.train_sizes)
-    answer = read_stamped(workdir / FORECAST) if forecast and (workdir / FORECAST).exists() else None
+    answer = read_forecast(workdir / FORECAST) if forecast and (workdir / FORECAST).exists() else None
     return Contents(rows[-1].study if rows else "", tuple(rows), measured, answer)
 
 
