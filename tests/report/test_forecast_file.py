@@ -90,10 +90,10 @@ def test_a_field_of_another_type_is_named(
     digits: StudySummary, path: tuple[str | int, ...], value: object, message: str
 ) -> None:
     data = json.loads(to_json(digits))
-    item = data
+    keys = data
     for step in path[:-1]:
-        item = item[step]
-    item[path[-1]] = value
+        keys = keys[step]
+    keys[path[-1]] = value
     with pytest.raises(ValueError, match=message):
         from_json(json.dumps(data))
 
@@ -106,7 +106,7 @@ def test_a_missing_field_is_named(digits: StudySummary) -> None:
 
 
 def paths(data, path=()):
-    """Every item of a JSON value that holds a number or a text."""
+    """The path of every number and text in a JSON value."""
     if isinstance(data, dict | list):
         for key, value in data.items() if isinstance(data, dict) else enumerate(data):
             yield from paths(value, (*path, key))
@@ -118,14 +118,14 @@ DATA = json.loads(to_json(STAMPED))
 PATHS = list(paths(DATA))
 
 
-@pytest.mark.parametrize("item", PATHS[:: len(PATHS) // 60], ids=lambda item: ".".join(map(str, item[-3:])))
-def test_any_change_is_detected(item):
+@pytest.mark.parametrize("keys", PATHS[:: len(PATHS) // 60], ids=lambda keys: ".".join(map(str, keys[-3:])))
+def test_any_change_is_detected(keys):
     data = copy.deepcopy(DATA)
     inner = data
-    for key in item[:-1]:
+    for key in keys[:-1]:
         inner = inner[key]
-    inner[item[-1]] = inner[item[-1]] + "0" if isinstance(inner[item[-1]], str) else inner[item[-1]] * 1.0000001 + 1
-    with pytest.raises(ValueError):  # noqa: PT011 - what says so depends on the item
+    inner[keys[-1]] = inner[keys[-1]] + "0" if isinstance(inner[keys[-1]], str) else inner[keys[-1]] * 1.0000001 + 1
+    with pytest.raises(ValueError):  # noqa: PT011 - what says so depends on the keys
         verify_stamp(from_json(json.dumps(data)))
 
 
@@ -200,14 +200,14 @@ ANYTHING = st.recursive(
 
 
 @settings(deadline=None)
-@given(item=st.sampled_from(PATHS), depth=st.integers(1, 4), value=ANYTHING)
-def test_any_content_is_read_or_rejected(tmp_itemfactory, item, depth, value):
+@given(keys=st.sampled_from(PATHS), depth=st.integers(1, 4), value=ANYTHING)
+def test_any_content_is_read_or_rejected(tmp_path_factory, keys, depth, value):
     data = copy.deepcopy(DATA)
     inner = data
-    for key in item[: -depth or None][:-1]:
+    for key in keys[: -depth or None][:-1]:
         inner = inner[key]
-    inner[(item[:-depth] or item[:1])[-1]] = value
-    path = tmp_itemfactory.mktemp("any") / FORECAST
+    inner[(keys[:-depth] or keys[:1])[-1]] = value
+    path = tmp_path_factory.mktemp("any") / FORECAST
     path.write_text(json.dumps(data))
     with contextlib.suppress(UsageError):
         read_forecast(path)
@@ -228,15 +228,15 @@ LATER = Curve("a", (600, 1024, 9999), ((0.1, 0.2), (0.0,), (1.0,)), num_test=50)
 
 
 @settings(deadline=None)
-@given(item=st.sampled_from(PATHS), depth=st.integers(0, 2), value=NUMBERS)
-def test_any_forged_forecast_is_rejected_or_scored(tmp_itemfactory, item, depth, value):
+@given(keys=st.sampled_from(PATHS), depth=st.integers(0, 2), value=NUMBERS)
+def test_any_forged_forecast_is_rejected_or_scored(tmp_path_factory, keys, depth, value):
     def change(data):
         inner = data
-        for key in item[: len(item) - depth][:-1]:
+        for key in keys[: len(keys) - depth][:-1]:
             inner = inner[key]
-        inner[item[: len(item) - depth][-1]] = value
+        inner[keys[: len(keys) - depth][-1]] = value
 
-    path = tmp_itemfactory.mktemp("any") / FORECAST
+    path = tmp_path_factory.mktemp("any") / FORECAST
     try:
         path.write_text(forged(change))
         summary = read_forecast(path)
