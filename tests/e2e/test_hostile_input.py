@@ -9,7 +9,7 @@ import shutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small import small
+from small import ROW, small
 
 from dlm import Budget, UsageError
 from dlm.execution import executor
@@ -59,12 +59,7 @@ def test_an_id_with_a_path_in_it_is_only_a_text(tmp_path, name):
     )
 
 
-RECORD = record_log.Record(
-    **{
-        field.name: {"str": "x", "int": 1, "float": 1.0, "float | None": 0.5}[str(field.type)]
-        for field in dataclasses.fields(record_log.Record)
-    }
-)
+RECORD = dataclasses.replace(ROW, step=1)
 
 
 @pytest.mark.parametrize(

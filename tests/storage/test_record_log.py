@@ -90,7 +90,7 @@ def test_whatever_stands_in_the_fields_the_rows_make_a_table(tmp_path_factory, c
     (folder / FILE).write_bytes(line(step=1) + line(**changes))
     for read in record_log.rows(folder):
         for field in dataclasses.fields(Record):
-            kinds = {"int": int, "str": str, "float": float}.get(field.type, float | None)
+            kinds = {"int": int, "float": float, "float | None": float | None}.get(field.type, str)
             assert isinstance(getattr(read, field.name), kinds)
     assert records.read(folder).num_rows in (1, 2)
     assert len(record_log.finished(record_log.rows(folder))) in (1, 2)
