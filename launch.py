@@ -260,7 +260,7 @@ def _how(dataset: Any) -> dict[str, Any]:
     return {
         "data_dir": _data_dir(),
         "download": _DOWNLOAD.value,
-        "arrays": dataset,
+        "dataset": dataset,
         "packing": _PACKING.value,
         "input_mode": _INPUT.value,
     }

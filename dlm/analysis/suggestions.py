@@ -16,15 +16,14 @@ from typing import Any
 
 from dlm.curves.from_records import Tried, tried
 from dlm.storage import record_log
-from dlm.study.config import FrozenDict, canonical, digest
-from dlm.study.learner import Hyper, Learner, full_path
+from dlm.study.config import FrozenDict, digest
+from dlm.study.learner import full_path
 from dlm.study.sweep import Axes, Between, Range, checked_space
 from dlm.utils.errors import UsageError, nearest
 from dlm.utils.files import local_folder
 from dlm.utils.optional_imports import import_optional
 
 _IN_VAIN = 50  # times asked in a row without a new point, before it is said that there is none
-_KINDS = {kind.__name__: kind for kind in (Learner, Hyper)}  # whose fields may go without saying
 
 Point = Mapping[str, Any]
 
@@ -112,13 +111,9 @@ def _value(config: Any, path: str, learner: str) -> Any:
     """What stands at a path of a recorded config; UsageError if the learner has no such field."""
     found = config
     for name in (full_path(path) if "hyper" in config else path).split("."):
-        unsaid = getattr(_KINDS.get(found.get("type", "")), name, None) if isinstance(found, dict) else None
-        if isinstance(found, dict) and name in found:
-            found = found[name]
-        elif unsaid is not None:
-            found = canonical(unsaid)
-        else:
+        if not isinstance(found, dict) or name not in found:
             raise UsageError(f"{path!r} is no field of {learner}; {nearest(path, _paths(config))}")
+        found = found[name]
     return found
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from dlm.baselines.base import Fitted, log_probabilities, needs_classes_or_numbers, rows_of
 from dlm.data.dataset import Dataset, class_weights
-from dlm.study.config import unsaid
 from dlm.utils.errors import UsageError, at_least
 from dlm.utils.optional_imports import import_optional, require
 
@@ -87,7 +86,7 @@ class GradientBoosting:
     learning_rate: float = 0.1
     leaves: int = 31
     least_in_leaf: int = 5
-    balance: float = unsaid(0.0)
+    balance: float = 0.0
 
     def __post_init__(self) -> None:
         at_least(1, trees=self.trees, least_in_leaf=self.least_in_leaf)

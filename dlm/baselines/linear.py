@@ -9,7 +9,6 @@ import numpy as np
 
 from dlm.baselines.base import Fitted, log_probabilities, needs_classes, needs_numbers
 from dlm.data.dataset import Dataset, class_weights
-from dlm.study.config import unsaid
 from dlm.utils.errors import UsageError, at_least
 
 
@@ -23,7 +22,7 @@ class LogisticRegression:
 
     c: float = 1.0
     max_iter: int = 1000
-    balance: float = unsaid(0.0)
+    balance: float = 0.0
 
     def __post_init__(self) -> None:
         at_least(1, max_iter=self.max_iter)

@@ -13,7 +13,6 @@ from dlm.data.columns import Column, Columns, Ragged, places_of, with_places
 from dlm.data.dataset import Dataset, hold_out
 from dlm.data.encoding import Encoding, encoded, feature_names, fields
 from dlm.data.groups import groups_of
-from dlm.study.config import unsaid
 from dlm.utils.errors import UsageError, nearest
 
 TEXT_LENGTH, BLOCK_LENGTH, SEQUENCE_LENGTH = 512, 128, 512  # at most, where no length is given
@@ -113,7 +112,7 @@ class Choice:
     length: int = 0
     size: tuple[int, int] | None = None
     rate: int = 0
-    categories: tuple[str, ...] = unsaid(())
+    categories: tuple[str, ...] = ()
 
     def dataset(
         self, name: str, splits: Mapping[str, Columns], remarks: Sequence[str] = (), groups: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,9 +114,6 @@ def _join(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 
 
-UNSAID = "unsaid"
-
-
 class FrozenDict(Mapping[str, Any]):
     """A hashable mapping that keeps its order, and is equal in any."""
 
@@ -168,27 +166,22 @@ def _inside(config: Any, changes: Mapping[str, Any]) -> Any:
 def canonical(value: Any) -> Any:
     """JSON-ready form of a config in which equal configs, and only those, are equal: 1.0 is 1 there too.
 
-    A dataclass goes by its name without its module, so that moving it to another file changes no trial. A field that
-    is declared `unsaid` is left out at its default, so that ids from before there was such a field stay.
+    A dataclass is identified by its name without its module, so moving it to another file changes no trial id.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field: getattr(value, field.name) for field in dataclasses.fields(value)}
-        said = {f.name: item for f, item in fields.items() if UNSAID not in f.metadata or item != f.default}
-        return {"type": type(value).__qualname__, **{name: canonical(item) for name, item in said.items()}}
+        fields = {field.name: canonical(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"type": type(value).__qualname__, **fields}
     if isinstance(value, Mapping):
         return {str(key): canonical(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [canonical(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)  # JSON has no infinity
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise UsageError(f"{value!r} cannot be part of a study; use numbers, text, tuples and frozen dataclasses")
-
-
-def unsaid(default: Any) -> Any:
-    """A dataclass's field that goes without saying at its default, see `canonical`."""
-    return dataclasses.field(default=default, metadata={UNSAID: True})
 
 
 def digest(value: Any) -> str:

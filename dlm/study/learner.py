@@ -7,7 +7,7 @@ import math
 from typing import Any, Literal, get_args
 
 from dlm.study.augmentation import Augment
-from dlm.study.config import check_fields, has, unsaid
+from dlm.study.config import check_fields, has
 from dlm.utils.errors import UsageError, choose
 
 Precision = Literal["float32", "bfloat16"]  # that a model is computed in; parameters and measures are float32 always
@@ -28,8 +28,8 @@ class Hyper:
     weight_decay: float = 0.0
     dropout: float = 0.0
     label_smoothing: float = 0.0
-    focal: float = unsaid(0.0)
-    balance: float = unsaid(0.0)
+    focal: float = 0.0
+    balance: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self, "hyper")
@@ -122,7 +122,7 @@ class Learner:
     hyper: Hyper = Hyper()
     optimizer: Optimizer = Optimizer()
     budget: Budget | None = None
-    augment: Augment = unsaid(Augment())
+    augment: Augment = Augment()
 
 
 def full_path(path: str, learner: Any = None) -> str:

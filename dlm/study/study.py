@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from dlm.study.config import FrozenDict, check_frozen, unsaid
+from dlm.study.config import FrozenDict, check_frozen
 from dlm.study.learner import PRECISIONS, Budget, Learner, Precision
 from dlm.study.noise import Noise
 from dlm.study.sweep import Axes, check_tuning
@@ -47,11 +47,11 @@ class Study(HtmlDisplay):
     level: float = 0.95
     name: str = ""
     precision: Precision = "float32"
-    noise: Noise = unsaid(Noise())
-    test_noise: Noise = unsaid(Noise())
-    groups: tuple[str, ...] = unsaid(())
-    tuning: Mapping[str, Axes] = unsaid(FrozenDict())
-    equal_tuning: bool = unsaid(True)
+    noise: Noise = Noise()
+    test_noise: Noise = Noise()
+    groups: tuple[str, ...] = ()
+    tuning: Mapping[str, Axes] = FrozenDict()
+    equal_tuning: bool = True
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -100,7 +100,7 @@ def _sizes(given: Any) -> tuple[int, ...]:
     except TypeError:
         train_sizes = ()
     if not train_sizes or train_sizes[0] < 1 or train_sizes[-1] >= 2**31:
-        raise UsageError(f"sizes={given!r} must be a list of at least one whole number from 1 to 2^31 - 1")
+        raise UsageError(f"train_sizes={given!r} must be a list of at least one whole number from 1 to 2^31 - 1")
     return train_sizes
 
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dlm.study.augmentation import Augment
-from dlm.study.config import check_frozen, digest, has, replaced, unsaid
+from dlm.study.config import check_frozen, digest, has, replaced
 from dlm.study.learner import Budget, Learner, Precision, full_path
 from dlm.study.noise import Noise
 from dlm.study.sweep import Axes
@@ -36,9 +35,9 @@ class Trial:
     subset_seed: int
     init_seed: int
     budget: Budget
-    precision: Precision = unsaid("float32")
-    noise: Noise = unsaid(Noise())
-    test_noise: Noise = unsaid(Noise())
+    precision: Precision = "float32"
+    noise: Noise = Noise()
+    test_noise: Noise = Noise()
 
     @property
     def num_steps(self) -> int:
@@ -138,30 +137,24 @@ def group_cohorts(cells: Sequence[Trial]) -> tuple[Cohort, ...]:
 
 
 def static_fields(trial: Trial) -> dict[str, Any]:
-    """What a compiled program depends on; sizes, seeds, `Hyper`, step limits and amounts of noise are arrays.
-
-    What came later goes without saying at its default, so that ids from before stay.
-    """
-    fields = {
+    """The values that a compiled program depends on; sizes, seeds, `Hyper`, step limits and noise levels are arrays."""
+    return {
         "name": trial.name,
         "model": trial.learner.model,
         "optimizer": trial.learner.optimizer,
+        "augment": trial.learner.augment,
         "dropout": trial.learner.hyper.dropout > 0,
+        "focal": trial.learner.hyper.focal > 0,
+        "balance": trial.learner.hyper.balance > 0,
         "task": trial.task,
         "data": trial.data,
         "batch_size": trial.budget.batch_size,
         "eval_every": trial.budget.eval_every,
         "patience": trial.budget.patience,
+        "precision": trial.precision,
+        "noise": trial.noise.kinds,
+        "test_noise": trial.test_noise,
     }
-    later = {
-        "precision": (trial.precision, "float32"),
-        "noise": (trial.noise.kinds, ()),
-        "test_noise": (trial.test_noise, Noise()),
-        "augment": (trial.learner.augment, Augment()),
-        "focal": (trial.learner.hyper.focal > 0, False),
-        "balance": (trial.learner.hyper.balance > 0, False),
-    }
-    return fields | {name: value for name, (value, default) in later.items() if value != default}
 
 
 def _noises() -> list[str]:

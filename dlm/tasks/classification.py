@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import optax
 
 from dlm.data.dataset import Dataset
-from dlm.study.config import unsaid
 from dlm.tasks.base import Task
 from dlm.tasks.metrics import MEASURES, OF_TWO_CLASSES
 from dlm.utils.errors import UsageError, choose
@@ -24,7 +23,7 @@ class Classification(Task):
     the second being the one to find, at 1 % and 5 % alarms) and calibration_error.
     """
 
-    also: tuple[str, ...] = unsaid(())
+    also: tuple[str, ...] = ()
 
     unit = "error rate"
     loss_unit = "nats"

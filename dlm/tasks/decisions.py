@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from dlm.data.dataset import Dataset
-from dlm.study.config import unsaid
 from dlm.tasks.classification import Classification
 from dlm.tasks.metrics import margin
 from dlm.tasks.rare_events import check_two_classes
@@ -27,7 +26,7 @@ class Decisions(Classification):
     labels that are not the likelier one. `also` as of `Classification`.
     """
 
-    also: tuple[str, ...] = unsaid(("auroc", "calibration_error"))
+    also: tuple[str, ...] = ("auroc", "calibration_error")
     costs: tuple[float, float] = (1.0, 1.0)
 
     unit = "cost per case"

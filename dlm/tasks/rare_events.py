@@ -7,7 +7,6 @@ import dataclasses
 import jax
 
 from dlm.data.dataset import Dataset
-from dlm.study.config import unsaid
 from dlm.tasks.classification import Classification
 from dlm.tasks.metrics import auprc
 from dlm.utils.errors import UsageError
@@ -21,7 +20,7 @@ class RareEvents(Classification):
     since to find nothing is right nearly always. `also` as of `Classification`.
     """
 
-    also: tuple[str, ...] = unsaid(("auroc", "recall_at_1", "recall_at_5"))
+    also: tuple[str, ...] = ("auroc", "recall_at_1", "recall_at_5")
 
     unit = "missed AUPRC"
 

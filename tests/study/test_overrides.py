@@ -69,8 +69,8 @@ def value_at(config, path):
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("sizes=1_000,30", (30, 1000)),
-        ("sizes=(30,)", (30,)),
+        ("train_sizes=1_000,30", (30, 1000)),
+        ("train_sizes=(30,)", (30,)),
         ("seeds=4", (0, 1, 2, 3)),
         ("seeds=4,", (4,)),
         ("seeds=7,5", (7, 5)),
@@ -139,9 +139,9 @@ def test_of_the_same_path_the_last_holds():
         ("learners.mlp.model.anything=1", "change it in the experiment file"),
         ("learners.mlp.budget=3", "not a plain value"),
         ("learners.mlp.budget.steps=3", r"learners\.mlp\.budget is None in this study"),
-        ("sizes=", "sizes="),
-        ("sizes=10,,20", "comma-separated list of which each is a whole number"),
-        ("sizes=1e3", "comma-separated list of which each is a whole number"),
+        ("train_sizes=", "train_sizes="),
+        ("train_sizes=10,,20", "comma-separated list of which each is a whole number"),
+        ("train_sizes=1e3", "comma-separated list of which each is a whole number"),
         ("seeds=x", "seeds='x' is not a whole number or a comma-separated list"),
         ("seeds=", "seeds="),
         ("seeds=-1", "seeds="),

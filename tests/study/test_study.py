@@ -13,7 +13,7 @@ import pytest
 from dlm import Axes, Budget, Hyper, Learner, Optimizer, Study, UsageError, grid, zipped
 from dlm.study.config import FrozenDict, canonical, digest, replaced
 from dlm.study.noise import Noise
-from dlm.study.trial import group_cohorts, static_fields, variants
+from dlm.study.trial import group_cohorts, variants
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,13 +105,6 @@ def test_precision_makes_another_cohort_and_leaves_classical_cells_as_they_are()
     assert groups[0][0].cohort_id != groups[1][0].cohort_id
     assert {cell.precision for cell in groups[1][0].trials} == {"bfloat16"}
     assert len(group_cohorts([*groups[0][0].trials, *groups[1][0].trials])) == 2
-
-
-def test_float32_goes_without_saying_so_that_ids_from_before_there_was_a_choice_stay():
-    cell = study().trials[0]
-    unsaid = {name: value for name, value in canonical(cell).items() if name != "precision"}
-    assert cell.trial_id == digest(unsaid)
-    assert "precision" not in static_fields(cell)
 
 
 def test_ids_are_the_same_in_every_process():
@@ -250,7 +243,7 @@ def test_axes_that_cannot_be_meant():
     "train_sizes", [(), 0, 10, (0,), (-5, 10), (10.0,), (True,), ("10",), "10", ([],), None, (2**31,)]
 )
 def test_sizes_that_cannot_be_meant(train_sizes):
-    with pytest.raises(UsageError, match="sizes="):
+    with pytest.raises(UsageError, match="train_sizes="):
         study(train_sizes=train_sizes)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from dlm.data.columns import Column
 from dlm.data.dataset import Dataset, Split
 from dlm.data.tfds.reader import read
-from dlm.study.config import unsaid
 from dlm.utils.errors import UsageError, nearest
 
 PARTS = ("train", "validation", "test")  # as time goes
@@ -113,7 +112,7 @@ class Series:
     stride: int = 1
     validation: float = 0.1
     test: float = 0.2
-    in_time: bool = unsaid(False)
+    in_time: bool = False
 
     def load(self, data_dir: Path | None = None) -> Dataset:
         """Inputs float32 [N, context, C], targets [N, horizon] or [N, horizon · C]; [N, horizon, C] `in_time`."""

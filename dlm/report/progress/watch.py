@@ -103,6 +103,6 @@ def _declared(workdir: Path) -> tuple[str, dict[tuple[str, int], int]]:
     try:
         study = json.loads((workdir / STUDY).read_bytes())["study"]
         cells = {(learner, size): len(study["seeds"]) for learner in study["learners"] for size in study["train_sizes"]}
-        return study["name"], cells if len(study["axes"]["points"]) < 2 and "tuning" not in study else {}
+        return study["name"], cells if len(study["axes"]["points"]) < 2 and not study["tuning"] else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return workdir.name, {}

@@ -24,7 +24,14 @@ RUNNING = Status("toy", "running", "train", rows=(Row("mlp", 32, 4, 1, 3, 0, 0.2
 
 @pytest.fixture
 def workdir(tmp_path):
-    study = {"name": "toy", "learners": {"mlp": {}}, "train_sizes": [32, 64], "seeds": [0, 1], "axes": {"points": [{}]}}
+    study = {
+        "name": "toy",
+        "learners": {"mlp": {}},
+        "train_sizes": [32, 64],
+        "seeds": [0, 1],
+        "axes": {"points": [{}]},
+        "tuning": {},
+    }
     (tmp_path / "study.json").write_text(json.dumps({"study": study}))
     record_log.append(tmp_path, [ROW])
     return tmp_path
