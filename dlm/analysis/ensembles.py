@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from dlm.curves.from_records import cells
+from dlm.curves.from_records import selected_rows
 from dlm.data.corruption import noisy_labels
 from dlm.data.dataset import Dataset
 from dlm.data.subset_orders import SubsetOrders
@@ -36,7 +36,7 @@ def ensembles_of(
     """
     by_id = {trial.trial_id: trial for trial in study.trials}
     found = []
-    for learner, by_size in cells(rows, by_id, list(study.learners)).items():
+    for learner, by_size in selected_rows(rows, by_id, list(study.learners)).items():
         for own in by_size.values():
             kept = list(_kept(own, len(dataset.test), workdir))
             if len(kept) >= FEWEST:

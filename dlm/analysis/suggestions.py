@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dlm.curves.from_records import Tried, tried
+from dlm.curves.from_records import Setting, settings_by_size
 from dlm.storage import record_log
 from dlm.study.config import FrozenDict, digest
 from dlm.study.learner import full_path
@@ -68,31 +68,31 @@ def suggested(
     return Axes(tuple(_asked(optuna, given, told, seen, points, seed)))
 
 
-def _settings(workdir: str | os.PathLike[str], learner: str) -> dict[int, list[Tried]]:
+def _settings(workdir: str | os.PathLike[str], learner: str) -> dict[int, list[Setting]]:
     """A learner's settings by size, in an order that does not depend on which was finished first."""
     folder = local_folder(workdir, "workdir")
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such workdir; name the folder of a run, such as runs/digits")
-    curves = tried(record_log.rows(folder))
+    curves = settings_by_size(record_log.rows(folder))
     if learner not in curves:
         raise UsageError(f"{folder} has no finished cells of a learner {learner!r}; {nearest(learner, curves)}")
     return {
-        size: sorted(settings, key=lambda one: (one.cells[0].hyper, one.cells[0].precision))
+        size: sorted(settings, key=lambda one: (one.rows[0].hyper, one.rows[0].precision))
         for size, settings in curves[learner].items()
     }
 
 
-def _error(one: Tried) -> float | None:
+def _error(one: Setting) -> float | None:
     """What Optuna is told of a setting: infinity where a seed diverged, None for nothing."""
-    if any(cell.status == "diverged" for cell in one.cells):
+    if any(cell.status == "diverged" for cell in one.rows):
         return math.inf
     error = one.rank[1]
     return error if math.isfinite(error) else None
 
 
-def _place(one: Tried, space: Mapping[str, Range], learner: str) -> Point:
+def _place(one: Setting, space: Mapping[str, Range], learner: str) -> Point:
     """Where a setting lies in a space: by path a number, or which of the values to choose from."""
-    config = json.loads(one.cells[0].hyper)
+    config = json.loads(one.rows[0].hyper)
     return {path: _placed(_value(config, path, learner), each, path, learner) for path, each in space.items()}
 
 

@@ -1,4 +1,4 @@
-"""The learning curves that a workdir's records hold."""
+"""Builds learning curves from records: the final test errors of each learner's best setting at each size."""
 
 from __future__ import annotations
 
@@ -6,95 +6,98 @@ import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 from dlm.curves.types import Curve
 from dlm.storage.record_log import Record, ends
+from dlm.study.names import ERROR, VALIDATION
 
 BOUNDS: dict[str, tuple[float, float | None]] = {"error rate": (0.0, 1.0), "missed AUPRC": (0.0, 1.0)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """Results of one hyperparameter setting of a learner at one size, one entry per seed, ordered by seed.
+
+    Attributes:
+        rows: the final row of each trial, with its test error.
+        validation: [S] the validation error of the same state; infinite without one.
+    """
+
+    rows: tuple[Record, ...]
+    validation: tuple[float, ...]
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Selection criterion, smaller is better: most finished seeds, then their mean validation error."""
+        errors = [error for row, error in zip(self.rows, self.validation) if row.value is not None]
+        return -len(errors), sum(errors) / len(errors) if errors else math.inf
 
 
 def curves(
     records: Iterable[Record], trial_ids: Collection[str] | None = None, order: Sequence[str] = ()
 ) -> list[Curve]:
-    """One curve a learner and noise, of final test errors; only of the trials named, if any are. See `cells`."""
-    return [curve_of(name, train_sizes) for name, train_sizes in cells(records, trial_ids, order).items()]
+    """One curve of final test errors per learner and noise level. Arguments as for `selected_rows`."""
+    return [curve_of(name, by_size) for name, by_size in selected_rows(records, trial_ids, order).items()]
 
 
-@dataclasses.dataclass(frozen=True)
-class Tried:
-    """One setting of a learner at one size: the row that ends each seed's trial, in the order of the seeds.
-
-    `validation` [S] are the errors that choose, of the state that the test error is of; infinite where there is none.
-    """
-
-    cells: tuple[Record, ...]
-    validation: tuple[float, ...]
-
-    @property
-    def rank(self) -> tuple[int, float]:
-        """What chooses, the least: most seeds finished, then the mean validation error of those."""
-        seen = [error for cell, error in zip(self.cells, self.validation) if cell.value is not None]
-        return -len(seen), sum(seen) / len(seen) if seen else math.inf
-
-
-def tried(
+def selected_rows(
     records: Iterable[Record], trial_ids: Collection[str] | None = None, order: Sequence[str] = ()
-) -> dict[str, dict[int, list[Tried]]]:
-    """Every setting of each curve's learner at each of its sizes, which ascend. `order` is as for `cells`."""
+) -> dict[str, dict[int, tuple[Record, ...]]]:
+    """The final rows behind each curve, by curve name and ascending size, one row per seed.
+
+    If a learner has several settings (a sweep, or both precisions), each size uses the one with the smallest mean
+    validation error among those with the most finished seeds, so that a setting that diverges on most seeds is not
+    selected. All seeds share one setting: selecting per seed takes the minimum over many noisy runs, which bends the
+    curve (measured in docs/tuning.md).
+
+    Args:
+        records: rows of a workdir.
+        trial_ids: the trials to use; None: all.
+        order: learner names in the order of the result; other learners follow in the order of the records.
+    """
+    return {
+        name: {size: min(settings, key=lambda setting: setting.rank).rows for size, settings in by_size.items()}
+        for name, by_size in settings_by_size(records, trial_ids, order).items()
+    }
+
+
+def settings_by_size(
+    records: Iterable[Record], trial_ids: Collection[str] | None = None, order: Sequence[str] = ()
+) -> dict[str, dict[int, list[Setting]]]:
+    """All settings of each curve's learner, by curve name and ascending size. Arguments as for `selected_rows`."""
     rows = [row for row in records if trial_ids is None or row.trial_id in trial_ids]
     validation = {
         (row.trial_id, row.step): row.value
         for row in rows
-        if (row.split, row.metric) == ("validation", "error") and row.value is not None
+        if (row.split, row.metric) == (VALIDATION, ERROR) and row.value is not None
     }
-    table: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))  # name, size, setting
-    places = {name: place for place, name in enumerate(order)}
-    for cell in sorted(ends(rows).values(), key=lambda cell: places.get(cell.learner, len(places))):
-        table[curve_name(cell.learner, cell.noise)][cell.train_size][cell.hyper, cell.precision].append(cell)
+    # Curve name -> size -> (hyperparameters, precision) -> final rows.
+    table: dict[str, dict[int, dict[tuple[str, str], list[Record]]]] = defaultdict(lambda: defaultdict(dict))
+    rank = {name: index for index, name in enumerate(order)}
+    for row in sorted(ends(rows).values(), key=lambda row: rank.get(row.learner, len(rank))):
+        by_size = table[curve_name(row.learner, row.noise)]
+        by_size[row.train_size].setdefault((row.hyper, row.precision), []).append(row)
 
-    def setting(cells: list[Record]) -> Tried:
-        found = tuple(sorted(cells, key=_seeds))
-        return Tried(found, tuple(validation.get((cell.trial_id, cell.step), math.inf) for cell in found))
+    def setting(ends: list[Record]) -> Setting:
+        ordered = tuple(sorted(ends, key=lambda row: (row.subset_seed, row.init_seed)))
+        return Setting(ordered, tuple(validation.get((row.trial_id, row.step), math.inf) for row in ordered))
 
     return {
-        name: {size: [setting(cells) for cells in settings.values()] for size, settings in sorted(train_sizes.items())}
-        for name, train_sizes in table.items()
+        name: {size: [setting(ends) for ends in settings.values()] for size, settings in sorted(by_size.items())}
+        for name, by_size in table.items()
     }
-
-
-def cells(
-    records: Iterable[Record], trial_ids: Collection[str] | None = None, order: Sequence[str] = ()
-) -> dict[str, dict[int, tuple[Record, ...]]]:
-    """The cells that each curve is made of, by its name and size: the row of the test error that ends each trial.
-
-    Learners come in this `order`, then others in that of the records, which tells what was finished first.
-
-    Where a learner was swept over hyperparameters, or computed in both precisions, each size takes the variant
-    with the least mean validation error, among those with the most finished seeds: one that diverged on all
-    but a lucky seed is none to choose. One variant for all seeds: a choice for each would take the luckiest of many
-    trainings, which bends the curve (docs/tuning.md has the measurement).
-    """
-    return {
-        name: {size: min(settings, key=lambda one: one.rank).cells for size, settings in train_sizes.items()}
-        for name, train_sizes in tried(records, trial_ids, order).items()
-    }
-
-
-def _seeds(cell: Record) -> tuple[int, int]:
-    return cell.subset_seed, cell.init_seed
 
 
 def curve_name(learner: str, noise: str) -> str:
-    """What a learner's curve is called: its name, and what was wrong with the examples."""
+    """Name of a curve: the learner's, with the noise in parentheses."""
     return f"{learner} ({noise})" if noise else learner
 
 
-def curve_of(name: str, train_sizes: Mapping[int, Sequence[Record]]) -> Curve:
-    """The curve that some cells make, by size."""
-    errors = {size: tuple(cell.value for cell in row if cell.value is not None) for size, row in train_sizes.items()}
+def curve_of(name: str, by_size: Mapping[int, Sequence[Record]]) -> Curve:
+    """The curve of final rows by size; a row without a value counts as a failed trial."""
+    errors = {size: tuple(row.value for row in rows if row.value is not None) for size, rows in by_size.items()}
     measured = tuple(size for size in errors if errors[size])
-    first = next(iter(train_sizes.values()))[0]
+    first = next(iter(by_size.values()))[0]
     return Curve(
         learner=name,
         noise=first.noise,
@@ -103,5 +106,5 @@ def curve_of(name: str, train_sizes: Mapping[int, Sequence[Record]]) -> Curve:
         unit=first.unit,
         bound=BOUNDS.get(first.unit, (0.0, None)),
         num_test=first.num_examples,
-        failed=sum(cell.value is None for row in train_sizes.values() for cell in row),
+        failed=sum(row.value is None for rows in by_size.values() for row in rows),
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dlm.curves.data_efficiency.study_comparison import Cell, Cells, Versus, versus
-from dlm.curves.from_records import cells, curves
+from dlm.curves.from_records import curves, selected_rows
 from dlm.curves.summary import answer
 from dlm.curves.types import Curve
 from dlm.report.html.page import page_html
@@ -97,7 +97,7 @@ def _read(path: Path, name: str) -> Read:
             size: [Cell(row.subset_seed, row.subset_hash, row.value) for row in each if row.value is not None]
             for size, each in by_size.items()
         }
-        for learner, by_size in cells(rows).items()
+        for learner, by_size in selected_rows(rows).items()
     }
     return Read(name, found, own, about, frozenset(row.data for row in rows))
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from dlm.analysis.fairness.report import GroupReport, groups_in
 from dlm.analysis.sweeps import alarms, sweeps
-from dlm.curves.from_records import cells, curve_name, curves
+from dlm.curves.from_records import curve_name, curves, selected_rows
 from dlm.curves.summary import answer
 from dlm.curves.types import Curve, StudySummary
 from dlm.report.figures import learning_curve
@@ -73,7 +73,7 @@ def report(
             groups=groups,
         )
 
-    found = cells(rows, trial_ids, [one.curve.learner for one in told.learners])
+    found = selected_rows(rows, trial_ids, [one.curve.learner for one in told.learners])
     return publish(
         told,
         workdir,

@@ -9,7 +9,7 @@ from small import ROW, small
 
 from dlm import Budget, Hyper, Learner, UsageError, choice, drawn, grid, log_uniform, uniform
 from dlm.baselines import LogisticRegression
-from dlm.curves.from_records import cells, curves
+from dlm.curves.from_records import curves, selected_rows
 from dlm.execution import executor, planner
 from dlm.models import MLP
 from dlm.report.sections.tuning import best_of_sentences, tuned
@@ -176,7 +176,9 @@ def test_test_errors_choose_nothing(finished):
         ]
 
     def taken(rows):
-        return {row.trial_id for by_size in cells(rows).values() for cells_ in by_size.values() for row in cells_}
+        return {
+            row.trial_id for by_size in selected_rows(rows).values() for cells_ in by_size.values() for row in cells_
+        }
 
     assert taken(changed("test")) == taken(rows)
     assert taken(changed("validation")) != taken(rows)

@@ -15,7 +15,7 @@ from dlm.analysis.fairness.groups import LEAST_EXAMPLES, Column, Places, Side
 from dlm.analysis.fairness.intervals import Array, Measure
 from dlm.analysis.fairness.metrics import ColumnMetrics, column_metrics
 from dlm.curves.exponent import Exponent
-from dlm.curves.from_records import BOUNDS, cells
+from dlm.curves.from_records import BOUNDS, selected_rows
 from dlm.curves.types import Curve, LearnerSummary, RequiredSize
 from dlm.storage import artifacts
 from dlm.storage.record_log import Record
@@ -220,7 +220,7 @@ def groups_in(
         return None
     learners = [
         one
-        for name, train_sizes in cells(records, trial_ids).items()
+        for name, train_sizes in selected_rows(records, trial_ids).items()
         if (one := _measured(workdir, name, train_sizes, test)) is not None
     ]
     if not learners:

@@ -10,7 +10,7 @@ from dlm.analysis.fairness.report import GroupReport
 from dlm.analysis.interpretability import results
 from dlm.analysis.predictions import read_test_set
 from dlm.analysis.sweeps import sweeps
-from dlm.curves.from_records import cells
+from dlm.curves.from_records import selected_rows
 from dlm.curves.types import StudySummary
 from dlm.report import sentences
 from dlm.report.html.elements import Page, Section, Sentences
@@ -49,7 +49,7 @@ def study_page(
     lists = dict(lists or {})
     lead = lists.pop(learner_comparison.HEADING, ())
     rows = [row for row in records if trial_ids is None or row.trial_id in trial_ids]
-    found_cells = cells(rows)
+    found_cells = selected_rows(rows)
     own = {name: found_cells[name] for learner in answer.learners if (name := learner.curve.learner) in found_cells}
     unit = answer.learners[0].curve.unit
     test = read_test_set(workdir)

@@ -19,7 +19,7 @@ import numpy as np
 from dlm.analysis.predictions import TestSet, predictions, read_test_set
 from dlm.curves.crossover import crossover
 from dlm.curves.data_efficiency.study_comparison import Difference, difference
-from dlm.curves.from_records import BOUNDS, cells
+from dlm.curves.from_records import BOUNDS, selected_rows
 from dlm.curves.types import Curve
 from dlm.report.formatting import error_text
 from dlm.report.sentences import overtakes_sentence
@@ -92,7 +92,9 @@ def unbeaten_sentences(
     set would move learners together. None where everyone errs less, or no predictions were kept.
     """
     found = {
-        name: train_sizes for name, train_sizes in cells(records, trial_ids).items() if not _rows(train_sizes)[0].noise
+        name: train_sizes
+        for name, train_sizes in selected_rows(records, trial_ids).items()
+        if not _rows(train_sizes)[0].noise
     }
     shared = set.intersection(*(_measured(train_sizes) for train_sizes in found.values())) if found else set()
     naive = [
@@ -196,7 +198,7 @@ def best_of_each(records: Sequence[Record], trial_ids: Collection[str] | None = 
         if (row.split, row.metric) == ("validation", "error") and row.value is not None
     }
     found: dict[bool, dict[int, list[tuple[float, str, list[Record]]]]] = {True: {}, False: {}}
-    for train_sizes in cells(records, trial_ids).values():
+    for train_sizes in selected_rows(records, trial_ids).values():
         for size, row in train_sizes.items():
             finished = [cell for cell in row if cell.value is not None and not cell.noise]
             seen = [

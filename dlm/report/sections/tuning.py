@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dlm.analysis.sweeps import Sweep, alarms, flat, is_number, key_of
 from dlm.curves.exponent import Drift, Exponent, drift, exponent
-from dlm.curves.from_records import Tried, curve_of, tried
+from dlm.curves.from_records import Setting, curve_of, settings_by_size
 from dlm.report.formatting import error_number, error_text
 from dlm.report.html.elements import Chart, Section, Sentences, error_axis
 from dlm.report.tables import Table
@@ -153,7 +153,7 @@ def tuned(
     records: Iterable[Record], trial_ids: Collection[str] | None = None, order: Sequence[str] = ()
 ) -> list[Tuned]:
     """Every curve's learner, in this `order`; of one that had a single setting nothing but that."""
-    return [_of_learner(name, train_sizes) for name, train_sizes in tried(records, trial_ids, order).items()]
+    return [_of_learner(name, train_sizes) for name, train_sizes in settings_by_size(records, trial_ids, order).items()]
 
 
 def best_of_sentences(found: Sequence[Tuned]) -> list[str]:
@@ -169,25 +169,25 @@ def drift_alarms(found: Iterable[Tuned]) -> list[str]:
     return [_drift_sentence(one.learner, each) for one in found for each in one.drifts if each.drift.is_shown]
 
 
-def _of_learner(name: str, train_sizes: Mapping[int, list[Tried]]) -> Tuned:
+def _of_learner(name: str, train_sizes: Mapping[int, list[Setting]]) -> Tuned:
     largest = max(train_sizes)
     best_of = {size: _best_of(settings) for size, settings in train_sizes.items() if len(settings) > 1}
-    first = train_sizes[largest][0].cells[0]
+    first = train_sizes[largest][0].rows[0]
     drifts = tuple(_drifts(name, train_sizes)) if best_of else ()
     return Tuned(name, first.unit, len(train_sizes[largest]), best_of, drifts)
 
 
-def _best_of(settings: Sequence[Tried]) -> BestOf:
+def _best_of(settings: Sequence[Setting]) -> BestOf:
     ranks = [one.rank for one in settings]
-    tests = [[cell.value for cell in one.cells if cell.value is not None] for one in settings]
+    tests = [[cell.value for cell in one.rows if cell.value is not None] for one in settings]
     means = [float(np.mean(errors)) if errors else math.nan for errors in tests]
     # Of a setting that validation never saw nothing is expected.
     validation = expected_best(ranks, [rank[1] for rank in ranks])
     return BestOf(tuple(map(float, validation)), tuple(map(float, expected_best(ranks, means))))
 
 
-def _drifts(name: str, train_sizes: Mapping[int, list[Tried]]) -> Iterator[Drifting]:
-    configs = {one.cells[0].hyper: flat(one.cells[0].hyper) for settings in train_sizes.values() for one in settings}
+def _drifts(name: str, train_sizes: Mapping[int, list[Setting]]) -> Iterator[Drifting]:
+    configs = {one.rows[0].hyper: flat(one.rows[0].hyper) for settings in train_sizes.values() for one in settings}
     for path in dict.fromkeys(path for config in configs.values() for path in config):
         values: dict[str, Any] = {hyper: config.get(path) for hyper, config in configs.items()}
         known = {key_of(value): value for value in values.values()}
@@ -197,10 +197,10 @@ def _drifts(name: str, train_sizes: Mapping[int, list[Tried]]) -> Iterator[Drift
         found = drift(best, sorted(known.values()))
         if found is None:
             continue
-        chosen = {size: values[min(train_sizes[size], key=lambda one: one.rank).cells[0].hyper] for size in best}
+        chosen = {size: values[min(train_sizes[size], key=lambda one: one.rank).rows[0].hyper] for size in best}
         ends = min(best), max(best)
         kept = {
-            size: [one for one in settings if values[one.cells[0].hyper] == chosen[ends[0]]]
+            size: [one for one in settings if values[one.rows[0].hyper] == chosen[ends[0]]]
             for size, settings in train_sizes.items()
         }
         at = (chosen[ends[0]], chosen[ends[1]])
@@ -209,11 +209,11 @@ def _drifts(name: str, train_sizes: Mapping[int, list[Tried]]) -> Iterator[Drift
         )
 
 
-def _best_values(settings: Sequence[Tried], values: Mapping[str, Any]) -> list[float]:
+def _best_values(settings: Sequence[Setting], values: Mapping[str, Any]) -> list[float]:
     """The value of the setting with the least validation error, for each seed that has one."""
     seeds: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
     for one in settings:
-        for cell, error in zip(one.cells, one.validation):
+        for cell, error in zip(one.rows, one.validation):
             if cell.value is not None and math.isfinite(error):
                 seeds[cell.subset_seed, cell.init_seed].append((error, values[cell.hyper]))
     # Of equals all: which came first says nothing.
@@ -224,8 +224,8 @@ def _best_values(settings: Sequence[Tried], values: Mapping[str, Any]) -> list[f
     ]
 
 
-def _exponent(name: str, train_sizes: Mapping[int, Sequence[Tried]]) -> Exponent | None:
-    chosen = {size: min(own, key=lambda one: one.rank).cells for size, own in train_sizes.items() if own}
+def _exponent(name: str, train_sizes: Mapping[int, Sequence[Setting]]) -> Exponent | None:
+    chosen = {size: min(own, key=lambda one: one.rank).rows for size, own in train_sizes.items() if own}
     return exponent(curve_of(name, chosen)) if chosen else None
 
 

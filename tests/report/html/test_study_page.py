@@ -9,7 +9,7 @@ import pytest
 from small import ROW
 
 from dlm.analysis.hard_examples import doubtful, hardest
-from dlm.curves.from_records import cells, curves
+from dlm.curves.from_records import curves, selected_rows
 from dlm.curves.summary import answer
 from dlm.report.html import page_html
 from dlm.report.html.elements import charts
@@ -38,7 +38,9 @@ def test_each_seed_can_be_traced_to_its_trial_and_subset(page, workdir):
         if trace["meta"]["role"] == "seed":
             for size, about, text in zip(trace["x"], trace["customdata"], trace["text"], strict=True):
                 found[about[1]] = (size, about[0], about[2], text)
-    shown = [row for by_size in cells(record_log.rows(workdir)).values() for rows in by_size.values() for row in rows]
+    shown = [
+        row for by_size in selected_rows(record_log.rows(workdir)).values() for rows in by_size.values() for row in rows
+    ]
     assert set(found) == {row.trial_id for row in shown}
     assert len(shown) == 12
     for row in shown:

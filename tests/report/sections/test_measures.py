@@ -6,7 +6,7 @@ import io
 from rich.console import Console
 from small import ROW
 
-from dlm.curves.from_records import cells
+from dlm.curves.from_records import selected_rows
 from dlm.report.sections.measures import measure_table, measures_section, other_measures
 from dlm.report.terminal import print_table
 
@@ -30,7 +30,7 @@ def rows():
 
 
 def test_medians_over_seeds_are_told_for_each_learner_and_size():
-    found = cells(rows())
+    found = selected_rows(rows())
     measured = other_measures(found, rows())
     assert [one.name for one in measured] == ["auroc", "error_rate"]
     section_ = measures_section(measured, found)
@@ -44,11 +44,11 @@ def test_medians_over_seeds_are_told_for_each_learner_and_size():
 def test_the_terminal_has_each_learner_s_largest_size():
     out = io.StringIO()
     console = Console(file=out, width=100)
-    print_table(console, measure_table(other_measures(cells(rows()), rows())))
+    print_table(console, measure_table(other_measures(selected_rows(rows()), rows())))
     lines = [line.split() for line in out.getvalue().splitlines() if "logreg" in line]
     assert lines == [["logreg", "64", "0.830", "12.5"]]
 
 
 def test_a_study_without_others_has_no_section():
     plain = [row for row in rows() if row.metric == "error"]
-    assert measures_section(other_measures(cells(plain), plain), cells(plain)) is None
+    assert measures_section(other_measures(selected_rows(plain), plain), selected_rows(plain)) is None
