@@ -4,7 +4,7 @@
 
 Simulated: the log error of a setting is that of the best plus four times its squared distance in the unit cube of the
 ranges, plus 5 % noise of a training; the best lies anywhere in the middle 80 % of each range. Eight drawn points and
-eight suggested are compared with the sixteen that `drawn` gives, by the true error of what validation chooses.
+eight suggested are compared with the sixteen that `quasi_random` gives, by the true error of what validation chooses.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.tuning import RECORD
-from dlm import Axes, drawn, log_uniform, suggested, uniform
+from dlm import Axes, log_uniform, quasi_random, suggest, uniform
 from dlm.storage import record_log
 from dlm.study.config import FrozenDict
-from dlm.study.sweep import Between
+from dlm.study.sweep import Uniform
 
 RANGES = {"lr": log_uniform(1e-4, 1e-1), "weight_decay": log_uniform(1e-4, 1), "dropout": uniform(0, 0.6)}
 POINTS, CURVED, NOISE = 8, 4.0, 0.05
 
 
-def excess(space: Mapping[str, Between], seed: int) -> tuple[float, float, float]:
+def excess(space: Mapping[str, Uniform], seed: int) -> tuple[float, float, float]:
     """How far above the least error the choice is, as a share: of 8 drawn, 16 drawn, 8 drawn and 8 suggested."""
     rng = random.Random(f"{len(space)} {seed}")
     best = {path: rng.uniform(0.1, 0.9) for path in space}
@@ -43,14 +43,14 @@ def excess(space: Mapping[str, Between], seed: int) -> tuple[float, float, float
             trained.setdefault(point, 0.1 * true(point) * math.exp(rng.gauss(0, NOISE)))
         return true(min(axes.points, key=lambda point: trained[point])) - 1
 
-    first = drawn(space, points=POINTS, seed=seed)
-    few, many = chosen(first), chosen(drawn(space, points=2 * POINTS, seed=seed))
+    first = quasi_random(space, points=POINTS, seed=seed)
+    few, many = chosen(first), chosen(quasi_random(space, points=2 * POINTS, seed=seed))
     with tempfile.TemporaryDirectory() as folder:
         record_log.append(Path(folder), [row for point in first.points for row in _rows(point, trained[point])])
-        return few, many, chosen(first + suggested(folder, "net", space, points=POINTS))
+        return few, many, chosen(first + suggest(folder, "net", space, points=POINTS))
 
 
-def _share(each: Between, value: float) -> float:
+def _share(each: Uniform, value: float) -> float:
     low, high, at = (map(math.log, (each.low, each.high, value))) if each.log else (each.low, each.high, value)
     return (at - low) / (high - low)
 

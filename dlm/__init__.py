@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlm.utils import display
 
 if TYPE_CHECKING:
-    from dlm.analysis.suggestions import suggested as suggested
+    from dlm.analysis.suggestions import suggest as suggest
     from dlm.baselines import *  # noqa: F403
     from dlm.curves.forecaster import forecast as forecast
     from dlm.curves.forecaster import forecast_many as forecast_many
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from dlm.study.study import Study as Study
     from dlm.study.sweep import Axes as Axes
     from dlm.study.sweep import choice as choice
-    from dlm.study.sweep import drawn as drawn
     from dlm.study.sweep import grid as grid
     from dlm.study.sweep import log_uniform as log_uniform
+    from dlm.study.sweep import quasi_random as quasi_random
     from dlm.study.sweep import uniform as uniform
     from dlm.study.sweep import zipped as zipped
     from dlm.tasks import *  # noqa: F403
@@ -42,13 +42,13 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "dlm.study.study": "Study",
     "dlm.study.learner": "Budget Hyper Learner Optimizer",
-    "dlm.study.sweep": "Axes choice drawn grid log_uniform uniform zipped",
-    "dlm.analysis.suggestions": "suggested",
+    "dlm.study.sweep": "Axes choice grid log_uniform quasi_random uniform zipped",
+    "dlm.analysis.suggestions": "suggest",
     "dlm.execution.result": "Result load run",
     "dlm.execution.planner": "plan",
     "dlm.curves.forecaster": "forecast forecast_many",
     "dlm.utils.errors": "Interrupted UsageError",
-    "dlm.data": "Arrays BreastCancer Digits File NextItems Ratings Series Split StdlibText Tfds TfdsSeries from_items "
+    "dlm.data": "BreastCancer Dataset Digits File NextItems Ratings Series Split StdlibText Tfds TfdsSeries from_items "
     "hold_out",
     "dlm.models": "CNN DLinear FTTransformer MLP MatrixFactorization PatchTST SASRec TabularMLP Transformer ViT",
     "dlm.tasks": "Classification Decisions Forecasting LanguageModelling NextItem RareEvents Regression Task",

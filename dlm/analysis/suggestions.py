@@ -18,7 +18,7 @@ from dlm.curves.from_records import Setting, settings_by_size
 from dlm.storage import record_log
 from dlm.study.config import FrozenDict, digest
 from dlm.study.learner import full_path
-from dlm.study.sweep import Axes, Between, Range, checked_space
+from dlm.study.sweep import Axes, Distribution, Uniform, check_space
 from dlm.utils.errors import UsageError, nearest
 from dlm.utils.files import local_folder
 from dlm.utils.optional_imports import import_optional
@@ -28,28 +28,28 @@ _IN_VAIN = 50  # times asked in a row without a new point, before it is said tha
 Point = Mapping[str, Any]
 
 
-def suggested(
+def suggest(
     workdir: str | os.PathLike[str],
     learner: str,
-    space: Mapping[str, Range] | None = None,
+    space: Mapping[str, Distribution] | None = None,
     /,
     *,
     points: int,
     seed: int = 0,
     train_size: int | None = None,
-    **ranges: Range,
+    **distributions: Distribution,
 ) -> Axes:
     """So many new points of a space, by Optuna's TPE from what a learner's settings in a workdir reached.
 
     That is the mean validation error of the finished seeds at the learner's largest size, or at `train_size`; a setting
-    that diverged for a seed is worse than all others. Ranges are those of `drawn`. The same records and `seed` give the
-    same points with one version of Optuna, so write them down: their `repr` is Python for the experiment.
+    that diverged for a seed is worse than all others. Distributions are those of `quasi_random`. The same records and
+    `seed` give the same points with one version of Optuna; their `repr` is Python code for the experiment.
     UsageError without Optuna; for a learner or size without finished cells or validation errors; for a path that the
     learner does not have, cells outside a range, and where fewer new points are found.
     Bergstra et al. 2011, "Algorithms for hyper-parameter optimization".
     """
-    optuna = import_optional("optuna", "dlm.suggested")
-    given = checked_space("suggested", space, ranges, points)
+    optuna = import_optional("optuna", "dlm.suggest")
+    given = check_space("suggest", space, distributions, points)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UsageError(f"seed={seed!r} must be a whole number from 0 to 2^32 - 1")
     train_sizes = _settings(workdir, learner)
@@ -62,7 +62,7 @@ def suggested(
     if not any(map(math.isfinite, (error for _, error in told))):
         raise UsageError(
             f"{learner} has no validation error at {size} examples to learn from: no setting finished, or the data "
-            "have no validation split; mend that, or use drawn(…)"
+            "have no validation split; mend that, or use quasi_random(…)"
         )
     seen = {_key(given, place) for found in places.values() for place in found}
     return Axes(tuple(_asked(optuna, given, told, seen, points, seed)))
@@ -90,14 +90,14 @@ def _error(one: Setting) -> float | None:
     return error if math.isfinite(error) else None
 
 
-def _place(one: Setting, space: Mapping[str, Range], learner: str) -> Point:
+def _place(one: Setting, space: Mapping[str, Distribution], learner: str) -> Point:
     """Where a setting lies in a space: by path a number, or which of the values to choose from."""
     config = json.loads(one.rows[0].hyper)
     return {path: _placed(_value(config, path, learner), each, path, learner) for path, each in space.items()}
 
 
-def _placed(value: Any, each: Range, path: str, learner: str) -> Any:
-    if isinstance(each, Between):
+def _placed(value: Any, each: Distribution, path: str, learner: str) -> Any:
+    if isinstance(each, Uniform):
         if isinstance(value, int | float) and not isinstance(value, bool) and each.low <= value <= each.high:
             return float(value)
     else:
@@ -128,7 +128,7 @@ def _paths(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 def _asked(
     optuna: Any,
-    space: Mapping[str, Range],
+    space: Mapping[str, Distribution],
     told: Sequence[tuple[Point, float]],
     seen: set[FrozenDict],
     points: int,
@@ -166,20 +166,20 @@ def _trial(optuna: Any, place: Point, error: float, spread: Mapping[str, Any]) -
     return optuna.create_trial(params=dict(place), distributions=dict(spread), state=state)
 
 
-def _distribution(optuna: Any, each: Range) -> Any:
-    if isinstance(each, Between):
+def _distribution(optuna: Any, each: Distribution) -> Any:
+    if isinstance(each, Uniform):
         return optuna.distributions.FloatDistribution(each.low, each.high, log=each.log)
     return optuna.distributions.CategoricalDistribution(tuple(range(len(each.values))))
 
 
-def _at(each: Range, place: Any) -> Any:
-    return each.rounded(place) if isinstance(each, Between) else each.values[place]
+def _at(each: Distribution, place: Any) -> Any:
+    return each.rounded(place) if isinstance(each, Uniform) else each.values[place]
 
 
-def _key(space: Mapping[str, Range], place: Point) -> FrozenDict:
+def _key(space: Mapping[str, Distribution], place: Point) -> FrozenDict:
     """What makes a point the same point: its numbers as rounded, and which values it chose."""
     return FrozenDict(
-        {path: each.rounded(place[path]) if isinstance(each, Between) else place[path] for path, each in space.items()}
+        {path: each.rounded(place[path]) if isinstance(each, Uniform) else place[path] for path, each in space.items()}
     )
 
 

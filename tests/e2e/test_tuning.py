@@ -1,126 +1,20 @@
-"""Each learner is tuned by as many points as another, which are known before anything runs, and validation chooses."""
+"""A tuned study: validation errors select the settings, and the report states the tuning budgets."""
 
 import dataclasses
-import json
-import math
 
 import pytest
 from small import ROW, small
 
-from dlm import Budget, Hyper, Learner, UsageError, choice, drawn, grid, log_uniform, uniform
+from dlm import Budget, Learner, grid, log_uniform, quasi_random
 from dlm.baselines import LogisticRegression
 from dlm.curves.from_records import curves, selected_rows
 from dlm.execution import executor, planner
 from dlm.models import MLP
 from dlm.report.sections.tuning import best_of_sentences, tuned
 from dlm.storage import record_log
-from dlm.study.noise import Noise
-from dlm.study.overrides import apply
 
 LRS, CS = (1e-3, 1e-2, 1e-1), (0.01, 0.1, 1.0)
 TUNING = {"net": grid(lr=LRS), "logreg": grid(c=CS)}
-
-
-def ids(study):
-    return {cell.trial_id for cell in study.trials}
-
-
-def test_a_learner_is_tuned_over_its_own_points_alone():
-    study = small(tuning=TUNING)
-    found = {name: {cell.learner for cell in study.trials if cell.name == name} for name in study.learners}
-    assert {learner.hyper.lr for learner in found["net"]} == set(LRS)
-    assert {learner.c for learner in found["logreg"]} == set(CS)
-    assert len(study.trials) == 2 * 3 * 3 * 2
-    assert "36 cells" in study._repr_html_()
-
-
-def test_a_tuned_point_is_the_trial_that_an_axis_or_a_declaration_makes():
-    assert ids(small(tuning=TUNING)) == ids(small(axes=grid(lr=LRS))) | ids(small(axes=grid(c=CS)))
-    assert ids(small(learners={"net": Learner(MLP((16,)), Hyper(lr=0.1))})) < ids(small(tuning={"net": grid(lr=LRS)}))
-    assert "tuning" not in json.dumps(dataclasses.asdict(small().trials[0]))
-
-
-def test_axes_are_crossed_with_tuning():
-    study = small(axes=grid({"noise.label": (0, 0.2)}), tuning={"net": grid(lr=LRS)})
-    assert len([cell for cell in study.trials if cell.name == "net"]) == 2 * 3 * 3 * 2
-    assert {cell.noise for cell in study.trials} == {Noise(), Noise(label=0.2)}
-
-
-def test_a_study_with_tuning_is_hashable_and_takes_assignments():
-    study = small(tuning=TUNING)
-    assert hash(study) == hash(small(tuning=dict(reversed(TUNING.items()))))
-    changed = apply(study, ["learners.net.model.widths=8", "budget.steps=10"])
-    assert changed.tuning == study.tuning
-    with pytest.raises(UsageError, match="change it in the experiment file"):
-        apply(study, ["tuning.net.points=3"])
-    uneven = {"net": grid(lr=LRS), "logreg": grid(c=CS[:2])}
-    assert apply(small(tuning=uneven, equal_tuning=False), ["seeds=1"]).tuning == uneven
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"tuning": {"ned": grid(lr=LRS)}}, "tuning.ned is no learner of this study; did you mean 'net'"),
-        ({"tuning": {"logreg": grid(lr=LRS)}}, "tuning.logreg: 'lr' is no field of it"),
-        ({"tuning": {"net": grid({"noise.label": (0, 0.1)})}}, "'noise.label' is no field of it"),
-        ({"tuning": grid(lr=LRS)}, "must map learners to their points"),
-        ({"tuning": {"net": {"lr": LRS}}}, "must map learners to their points|cannot be part of a study"),
-        ({"tuning": {"net": grid(lr=LRS)}, "axes": grid(lr=LRS)}, "tuning.net and axes both vary lr"),
-        (
-            {"tuning": {"net": grid({"model.widths": ((8,), (16,))})}, "axes": grid(model=(MLP((4,)), MLP((8,))))},
-            "tuning.net and axes both vary model.widths",
-        ),
-        (
-            {"tuning": {"net": grid(lr=LRS), "logreg": grid(c=CS[:2])}},
-            r"unequal means \(points: net 3, logreg 2\).*equal_tuning=False",
-        ),
-        ({"tuning": {"net": grid(lr=LRS), "logreg": grid(c=(1, 1.0, 2))}}, "points: net 3, logreg 2"),
-    ],
-    ids=["learner", "path", "noise", "no mapping", "no points", "axis", "inside an axis", "unequal", "twice the same"],
-)
-def test_tuning_that_cannot_be_meant_is_refused(changes, message):
-    with pytest.raises(UsageError, match=message):
-        small(**changes)
-
-
-def test_a_value_that_the_learner_refuses_is_named():
-    with pytest.raises(UsageError, match=r"hyper\.dropout=1\.5"):
-        _ = small(tuning={"net": grid(dropout=(0.0, 1.5))}).trials
-
-
-def test_drawn_points_are_fixed_even_and_kept_when_there_are_more():
-    space = {"lr": log_uniform(1e-4, 1e-1), "dropout": uniform(0, 0.5), "weight_decay": choice(0.0, 0.1)}
-    few, many = drawn(space, points=8, seed=1), drawn(space, points=32, seed=1)
-    assert many.points[:8] == few.points
-    assert few != drawn(space, points=8, seed=2)
-    # Even: each fourth of the range has a fourth of the points.
-    fourths = [math.floor(4 * math.log(point["lr"] / 1e-4) / math.log(1e3)) for point in many.points]
-    assert [fourths.count(k) for k in range(4)] == [8, 8, 8, 8]
-    assert {point["weight_decay"] for point in few.points} == {0.0, 0.1}
-    assert all(0 <= point["dropout"] <= 0.5 for point in many.points)
-
-
-def test_drawn_points_never_change_since_ids_are_made_of_them():
-    """If this fails, workdirs of drawn tunings would lose their cells: leave `drawn`, and add another way beside it."""
-    points = drawn(lr=log_uniform(1e-4, 1e-1), dropout=uniform(0, 0.5), points=3, seed=0).points
-    assert [tuple(point.values()) for point in points] == [(0.07922, 0.459), (0.002505, 0.2924), (0.01409, 0.1257)]
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: drawn(points=3), "drawn takes 1 to 16 ranges"),
-        (lambda: drawn(lr=(1e-3, 1e-2), points=3), "is no range; use uniform"),
-        (lambda: drawn(lr=uniform(0, 1), points=0), "points=0 must be a whole number of at least 1"),
-        (lambda: drawn(lr=choice(0.1, 0.2), points=5), "of points=5, 2 differ"),
-        (lambda: log_uniform(0, 1), "must ascend between finite numbers above 0"),
-        (lambda: uniform(1, 1), "must ascend between finite numbers"),
-        (lambda: choice(1), "leaves nothing to choose"),
-    ],
-)
-def test_ranges_that_cannot_be_meant_are_refused(call, message):
-    with pytest.raises(UsageError, match=message):
-        call()
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +24,7 @@ def finished(tmp_path_factory):
         learners={"net": Learner(MLP((16,))), "logreg": LogisticRegression(), "plain": LogisticRegression(c=0.5)},
         train_sizes=(32, 64),
         budget=Budget(steps=40),
-        tuning={"net": drawn(lr=log_uniform(1e-3, 1e-1), points=3), "logreg": grid(c=CS)},
+        tuning={"net": quasi_random(lr=log_uniform(1e-3, 1e-1), points=3), "logreg": grid(c=CS)},
     )
     folder = tmp_path_factory.mktemp("tuned")
     executor.run(study, folder)

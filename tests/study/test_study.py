@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from dlm import Axes, Budget, Hyper, Learner, Optimizer, Study, UsageError, grid, zipped
+from dlm import Budget, Hyper, Learner, Optimizer, Study, UsageError, grid, zipped
 from dlm.study.config import FrozenDict, canonical, digest, replaced
 from dlm.study.noise import Noise
 from dlm.study.trial import group_cohorts, variants
@@ -195,15 +195,6 @@ def test_number_of_updates(budget, size, steps):
     assert budget.num_steps(size) == steps
 
 
-def test_sweeps_cross_join_and_count():
-    assert len(grid(lr=[1, 2], dropout=[0, 0.1, 0.2])) == 6
-    assert len(zipped(lr=[1, 2], dropout=[0, 0.1])) == 2
-    assert len(grid(lr=[1, 2]) * zipped(dropout=[0, 0.1], weight_decay=[0, 1])) == 4
-    assert len(grid(lr=[1, 2]) + grid(lr=[3])) == 3
-    assert len(Axes()) == len(grid()) == len(zipped()) == 1
-    assert zipped(lr=[1, 2], dropout=[0, 0.1]).points[1] == {"lr": 2, "dropout": 0.1}
-
-
 def test_variants_are_each_once_and_pass_by_what_a_learner_has_not():
     swept = study(axes=grid(lr=[0.1, 0.2, 0.1], dropout=[0]) + grid(lr=[0.2]))
     assert [learner.hyper.lr for learner, _, _ in variants(Learner(Model()), swept)] == [0.1, 0.2]
@@ -216,27 +207,6 @@ def test_fields_that_depend_on_each_other_change_together():
     assert replaced(Learner(Model()), pair).model == Model((8, 8), (1, 1))
     swept = study(axes=zipped({"model.widths": [(8,), (8, 16)], "model.depths": [(1,), (1, 2)]}))
     assert [v.model.widths for v, _, _ in variants(Learner(Model()), swept)] == [(8,), (8, 16)]
-
-
-def test_axes_that_cannot_be_meant():
-    with pytest.raises(UsageError, match="'lrr' is a field of no learner"):
-        _ = study(axes=grid(lrr=[0.1])).trials
-    with pytest.raises(UsageError, match=r"hyper\.dropout=1\.5"):
-        _ = study(axes=grid(dropout=[1.5])).trials
-    with pytest.raises(UsageError, match=r"Ridge\.c='x' is not a number"):
-        _ = study(axes=grid(c=["x"])).trials
-    with pytest.raises(UsageError, match="Model refuses widths=8"):
-        _ = study(axes=grid({"model.widths": [8]})).trials
-    with pytest.raises(UsageError, match="axis lr has no values"):
-        grid(lr=[])
-    with pytest.raises(UsageError, match=r"axis lr=0\.1 is one value"):
-        grid(lr=0.1)
-    with pytest.raises(UsageError, match=r"axis model\.norm='group' is one value"):
-        grid({"model.norm": "group"})
-    with pytest.raises(UsageError, match="give all the same number"):
-        zipped(lr=[1, 2], dropout=[0.1])
-    with pytest.raises(UsageError, match="both sweeps of a product vary lr"):
-        _ = grid(lr=[1, 2]) * grid(lr=[3])
 
 
 @pytest.mark.parametrize(
@@ -361,3 +331,14 @@ def test_declaring_a_study_imports_neither_numpy_nor_jax():
     code = f"import {modules}\nprint(sorted({{'numpy', 'jax', 'flax'}} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_axes_that_do_not_fit_the_learners_are_refused():
+    with pytest.raises(UsageError, match="'lrr' is a field of no learner"):
+        _ = study(axes=grid(lrr=[0.1])).trials
+    with pytest.raises(UsageError, match=r"hyper\.dropout=1\.5"):
+        _ = study(axes=grid(dropout=[1.5])).trials
+    with pytest.raises(UsageError, match=r"Ridge\.c='x' is not a number"):
+        _ = study(axes=grid(c=["x"])).trials
+    with pytest.raises(UsageError, match="Model refuses widths=8"):
+        _ = study(axes=grid({"model.widths": [8]})).trials
