@@ -7,7 +7,7 @@
 
 import dataclasses
 
-from dlm import Budget, FTTransformer, GradientBoosting, Hyper, Learner, Optimizer, Study, TabularMLP, grid
+from dlm import Budget, FTTransformer, HistGradientBoosting, Hyper, Learner, Optimizer, Study, TabularMLP, grid
 from dlm.study import experiment
 
 
@@ -15,7 +15,7 @@ def study() -> Study:
     """Four learners with 16 settings each, at three sizes, three seeds, on the data of `vehicle_fraud`."""
     optimizer = Optimizer(b2=0.95)
     deep = grid(lr=(3e-4, 1e-3, 3e-3, 1e-2), weight_decay=(0.1, 1.0), dropout=(0.1, 0.4))
-    boosting = grid(leaves=(4, 8, 16, 31), learning_rate=(0.03, 0.1), trees=(100, 300))
+    boosting = grid(max_leaf_nodes=(4, 8, 16, 31), learning_rate=(0.03, 0.1), max_iter=(100, 300))
     return dataclasses.replace(
         experiment.load("vehicle_fraud"),
         name="fraud_tuned",
@@ -23,7 +23,7 @@ def study() -> Study:
             "periodic": Learner(TabularMLP(), Hyper(), optimizer),
             "focal": Learner(TabularMLP(), Hyper(focal=2.0), optimizer),
             "ft": Learner(FTTransformer(), Hyper(), optimizer),
-            "boosting": GradientBoosting(),
+            "boosting": HistGradientBoosting(),
         },
         tuning={"periodic": deep, "focal": deep, "ft": deep, "boosting": boosting},
         train_sizes=(2048, 4536, 9070),

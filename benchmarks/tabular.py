@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from dlm import Budget, Learner, Optimizer, Study, grid
-from dlm.baselines import GradientBoosting, LogisticRegression
+from dlm.baselines import HistGradientBoosting, LogisticRegression
 from dlm.data import Dataset, Split
 from dlm.data.tfds.reader import read
 from dlm.execution import executor
@@ -92,7 +92,7 @@ LEARNERS: dict[str, tuple[Any, Axes]] = {
         Learner(FTTransformer(), optimizer=OPTIMIZER),
         grid(lr=(1e-3,), weight_decay=(0.03, 0.3), dropout=(0.1, 0.3)),
     ),
-    "boosting": (GradientBoosting(), grid(learning_rate=(0.03, 0.1), trees=(100, 300), leaves=(3, 31))),
+    "boosting": (HistGradientBoosting(), grid(learning_rate=(0.03, 0.1), max_iter=(100, 300), max_leaf_nodes=(3, 31))),
     "linear": (LogisticRegression(), Axes()),
 }
 

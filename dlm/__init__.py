@@ -52,9 +52,9 @@ _PUBLIC = {
     "hold_out",
     "dlm.models": "CNN DLinear FTTransformer MLP MatrixFactorization PatchTST SASRec TabularMLP Transformer ViT",
     "dlm.tasks": "Classification Decisions Forecasting LanguageModelling NextItem RareEvents Regression Task",
-    "dlm.baselines": "AlternatingLeastSquares AutoRegressive BagOfWords BiasModel Bicubic GradientBoosting ImplicitALS "
-    "ItemNeighbours KneserNey LightGBM LinearSeries LogisticRegression MelSupportVectors NaiveBayes NearestNeighbours "
-    "NextNeighbours Popularity RandomForest Ridge SeasonalNaive SupportVectors",
+    "dlm.baselines": "SVC AlternatingLeastSquares AutoRegressive BiasModel Bicubic GaussianNB HistGradientBoosting "
+    "ImplicitALS ItemKNN KNeighbors KneserNey LightGBM LinearSeries LogisticRegression MelCepstrumSVC NextItemKNN "
+    "Popularity RandomForest Ridge SeasonalNaive TfidfLogisticRegression",
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 _SUBMODULES = {"experiment": "dlm.study.experiment", "records": "dlm.storage.records"} | {

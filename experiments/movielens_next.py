@@ -15,7 +15,7 @@ recall@10 9.5, 9.3, 5.8, 2.0 %. With 1,000 als leads at 0.981 and sasrec is the 
 The numbers were chosen on the validation split by few trials; the test split was only reported.
 """
 
-from dlm import Budget, Hyper, ImplicitALS, Learner, NextItem, NextItems, NextNeighbours, Popularity, SASRec, Study
+from dlm import Budget, Hyper, ImplicitALS, Learner, NextItem, NextItemKNN, NextItems, Popularity, SASRec, Study
 
 
 def study() -> Study:
@@ -25,8 +25,8 @@ def study() -> Study:
         task=NextItem(k=10),
         learners={
             "sasrec": Learner(SASRec(dim=32, depth=1), Hyper(lr=1e-2, weight_decay=0.1, dropout=0.2)),
-            "neighbours": NextNeighbours(decay=0.8),
-            "als": ImplicitALS(factors=16, alpha=3.0, iterations=5, rows=10_000),
+            "neighbours": NextItemKNN(decay=0.8),
+            "als": ImplicitALS(factors=16, alpha=3.0, iterations=5, max_events=10_000),
             "popular": Popularity(),
         },
         train_sizes=(1000, 3000, 10_000, 30_000, 99_616),

@@ -21,7 +21,7 @@ def study() -> Study:
         task=Classification(),
         learners={
             "mlp": Learner(MLP((128, 128)), Hyper(lr=3e-3, weight_decay=0.1)),
-            "logreg": LogisticRegression(c=0.1),
+            "logreg": LogisticRegression(C=0.1),
         },
         train_sizes=(40, 80, 160, 320, 640, 1257),
         seeds=6,

@@ -1,36 +1,34 @@
-"""Classical learners, run on the very same subsets as the deep ones."""
+"""Classical learners, fitted to the same subsets as the deep ones and named after scikit-learn's classes."""
 
 from dlm.baselines.bicubic import Bicubic
-from dlm.baselines.ensemble import GradientBoosting, LightGBM, RandomForest
-from dlm.baselines.linear import LogisticRegression, Ridge
-from dlm.baselines.naive_bayes import NaiveBayes
-from dlm.baselines.neighbors import NearestNeighbours
-from dlm.baselines.next_item import ImplicitALS, NextNeighbours, Popularity
-from dlm.baselines.ratings import AlternatingLeastSquares, BiasModel, ItemNeighbours
-from dlm.baselines.svm import MelSupportVectors, SupportVectors
-from dlm.baselines.text import BagOfWords, KneserNey
+from dlm.baselines.ensemble import HistGradientBoosting, LightGBM, RandomForest
+from dlm.baselines.next_item import ImplicitALS, NextItemKNN, Popularity
+from dlm.baselines.ratings import AlternatingLeastSquares, BiasModel, ItemKNN
+from dlm.baselines.simple import GaussianNB, KNeighbors, LogisticRegression, Ridge
+from dlm.baselines.svm import SVC, MelCepstrumSVC
+from dlm.baselines.text import KneserNey, TfidfLogisticRegression
 from dlm.baselines.time_series import AutoRegressive, LinearSeries, SeasonalNaive
 
 __all__ = [
+    "SVC",
     "AlternatingLeastSquares",
     "AutoRegressive",
-    "BagOfWords",
     "BiasModel",
     "Bicubic",
-    "GradientBoosting",
+    "GaussianNB",
+    "HistGradientBoosting",
     "ImplicitALS",
-    "ItemNeighbours",
+    "ItemKNN",
+    "KNeighbors",
     "KneserNey",
     "LightGBM",
     "LinearSeries",
     "LogisticRegression",
-    "MelSupportVectors",
-    "NaiveBayes",
-    "NearestNeighbours",
-    "NextNeighbours",
+    "MelCepstrumSVC",
+    "NextItemKNN",
     "Popularity",
     "RandomForest",
     "Ridge",
     "SeasonalNaive",
-    "SupportVectors",
+    "TfidfLogisticRegression",
 ]

@@ -1,9 +1,9 @@
-"""What fitting a classical learner gives: the same kind of outputs as a model's, to be measured by the same task."""
+"""The interface of classical learners: data checks, and the fitted learner that a task evaluates like a network."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,60 +11,115 @@ import numpy as np
 from dlm.data.dataset import Dataset
 from dlm.utils.errors import UsageError
 
+MIN_PROBABILITY = 1e-12  # of classes that a subset does not contain
 
-def needs_classes(learner: Any, dataset: Dataset) -> None:
-    """UsageError unless there is one class an example."""
+
+@dataclasses.dataclass(frozen=True)
+class FittedBaseline:
+    """`outputs(x [N, ...]) -> [N, num_outputs]`, for example log-probabilities, and the `iterations` of the fit.
+
+    Numeric outputs have the standardized unit of the targets passed to `fit`; with `in_target_unit` the original one.
+    """
+
+    iterations: int
+    outputs: Callable[[np.ndarray], np.ndarray]
+    in_target_unit: bool = False
+
+
+def flatten(x: np.ndarray) -> np.ndarray:
+    """Inputs [N, ...] as a table [N, D]."""
+    return x.reshape(len(x), -1)
+
+
+def is_classification(y: np.ndarray) -> bool:
+    """Whether targets are class indices, not numbers."""
+    return y.dtype.kind in "iu"
+
+
+def fitted_classifier(
+    model: Any, num_outputs: int, iterations: int, transform: Callable[[np.ndarray], Any] = flatten
+) -> FittedBaseline:
+    """Wrap a fitted scikit-learn classifier; `transform` maps inputs [N, ...] to what the model reads."""
+    return FittedBaseline(
+        iterations,
+        lambda x: log_probabilities(model.predict_proba(transform(x)), model.classes_, num_outputs),
+    )
+
+
+def fitted_regressors(models: Sequence[Any], iterations: int) -> FittedBaseline:
+    """Wrap fitted scikit-learn regressors, one for each output."""
+    return FittedBaseline(iterations, lambda x: np.stack([model.predict(flatten(x)) for model in models], axis=1))
+
+
+def constant_classifier(label: int, num_classes: int) -> FittedBaseline:
+    """Predicts one class; for subsets with a single class, which scikit-learn's classifiers reject."""
+    classes = np.array([label])
+    return FittedBaseline(0, lambda x: log_probabilities(np.ones((len(x), 1)), classes, num_classes))
+
+
+def log_probabilities(probabilities: np.ndarray, classes: np.ndarray, num_classes: int) -> np.ndarray:
+    """Log-probabilities float32 [N, C] of all classes from the probabilities [N, K] of the subset's `classes` [K]."""
+    out = np.full((len(probabilities), num_classes), MIN_PROBABILITY)
+    out[:, classes] = np.maximum(probabilities, MIN_PROBABILITY)
+    return np.log(out).astype(np.float32)
+
+
+def require_classes(learner: Any, dataset: Dataset) -> None:
+    """UsageError unless each example has one class."""
     if not _has_classes(dataset):
-        raise UsageError(
-            f"{_name(learner)} tells classes apart, and the targets of {dataset.name!r} are {targets_of(dataset)}; "
-            f"leave it out{_instead(dataset)}"
-        )
+        _reject(learner, "predicts classes", dataset)
 
 
-def needs_numbers(learner: Any, dataset: Dataset) -> None:
-    """UsageError unless targets are numbers."""
+def require_numbers(learner: Any, dataset: Dataset) -> None:
+    """UsageError unless targets are numeric."""
     if not dataset.has_numeric_targets:
-        raise UsageError(
-            f"{_name(learner)} comes near to numbers, and the targets of {dataset.name!r} are {targets_of(dataset)}; "
-            f"leave it out{_instead(dataset)}"
-        )
+        _reject(learner, "predicts numbers", dataset)
 
 
-def needs_classes_or_numbers(learner: Any, dataset: Dataset) -> None:
-    """UsageError for targets that are tokens, or a class at each place."""
+def require_classes_or_numbers(learner: Any, dataset: Dataset) -> None:
+    """UsageError unless each example has one class or numeric targets."""
     if not _has_classes(dataset) and not dataset.has_numeric_targets:
-        raise UsageError(
-            f"{_name(learner)} learns one class or numbers of an example, and the targets of {dataset.name!r} are "
-            f"{targets_of(dataset)}; leave it out{_instead(dataset)}"
-        )
+        _reject(learner, "predicts one class or numbers per example", dataset)
 
 
-def needs_ratings(learner: Any, dataset: Dataset) -> None:
-    """UsageError unless inputs are a user and an item, and targets numbers."""
+def require_ratings(learner: Any, dataset: Dataset) -> None:
+    """UsageError unless inputs are (user, item) pairs and targets are numeric."""
     if not dataset.vocabulary or dataset.train.x.shape[1:] != (2,) or not dataset.has_numeric_targets:
         raise UsageError(
-            f"{_name(learner)} tells ratings of users and items, and {dataset.name!r} has other data; leave it out, or "
+            f"{_name(learner)} predicts ratings, and {dataset.name!r} does not contain ratings; remove the learner, or "
             "use the source Ratings()"
         )
 
 
-def needs_next_items(learner: Any, dataset: Dataset) -> None:
-    """UsageError unless inputs are histories of items, and targets the items that came next."""
+def require_next_items(learner: Any, dataset: Dataset) -> None:
+    """UsageError unless inputs are histories of items and targets are the next items."""
     y = dataset.train.y
     if not dataset.vocabulary or dataset.train.x.ndim != 2 or y.shape[1:] != (1,) or y.dtype.kind == "f":
         raise UsageError(
-            f"{_name(learner)} recommends the next item, and {dataset.name!r} has other data; leave it out, or use the "
-            "source NextItems()"
+            f"{_name(learner)} recommends the next item, and {dataset.name!r} does not contain item histories; remove "
+            "the learner, or use the source NextItems()"
         )
 
 
-def targets_of(dataset: Dataset) -> str:
-    """The kind of a data set's targets, in words."""
+def target_kind(dataset: Dataset) -> str:
+    """The kind of targets of a dataset, for messages."""
     if dataset.has_numeric_targets:
         return "numbers"
     if _has_classes(dataset):
         return "classes"
-    return "a class at each place" if dataset.num_classes else "tokens"
+    return "dense class labels" if dataset.num_classes else "tokens"
+
+
+def _reject(learner: Any, purpose: str, dataset: Dataset) -> None:
+    remedy = ""
+    if dataset.has_numeric_targets:
+        remedy = ", or use a regressor such as Ridge()"
+    elif _has_classes(dataset):
+        remedy = ", or use a classifier such as LogisticRegression()"
+    raise UsageError(
+        f"{_name(learner)} {purpose}, but the targets of {dataset.name!r} are {target_kind(dataset)}; "
+        f"remove the learner{remedy}"
+    )
 
 
 def _name(learner: Any) -> str:
@@ -73,43 +128,3 @@ def _name(learner: Any) -> str:
 
 def _has_classes(dataset: Dataset) -> bool:
     return dataset.num_classes > 0 and dataset.train.y.ndim == 1
-
-
-def _instead(dataset: Dataset) -> str:
-    if dataset.has_numeric_targets:
-        return ", or use one of numbers, such as Ridge()"
-    return ", or use one of classes, such as LogisticRegression()" if _has_classes(dataset) else ""
-
-
-LEAST_PROBABILITY = 1e-12  # for classes that a subset did not hold
-
-
-@dataclasses.dataclass(frozen=True)
-class Fitted:
-    """`outputs(x [N, ...]) -> [N, num_outputs]`, such as log-probabilities; `iterations` the fit took.
-
-    Outputs are numbers in the unit of the targets that `fit` was given, which are standardized; with `own_unit` in the
-    unit that targets had before.
-    """
-
-    iterations: int
-    outputs: Callable[[np.ndarray], np.ndarray]
-    own_unit: bool = False
-
-
-def rows_of(x: np.ndarray) -> np.ndarray:
-    """Inputs [N, ...] as rows of a table [N, D]."""
-    return x.reshape(len(x), -1)
-
-
-def constant(label: int, num_classes: int) -> Fitted:
-    """What there is to learn from a subset of one class, which scikit-learn's classifiers refuse."""
-    sure = np.array([label])
-    return Fitted(0, lambda x: log_probabilities(np.ones((len(x), 1)), sure, num_classes))
-
-
-def log_probabilities(probabilities: np.ndarray, classes: np.ndarray, num_classes: int) -> np.ndarray:
-    """Log-probabilities of all classes from those [N, K] of the `classes` [K] that were seen. float32 [N, C]."""
-    out = np.full((len(probabilities), num_classes), LEAST_PROBABILITY)
-    out[:, classes] = np.maximum(probabilities, LEAST_PROBABILITY)
-    return np.log(out).astype(np.float32)

@@ -1,171 +1,171 @@
-"""Random forests, by scikit-learn."""
+"""Tree ensembles: gradient boosting by LightGBM and scikit-learn, and random forests by scikit-learn."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from dlm.baselines.base import Fitted, log_probabilities, needs_classes_or_numbers, rows_of
-from dlm.data.dataset import Dataset, class_weights
-from dlm.utils.errors import UsageError, at_least
+from dlm.baselines.base import (
+    FittedBaseline,
+    fitted_classifier,
+    fitted_regressors,
+    flatten,
+    is_classification,
+    require_classes_or_numbers,
+)
+from dlm.baselines.simple import ClassWeight, check_class_weight, class_weight_dict
+from dlm.data.dataset import Dataset
+from dlm.utils.errors import UsageError, at_least, choose
 from dlm.utils.optional_imports import import_optional, require
 
 
 @dataclasses.dataclass(frozen=True)
 class LightGBM:
-    """LightGBM's boosted trees, of classes or of numbers (Ke et al. 2017); `python -m pip install lightgbm`.
+    """Gradient-boosted trees by LightGBM, for classes or numbers (Ke et al. 2017); `python -m pip install lightgbm`.
 
-    The fields are `GradientBoosting`'s; each tree looks at a share of the `columns`, drawn by the seed, which changes
-    nothing where that is all. One thread, and the order of sums fixed: a fit is the same bits every time.
+    The fields are those of LightGBM's LGBMClassifier and LGBMRegressor. Each tree uses a random fraction
+    `colsample_bytree` of the columns. One thread and a fixed order of summation make every fit bit-identical.
     """
 
-    packages: ClassVar[tuple[str, ...]] = ("lightgbm",)  # whose versions its numbers rest on
+    packages: ClassVar[tuple[str, ...]] = ("lightgbm",)  # versions to record
 
-    trees: int = 100
+    n_estimators: int = 100
     learning_rate: float = 0.1
-    leaves: int = 31
-    least_in_leaf: int = 5
-    columns: float = 1.0
+    num_leaves: int = 31
+    min_child_samples: int = 5
+    colsample_bytree: float = 1.0
 
     def __post_init__(self) -> None:
-        at_least(1, trees=self.trees, least_in_leaf=self.least_in_leaf)
-        at_least(2, leaves=self.leaves)
-        if self.learning_rate <= 0:
-            raise UsageError(f"learning_rate={self.learning_rate} must be above 0, such as 0.1")
-        if not 0 < self.columns <= 1:
-            raise UsageError(f"columns={self.columns} is a share, above 0 and at most 1")
+        at_least(1, n_estimators=self.n_estimators, min_child_samples=self.min_child_samples)
+        at_least(2, num_leaves=self.num_leaves)
+        _check_learning_rate(self.learning_rate)
+        if not 0 < self.colsample_bytree <= 1:
+            raise UsageError(f"colsample_bytree={self.colsample_bytree} must be above 0 and at most 1")
 
     def check(self, dataset: Dataset) -> None:
-        """UsageError unless LightGBM is installed and targets are one class or numbers."""
+        """UsageError unless LightGBM is installed and each example has one class or numeric targets."""
         require("lightgbm", "LightGBM()")
-        needs_classes_or_numbers(self, dataset)
+        require_classes_or_numbers(self, dataset)
 
-    def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
-        """Fit to x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K], of which each has its trees."""
+    def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
+        """Fit to x float32 [N, ...] and y, int [N] or float32 [N] or [N, K]; each of K targets has its own trees."""
         library = import_optional("lightgbm", "LightGBM()")
-        rows, options = rows_of(x), self._options(seed)
-        if y.dtype.kind in "iu":
-            model = library.LGBMClassifier(**options).fit(rows, y)
-            return Fitted(
-                model.n_estimators_,
-                lambda inputs: log_probabilities(model.predict_proba(rows_of(inputs)), model.classes_, num_outputs),
-            )
-        models = [library.LGBMRegressor(**options).fit(rows, each) for each in y.reshape(len(y), -1).T]
-        return Fitted(
-            sum(model.n_estimators_ for model in models),
-            lambda inputs: np.stack([model.predict(rows_of(inputs)) for model in models], axis=1),
-        )
-
-    def _options(self, seed: int) -> dict[str, Any]:
-        return {
-            "n_estimators": self.trees,
-            "learning_rate": self.learning_rate,
-            "num_leaves": self.leaves,
-            "min_child_samples": self.least_in_leaf,
-            "colsample_bytree": self.columns,
+        options: dict[str, Any] = {
+            **dataclasses.asdict(self),
             "random_state": seed,
             "n_jobs": 1,
             "deterministic": True,
-            "force_row_wise": True,  # else the faster of two layouts is timed, whose sums differ
+            "force_row_wise": True,  # otherwise LightGBM times two layouts, whose sums differ, and takes the faster
             "verbose": -1,
         }
+        if is_classification(y):
+            model = library.LGBMClassifier(**options).fit(flatten(x), y)
+            return fitted_classifier(model, num_outputs, model.n_estimators_)
+        models = [library.LGBMRegressor(**options).fit(flatten(x), column) for column in flatten(y).T]
+        return fitted_regressors(models, sum(model.n_estimators_ for model in models))
 
 
 @dataclasses.dataclass(frozen=True)
-class GradientBoosting:
-    """scikit-learn's HistGradientBoosting, of classes or of numbers (Ke et al. 2017, "LightGBM", is its model).
+class HistGradientBoosting:
+    """Gradient-boosted trees on binned inputs, for classes or numbers (the algorithm of Ke et al. 2017).
 
-    `trees` are grown one after another, each of at most `leaves` leaves with `least_in_leaf` examples:
-    fewer than scikit-learn's 20, of which a subset of 32 could not be split. `balance` weighs each class by its
-    share in the subset to the power of −`balance`, see `class_weights`.
+    The fields are those of scikit-learn's HistGradientBoostingClassifier and HistGradientBoostingRegressor.
+    `min_samples_leaf` defaults to 5 instead of 20, with which a subset of 32 examples could not be split. For
+    `class_weight` see `LogisticRegression`.
     """
 
-    trees: int = 100
+    max_iter: int = 100
     learning_rate: float = 0.1
-    leaves: int = 31
-    least_in_leaf: int = 5
-    balance: float = 0.0
+    max_leaf_nodes: int = 31
+    min_samples_leaf: int = 5
+    l2_regularization: float = 0.0
+    class_weight: ClassWeight = None
 
     def __post_init__(self) -> None:
-        at_least(1, trees=self.trees, least_in_leaf=self.least_in_leaf)
-        at_least(2, leaves=self.leaves)
-        at_least(0, balance=self.balance)
-        if self.learning_rate <= 0:
-            raise UsageError(f"learning_rate={self.learning_rate} must be above 0, such as 0.1")
+        at_least(1, max_iter=self.max_iter, min_samples_leaf=self.min_samples_leaf)
+        at_least(2, max_leaf_nodes=self.max_leaf_nodes)
+        at_least(0, l2_regularization=self.l2_regularization)
+        _check_learning_rate(self.learning_rate)
+        check_class_weight(self.class_weight)
 
     def check(self, dataset: Dataset) -> None:
-        """UsageError unless targets are one class or numbers."""
-        needs_classes_or_numbers(self, dataset)
+        """UsageError unless each example has one class or numeric targets."""
+        require_classes_or_numbers(self, dataset)
 
-    def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
-        """Fit to x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K], of which each has its trees."""
+    def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
+        """Fit to x float32 [N, ...] and y, int [N] or float32 [N] or [N, K]; each of K targets has its own trees."""
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-        rows, options = x.reshape(len(x), -1), self._options(seed)
-        if y.dtype.kind in "iu":
-            weights = dict(enumerate(class_weights(y, num_outputs, self.balance).tolist())) if self.balance else None
-            model = HistGradientBoostingClassifier(class_weight=weights, **options).fit(rows, y)
-            return Fitted(
-                model.n_iter_,
-                lambda inputs: log_probabilities(
-                    model.predict_proba(inputs.reshape(len(inputs), -1)), model.classes_, num_outputs
-                ),
-            )
-        models = [HistGradientBoostingRegressor(**options).fit(rows, each) for each in y.reshape(len(y), -1).T]
-        return Fitted(
-            sum(model.n_iter_ for model in models),
-            lambda inputs: np.stack([model.predict(inputs.reshape(len(inputs), -1)) for model in models], axis=1),
-        )
-
-    def _options(self, seed: int) -> dict[str, Any]:
-        return {
-            "max_iter": self.trees,
-            "learning_rate": self.learning_rate,
-            "max_leaf_nodes": self.leaves,
-            "min_samples_leaf": self.least_in_leaf,
-            "early_stopping": False,  # it would hold examples out of the subset
-            "random_state": seed,
-        }
+        options = dataclasses.asdict(self)
+        del options["class_weight"]
+        options |= {"random_state": seed, "early_stopping": False}  # it would hold out examples of the subset
+        if is_classification(y):
+            weights = class_weight_dict(self.class_weight, y, num_outputs)
+            model = HistGradientBoostingClassifier(class_weight=weights, **options).fit(flatten(x), y)
+            return fitted_classifier(model, num_outputs, model.n_iter_)
+        models = [HistGradientBoostingRegressor(**options).fit(flatten(x), column) for column in flatten(y).T]
+        return fitted_regressors(models, sum(model.n_iter_ for model in models))
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomForest:
-    """The mean of trees, each grown on its own resample of the subset (Breiman 2001).
+    """Random forest for classes or numbers (Breiman 2001).
 
-    scikit-learn's RandomForestClassifier and RandomForestRegressor. A split looks at a share of the `columns` drawn
-    anew; 0 is scikit-learn's choice, the root of their number for classes and all for numbers.
+    The fields are those of scikit-learn's RandomForestClassifier and RandomForestRegressor; `max_features="auto"` is
+    scikit-learn's default, "sqrt" for classes and all columns for numbers. For `class_weight` see `LogisticRegression`.
     """
 
-    trees: int = 100
-    least_in_leaf: int = 1
-    columns: float = 0.0
+    n_estimators: int = 100
+    max_depth: int | None = None
+    min_samples_leaf: int = 1
+    max_features: float | Literal["auto", "sqrt", "log2"] = "auto"
+    class_weight: ClassWeight = None
 
     def __post_init__(self) -> None:
-        at_least(1, trees=self.trees, least_in_leaf=self.least_in_leaf)
-        if not 0 <= self.columns <= 1:
-            raise UsageError(f"columns={self.columns} is a share, from 0 (scikit-learn's choice) to 1")
+        at_least(1, n_estimators=self.n_estimators, min_samples_leaf=self.min_samples_leaf)
+        if self.max_depth is not None:
+            at_least(1, max_depth=self.max_depth)
+        if isinstance(self.max_features, str):
+            choose("max_features", self.max_features, ("auto", "sqrt", "log2"))
+        elif not 0 < self.max_features <= 1:
+            raise UsageError(
+                f"max_features={self.max_features} must be above 0 and at most 1, or one of auto, sqrt, log2"
+            )
+        check_class_weight(self.class_weight)
 
     def check(self, dataset: Dataset) -> None:
-        """UsageError unless targets are one class or numbers."""
-        needs_classes_or_numbers(self, dataset)
+        """UsageError unless each example has one class or numeric targets."""
+        require_classes_or_numbers(self, dataset)
 
-    def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> Fitted:
-        """Fit to x float32 [N, ...] and y, int [N] classes or float32 [N] or [N, K], of which trees predict all K."""
+    def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
+        """Fit to x float32 [N, ...] and y, int [N] or float32 [N] or [N, K]; each tree predicts all K targets."""
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-        rows, options = rows_of(x), self._options(seed)
-        if y.dtype.kind in "iu":
-            model = RandomForestClassifier(**options).fit(rows, y)
-            return Fitted(
-                self.trees,
-                lambda inputs: log_probabilities(model.predict_proba(rows_of(inputs)), model.classes_, num_outputs),
-            )
-        wanted = y.reshape(len(y), -1)
-        numbers = RandomForestRegressor(**options).fit(rows, wanted[:, 0] if wanted.shape[1] == 1 else wanted)
-        return Fitted(self.trees, lambda inputs: numbers.predict(rows_of(inputs)).reshape(len(inputs), num_outputs))
+        options: dict[str, Any] = {
+            "n_estimators": self.n_estimators,
+            "max_depth": self.max_depth,
+            "min_samples_leaf": self.min_samples_leaf,
+            "random_state": seed,
+        }
+        if self.max_features != "auto":
+            # scikit-learn reads the integer 1 as one column.
+            is_name = isinstance(self.max_features, str)
+            options["max_features"] = self.max_features if is_name else float(self.max_features)
+        if is_classification(y):
+            weights = class_weight_dict(self.class_weight, y, num_outputs)
+            model = RandomForestClassifier(class_weight=weights, **options).fit(flatten(x), y)
+            return fitted_classifier(model, num_outputs, self.n_estimators)
+        targets = flatten(y)
+        regressor = RandomForestRegressor(**options).fit(
+            flatten(x), targets[:, 0] if targets.shape[1] == 1 else targets
+        )
+        return FittedBaseline(
+            self.n_estimators, lambda inputs: regressor.predict(flatten(inputs)).reshape(len(inputs), num_outputs)
+        )
 
-    def _options(self, seed: int) -> dict[str, Any]:
-        options = {"n_estimators": self.trees, "min_samples_leaf": self.least_in_leaf, "random_state": seed}
-        return options | ({"max_features": self.columns} if self.columns else {})
+
+def _check_learning_rate(learning_rate: float) -> None:
+    if learning_rate <= 0:
+        raise UsageError(f"learning_rate={learning_rate} must be positive, for example 0.1")

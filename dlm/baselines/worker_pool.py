@@ -1,11 +1,14 @@
-"""Processes that fit classical cells beside the device work: each cell alone, so that a crash is that cell's own."""
+"""Fits classical trials in worker processes beside the training on the devices; a crash fails only its own trial."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import importlib.util
+import io
+import mmap
 import os
+import pickle
 import queue
 import shutil
 import signal
@@ -18,89 +21,90 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlm.baselines.evaluation import Fit, fit_and_measure
+import cloudpickle
+import numpy as np
+
+from dlm.baselines.evaluation import FitResult, fit_and_evaluate
 from dlm.study.trial import Trial
 
 if TYPE_CHECKING:
     from dlm.data.subset_orders import SubsetOrders
 
-STAGGER = 5.0  # seconds before one more process starts, which takes two of them to import its libraries
-NICE = 10  # processes take what the device work leaves of the processors
-LOOK = 1.0  # seconds between two looks of a process whether its parent is still there
-FOLDER = "workers"  # in the workdir, while they work: the data, which all of them read from the file
+START_INTERVAL = 5.0  # seconds between process starts; importing the libraries takes about two of them
+NICENESS = 10  # the training on the devices has priority
+PARENT_CHECK_INTERVAL = 1.0  # seconds
+FOLDER = "workers"  # in the workdir, while workers run: the data, which all of them map into memory
+ALIGNMENT = 64  # bytes
 
 _orders: SubsetOrders  # in a worker process
 
 
-class Fitting(NamedTuple):
-    """A cell, its fit or what was raised in its place, and the seconds that took: of a processor, if it came to an end.
+class CompletedFit(NamedTuple):
+    """A trial and its result, or the exception raised instead.
 
-    A process that others leave little time waits long for its own, which says nothing of how much work there is.
+    `seconds` are processor time, because a process may wait long for its turn; wall time if the process died.
     """
 
     trial: Trial
-    found: Fit | Exception
+    result: FitResult | Exception
     seconds: float
 
 
-class Workers:
-    """At most `count` processes that fit cells, in their order, while the caller does other things.
+class WorkerPool:
+    """At most `count` processes that fit trials in order, while the caller does other work.
 
-    The data is written to `folder` once, and mapped into memory by each process. `close` ends them where they stand:
-    what is not fitted then is left to the next run.
+    The data are written to `folder` once and mapped into memory by each process. `close` kills the processes; the next
+    run fits the remaining trials.
     """
 
-    def __init__(self, orders: SubsetOrders, cells: Sequence[Trial], count: int, folder: Path) -> None:
-        import joblib
-
-        self._waiting, self._results = deque(cells), queue.SimpleQueue[Fitting]()
-        self._left, self._folder = len(cells), folder
+    def __init__(self, orders: SubsetOrders, trials: Sequence[Trial], count: int, folder: Path) -> None:
+        self._waiting, self._results = deque(trials), queue.SimpleQueue[CompletedFit]()
+        self._remaining, self._folder = len(trials), folder
         self._running: dict[int, Trial] = {}
         self._executors: dict[int, Any] = {}
-        self._modules = _modules_of(cells)
         self._closed = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = folder / f"{os.getpid()}.joblib"
-        joblib.dump(orders, self._file)
-        for number in range(min(count, len(cells))):
+        self._data = _SharedData.dump(orders, folder / f"{os.getpid()}.bin")
+        self._modules = _module_files((orders, trials))
+        for number in range(min(count, len(trials))):
             threading.Thread(target=self._work, args=(number,), name=f"dlm worker {number}", daemon=True).start()
 
     @property
-    def left(self) -> int:
-        """Cells whose fits have not been taken yet."""
-        return self._left
+    def remaining(self) -> int:
+        """Number of trials whose fits have not been collected yet."""
+        return self._remaining
 
     @property
     def running(self) -> frozenset[str]:
-        """Trial ids of the cells that are being fitted."""
+        """Ids of the trials that are being fitted."""
         return frozenset(trial.trial_id for trial in list(self._running.values()))
 
-    def take(self, seconds: float = 0.0) -> list[Fitting]:
-        """Fits that have ended since the last call; waits for a first one so long at most."""
-        taken: list[Fitting] = []
+    def collect(self, timeout: float = 0.0) -> list[CompletedFit]:
+        """Fits completed since the last call; waits at most `timeout` seconds for the first one."""
+        fits: list[CompletedFit] = []
         with contextlib.suppress(queue.Empty):
             while True:
-                wait = seconds and not taken and self._left > 0
-                taken.append(self._results.get(block=bool(wait), timeout=seconds if wait else None))
-        self._left -= len(taken)
-        return taken
+                wait = timeout and not fits and self._remaining > 0
+                fits.append(self._results.get(block=bool(wait), timeout=timeout if wait else None))
+        self._remaining -= len(fits)
+        return fits
 
     def close(self) -> None:
-        """End all processes at once."""
+        """Kill all processes and delete the data file."""
         self._closed.set()
         for executor in list(self._executors.values()):
             executor.shutdown(wait=False, kill_workers=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def _work(self, number: int) -> None:
-        """Fit cell after cell in one process; a new one takes the place of one that died."""
-        if self._closed.wait(number * STAGGER):
+        """Fit one trial after another in one process; replace the process if it dies."""
+        if self._closed.wait(number * START_INTERVAL):
             return
         while not self._closed.is_set():
             try:
@@ -108,19 +112,19 @@ class Workers:
             except IndexError:
                 break
             self._running[number] = trial
-            begin, seconds = time.monotonic(), None
-            found: Fit | Exception
+            start, seconds = time.monotonic(), None
+            result: FitResult | Exception
             try:
-                found, seconds = self._executor(number).submit(_fit, trial).result()
+                result, seconds = self._executor(number).submit(_fit, trial).result()
             except BrokenProcessPool as error:
                 self._executors.pop(number)
-                found = RuntimeError(f"the process that fitted it ended ({str(error).splitlines()[0]})")
-            except Exception as error:  # whatever a library raises is this cell's failure
-                found = error
+                result = RuntimeError(f"the worker process died ({str(error).splitlines()[0]})")
+            except Exception as error:  # whatever a library raises fails only this trial
+                result = error
             if self._closed.is_set():
                 return
             self._running.pop(number)
-            self._results.put(Fitting(trial, found, time.monotonic() - begin if seconds is None else seconds))
+            self._results.put(CompletedFit(trial, result, time.monotonic() - start if seconds is None else seconds))
         if number in self._executors:
             self._executors.pop(number).shutdown(wait=False, kill_workers=True)
 
@@ -130,45 +134,88 @@ class Workers:
         if number not in self._executors:
             self._executors[number] = ProcessPoolExecutor(
                 max_workers=1,
-                initializer=_begin,
-                initargs=(str(self._file), os.getpid(), self._modules),
-                env={"JAX_PLATFORMS": "cpu"},  # the devices are the parent's
+                initializer=_initialize,
+                initargs=(os.getpid(), self._modules, self._data),
+                env={"JAX_PLATFORMS": "cpu"},  # the devices belong to the parent
             )
         return self._executors[number]
 
 
-def _modules_of(cells: Sequence[Trial]) -> dict[str, str]:
-    """Files of the modules that define what the cells are made of, for those that no import finds elsewhere."""
-    parts = {type(part) for trial in cells for part in (trial.learner, trial.task)}
-    named = {part.__module__: getattr(sys.modules.get(part.__module__), "__file__", None) for part in parts}
-    return {name: file for name, file in named.items() if file and name != "__main__"}
+class _SharedData(NamedTuple):
+    """A file with the buffers of all arrays of an object, at the given (start, end), and the pickle of the rest."""
+
+    path: str
+    spans: tuple[tuple[int, int], ...]
+    pickled: bytes
+
+    @classmethod
+    def dump(cls, value: object, path: Path) -> _SharedData:
+        buffers: list[pickle.PickleBuffer] = []
+        stream = io.BytesIO()
+        _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
+        spans = []
+        with path.open("wb") as file:
+            file.write(b"\0")  # an empty file cannot be mapped
+            for buffer in buffers:
+                file.write(b"\0" * (-file.tell() % ALIGNMENT))
+                start = file.tell()
+                file.write(buffer.raw())
+                spans.append((start, file.tell()))
+        return cls(str(path), tuple(spans), stream.getvalue())
+
+    def load(self) -> Any:
+        """The object; its dataset are read-only views of the mapped file."""
+        with open(self.path, "rb") as file:
+            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return pickle.loads(self.pickled, buffers=[view[start:end] for start, end in self.spans])
 
 
-def _begin(file: str, parent: int, modules: Mapping[str, str]) -> None:
-    """Make a worker process ready: signals are the parent's business, and with the parent it ends."""
-    import joblib
+class _Pickler(cloudpickle.Pickler):
+    """Pickles the classes and functions of `__main__` by value, and collects the modules of all others."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.modules: set[str] = set()
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, np.memmap):
+            return np.asarray(value).__reduce_ex__(5)  # memmap itself copies its data into the pickle
+        if module := getattr(value, "__module__", None):
+            self.modules.add(str(module))
+        return super().reducer_override(value)
+
+
+def _module_files(value: object) -> dict[str, str]:
+    """Files of the modules that define the classes and functions in `value`, except `__main__`."""
+    pickler = _Pickler(io.BytesIO(), protocol=5, buffer_callback=lambda buffer: None)
+    pickler.dump(value)
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(pickler.modules)}
+    return {name: file for name, file in files.items() if file and name != "__main__"}
+
+
+def _initialize(parent: int, modules: Mapping[str, str], data: _SharedData) -> None:
+    """Prepare a worker process: ignore signals, which the parent handles, and end together with the parent."""
     from dlm.train import devices
 
     global _orders
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    os.nice(NICE)
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
+    os.nice(NICENESS)
     devices.configure(num_cpu_devices=1)
     for name, path in modules.items():
         _import(name, path)
-    _orders = joblib.load(file, mmap_mode="r")
+    _orders = data.load()
 
 
-def _end_with(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(LOOK)
+        time.sleep(PARENT_CHECK_INTERVAL)
     os._exit(1)
 
 
 def _import(name: str, path: str) -> None:
-    """Import a module by its name, or from its file where its name says nothing here, such as an experiment's."""
+    """Import a module by name; if it is not importable, as an experiment file, from its path."""
     try:
         importlib.import_module(name)
     except ImportError:
@@ -179,6 +226,6 @@ def _import(name: str, path: str) -> None:
         spec.loader.exec_module(sys.modules[name])
 
 
-def _fit(trial: Trial) -> tuple[Fit, float]:
+def _fit(trial: Trial) -> tuple[FitResult, float]:
     start = time.process_time()
-    return fit_and_measure(trial, _orders), time.process_time() - start
+    return fit_and_evaluate(trial, _orders), time.process_time() - start

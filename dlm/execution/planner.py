@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 
-from dlm.baselines.evaluation import fit_and_measure
+from dlm.baselines.evaluation import fit_and_evaluate
 from dlm.curves.summary import answer
 from dlm.curves.types import Curve
 from dlm.data.dataset import Dataset
@@ -199,7 +199,7 @@ def _classical_cost(name: str, cells: Sequence[Trial], orders: SubsetOrders) -> 
             break
         for _ in range(2):  # the first time of a size imports and compiles what the others find
             start = time.perf_counter()
-            fit_and_measure(trial, orders)
+            fit_and_evaluate(trial, orders)
             timed[size] = time.perf_counter() - start
             if timed[size] > 1.0:
                 break

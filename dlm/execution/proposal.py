@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dlm.baselines import BagOfWords, GradientBoosting, KneserNey, LogisticRegression, Ridge
+from dlm.baselines import HistGradientBoosting, KneserNey, LogisticRegression, Ridge, TfidfLogisticRegression
 from dlm.data.dataset import Dataset
 from dlm.data.sources.user_data import File
 from dlm.models import CNN, MLP, Transformer
@@ -86,7 +86,7 @@ def _learners(dataset: Dataset) -> dict[str, Any]:
     mlp = Learner(MLP((128, 128)), Hyper(lr=1e-3, weight_decay=0.1, dropout=0.1))
     linear: dict[str, Any] = {"logreg": LogisticRegression()} if dataset.num_classes else {"ridge": Ridge()}
     if dataset.standardize:
-        return {"mlp": mlp, **linear, "boosting": GradientBoosting()}
+        return {"mlp": mlp, **linear, "boosting": HistGradientBoosting()}
     if dataset.train.x.ndim in (3, 4) and min(dataset.train.x.shape[1:3]) >= 8:
         cnn = CNN((32, 64), (0, 1), stem_stride=2 if dataset.train.x.shape[1] > 16 else 1)
         return {"cnn": Learner(cnn, Hyper(lr=2e-3, weight_decay=0.1)), "mlp": mlp, **linear}
@@ -97,5 +97,5 @@ def _text_learners(dataset: Dataset) -> dict[str, Any]:
     hyper, optimizer = Hyper(lr=2e-3, weight_decay=0.1), Optimizer(clip=1.0)
     if dataset.num_classes:
         model = Transformer(dim=64, depth=2, causal=False, head="mean")
-        return {"transformer": Learner(model, hyper, optimizer), "words": BagOfWords()}
+        return {"transformer": Learner(model, hyper, optimizer), "words": TfidfLogisticRegression()}
     return {"transformer": Learner(Transformer(dim=64, depth=2), hyper, optimizer), "ngram": KneserNey()}

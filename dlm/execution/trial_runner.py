@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlm.baselines.evaluation import Fit, fit_and_measure
-from dlm.baselines.worker_pool import FOLDER, Workers
+from dlm.baselines.evaluation import FitResult, fit_and_evaluate
+from dlm.baselines.worker_pool import FOLDER, WorkerPool
 from dlm.curves.from_records import curve_name
 from dlm.data.dataset import Dataset
 from dlm.data.subset_orders import SubsetOrders
@@ -92,7 +92,7 @@ class Session:
         self.flops = flops  # of an update, by cohort id
         self.origin = Origin(study, self.orders, packing, flops)
         self.keeper = Keeper(study, dataset, folder, keep_bytes)
-        self.fitting: Workers | None = None
+        self.fitting: WorkerPool | None = None
         self.training: tuple[str, ...] = ()
         cells = [Cell(each.trial_id, curve_name(each.name, noise_of(each)), each.train_size) for each in study.trials]
         self.progress = Progress(study.name, cells, workdir=folder, memory=devices.memory_in_use, stopping=watch)
@@ -117,9 +117,9 @@ class Session:
                 self.collect()
             for of_cohort, population in parts:
                 self.train_all(of_cohort, population, placed)
-            while self.fitting and self.fitting.left:
+            while self.fitting and self.fitting.remaining:
                 self.watch.check()
-                self.progress.phase("fit", f"{self.fitting.left:,} fits left")
+                self.progress.phase("fit", f"{self.fitting.remaining:,} fits left")
                 self.collect(COLLECT_SECONDS)
 
     @contextlib.contextmanager
@@ -133,14 +133,14 @@ class Session:
                 self.fit(trial)
             yield
             return
-        with Workers(self.orders, cells, self.fit_workers, self.folder / FOLDER) as self.fitting:
+        with WorkerPool(self.orders, cells, self.fit_workers, self.folder / FOLDER) as self.fitting:
             self.watch.before_end.insert(0, self.fitting.close)
             yield
 
     def collect(self, seconds: float = 0.0) -> None:
         """Write down what processes have fitted by now; waits for a first fit so long at most."""
         if self.fitting:
-            for trial, found, took in self.fitting.take(seconds):
+            for trial, found, took in self.fitting.collect(seconds):
                 self.fitted(trial, found, took)
             self.progress.running([*self.training, *self.fitting.running])
 
@@ -253,13 +253,13 @@ class Session:
         self.progress.running([trial.trial_id])
         begin = time.monotonic()
         try:
-            found: Fit | Exception = fit_and_measure(trial, self.orders)
+            found: FitResult | Exception = fit_and_evaluate(trial, self.orders)
         except Exception as error:  # whatever a library raises is this cell's failure, not the study's
             found = error
         self.fitted(trial, found, time.monotonic() - begin)
         self.progress.running([])
 
-    def fitted(self, trial: Trial, found: Fit | Exception, seconds: float) -> None:
+    def fitted(self, trial: Trial, found: FitResult | Exception, seconds: float) -> None:
         """Write a classical cell's fit down; one that raised is recorded as failed, and the others go on."""
         if isinstance(found, Exception):
             self.fail([trial], found)

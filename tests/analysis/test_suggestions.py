@@ -106,7 +106,7 @@ def test_what_is_printed_is_python_that_makes_the_points(workdir):
 def test_a_second_round_is_declared_and_means_stay_equal(workdir):
     net = Learner(MLP((16,)))
     more = FIRST + suggest(workdir, "mlp", lr=LR, points=4)
-    rates = quasi_random(c=log_uniform(1e-4, 1e2), points=12)
+    rates = quasi_random(C=log_uniform(1e-4, 1e2), points=12)
     study = small(learners={"mlp": net, "logreg": LogisticRegression()}, tuning={"mlp": more, "logreg": rates})
     before = small(learners={"mlp": net}, tuning={"mlp": FIRST})
     assert {one.trial_id for one in before.trials} < {one.trial_id for one in study.trials}

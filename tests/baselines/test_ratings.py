@@ -1,11 +1,11 @@
-"""Predictors of ratings equal their formulas written out, and cope with whom they never met."""
+"""Rating predictors equal their formulas, and handle unknown users and items."""
 
 import jax
 import numpy as np
 import pytest
 
 from dlm import Budget, Hyper, Learner, Study, UsageError
-from dlm.baselines import AlternatingLeastSquares, BiasModel, ItemNeighbours
+from dlm.baselines import AlternatingLeastSquares, BiasModel, ItemKNN
 from dlm.data import Ratings
 from dlm.execution import executor
 from dlm.models import MatrixFactorization, build
@@ -13,7 +13,7 @@ from dlm.storage import record_log
 from dlm.tasks import Regression
 
 USERS, ITEMS = 6, 5
-STRANGER = np.array([[77, 99], [77, USERS], [0, 99]])
+UNKNOWN = np.array([[77, 99], [77, USERS], [0, 99]])
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def ratings():
     return pairs.astype(np.int32), rng.normal(size=22).astype(np.float32)
 
 
-def by_hand_biases(x, y, rounds=10, of_user=5.0, of_item=3.0):
+def expected_biases(x, y, rounds=10, of_user=5.0, of_item=3.0):
     user, item, mean = np.zeros(100), np.zeros(100), y.mean()
     for _ in range(rounds):
         for i in np.unique(x[:, 1]):
@@ -35,43 +35,45 @@ def by_hand_biases(x, y, rounds=10, of_user=5.0, of_item=3.0):
     return lambda x: mean + user[x[:, 0]] + item[x[:, 1]]
 
 
-def test_biases_are_shrunk_means_in_turns(ratings):
-    found = BiasModel().fit(*ratings, 1, seed=0).outputs
-    wanted = by_hand_biases(*ratings)
-    np.testing.assert_allclose(found(ratings[0])[:, 0], wanted(ratings[0]), atol=1e-5)
-    np.testing.assert_allclose(found(STRANGER)[:, 0], wanted(STRANGER), atol=1e-5)
-    assert found(STRANGER)[0, 0] == pytest.approx(ratings[1].mean(), abs=1e-6)
+def test_biases_are_alternating_regularized_means(ratings):
+    actual = BiasModel().fit(*ratings, 1, seed=0).outputs
+    expected = expected_biases(*ratings)
+    np.testing.assert_allclose(actual(ratings[0])[:, 0], expected(ratings[0]), atol=1e-5)
+    np.testing.assert_allclose(actual(UNKNOWN)[:, 0], expected(UNKNOWN), atol=1e-5)
+    assert actual(UNKNOWN)[0, 0] == pytest.approx(ratings[1].mean(), abs=1e-6)
 
 
-def test_neighbours_are_the_most_similar_items_that_the_user_rated(ratings):
+def test_item_knn_uses_the_most_similar_items_that_the_user_rated(ratings):
     x, y = ratings
-    base = by_hand_biases(x, y)
-    rest = np.zeros((USERS, ITEMS))
-    met = np.zeros((USERS, ITEMS), bool)
-    rest[x[:, 0], x[:, 1] - USERS], met[x[:, 0], x[:, 1] - USERS] = y - base(x), True
+    base = expected_biases(x, y)
+    residual = np.zeros((USERS, ITEMS))
+    observed = np.zeros((USERS, ITEMS), bool)
+    residual[x[:, 0], x[:, 1] - USERS], observed[x[:, 0], x[:, 1] - USERS] = y - base(x), True
 
     def similarity(i, j):
-        both = met[:, i] & met[:, j]
+        both = observed[:, i] & observed[:, j]
         if not both.any():
             return 0.0
-        a, b = rest[both, i], rest[both, j]
+        a, b = residual[both, i], residual[both, j]
         return max(a @ b / np.sqrt((a @ a) * (b @ b)) * both.sum() / (both.sum() + 1.0), 0.0)
 
     every = np.array([(user, USERS + item) for user in range(USERS) for item in range(ITEMS)])
-    wanted = base(every)
+    expected = base(every)
     for row, (user, token) in enumerate(every):
         item = token - USERS
-        near = sorted(((similarity(item, j), rest[user, j]) for j in np.flatnonzero(met[user])), reverse=True)[:2]
-        wanted[row] += sum(s * r for s, r in near) / (0.1 + sum(s for s, _ in near))
-    found = ItemNeighbours(neighbours=2, shrinkage=1.0, damping=0.1).fit(x, y, 1, seed=0).outputs(every)[:, 0]
-    np.testing.assert_allclose(found, np.clip(wanted, y.min(), y.max()), atol=1e-5)
-    strangers = ItemNeighbours().fit(x, y, 1, seed=0).outputs(STRANGER)[:, 0]
-    np.testing.assert_allclose(strangers, base(STRANGER), atol=1e-5)
+        near = sorted(((similarity(item, j), residual[user, j]) for j in np.flatnonzero(observed[user])), reverse=True)[
+            :2
+        ]
+        expected[row] += sum(s * r for s, r in near) / (0.1 + sum(s for s, _ in near))
+    actual = ItemKNN(n_neighbors=2, shrinkage=1.0, damping=0.1).fit(x, y, 1, seed=0).outputs(every)[:, 0]
+    np.testing.assert_allclose(actual, np.clip(expected, y.min(), y.max()), atol=1e-5)
+    unknown = ItemKNN().fit(x, y, 1, seed=0).outputs(UNKNOWN)[:, 0]
+    np.testing.assert_allclose(unknown, base(UNKNOWN), atol=1e-5)
 
 
-def test_least_squares_in_turns_end_at_the_penalized_optimum(ratings):
+def test_als_alternates_regularized_least_squares(ratings):
     x, y = ratings
-    found = AlternatingLeastSquares(factors=2, penalty=0.3, iterations=3).fit(x, y, 1, seed=4)
+    actual = AlternatingLeastSquares(factors=2, regularization=0.3, iterations=3).fit(x, y, 1, seed=4)
     first = np.random.default_rng(4).normal(0, 0.1, (ITEMS + 1, 3))
     first[:, 0] = 0
     user, item, mean = np.zeros((USERS, 3)), first[:ITEMS], y.mean()
@@ -90,28 +92,28 @@ def test_least_squares_in_turns_end_at_the_penalized_optimum(ratings):
         user = solved(0, 1, item, USERS, mean)
         item = solved(1, 0, user, ITEMS, mean)
     u, i = user[x[:, 0]], item[x[:, 1] - USERS]
-    wanted = mean + u[:, 0] + i[:, 0] + (u[:, 1:] * i[:, 1:]).sum(axis=1)
-    np.testing.assert_allclose(found.outputs(x)[:, 0], np.clip(wanted, y.min(), y.max()), atol=1e-4)
-    assert found.outputs(STRANGER)[0, 0] == pytest.approx(mean, abs=1e-6)
+    expected = mean + u[:, 0] + i[:, 0] + (u[:, 1:] * i[:, 1:]).sum(axis=1)
+    np.testing.assert_allclose(actual.outputs(x)[:, 0], np.clip(expected, y.min(), y.max()), atol=1e-4)
+    assert actual.outputs(UNKNOWN)[0, 0] == pytest.approx(mean, abs=1e-6)
 
 
-def test_matrix_factorization_is_biases_and_a_product():
+def test_matrix_factorization_is_biases_plus_dot_product():
     model = build(MatrixFactorization(vocabulary=11, dim=3), 1)
     x = np.array([[0, 7], [4, 10]], np.int32)
     params = model.init(jax.random.key(0), x)
     params = jax.tree.map(lambda leaf: jax.random.normal(jax.random.key(1), leaf.shape), params)
     vectors, biases = np.asarray(params["embedding"]), np.asarray(params["bias"])
-    wanted = (vectors[x[:, 0]] * vectors[x[:, 1]]).sum(axis=1) + biases[x].sum(axis=(1, 2))
-    np.testing.assert_allclose(model.apply(params, x)[:, 0], wanted, rtol=1e-5)
-    assert all(leaf.ndim == 2 for leaf in jax.tree.leaves(params))  # so that weight decay draws on all of it
+    expected = (vectors[x[:, 0]] * vectors[x[:, 1]]).sum(axis=1) + biases[x].sum(axis=(1, 2))
+    np.testing.assert_allclose(model.apply(params, x)[:, 0], expected, rtol=1e-5)
+    assert all(leaf.ndim == 2 for leaf in jax.tree.leaves(params))  # so that weight decay applies to all
     with pytest.raises(UsageError, match="gives one number"):
         build(MatrixFactorization(vocabulary=11), 5)
 
 
-def test_a_study_of_ratings_beats_the_biases_where_taste_decides(tmp_path):
+def test_factor_models_beat_biases_on_ratings_with_user_item_interaction(tmp_path):
     rng = np.random.default_rng(0)
     lines = ["user_id,item_id,rating"]
-    for user in range(40):  # every second user likes what the others do not
+    for user in range(40):  # users with odd ids have opposite preferences
         lines += [f"{user},{item},{3 + 2 * (-1) ** (user + item)}" for item in rng.permutation(30)[:24]]
     (tmp_path / "taste.csv").write_text("\n".join(lines) + "\n")
     study = Study(
@@ -120,7 +122,7 @@ def test_a_study_of_ratings_beats_the_biases_where_taste_decides(tmp_path):
         learners={
             "factors": Learner(MatrixFactorization(vocabulary=70, dim=4), Hyper(lr=0.03, weight_decay=0.01)),
             "biases": BiasModel(),
-            "neighbours": ItemNeighbours(shrinkage=1.0),
+            "neighbours": ItemKNN(shrinkage=1.0),
             "als": AlternatingLeastSquares(factors=2),
         },
         train_sizes=(100, 768),

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from small import small
 
-from dlm.baselines import LightGBM, NaiveBayes, NearestNeighbours, RandomForest, SupportVectors
+from dlm.baselines import SVC, GaussianNB, KNeighbors, LightGBM, RandomForest
 from dlm.execution import executor
 from dlm.storage import description, record_log
 
 
 @dataclasses.dataclass(frozen=True)
-class Small(NearestNeighbours):
+class Small(KNeighbors):
     """Raises on more than 50 examples."""
 
     def fit(self, x, y, num_outputs, seed):
@@ -24,10 +24,10 @@ class Small(NearestNeighbours):
 @pytest.fixture(scope="module")
 def many():
     learners = {
-        "near": NearestNeighbours(3),
-        "bayes": NaiveBayes(),
-        "svm": SupportVectors(),
-        "forest": RandomForest(trees=10),
+        "near": KNeighbors(3),
+        "bayes": GaussianNB(),
+        "svm": SVC(),
+        "forest": RandomForest(n_estimators=10),
         "fails": Small(),
     }
     return small(learners=learners, train_sizes=(32, 64))
@@ -86,8 +86,8 @@ def test_one_that_raises_fails_alone_where_it_raises(rows):
     assert 0 < value(rows, "fails", "error", size=32) < 0.5
 
 
-def test_the_version_of_an_optional_library_is_told_with_what_it_made(monkeypatch):
+def test_the_version_of_an_optional_library_is_recorded(monkeypatch):
     monkeypatch.setattr(description.importlib.metadata, "version", lambda package: f"{package}-1")
-    made = description.provenance({}, small(learners={"light": LightGBM(), "near": NearestNeighbours()}).trials)
+    made = description.provenance({}, small(learners={"light": LightGBM(), "near": KNeighbors()}).trials)
     assert made["classical light"]["lightgbm"] == "lightgbm-1"
     assert "lightgbm" not in made["classical near"]

@@ -9,7 +9,7 @@ from sklearn.metrics import ndcg_score
 from dlm import Budget, Hyper, Learner, Study, UsageError
 from dlm.analysis.interpretability.survey import look
 from dlm.analysis.predictions import read_test_set
-from dlm.baselines import ImplicitALS, NextNeighbours, Popularity
+from dlm.baselines import ImplicitALS, NextItemKNN, Popularity
 from dlm.data import NextItems
 from dlm.data.sources.ratings import NOT_OFFERED
 from dlm.execution import executor
@@ -51,7 +51,7 @@ X = np.array([[0, 1, 2], [0, 0, 3], [0, 0, 0], [4, 5, 1], [0, 2, 3]], np.int32)
 Y = np.array([[3], [2], [3], [2], [1]], np.int32)
 
 
-@pytest.mark.parametrize("learner", [Popularity(), NextNeighbours(), ImplicitALS(factors=2, iterations=2)])
+@pytest.mark.parametrize("learner", [Popularity(), NextItemKNN(), ImplicitALS(factors=2, iterations=2)])
 def test_no_learner_offers_the_history(learner):
     outputs = learner.fit(X, Y, 7, seed=0).outputs(X)
     _check_withheld(outputs)
@@ -89,7 +89,7 @@ def test_popularity_and_neighbours_are_the_counts_by_hand():
     popular = Popularity().fit(X, Y, 7, seed=0).outputs(np.zeros((1, 3), np.int32))[0]
     counts = np.array([0, 1, 2, 2, 0, 0, 0]) + 1
     np.testing.assert_allclose(popular[1:], np.log(counts / 12)[1:], rtol=1e-6)
-    found = NextNeighbours(decay=0.5, shrinkage=2.0, popular=0.2).fit(X, Y, 7, seed=0).outputs(X[4:])[0]
+    found = NextItemKNN(decay=0.5, shrinkage=2.0, popularity_weight=0.2).fit(X, Y, 7, seed=0).outputs(X[4:])[0]
     before = {h: {row for row in range(5) if h in X[row]} for h in (2, 3)}
     score = np.zeros(7)
     for h, weight in ((3, 1.0), (2, 0.5)):
@@ -102,7 +102,7 @@ def test_popularity_and_neighbours_are_the_counts_by_hand():
 
 
 def test_implicit_factors_are_the_weighted_least_squares_of_the_paper():
-    model = ImplicitALS(factors=2, alpha=4.0, penalty=0.5, iterations=3)
+    model = ImplicitALS(factors=2, alpha=4.0, regularization=0.5, iterations=3)
     random = np.random.default_rng(0)
     taken = random.permutation(5)
     met = np.zeros((5, 7))
@@ -137,7 +137,7 @@ def test_a_study_of_next_items_learns_what_follows(tmp_path):
         task=NextItem(k=3),
         learners={
             "sasrec": Learner(SASRec(dim=8, heads=1), Hyper(lr=0.03)),
-            "neighbours": NextNeighbours(decay=0.5),
+            "neighbours": NextItemKNN(decay=0.5),
             "popular": Popularity(),
         },
         train_sizes=(60, 240),

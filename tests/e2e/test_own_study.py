@@ -11,7 +11,7 @@ from sklearn.datasets import load_breast_cancer
 from small import small
 
 from dlm import Budget, UsageError
-from dlm.baselines import GradientBoosting, LogisticRegression
+from dlm.baselines import HistGradientBoosting, LogisticRegression
 from dlm.curves.from_records import curves
 from dlm.data import Digits, File, Split
 from dlm.data.leakage import searched
@@ -154,7 +154,7 @@ def test_a_subset_of_one_class_is_learnt_as_that_class(tmp_path):
     source = File(str(path), target="label")
     study = small(
         data=source,
-        learners={"logreg": LogisticRegression(), "boosting": GradientBoosting()},
+        learners={"logreg": LogisticRegression(), "boosting": HistGradientBoosting()},
         train_sizes=(10, 200),
         seeds=1,
     )

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 
 from dlm import Budget, Hyper, Learner, Study, UsageError
 from dlm.baselines import AutoRegressive, LinearSeries, SeasonalNaive
-from dlm.baselines.time_series import pieces
+from dlm.baselines.time_series import segments
 from dlm.data import Dataset, TfdsSeries
 from dlm.data.sources.time_series import in_time
 from dlm.execution import executor
@@ -75,7 +75,7 @@ def test_autoregression_is_least_squares_on_the_history_and_iterates(dataset):
 
 def test_history_is_joined_where_windows_follow_and_nowhere_else():
     windows = np.lib.stride_tricks.sliding_window_view(np.arange(10.0), 4)[:, :, None]
-    found = [piece[:, 0].tolist() for piece in pieces(windows[[6, 5, 4, 1, 0, 3]])]
+    found = [segment[:, 0].tolist() for segment in segments(windows[[6, 5, 4, 1, 0, 3]])]
     assert found == [[4, 5, 6, 7, 8, 9], [0, 1, 2, 3, 4], [3, 4, 5, 6]]
 
 

@@ -14,17 +14,17 @@ from dlm.report.sections.tuning import best_of_sentences, tuned
 from dlm.storage import record_log
 
 LRS, CS = (1e-3, 1e-2, 1e-1), (0.01, 0.1, 1.0)
-TUNING = {"net": grid(lr=LRS), "logreg": grid(c=CS)}
+TUNING = {"net": grid(lr=LRS), "logreg": grid(C=CS)}
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A tuned MLP and logistic regression on the digits, beside one that is not tuned."""
     study = small(
-        learners={"net": Learner(MLP((16,))), "logreg": LogisticRegression(), "plain": LogisticRegression(c=0.5)},
+        learners={"net": Learner(MLP((16,))), "logreg": LogisticRegression(), "plain": LogisticRegression(C=0.5)},
         train_sizes=(32, 64),
         budget=Budget(steps=40),
-        tuning={"net": quasi_random(lr=log_uniform(1e-3, 1e-1), points=3), "logreg": grid(c=CS)},
+        tuning={"net": quasi_random(lr=log_uniform(1e-3, 1e-1), points=3), "logreg": grid(C=CS)},
     )
     folder = tmp_path_factory.mktemp("tuned")
     executor.run(study, folder)
@@ -80,7 +80,7 @@ def test_test_errors_choose_nothing(finished):
 
 def test_other_means_are_told():
     study = small(
-        tuning={"net": grid(lr=LRS), "logreg": grid(c=CS[:2])}, equal_tuning=False, train_sizes=(32,), seeds=1
+        tuning={"net": grid(lr=LRS), "logreg": grid(C=CS[:2])}, equal_tuning=False, train_sizes=(32,), seeds=1
     )
     rows = [
         dataclasses.replace(row, trial_id=cell.trial_id, hyper=f'{{"at": {place}}}', learner=cell.name, split=split)
@@ -100,7 +100,7 @@ def test_some_learners_of_a_tuned_study_can_be_run(launch, tmp_path):
         "def study():\n    return Study(data=Digits(), task=Classification(), train_sizes=(32, 64),\n"
         "        budget=Budget(steps=9),\n"
         "        learners={'net': Learner(MLP((8,))), 'logreg': LogisticRegression()},\n"
-        "        tuning={'net': grid(lr=(0.01, 0.1)), 'logreg': grid(c=(0.1, 1.0))})\n"
+        "        tuning={'net': grid(lr=(0.01, 0.1)), 'logreg': grid(C=(0.1, 1.0))})\n"
     )
     flags = ("--learners=logreg", "--train_sizes=32", "--seeds=1", f"--workdir={tmp_path / 'run'}")
     code, out, err = launch(f"--experiment={module}", *flags)
@@ -109,10 +109,9 @@ def test_some_learners_of_a_tuned_study_can_be_run(launch, tmp_path):
     assert "logreg: at 32 examples the best of 2 settings is expected to reach" in " ".join(out.split())
 
 
-def test_a_field_of_a_classical_learner_that_networks_call_a_hyperparameter_is_tuned_by_its_name():
+def test_fields_of_networks_and_classical_learners_are_tuned_by_their_own_names():
     learners = {"net": Learner(MLP((16,))), "logreg": LogisticRegression()}
-    study = small(
-        learners=learners, tuning={name: grid(balance=(0.0, 1.0)) for name in learners}, seeds=1, train_sizes=(32,)
-    )
-    found = {(cell.name, getattr(cell.learner, "hyper", cell.learner).balance) for cell in study.trials}
-    assert found == {("net", 0.0), ("net", 1.0), ("logreg", 0.0), ("logreg", 1.0)}
+    tuning = {"net": grid(balance=(0.0, 1.0)), "logreg": grid(class_weight=(None, "balanced"))}
+    study = small(learners=learners, tuning=tuning, seeds=1, train_sizes=(32,))
+    assert {trial.learner.hyper.balance for trial in study.trials if trial.name == "net"} == {0.0, 1.0}
+    assert {trial.learner.class_weight for trial in study.trials if trial.name == "logreg"} == {None, "balanced"}

@@ -11,9 +11,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from dlm import Budget, Hyper, Learner, Study, UsageError
 from dlm.analysis.calibration import NUM_BINS, reliability
-from dlm.baselines import GradientBoosting, LogisticRegression
-from dlm.baselines.base import Fitted
-from dlm.baselines.evaluation import Seen, chosen_by, measured
+from dlm.baselines import HistGradientBoosting, LogisticRegression
+from dlm.baselines.base import FittedBaseline
+from dlm.baselines.evaluation import SubsetView, choose_on_validation, evaluate_split
 from dlm.data import BreastCancer, Dataset, Split
 from dlm.execution import executor
 from dlm.models import MLP
@@ -114,10 +114,10 @@ def deep(task, dataset):
 
 def classical(task, dataset):
     """What a made learner measures on test."""
-    fitted = Fitted(1, lambda x: np.stack([np.zeros(len(x)), 3 * x[:, 0] - 2], axis=1).astype(np.float32))
-    seen = Seen(dataset, None)
-    chosen = chosen_by(task, fitted, seen)
-    return measured(task, fitted, seen, dataset.test, Noise(), 0, dataset.leaked, chosen).values
+    fitted = FittedBaseline(1, lambda x: np.stack([np.zeros(len(x)), 3 * x[:, 0] - 2], axis=1).astype(np.float32))
+    seen = SubsetView(dataset, None)
+    chosen = choose_on_validation(task, fitted, seen)
+    return evaluate_split(task, fitted, seen, dataset.test, Noise(), 0, dataset.leaked, chosen).values
 
 
 @pytest.mark.parametrize("measured_by", [deep, classical])
@@ -172,7 +172,11 @@ def finished(tmp_path_factory):
     study = Study(
         data=BreastCancer(),
         task=Decisions(costs=(5.0, 1.0)),
-        learners={"net": LEARNER, "logreg": LogisticRegression(), "weighted": LogisticRegression(balance=1.0)},
+        learners={
+            "net": LEARNER,
+            "logreg": LogisticRegression(),
+            "weighted": LogisticRegression(class_weight="balanced"),
+        },
         train_sizes=(64,),
         seeds=1,
         budget=Budget(steps=20, eval_every=10, patience=1),
@@ -208,9 +212,13 @@ def test_classical_learners_measure_what_the_library_does_by_hand(finished):
     assert values["weighted"]["loss"] != values["logreg"]["loss"]
 
 
-def test_boosting_takes_weights_of_classes_too():
+def test_boosting_supports_class_weights():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(300, 2)).astype(np.float32), (rng.random(300) < 0.1).astype(np.int64)
-    plain, weighted = (GradientBoosting(trees=5, balance=by).fit(x, y, 2, 0).outputs(x) for by in (0.0, 1.0))
+    plain, weighted, power = (
+        HistGradientBoosting(max_iter=5, class_weight=weight).fit(x, y, 2, 0).outputs(x)
+        for weight in (None, "balanced", 1.0)
+    )
     assert np.exp(plain[:, 1]).mean() == pytest.approx(y.mean(), abs=0.05)
     assert np.exp(weighted[:, 1]).mean() > 3 * y.mean()
+    np.testing.assert_array_equal(weighted, power)

@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import StandardScaler
 
 from dlm import Budget, Hyper, Learner, Study, UsageError
-from dlm.baselines import BagOfWords, GradientBoosting, LogisticRegression, Ridge
+from dlm.baselines import HistGradientBoosting, LogisticRegression, Ridge, TfidfLogisticRegression
 from dlm.curves.from_records import curves
 from dlm.data import File, Series, from_items
 from dlm.data.subset_orders import SubsetOrders
@@ -128,7 +128,11 @@ def test_regression_learns_and_ridge_is_scikit_learns_own(diabetes, tmp_path):
     study = Study(
         data=File(diabetes, target="progression"),
         task=Regression(),
-        learners={"mlp": Learner(MLP((32,)), Hyper(lr=0.01)), "ridge": Ridge(), "boosting": GradientBoosting(trees=30)},
+        learners={
+            "mlp": Learner(MLP((32,)), Hyper(lr=0.01)),
+            "ridge": Ridge(),
+            "boosting": HistGradientBoosting(max_iter=30),
+        },
         sizes=(50, 309),
         seeds=1,
         budget=Budget(steps=300),
@@ -175,7 +179,7 @@ def test_folders_of_pictures_sounds_and_texts_become_what_learners_take(folder):
     assert [dataset.num_classes for dataset in (pictures, sounds, texts)] == [2, 2, 2]
     resized = dataclasses.replace(File(str(folder / "pictures")), size=(4, 6)).load()
     assert resized.train.x.shape[1:] == (4, 6, 1)
-    cell = Study(texts_source(folder), Classification(), {"words": BagOfWords()}, (30,), 1, name="texts")
+    cell = Study(texts_source(folder), Classification(), {"words": TfidfLogisticRegression()}, (30,), 1, name="texts")
     executor.run(cell, folder / "run")
     (curve,) = curves(record_log.rows(folder / "run"))
     assert curve.errors[-1][0] == 0

@@ -184,7 +184,7 @@ def wrap_records(life: Life, module) -> None:
 
 def wrap_session(life: Life, module, started: float) -> None:
     """`fit`; and the end of `import`, which began with this process."""
-    wrap(life, module, "fit_and_measure", "fit")
+    wrap(life, module, "fit_and_evaluate", "fit")
     life.tell("phase", name="import", seconds=time.monotonic() - started)
 
 

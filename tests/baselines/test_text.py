@@ -1,4 +1,4 @@
-"""Kneser–Ney n-grams: the formula, its discounts, blocks that know nothing of each other, and more data that helps."""
+"""Kneser–Ney n-grams: formula, discounts, independence of blocks, and learning curves."""
 
 from collections import Counter
 
@@ -24,8 +24,8 @@ def nats_per_byte(model, split):
     return -given.mean()
 
 
-class Literal:
-    """The formula as it is written, byte by byte."""
+class Reference:
+    """The formula, evaluated byte by byte."""
 
     def __init__(self, order, x, y, num_classes):
         self.order, self.num_classes = order, num_classes
@@ -54,16 +54,16 @@ class Literal:
 
 
 @pytest.mark.parametrize(("order", "length"), [(1, 7), (2, 7), (3, 16), (5, 9), (8, 4)])
-def test_probabilities_are_those_of_the_formula(order, length):
+def test_probabilities_equal_the_formula(order, length):
     x, y = blocks([TEXT], length)
     new = blocks([OTHER], 13)[0][:2]
     model = fitted(order, x, y, 128)
-    literal = Literal(order, x, y, 128)
-    np.testing.assert_allclose(np.exp(model.outputs(new)), literal(new), rtol=1e-4, atol=1e-7)
+    reference = Reference(order, x, y, 128)
+    np.testing.assert_allclose(np.exp(model.outputs(new)), reference(new), rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("order", [1, 2, 5, 8])
-def test_probabilities_add_up_to_one_at_every_place(order):
+def test_probabilities_sum_to_one_at_every_position(order):
     model = fitted(order, *blocks([TEXT], 8))
     x = np.random.default_rng(0).integers(0, 256, (50, 8))
     for inputs in (x, blocks([OTHER], 8)[0]):
@@ -74,36 +74,36 @@ def test_probabilities_add_up_to_one_at_every_place(order):
         np.testing.assert_allclose(np.exp(outputs).sum(axis=2), 1, atol=1e-5)
 
 
-def test_a_block_knows_nothing_of_the_others_nor_of_what_comes_after():
+def test_outputs_depend_on_preceding_bytes_of_the_same_block_only():
     model = fitted(5, *blocks([TEXT], 8))
     x = blocks([OTHER], 8)[0]
     whole = model.outputs(x)
     np.testing.assert_array_equal(model.outputs(x[3:4]), whole[3:4])
     np.testing.assert_array_equal(model.outputs(x[:, :3]), whole[:, :3])
-    np.testing.assert_array_equal(model.outputs(x[:, 1:])[:, 3:], whole[:, 4:])  # four bytes before each place
+    np.testing.assert_array_equal(model.outputs(x[:, 1:])[:, 3:], whole[:, 4:])  # four bytes of context
 
 
-def test_discounts_are_those_of_chen_and_goodman():
+def test_discounts_equal_those_of_chen_and_goodman():
     """n = 6, 3, 2, 1: Y = 6 / 12, and k − (k + 1)·Y·n[k+1] / n[k]."""
     counts = np.repeat([1, 2, 3, 4, 9], [6, 3, 2, 1, 5])
     np.testing.assert_allclose(discounts(counts), [1 - 2 * 0.5 * 3 / 6, 2 - 3 * 0.5 * 2 / 3, 3 - 4 * 0.5 * 1 / 2])
 
 
 @pytest.mark.parametrize("counts", [[5, 6, 7], [1, 1, 1], [2, 2], [1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3], [3, 4, 4, 4]])
-def test_discounts_leave_something_for_what_was_not_seen_and_never_more_than_there_is(counts):
+def test_discounts_are_positive_and_at_most_the_count(counts):
     taken = discounts(np.array(counts))
     assert np.all(taken > 0)
     assert np.all(taken <= [1, 2, 3])
 
 
-def test_counting_in_blocks_of_rows_is_counting_at_once(monkeypatch):
+def test_counting_in_blocks_gives_the_same_model(monkeypatch):
     x, y = blocks([TEXT], 8)
     whole = fitted(4, x, y).outputs(x)
-    monkeypatch.setattr("dlm.baselines.text.COUNTED_AT_ONCE", 20)
+    monkeypatch.setattr("dlm.baselines.text.NGRAMS_PER_BLOCK", 20)
     np.testing.assert_array_equal(fitted(4, x, y).outputs(x), whole)
 
 
-def test_more_text_and_longer_contexts_make_code_easier_to_foretell():
+def test_more_text_and_longer_contexts_reduce_the_loss():
     dataset = StdlibText(length=64, most_bytes=600_000).load()
     order = dataset.order(0)
     nats = {
@@ -121,11 +121,11 @@ def _first(dataset, order, size):
 
 
 @pytest.mark.parametrize("order", [0, 9])
-def test_an_order_that_cannot_be_is_refused(order):
+def test_invalid_orders_raise(order):
     with pytest.raises(UsageError, match=f"order={order}"):
         KneserNey(order)
 
 
-def test_what_is_no_text_is_refused():
-    with pytest.raises(UsageError, match=r"KneserNey\(\) predicts the byte after each byte"):
+def test_other_data_raise():
+    with pytest.raises(UsageError, match=r"KneserNey\(\) predicts the next byte"):
         KneserNey().fit(np.zeros((5, 3)), np.zeros(5, np.int32), 10, seed=0)
