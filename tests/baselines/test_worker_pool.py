@@ -1,4 +1,4 @@
-"""Classical learners in processes of their own: the same numbers, failures that stay alone, and nothing left behind."""
+"""Worker processes: equal numbers, isolated failures, classes of experiment files, no leftover processes or files."""
 
 import dataclasses
 import os
@@ -7,17 +7,20 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from small import small
 
 from dlm.baselines import LogisticRegression
-from dlm.baselines.worker_pool import FOLDER
+from dlm.baselines.worker_pool import FOLDER, _SharedData
 from dlm.execution import executor
 from dlm.storage import record_log
 from dlm.study import experiment
 
+LAUNCH = Path(__file__).parents[2] / "launch.py"
 EXPERIMENT = """
     import dataclasses, os, signal, time
     from dlm import Study
@@ -26,28 +29,28 @@ EXPERIMENT = """
     from dlm.tasks import Classification
 
     @dataclasses.dataclass(frozen=True)
-    class Own:
-        how: str = "well"
+    class Fragile:
+        mode: str = "works"
 
         def fit(self, x, y, num_outputs, seed):
-            if len(y) > 64 and self.how == "crashes":
+            if len(y) > 64 and self.mode == "crashes":
                 os.kill(os.getpid(), signal.SIGSEGV)
-            if len(y) > 64 and self.how == "raises":
+            if len(y) > 64 and self.mode == "raises":
                 raise ValueError("more than 64 examples are too many")
-            if len(y) > 64 and self.how == "takes long":
+            if len(y) > 64 and self.mode == "is slow":
                 time.sleep(600)
             return LogisticRegression().fit(x, y, num_outputs, seed)
 
     def study():
-        learners = {how: Own(how) for how in ("crashes", "raises", "well")}
-        return Study(data=Digits(), task=Classification(), learners=learners, sizes=(32, 64, 128), seeds=1)
+        learners = {mode: Fragile(mode) for mode in ("crashes", "raises", "works")}
+        return Study(data=Digits(), task=Classification(), learners=learners, train_sizes=(32, 64, 128), seeds=1)
 """
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory):
-    """An experiment of one's own, whose learners no import finds."""
-    path = tmp_path_factory.mktemp("own") / "fragile.py"
+def fragile(tmp_path_factory):
+    """An experiment file outside the repository, whose learners are not importable."""
+    path = tmp_path_factory.mktemp("experiment") / "fragile.py"
     path.write_text(textwrap.dedent(EXPERIMENT))
     return path
 
@@ -56,21 +59,82 @@ def values(folder):
     return {row.key: (row.value, row.status) for row in record_log.rows(folder)}
 
 
-def test_numbers_are_those_of_fits_in_this_process_and_nothing_stays(tmp_path):
+def test_workers_give_the_same_numbers_and_delete_their_data(tmp_path):
     study = small(seeds=1)
-    executor.run(study, tmp_path / "here", fit_workers=0)
-    executor.run(study, tmp_path / "beside", fit_workers=1)
-    assert values(tmp_path / "beside") == values(tmp_path / "here")
-    assert not (tmp_path / "beside" / FOLDER).exists()
+    executor.run(study, tmp_path / "in_process", fit_workers=0)
+    executor.run(study, tmp_path / "in_workers", fit_workers=1)
+    assert values(tmp_path / "in_workers") == values(tmp_path / "in_process")
+    assert not (tmp_path / "in_workers" / FOLDER).exists()
 
 
-def test_a_fit_that_ends_its_process_fails_alone(own, tmp_path):
-    study = experiment.load(str(own))
+def test_a_fit_that_crashes_its_process_fails_alone(fragile, tmp_path):
+    study = experiment.load(str(fragile))
     assert executor.run(study, tmp_path, fit_workers=1) == executor.Outcome(trained=9, before=0, failed=2, diverged=0)
     failed = {row.learner: row for row in record_log.rows(tmp_path) if row.status == "failed"}
     assert {name: row.train_size for name, row in failed.items()} == {"crashes": 128, "raises": 128}
-    assert "the process that fitted it ended" in failed["crashes"].note
+    assert "the worker process died" in failed["crashes"].note
     assert failed["raises"].note == "ValueError: more than 64 examples are too many"
+
+
+DATA_EXPERIMENT = """
+    import dataclasses
+    import numpy as np
+    import dlm
+
+    class Measurements(dlm.Split):
+        def take(self, rows):
+            return Measurements(np.asarray(self.x)[rows], np.asarray(self.y)[rows])
+
+    @dataclasses.dataclass(frozen=True)
+    class MyDataset(dlm.Dataset):
+        def features(self, x, stats=None):
+            return 2 * super().features(x, stats)
+
+    @dataclasses.dataclass(frozen=True)
+    class Sine:
+        frequency: float = 2.0
+
+        def load(self, data_dir=None):
+            random = np.random.default_rng(0)
+            x = random.normal(size=(120, 2)).astype(np.float32)
+            y = np.sin(self.frequency * x[:, 0]).astype(np.float32)
+            splits = [Measurements(x[rows], y[rows]) for rows in np.split(np.arange(120), [80, 100])]
+            return MyDataset("sine", *splits)
+
+    def study():
+        learners = {"ridge": dlm.Ridge(), "forest": dlm.RandomForest(n_estimators=5)}
+        return dlm.Study(data=Sine(), task=dlm.Regression(), learners=learners, train_sizes=(20, 80), seeds=1)
+"""
+
+
+def test_data_classes_of_an_experiment_file_work_in_workers(tmp_path):
+    path = tmp_path / "sine.py"
+    path.write_text(textwrap.dedent(DATA_EXPERIMENT))
+    for name, fit_workers in (("in_process", 0), ("in_workers", 1)):
+        command = ["--mode=run", f"--experiment={path}", f"--workdir={tmp_path / name}", f"--fit_workers={fit_workers}"]
+        run = subprocess.run([sys.executable, LAUNCH, *command], cwd=tmp_path, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+    assert values(tmp_path / "in_workers") == values(tmp_path / "in_process")
+    assert {status for _, status in values(tmp_path / "in_workers").values()} == {"done"}
+
+
+def test_arrays_in_shared_data_are_mapped_from_the_file(tmp_path):
+    np.save(tmp_path / "disk.npy", np.arange(5.0))
+    value = {
+        "memory": np.arange(1000, dtype=np.float32).reshape(10, 100)[:, ::2],
+        "disk": np.load(tmp_path / "disk.npy", mmap_mode="r"),
+        "empty": np.zeros((0, 3)),
+        "text": "abc",
+    }
+    shared = _SharedData.dump(value, tmp_path / "data.bin")
+    loaded = shared.load()
+    assert len(shared.pickled) < 1000 + value["memory"].nbytes
+    assert loaded["text"] == "abc"
+    for name in ("memory", "disk", "empty"):
+        np.testing.assert_array_equal(loaded[name], value[name])
+        assert loaded[name].dtype == value[name].dtype
+    assert not loaded["disk"].flags.writeable
+    assert not loaded["disk"].flags.owndata
 
 
 @pytest.mark.parametrize(
@@ -81,16 +145,17 @@ def test_a_fit_that_ends_its_process_fails_alone(own, tmp_path):
         (signal.SIGKILL, -9),
     ],
 )
-def test_processes_end_with_the_run_and_what_was_fitted_stays(number, code, own, tmp_path):
+def test_workers_end_with_the_run_and_completed_fits_are_recorded(number, code, fragile, tmp_path):
     study = f"""
         import dataclasses
-        from dlm import execute, experiment
+        from dlm.execution import executor
+        from dlm.study import experiment
         from dlm.utils.errors import Interrupted
-        study = experiment.load({str(own)!r})
-        slow = type(study.learners["well"])("takes long")
-        study = dataclasses.replace(study, learners={{"well": study.learners["well"], "slow": slow}})
+        study = experiment.load({str(fragile)!r})
+        slow = type(study.learners["works"])("is slow")
+        study = dataclasses.replace(study, learners={{"works": study.learners["works"], "slow": slow}})
         try:
-            execute.run(study, {str(tmp_path)!r}, fit_workers=1)
+            executor.run(study, {str(tmp_path)!r}, fit_workers=1)
         except Interrupted as error:
             raise SystemExit(error.exit_code)
     """
@@ -104,11 +169,11 @@ def test_processes_end_with_the_run_and_what_was_fitted_stays(number, code, own,
         until(lambda: not [child for child in children if child.is_running() and child.status() != "zombie"])
     finally:
         run.kill()
-    kept = [row for row in record_log.rows(tmp_path) if (row.split, row.metric) == ("test", "error")]
-    assert sorted((row.learner, row.train_size) for row in kept) == [
-        ("slow", 32), ("slow", 64), ("well", 32), ("well", 64), ("well", 128),
+    recorded = [row for row in record_log.rows(tmp_path) if (row.split, row.metric) == ("test", "error")]
+    assert sorted((row.learner, row.train_size) for row in recorded) == [
+        ("slow", 32), ("slow", 64), ("works", 32), ("works", 64), ("works", 128),
     ]  # fmt: skip
-    assert {row.status for row in kept} == {"done"}
+    assert {row.status for row in recorded} == {"done"}
 
 
 def until(true, seconds=90):
@@ -118,7 +183,7 @@ def until(true, seconds=90):
         time.sleep(0.1)
 
 
-def test_a_first_fit_is_timed_without_its_imports(tmp_path):
+def test_the_time_of_the_first_fit_excludes_imports(tmp_path):
     slow = Importing()
     executor.run(small(learners={"slow": slow}, train_sizes=(32,), seeds=1), tmp_path, fit_workers=0)
     (seconds,) = {row.seconds for row in record_log.rows(tmp_path)}
@@ -128,7 +193,7 @@ def test_a_first_fit_is_timed_without_its_imports(tmp_path):
 
 @dataclasses.dataclass(frozen=True)
 class Importing:
-    """Works half a second at its first fit, as if it imported much."""
+    """Takes half a second more at its first fit, as if it imported a library."""
 
     calls = 0
 

@@ -87,7 +87,7 @@ def test_a_flat_series_is_forecast_flat():
 
 def test_what_does_not_fit_is_refused_in_words(dataset):
     x, y = latest(dataset, 5)
-    with pytest.raises(UsageError, match="period=13 looks back further than the 12 steps"):
+    with pytest.raises(UsageError, match="period=13 exceeds the 12 steps"):
         SeasonalNaive(13).check(dataset)
     AutoRegressive(12).check(dataset)
     with pytest.raises(UsageError, match=r"from windows \[N, L, C\] to \[N, H, C\]"):
