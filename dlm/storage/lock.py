@@ -1,11 +1,17 @@
-"""One living process in a workdir: a lock file that is renewed while held, and taken over when its holder is gone."""
+"""Locks a workdir for one process: a file that is renewed while held and taken over when its holder is gone.
+
+`filelock.SoftFileLease` gives the same guarantees (renewal, process ids that are used again, never two holders), but it
+takes over the lock of another host only after watching it for the whole lease. Shared file systems cache modification
+times for a minute, so the lease is two minutes, and each resumed run and each refusal would wait that long. This lock
+compares the last renewal with the file system's clock and answers at once.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import errno
-import json
+import functools
 import os
 import socket
 import threading
@@ -14,99 +20,74 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dlm.study.config import check_fields
+import msgspec
+
 from dlm.utils.errors import UsageError
 
 LOCK = "lock.json"
 HEARTBEAT = 10.0  # seconds between renewals
-GONE_AFTER = 120.0  # seconds of silence after which the holder on another host counts as gone
-TRIES, PAUSE = 100, 0.02  # seconds: a takeover by someone else is waited for that long
-_GUARD, _ALIVE, _LONGEST = ".takeover", "alive", 1 << 16
-_OWN_NAME = "[0-9a-f]" * 32
+STALE_AFTER = 120.0  # seconds without a renewal after which a holder on another host counts as gone
+TRIES, PAUSE = 100, 0.02  # attempts, and seconds between them, while another process takes the lock over
+_GUARD, _ALIVE, _MAX_BYTES = ".takeover", "alive", 1 << 16
+_UNIQUE = "[0-9a-f]" * 32
 
 
 @contextlib.contextmanager
-def occupied(workdir: Path) -> Iterator[None]:
-    """Make the folder if need be and hold it for this process.
+def hold_lock(workdir: Path) -> Iterator[None]:
+    """Make the folder if it does not exist and hold its lock for this process.
 
-    UsageError if it cannot be written, or another process holds it. The lock of a dead process of this host is taken
-    over at once, that of another host when it has not been renewed for GONE_AFTER seconds.
+    The lock of a dead process of this host is taken over at once; that of another host, or one without a readable
+    holder, after `STALE_AFTER` seconds without a renewal. Raises UsageError if the folder cannot be written, or another
+    process holds the lock.
     """
-    lock, mine, done = workdir / LOCK, _Holder.this().text(), threading.Event()
+    lock, mine, done = workdir / LOCK, msgspec.json.encode(_Holder.this()), threading.Event()
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         if not os.access(workdir, os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
-        with _alone(workdir):
-            _hold(lock, mine)
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        _acquire(lock, mine, TRIES)
+    except _Held as held:
+        raise _refusal(lock, held.by) from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise  # not the user's choice of folder is wrong
+            raise
         reason = "it is a file" if workdir.is_file() else error.strerror
-        raise UsageError(
-            f"--workdir={workdir} cannot be written ({reason}); choose a folder that can, with --workdir"
-        ) from None
+        raise UsageError(f"--workdir={workdir} cannot be written ({reason}); choose another --workdir") from None
     try:
-        threading.Thread(target=_keep, args=(lock, mine, done), name="dlm lock", daemon=True).start()
+        threading.Thread(target=_renew_until, args=(lock, mine, done), name="dlm lock", daemon=True).start()
         with contextlib.suppress(OSError, _Held):
-            _sweep(lock, mine)
+            _remove_leftovers(lock, mine)
         yield
     finally:
         done.set()
-        # Whoever deleted the lock may have taken it since.
-        with contextlib.suppress(OSError), _alone(workdir):
-            _remove(lock, lambda found: found.text == mine)
+        with contextlib.suppress(OSError):
+            _remove(lock, lambda seen: seen.text == mine)  # it may be another's by now
 
 
-@dataclasses.dataclass(frozen=True)
-class Occupant:
-    """Who is in a workdir, for who only looks. `renewed` is a time by the file system's clock, in nanoseconds, which
-    grows while the process lives; `is_dead` is a process of this host that has ended. No name: the lock does not say.
-    """
+def read_lock(workdir: Path) -> LockFile | None:
+    """A workdir's lock; None without one. Writes nothing. OSError if the file cannot be read."""
+    return _read(workdir / LOCK)
+
+
+class _Holder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Content of a lock file."""
 
     host: str
     pid: int
-    renewed: int
-    is_dead: bool
-
-
-def occupant(workdir: Path) -> Occupant | None:
-    """Who holds a workdir's lock, None if nobody does. OSError where it cannot be read. Writes nothing."""
-    seen = _see(workdir / LOCK)
-    if seen is None:
-        return None
-    holder = _Holder.of(seen.text)
-    if holder is None:
-        return Occupant("", 0, seen.renewed, False)
-    return Occupant(holder.host, holder.pid, seen.renewed, holder.host == socket.gethostname() and holder.is_dead())
-
-
-@dataclasses.dataclass(frozen=True)
-class _Holder:
-    host: str
-    pid: int
-    born: str  # of the process, so that a number used again is not taken for the same process
+    born: str  # start time of the process, which differs if its id is used again
     since: str
-    once: str = ""  # unlike any other, so that two locks of one process differ
+    token: str  # distinguishes two locks of one process
 
     @classmethod
     def this(cls) -> _Holder:
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         return cls(socket.gethostname(), os.getpid(), _born(os.getpid()), now, uuid.uuid4().hex)
 
-    @classmethod
-    def of(cls, text: bytes) -> _Holder | None:
-        """Who wrote a lock, None if it does not say."""
-        try:
-            holder = cls(**json.loads(text))
-            check_fields(holder, LOCK)
-        except (ValueError, TypeError, RecursionError):
-            return None
-        return holder if (holder.host + holder.since).isprintable() and 0 < holder.pid < 1 << 31 else None
+    @property
+    def is_local(self) -> bool:
+        return self.host == socket.gethostname()
 
-    def text(self) -> bytes:
-        return json.dumps(dataclasses.asdict(self)).encode()
-
+    @property
     def is_dead(self) -> bool:
         """Whether a process of this host has ended."""
         born = _born(self.pid)
@@ -114,27 +95,45 @@ class _Holder:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Seen:
-    """A lock file as it was read."""
+class LockFile:
+    """A lock file as it was read.
+
+    Attributes:
+        path: its path.
+        text: its content.
+        renewed: time of the last renewal by the file system's clock, in nanoseconds.
+    """
 
     path: Path = dataclasses.field(compare=False)
     text: bytes
-    renewed: int  # ns, by the file system's clock
+    renewed: int
 
-    def is_gone(self) -> bool:
-        """Whether whoever made it cannot be in the workdir any more.
+    @functools.cached_property
+    def holder(self) -> _Holder | None:
+        """The holder; None for content that is not a lock's, for example before it is written."""
+        try:
+            holder = msgspec.json.decode(self.text, type=_Holder)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return holder if (holder.host + holder.since).isprintable() and 0 < holder.pid < 1 << 31 else None
 
-        A lock that does not say whose it is may be one that a process, perhaps on another host, has created and is
-        about to write. Nothing but its age can tell that it is left, so it is never taken over at once.
-        """
-        holder = _Holder.of(self.text)
-        if holder is not None and holder.host == socket.gethostname():
-            return holder.is_dead()
-        return self.silence() >= GONE_AFTER
+    @property
+    def process(self) -> tuple[str, int]:
+        """Host and process id of the holder; ("", 0) if the content is not a lock's."""
+        return (self.holder.host, self.holder.pid) if self.holder else ("", 0)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the holder is a process of this host that has ended."""
+        return self.holder is not None and self.holder.is_local and self.holder.is_dead
+
+    def is_stale(self) -> bool:
+        """Whether the holder cannot be in the workdir any more."""
+        return self.is_dead if self.holder and self.holder.is_local else self.silence() >= STALE_AFTER
 
     def silence(self) -> float:
-        """Seconds since it was renewed. A file made now tells the time, for hosts' clocks may differ."""
-        probe = _own_name(self.path)
+        """Seconds since the last renewal, by the file system's clock: hosts' clocks may differ."""
+        probe = _unique(self.path)
         handle = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         try:
             os.utime(handle)
@@ -145,63 +144,40 @@ class _Seen:
 
 
 class _Held(Exception):
-    """Someone else holds a lock, or others kept coming first: `by` is then None."""
+    """Another process holds a lock (`by`), or other processes kept taking it over (None)."""
 
-    def __init__(self, by: _Seen | None):
+    def __init__(self, by: LockFile | None):
         super().__init__()
         self.by = by
 
 
-@contextlib.contextmanager
-def _alone(workdir: Path) -> Iterator[None]:
-    """Keep other processes of this host waiting, so that they need not race; nothing rests on it."""
-    handle = os.open(workdir, os.O_RDONLY)
-    try:
-        with contextlib.suppress(ImportError, OSError):  # not every system or file system has such locks
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _hold(lock: Path, mine: bytes) -> None:
-    """Take the workdir's lock; UsageError with who holds it."""
-    try:
-        _take(lock, mine, TRIES)
-        return
-    except _Held as held:
-        by = held.by
+def _refusal(lock: Path, by: LockFile | None) -> UsageError:
     if by is None:
-        raise UsageError(f"--workdir={lock.parent}: others keep taking its lock; choose another --workdir")
-    holder = _Holder.of(by.text)
-    whose = f"process {holder.pid} on {holder.host} since {holder.since}" if holder else "somebody who does not say who"
-    lapses = ""
-    if holder is None or holder.host != socket.gethostname():
-        lapses = (
-            f" (renewed {max(0.0, by.silence()):.0f} s ago; "
-            f"taken over by itself once it is silent for {GONE_AFTER:.0f} s)"
-        )
-    raise UsageError(
-        f"--workdir={lock.parent} is in use by {whose}{lapses}; wait, choose another --workdir, "
-        f"or delete {by.path} if that process is gone"
+        return UsageError(f"--workdir={lock.parent}: others keep taking its lock; choose another --workdir")
+    holder, renewal = by.holder, ""
+    who = f"process {holder.pid} on {holder.host} since {holder.since}" if holder else "an unknown process"
+    if not (holder and holder.is_local):
+        silence = max(0.0, by.silence())
+        renewal = f" (renewed {silence:.0f} s ago; taken over automatically after {STALE_AFTER:.0f} s)"
+    return UsageError(
+        f"--workdir={lock.parent} is in use by {who}{renewal}; wait, choose another --workdir, or delete {by.path} if "
+        "that process is gone"
     )
 
 
-def _take(lock: Path, mine: bytes, tries: int = 3) -> None:
-    """Create a lock file, once whoever held it is gone; _Held if somebody is not."""
+def _acquire(lock: Path, mine: bytes, tries: int = 3) -> None:
+    """Create a lock file, after removing a stale one. Raises `_Held`."""
     by = None
     for _ in range(tries):
         if _create(lock, mine):
             return
-        seen = _see(lock)
+        seen = _read(lock)
         if seen is None:
             continue
-        if not seen.is_gone():
+        if not seen.is_stale():
             raise _Held(seen)
         try:
-            _clear(lock, mine)
+            _remove_stale(lock, mine)
         except _Held as held:
             by = held.by
             time.sleep(PAUSE)
@@ -209,27 +185,23 @@ def _take(lock: Path, mine: bytes, tries: int = 3) -> None:
 
 
 def _create(lock: Path, mine: bytes) -> bool:
-    """Make a lock file that says `mine`, if there is none; whether it is there.
+    """Create a lock file unless there is one, and return whether this process made it.
 
-    It is written under another name and linked, so that a process that is killed never leaves one that says nothing.
+    It is written under another name and linked, so that a killed process does not leave an empty one.
     """
-    aside = _own_name(lock)
+    aside = _unique(lock)
     try:
         _write(aside, mine)
         os.link(aside, lock)
+        return True
     except FileExistsError:
         return False
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
             raise
-        return _create_in_place(lock, mine)
     finally:
         aside.unlink(missing_ok=True)
-    return True
-
-
-def _create_in_place(lock: Path, mine: bytes) -> bool:
-    """The same on a file system without hard links."""
+    # A file system without hard links. The file is empty between two calls, in which a slow process may lose it.
     try:
         _write(lock, mine)
     except FileExistsError:
@@ -237,8 +209,7 @@ def _create_in_place(lock: Path, mine: bytes) -> bool:
     except OSError:
         lock.unlink(missing_ok=True)
         raise
-    # Between the two calls it said nothing; whoever was held up there for long has lost it.
-    seen = _see(lock)
+    seen = _read(lock)
     return seen is not None and seen.text == mine
 
 
@@ -252,63 +223,59 @@ def _write(path: Path, text: bytes) -> None:
         os.close(handle)
 
 
-def _see(path: Path) -> _Seen | None:
-    """Read a lock file, None if there is none."""
+def _read(path: Path) -> LockFile | None:
     try:
         with open(path, "rb") as file:
-            return _Seen(path, file.read(_LONGEST), os.fstat(file.fileno()).st_mtime_ns)
+            return LockFile(path, file.read(_MAX_BYTES), os.fstat(file.fileno()).st_mtime_ns)
     except FileNotFoundError:
         return None
 
 
-def _clear(lock: Path, mine: bytes) -> None:
-    """Remove a lock file whose holder is gone; _Held if somebody else is doing that.
+def _remove_stale(lock: Path, mine: bytes) -> None:
+    """Remove a stale lock file. Raises `_Held` if another process is removing it.
 
-    Who judged a lock to be left and is slow to remove it would remove its successor's. Hence it is judged again by
-    whoever holds a second lock, the guard; should that process die, its guard is taken over in just this way.
+    A process that read a stale lock and is slow would remove its successor's. So only the holder of a second lock, the
+    guard, removes it, after reading it again; the guard of a dead process is taken over in the same way.
     """
     guard = lock.with_name(lock.name + _GUARD)
-    _take(guard, mine)
+    _acquire(guard, mine)
     try:
-        seen = _see(lock)
-        if seen is not None and seen.is_gone():
-            _remove(lock, lambda found: found == seen)
+        seen = _read(lock)
+        if seen is not None and seen.is_stale():
+            _remove(lock, lambda now: now == seen)
     finally:
-        _remove(guard, lambda found: found.text == mine)
+        _remove(guard, lambda now: now.text == mine)
 
 
-def _remove(path: Path, is_it: Callable[[_Seen], bool]) -> None:
-    """Remove a lock file if it is the one that is meant.
+def _remove(path: Path, matches: Callable[[LockFile], bool]) -> None:
+    """Remove a lock file if it matches.
 
-    It is looked at once more where only this process reaches it: its holder, halted and counted as gone, may have
-    come back, or what was read may have been an old copy that the file system kept.
+    It is checked again after a rename to a unique name: its holder may have renewed it since, or the file system may
+    have returned a cached copy.
     """
-    seen, aside = _see(path), _own_name(path)
-    if seen is None or not is_it(seen):
+    seen, aside = _read(path), _unique(path)
+    if seen is None or not matches(seen):
         return
     with contextlib.suppress(FileNotFoundError):
         os.rename(path, aside)
-        moved = _see(aside)
-        if moved is not None and not is_it(moved):
+        moved = _read(aside)
+        if moved is not None and not matches(moved):
             with contextlib.suppress(FileExistsError):
                 os.link(aside, path)
         aside.unlink(missing_ok=True)
 
 
-def _sweep(lock: Path, mine: bytes) -> None:
-    """Remove what processes that ended in the midst of all this left: guards, locks set aside, probes."""
-    for path in lock.parent.glob(f"{lock.name}*{_GUARD}"):
-        seen = _see(path)
-        if seen is not None and seen.is_gone():
-            _clear(path, mine)
-    for path in lock.parent.glob(f"{lock.name}*.{_OWN_NAME}"):
-        seen = _see(path)
-        if seen is not None and seen.is_gone():
-            path.unlink(missing_ok=True)
+def _remove_leftovers(lock: Path, mine: bytes) -> None:
+    """Remove guards, renamed locks and probes of processes that ended during a takeover."""
+    for path in lock.parent.glob(f"{lock.name}*"):
+        is_guard, is_unique = path.name.endswith(_GUARD), path.match(f"{lock.name}*.{_UNIQUE}")
+        seen = _read(path) if is_guard or is_unique else None
+        if seen is not None and seen.is_stale():
+            _remove_stale(path, mine) if is_guard else path.unlink(missing_ok=True)
 
 
-def _keep(lock: Path, mine: bytes, done: threading.Event) -> None:
-    """Renew a lock until `done`, for as long as it is `mine`. What goes wrong once may go well the next time."""
+def _renew_until(lock: Path, mine: bytes, done: threading.Event) -> None:
+    """Renew a lock until `done`. An error of the file system does not end the renewals."""
     while not done.wait(HEARTBEAT):
         with contextlib.suppress(OSError):
             _renew(lock, mine)
@@ -316,17 +283,17 @@ def _keep(lock: Path, mine: bytes, done: threading.Event) -> None:
 
 def _renew(lock: Path, mine: bytes) -> None:
     with open(lock, "rb") as file:
-        if file.read(_LONGEST) == mine:
+        if file.read(_MAX_BYTES) == mine:
             os.utime(file.fileno())
 
 
-def _own_name(path: Path) -> Path:
-    """A name beside a lock file that nobody else uses."""
+def _unique(path: Path) -> Path:
+    """A name beside a lock file that no other process uses."""
     return path.with_name(f"{path.name}.{uuid.uuid4().hex}")
 
 
 def _born(pid: int) -> str:
-    """When a process started, in the kernel's own words; empty when there is none."""
+    """Start time of a process, as the kernel gives it; empty without such a process."""
     with contextlib.suppress(OSError, IndexError):
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
     try:

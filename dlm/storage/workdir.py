@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dlm.storage import description as descriptions
 from dlm.storage import record_log
 from dlm.storage.description import FORMAT, STUDY, DamagedDescription, Description, differences, provenance_changes
-from dlm.storage.lock import occupied
+from dlm.storage.lock import hold_lock
 from dlm.storage.record_log import Record
 from dlm.study.config import canonical
 from dlm.study.names import Status
@@ -78,7 +78,7 @@ class Workdir:
         """
         folder = local_folder(path, "workdir")
         with contextlib.ExitStack() as lock:
-            lock.enter_context(occupied(folder))
+            lock.enter_context(hold_lock(folder))
             try:
                 description = descriptions.read(folder)
             except DamagedDescription:

@@ -10,7 +10,7 @@ from command import ROOT, SCRIPT, assert_refused, contents, run
 
 from dlm import Interrupted
 from dlm.baselines import LogisticRegression
-from dlm.storage.lock import LOCK, occupied
+from dlm.storage.lock import LOCK, hold_lock
 from dlm.storage.record_log import FILE
 from dlm.storage.workdir import Workdir
 from dlm.study import experiment
@@ -146,7 +146,7 @@ def test_a_bucket_is_not_taken_for_a_folder(launch, tmp_path):
 
 def test_a_workdir_in_use_is_left_alone(launch, tmp_path):
     folder = tmp_path / "used"
-    with occupied(folder):
+    with hold_lock(folder):
         before = contents(folder)
         assert_refused(launch(DIGITS, f"--workdir={folder}"), "is in use by process")
         assert contents(folder) == before

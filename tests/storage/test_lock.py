@@ -1,8 +1,7 @@
-"""A workdir has one living process in it at a time, whatever processes and hosts die, halt or come back."""
+"""A workdir has at most one live holder, although processes and hosts die, halt or come back."""
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import json
 import os
@@ -18,19 +17,17 @@ import pytest
 
 from dlm import UsageError
 from dlm.storage import lock
-from dlm.storage.lock import LOCK, occupied
+from dlm.storage.lock import LOCK, hold_lock
 
 GUARD = f"{LOCK}.takeover"
-LEFT = lock.GONE_AFTER + 1
+STALE = lock.STALE_AFTER + 1
 
 # Again and again a child process tries to get in. Once in, it mostly dies there; on the way it dawdles, or dies too.
 RACER = """
-import fcntl, os, random, sys, time
+import os, random, sys, time
 from pathlib import Path
-from dlm import UsageError, lock
-
-def without(*_):
-    raise OSError("no such locks here")
+from dlm import UsageError
+from dlm.storage import lock
 
 def chance():
     if random.random() < 0.01: os._exit(0)
@@ -49,7 +46,7 @@ def child(folder, log):
     for name in ("fsync", "rename", "link", "unlink"):
         setattr(os, name, mortal(getattr(os, name)))
     try:
-        with lock.occupied(folder):
+        with lock.hold_lock(folder):
             os.write(log, f"enter {os.getpid()}\\n".encode())
             time.sleep(random.random() * 0.003)
             os.write(log, f"leave {os.getpid()}\\n".encode())
@@ -58,7 +55,7 @@ def child(folder, log):
         os._exit(0)
     os._exit(1)
 
-fcntl.flock, lock.PAUSE = without, 0.002
+lock.PAUSE = 0.002
 folder, times = Path(sys.argv[1]), 0
 log = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 for _ in range(3000):
@@ -70,7 +67,13 @@ sys.exit("others always came first")
 
 
 def holder(**changes):
-    fields = {"host": socket.gethostname(), "pid": os.getpid(), "born": lock._born(os.getpid()), "since": "noon"}
+    fields = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "born": lock._born(os.getpid()),
+        "since": "noon",
+        "token": "t",
+    }
     return json.dumps({**fields, **changes})
 
 
@@ -90,7 +93,7 @@ def pid_in(folder):
 
 
 def assert_refused(folder, message="is in use by"):
-    with pytest.raises(UsageError, match=message), occupied(folder):
+    with pytest.raises(UsageError, match=message), hold_lock(folder):
         pass
 
 
@@ -111,64 +114,57 @@ def dead():
     return process.pid
 
 
-@pytest.fixture
-def no_flock(monkeypatch):
-    """A file system without flock."""
-
-    def refuse(*_):
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-
-
-def test_the_folder_is_made_held_and_let_go(tmp_path):
+def test_the_folder_is_made_and_the_lock_released(tmp_path):
     folder = tmp_path / "a" / "b"
-    with occupied(folder):
+    with hold_lock(folder):
         assert names(folder) == [LOCK]
         assert pid_in(folder) == os.getpid()
     assert names(folder) == []
 
 
-def test_it_is_let_go_when_the_run_fails(tmp_path):
-    with pytest.raises(RuntimeError, match="in training"), occupied(tmp_path):
+def test_the_lock_is_released_when_the_run_fails(tmp_path):
+    with pytest.raises(RuntimeError, match="in training"), hold_lock(tmp_path):
         raise RuntimeError("in training")
     assert names(tmp_path) == []
 
 
 def test_a_living_process_keeps_others_out(tmp_path):
-    with occupied(tmp_path):
-        leave(tmp_path / LOCK, (tmp_path / LOCK).read_text(), LEFT)  # a halted process of this host is no dead one
+    with hold_lock(tmp_path):
+        leave(tmp_path / LOCK, (tmp_path / LOCK).read_text(), STALE)  # a halted process of this host is no dead one
         held = f"in use by process {os.getpid()} on {socket.gethostname()} since .*; wait, .*delete .*{LOCK}"
         assert_refused(tmp_path, held)
         assert names(tmp_path) == [LOCK]
 
 
-def test_another_process_is_seen(tmp_path):
-    code = "import sys; from pathlib import Path; from dlm import lock\nwith lock.occupied(Path(sys.argv[1])): pass"
+def test_another_process_is_refused(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from dlm.storage import lock\n"
+        "with lock.hold_lock(Path(sys.argv[1])): pass"
+    )
     run = [sys.executable, "-c", code, str(tmp_path)]
-    with occupied(tmp_path):
+    with hold_lock(tmp_path):
         refused = subprocess.run(run, capture_output=True, text=True, check=False)
     assert f"in use by process {os.getpid()}" in refused.stderr
     assert subprocess.run(run, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("age", [0, LEFT])
-def test_what_a_dead_process_left_is_taken_over_at_once(tmp_path, dead, age):
+@pytest.mark.parametrize("age", [0, STALE])
+def test_the_lock_of_a_dead_process_is_taken_over_at_once(tmp_path, dead, age):
     leave(tmp_path / LOCK, holder(pid=dead), age)
-    with occupied(tmp_path):
+    with hold_lock(tmp_path):
         assert pid_in(tmp_path) == os.getpid()
         assert names(tmp_path) == [LOCK]
     assert names(tmp_path) == []
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="tells the birth of a process by /proc")
-def test_a_process_number_used_again_is_not_the_process(tmp_path):
+def test_a_reused_process_id_is_another_process(tmp_path):
     leave(tmp_path / LOCK, holder(born="1"))
-    with occupied(tmp_path):
+    with hold_lock(tmp_path):
         assert json.loads((tmp_path / LOCK).read_text())["born"] != "1"
 
 
-def test_a_process_whose_birth_is_hidden_is_taken_for_the_one_that_lives(tmp_path, monkeypatch):
+def test_a_process_with_unknown_start_time_counts_as_alive(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "_born", lambda _: "alive")
     leave(tmp_path / LOCK, holder(born="1"))
     assert_refused(tmp_path)
@@ -176,29 +172,29 @@ def test_a_process_whose_birth_is_hidden_is_taken_for_the_one_that_lives(tmp_pat
 
 def test_the_lock_of_another_host_is_respected_while_it_is_renewed(tmp_path, dead):
     leave(tmp_path / LOCK, holder(host="elsewhere", pid=dead), 60)
-    renewed = r"on elsewhere since noon \(renewed 6\d s ago; taken over by itself once it is silent for 120 s\); wait"
+    renewed = r"on elsewhere since noon \(renewed 6\d s ago; taken over automatically after 120 s\); wait"
     assert_refused(tmp_path, rf"{renewed}, .*delete .*lock\.json")
     assert json.loads((tmp_path / LOCK).read_text())["host"] == "elsewhere"
     assert names(tmp_path) == [LOCK]
 
 
 def test_the_lock_of_another_host_is_taken_over_once_it_is_silent(tmp_path):
-    leave(tmp_path / LOCK, holder(host="elsewhere"), LEFT)
-    with occupied(tmp_path):
+    leave(tmp_path / LOCK, holder(host="elsewhere"), STALE)
+    with hold_lock(tmp_path):
         assert json.loads((tmp_path / LOCK).read_text())["host"] == socket.gethostname()
         assert names(tmp_path) == [LOCK]
 
 
 @pytest.mark.parametrize("ahead", [-3600, 3600])
-def test_silence_is_measured_by_the_clock_of_the_file_system(tmp_path, monkeypatch, ahead):
+def test_silence_is_measured_by_the_file_system_clock(tmp_path, monkeypatch, ahead):
     touch = os.utime
     now = tmp_path.stat().st_mtime + ahead
     monkeypatch.setattr(os, "utime", lambda handle: touch(handle, (now, now)))
     (tmp_path / LOCK).write_text(holder(host="elsewhere"))
     touch(tmp_path / LOCK, (now - 60, now - 60))
     assert_refused(tmp_path, r"renewed 60 s ago")
-    touch(tmp_path / LOCK, (now - LEFT, now - LEFT))
-    with occupied(tmp_path):
+    touch(tmp_path / LOCK, (now - STALE, now - STALE))
+    with hold_lock(tmp_path):
         assert pid_in(tmp_path) == os.getpid()
 
 
@@ -230,25 +226,19 @@ def test_silence_is_measured_by_the_clock_of_the_file_system(tmp_path, monkeypat
     ],
     ids=itertools.count(),  # the texts hold a process id, and names of tests are to be the same in every process
 )
-def test_a_lock_that_says_nothing_counts_as_left_by_its_age_alone(tmp_path, text):
+def test_an_unreadable_lock_is_stale_by_its_age_alone(tmp_path, text):
     leave(tmp_path / LOCK, text, 60)
-    assert_refused(tmp_path, r"in use by somebody who does not say who \(renewed 6\d s ago; .*delete .*lock\.json")
+    assert_refused(tmp_path, r"in use by an unknown process \(renewed 6\d s ago; .*delete .*lock\.json")
     assert (tmp_path / LOCK).read_text() == text
-    leave(tmp_path / LOCK, text, LEFT)
-    with occupied(tmp_path):
+    leave(tmp_path / LOCK, text, STALE)
+    with hold_lock(tmp_path):
         assert pid_in(tmp_path) == os.getpid()
     assert names(tmp_path) == []
 
 
-def test_a_lock_of_before_there_were_renewals_is_understood(tmp_path):
-    assert "once" not in json.loads(holder())
-    leave(tmp_path / LOCK, holder(), LEFT)
-    assert_refused(tmp_path, f"process {os.getpid()} on")
-
-
 def test_the_lock_is_renewed_while_it_is_held(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "HEARTBEAT", 0.01)
-    with occupied(tmp_path):
+    with hold_lock(tmp_path):
         text = (tmp_path / LOCK).read_text()
         for _ in range(2):
             os.utime(tmp_path / LOCK, (1, 1))
@@ -260,7 +250,7 @@ def test_a_lock_that_someone_else_took_is_neither_renewed_nor_removed(tmp_path, 
     renewals, renew = [], lock._renew
     monkeypatch.setattr(lock, "HEARTBEAT", 0.01)
     monkeypatch.setattr(lock, "_renew", lambda *args: (renew(*args), renewals.append(1)))
-    with occupied(tmp_path):
+    with hold_lock(tmp_path):
         (tmp_path / "other").write_text(holder(host="elsewhere"))
         os.utime(tmp_path / "other", (1, 1))
         os.replace(tmp_path / "other", tmp_path / LOCK)
@@ -271,12 +261,12 @@ def test_a_lock_that_someone_else_took_is_neither_renewed_nor_removed(tmp_path, 
     assert names(tmp_path) == [LOCK]
 
 
-def test_a_folder_that_vanishes_disturbs_nobody(tmp_path, monkeypatch):
+def test_a_deleted_folder_raises_no_error(tmp_path, monkeypatch):
     tried, raised, renew = [], [], lock._renew
     monkeypatch.setattr(lock, "HEARTBEAT", 0.01)
     monkeypatch.setattr(lock, "_renew", lambda *args: (tried.append(1), renew(*args)))
     monkeypatch.setattr(threading, "excepthook", raised.append)
-    with occupied(tmp_path / "a"):
+    with hold_lock(tmp_path / "a"):
         shutil.rmtree(tmp_path / "a")
         tried.clear()
         until(lambda: len(tried) >= 3)
@@ -291,7 +281,7 @@ def race_of_threads(folder):
     def take():
         start.wait()
         try:
-            with occupied(folder):
+            with hold_lock(folder):
                 taken.append(1)
                 end.wait()
         except UsageError:
@@ -306,10 +296,7 @@ def race_of_threads(folder):
     return len(taken), len(refused)
 
 
-@pytest.mark.parametrize("flock", ["flock", "no_flock"])
-def test_of_many_who_find_a_dead_lock_one_gets_it(tmp_path, dead, flock, request):
-    if flock == "no_flock":
-        request.getfixturevalue("no_flock")
+def test_one_of_many_processes_takes_over_a_dead_lock(tmp_path, dead):
     for _ in range(20):
         leave(tmp_path / LOCK, holder(pid=dead))
         assert race_of_threads(tmp_path) == (1, 7)
@@ -317,7 +304,7 @@ def test_of_many_who_find_a_dead_lock_one_gets_it(tmp_path, dead, flock, request
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="its processes fork")
-def test_two_are_never_in_it_though_processes_die_in_it_and_on_the_way(tmp_path, dead):
+def test_never_two_holders_although_processes_die_at_every_step(tmp_path, dead):
     folder, log = tmp_path / "folder", tmp_path / "log"
     folder.mkdir()
     leave(folder / LOCK, holder(pid=dead))
@@ -330,32 +317,30 @@ def test_two_are_never_in_it_though_processes_die_in_it_and_on_the_way(tmp_path,
         assert (first, second, entered) == ("enter", "leave", left)
     for path in folder.iterdir():
         os.utime(path, (1, 1))  # probes do not say whose they are
-    with occupied(folder):
+    with hold_lock(folder):
         assert names(folder) == [LOCK]
     assert names(folder) == []
 
 
-@pytest.mark.usefixtures("no_flock")
-def test_who_is_slow_to_remove_a_dead_lock_leaves_its_successor_alone(tmp_path, dead, monkeypatch):
+def test_a_slow_process_does_not_remove_the_lock_of_its_successor(tmp_path, dead, monkeypatch):
     leave(tmp_path / LOCK, holder(pid=dead))
-    clear, texts = lock._clear, []
+    clear, texts = lock._remove_stale, []
     with contextlib.ExitStack() as faster:
 
         def slow(path, mine):
             if not texts:
                 texts.append("")
-                faster.enter_context(occupied(tmp_path))
+                faster.enter_context(hold_lock(tmp_path))
                 texts.append((tmp_path / LOCK).read_text())
             clear(path, mine)
 
-        monkeypatch.setattr(lock, "_clear", slow)
+        monkeypatch.setattr(lock, "_remove_stale", slow)
         assert_refused(tmp_path)
         assert (tmp_path / LOCK).read_text() == texts[1]
         assert names(tmp_path) == [LOCK]
 
 
-@pytest.mark.usefixtures("no_flock")
-def test_while_a_dead_lock_is_removed_nobody_else_removes_it(tmp_path, dead, monkeypatch):
+def test_only_one_process_at_a_time_removes_a_dead_lock(tmp_path, dead, monkeypatch):
     monkeypatch.setattr(lock, "TRIES", 3)
     leave(tmp_path / LOCK, holder(pid=dead))
     rename, others = os.rename, []
@@ -367,14 +352,14 @@ def test_while_a_dead_lock_is_removed_nobody_else_removes_it(tmp_path, dead, mon
         rename(path, aside)
 
     monkeypatch.setattr(os, "rename", slow)
-    with occupied(tmp_path):
+    with hold_lock(tmp_path):
         assert others
         assert names(tmp_path) == [LOCK]
 
 
-def test_a_holder_who_comes_back_in_the_midst_of_a_takeover_keeps_the_lock(tmp_path, monkeypatch):
+def test_a_holder_that_renews_during_a_takeover_keeps_the_lock(tmp_path, monkeypatch):
     text = holder(host="elsewhere")
-    leave(tmp_path / LOCK, text, LEFT)
+    leave(tmp_path / LOCK, text, STALE)
     rename = os.rename
 
     def late(path, aside):
@@ -388,8 +373,8 @@ def test_a_holder_who_comes_back_in_the_midst_of_a_takeover_keeps_the_lock(tmp_p
     assert names(tmp_path) == [LOCK]
 
 
-def test_what_was_set_aside_is_not_put_back_over_another(tmp_path, monkeypatch):
-    leave(tmp_path / LOCK, holder(host="elsewhere"), LEFT)
+def test_a_renamed_lock_is_not_put_back_over_another(tmp_path, monkeypatch):
+    leave(tmp_path / LOCK, holder(host="elsewhere"), STALE)
     rename = os.rename
 
     def late(path, aside):
@@ -403,7 +388,7 @@ def test_what_was_set_aside_is_not_put_back_over_another(tmp_path, monkeypatch):
     assert names(tmp_path) == [LOCK]
 
 
-def test_who_is_overtaken_before_the_lock_says_whose_it_is_has_not_got_it(tmp_path, monkeypatch):
+def test_without_hard_links_a_process_overtaken_before_writing_is_refused(tmp_path, monkeypatch):
     def overtaken(_):
         if (tmp_path / LOCK).exists():
             (tmp_path / LOCK).unlink()
@@ -418,26 +403,26 @@ def test_who_is_overtaken_before_the_lock_says_whose_it_is_has_not_got_it(tmp_pa
     assert json.loads((tmp_path / LOCK).read_text())["host"] == "elsewhere"
 
 
-def test_a_process_killed_while_it_takes_the_lock_leaves_none_that_says_nothing(tmp_path):
+def test_a_process_killed_while_taking_the_lock_leaves_no_empty_lock(tmp_path):
     code = (
-        "import os, signal, sys; from pathlib import Path; from dlm.storage.lock import occupied\n"
+        "import os, signal, sys; from pathlib import Path; from dlm.storage.lock import hold_lock\n"
         "os.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "with occupied(Path(sys.argv[1])): pass"
+        "with hold_lock(Path(sys.argv[1])): pass"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -signal.SIGKILL
-    with occupied(tmp_path):
+    with hold_lock(tmp_path):
         assert pid_in(tmp_path) == os.getpid()
 
 
-def test_a_takeover_that_broke_off_is_taken_over_too(tmp_path, dead):
+def test_an_interrupted_takeover_is_taken_over(tmp_path, dead):
     for name in (LOCK, GUARD, f"{GUARD}.takeover"):
         leave(tmp_path / name, holder(pid=dead))
-    with occupied(tmp_path):
+    with hold_lock(tmp_path):
         assert pid_in(tmp_path) == os.getpid()
         assert names(tmp_path) == [LOCK]
 
 
-def test_a_takeover_by_someone_else_is_left_to_them(tmp_path, dead, monkeypatch):
+def test_a_takeover_in_progress_is_respected(tmp_path, dead, monkeypatch):
     monkeypatch.setattr(lock, "TRIES", 3)
     leave(tmp_path / LOCK, holder(pid=dead))
     leave(tmp_path / GUARD, holder(host="elsewhere"), 60)
@@ -446,22 +431,22 @@ def test_a_takeover_by_someone_else_is_left_to_them(tmp_path, dead, monkeypatch)
     assert names(tmp_path) == [LOCK, GUARD]
 
 
-def test_only_what_dead_processes_left_is_swept(tmp_path, dead):
+def test_only_leftovers_of_dead_processes_are_removed(tmp_path, dead):
     aside, probe, new, kept = (f"{LOCK}.{digit * 32}" for digit in "abcd")
     leave(tmp_path / GUARD, holder(pid=dead))
     leave(tmp_path / aside, holder(pid=dead))
-    leave(tmp_path / f"{GUARD}.{'e' * 32}", holder(host="elsewhere"), LEFT)
-    leave(tmp_path / probe, "", LEFT)
+    leave(tmp_path / f"{GUARD}.{'e' * 32}", holder(host="elsewhere"), STALE)
+    leave(tmp_path / probe, "", STALE)
     leave(tmp_path / new, "")
-    leave(tmp_path / kept, holder(), LEFT)
-    leave(tmp_path / f"{LOCK}.mine", "", LEFT)
-    with occupied(tmp_path):
+    leave(tmp_path / kept, holder(), STALE)
+    leave(tmp_path / f"{LOCK}.mine", "", STALE)
+    with hold_lock(tmp_path):
         pass
     assert names(tmp_path) == [new, kept, f"{LOCK}.mine"]
 
 
 @pytest.mark.parametrize("written", [None, 3])
-def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, monkeypatch, written):
+def test_a_full_disk_raises_and_leaves_no_file(tmp_path, monkeypatch, written):
     def full(*_):
         if written is None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -469,12 +454,12 @@ def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, monkeypatch, written)
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
-        with pytest.raises(OSError, match="No space left on device"), occupied(tmp_path):
+        with pytest.raises(OSError, match="No space left on device"), hold_lock(tmp_path):
             pass
     assert names(tmp_path) == []
 
 
-def test_what_cannot_be_written_is_refused_and_left_alone(tmp_path):
+def test_an_unwritable_path_is_refused_and_unchanged(tmp_path):
     file = tmp_path / "file"
     file.write_text("mine")
     for path, reason in ((file, "it is a file"), (file / "below", "Not a directory")):

@@ -15,7 +15,7 @@ from dlm.report.progress.screen import Screen
 from dlm.report.progress.status import ENDED, About, Row, Status
 from dlm.report.progress.tracker import Tally
 from dlm.storage.description import STUDY
-from dlm.storage.lock import GONE_AFTER, HEARTBEAT, Occupant, occupant
+from dlm.storage.lock import HEARTBEAT, STALE_AFTER, LockFile, read_lock
 from dlm.storage.record_log import Follower
 from dlm.utils.errors import UsageError
 
@@ -35,7 +35,7 @@ def watch(
 ) -> Status:
     """Show the run in a workdir until it ends, and return how it did.
 
-    UsageError if there is no study there. A run that was killed, or has been silent for GONE_AFTER seconds, has ended.
+    UsageError if there is no study there. A run that was killed, or has been silent for STALE_AFTER seconds, has ended.
     """
     if not (workdir / STUDY).is_file():
         raise UsageError(f"--workdir={workdir} holds no study; name the folder of a run")
@@ -60,8 +60,8 @@ class _Look:
         self._records, self._tally = Follower(workdir), Tally(None)
 
     def __call__(self) -> Status:
-        holder, told = occupant(self._workdir), statuses.read(self._workdir)
-        if told is not None and holder is not None and (told.host, told.pid) != (holder.host, holder.pid):
+        holder, told = read_lock(self._workdir), statuses.read(self._workdir)
+        if told is not None and holder is not None and (told.host, told.pid) != holder.process:
             return self._alive(holder, None) if not holder.is_dead else self._counted("killed", told)
         if told is not None and told.state in ENDED:
             return told
@@ -69,13 +69,14 @@ class _Look:
             return self._counted("killed" if holder else "ended", told)
         return self._alive(holder, told)
 
-    def _alive(self, holder: Occupant, told: Status | None) -> Status:
+    def _alive(self, holder: LockFile, told: Status | None) -> Status:
         """What its holder does: `told`, if that is his, unless he is silent."""
         if holder.renewed != self._heard[0]:
             self._heard = (holder.renewed, self._clock())
         silence = self._clock() - self._heard[1]
-        who = f"process {holder.pid} on {holder.host}" if holder.pid else "somebody"
-        if silence >= GONE_AFTER:
+        host, pid = holder.process
+        who = f"process {pid} on {host}" if pid else "an unknown process"
+        if silence >= STALE_AFTER:
             return self._counted("silent", told, detail=f"{who}, for {duration(silence)}")
         if silence >= QUIET:
             told = told or self._counted("running", None)

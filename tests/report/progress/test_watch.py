@@ -16,7 +16,7 @@ from dlm.report.progress import status
 from dlm.report.progress.status import Row, Status
 from dlm.report.progress.watch import watch
 from dlm.storage import lock, record_log
-from dlm.storage.lock import LOCK, occupied
+from dlm.storage.lock import LOCK, hold_lock
 
 HERE = {"host": socket.gethostname(), "pid": os.getpid()}
 RUNNING = Status("toy", "running", "train", rows=(Row("mlp", 32, 4, 1, 3, 0, 0.25, 0.25, 0.25),), left=60.0, **HERE)
@@ -59,7 +59,7 @@ def test_no_study_is_wrong_usage(tmp_path):
 def test_it_shows_a_run_and_ends_with_it(workdir):
     status.write(workdir, RUNNING)
     done = dataclasses.replace(RUNNING, state="done", rows=(Row("mlp", 32, 4, 4),))
-    with occupied(workdir):
+    with hold_lock(workdir):
         before = contents(workdir)
         last, lines = watched(workdir, lambda: None, lambda: status.write(workdir, done))
         assert contents(workdir).keys() == before.keys()
@@ -81,7 +81,7 @@ def test_a_run_that_was_killed_is_counted_by_its_records(damaged, workdir, monke
         status.write(workdir, damaged)
     # Its lock is there, and the process is not.
     monkeypatch.setattr(lock, "_born", lambda pid: "" if pid == 4_000_000 else "1")
-    (workdir / LOCK).write_text(json.dumps({**HERE, "pid": 4_000_000, "born": "1", "since": "today"}))
+    (workdir / LOCK).write_text(json.dumps({**HERE, "pid": 4_000_000, "born": "1", "since": "today", "token": ""}))
     last, lines = watched(workdir)
     assert last.state == "killed"
     assert last.rows[0] == Row("mlp", 32, 4 if damaged is RUNNING else 2, 1, 0, 0, 0.25, 0.25, 0.25)
@@ -91,7 +91,7 @@ def test_a_run_that_was_killed_is_counted_by_its_records(damaged, workdir, monke
 def test_a_run_that_has_just_begun_is_not_taken_for_the_one_before(workdir):
     status.write(workdir, dataclasses.replace(RUNNING, state="done", pid=1))
     end = dataclasses.replace(RUNNING, state="stopped")
-    with occupied(workdir):
+    with hold_lock(workdir):
         _, lines = watched(workdir, lambda: status.write(workdir, end))
     assert lines[0] == f"starting · 1 of 4 cells · process {HERE['pid']} on {HERE['host']}"
     assert lines[-1].startswith("stopped")
@@ -100,7 +100,7 @@ def test_a_run_that_has_just_begun_is_not_taken_for_the_one_before(workdir):
 def test_another_host_that_falls_silent_counts_as_gone(workdir):
     far = {"host": "elsewhere", "pid": 7}
     status.write(workdir, dataclasses.replace(RUNNING, **far))
-    (workdir / LOCK).write_text(json.dumps({**far, "born": "1", "since": "today"}))
+    (workdir / LOCK).write_text(json.dumps({**far, "born": "1", "since": "today", "token": ""}))
     last, lines = watched(workdir, *[lambda: None] * 12)
     assert lines[3].startswith("silent for 30 s")
     assert lines[0].startswith("train")
