@@ -31,12 +31,29 @@ def apply(study: Any, assignments: Sequence[str]) -> Study:
     return replaced(study, changes)
 
 
-def pick(learners: Mapping[str, Any], names: Sequence[str], flag: str) -> dict[str, Any]:
-    """Some of a study's learners, by name. UsageError for one that it does not have."""
-    for name in names:
-        if name not in learners:
-            raise UsageError(f"{flag}={name} is no learner of this study; {nearest(name, learners)}")
-    return {name: learner for name, learner in learners.items() if name in names}
+def restrict(
+    study: Study, train_sizes: str = "", seeds: str = "", learners: Sequence[str] = (), precision: str | None = None
+) -> Study:
+    """The study with the values of --train_sizes, --seeds, --learners and --precision; an empty one changes nothing.
+
+    Raises UsageError for a text that cannot be parsed and for an unknown learner.
+    """
+    changes: dict[str, Any] = {}
+    if not study.name:
+        raise UsageError("--set=name= leaves the study without a name, which names its workdir; give one")
+    if train_sizes:
+        changes["train_sizes"] = parse(train_sizes, tuple[int, ...], "--train_sizes")
+    if seeds:
+        changes["seeds"] = parse(seeds, int | tuple[int, ...], "--seeds")
+    for name in learners:
+        if name not in study.learners:
+            raise UsageError(f"--learners={name} is not a learner of this study; {nearest(name, study.learners)}")
+    if learners:
+        changes["learners"] = {name: learner for name, learner in study.learners.items() if name in learners}
+        changes["tuning"] = {name: axes for name, axes in study.tuning.items() if name in learners}
+    if precision:
+        changes["precision"] = precision
+    return dataclasses.replace(study, **changes)
 
 
 def paths(config: Any, prefix: str = "") -> list[str]:

@@ -1,0 +1,32 @@
+"""Entry point of `python -m dlm`, the `dlm` command and launch.py: handles signals before anything slow is imported."""
+
+import os
+import signal
+import sys
+
+_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+def _exit(number: int, _: object) -> None:
+    os.write(2, b"dlm: stopped; run the same command again to continue\n")
+    os._exit(130 if number == signal.SIGINT else 75)
+
+
+def console() -> None:
+    """Run the command line with `sys.argv` and exit with its code.
+
+    The handlers here exit at once. They apply before and after training, when nothing has to be saved; during a run
+    `dlm.execution.preemption.Watch` replaces them.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, _exit)
+    from dlm import cli
+
+    code = cli.main(sys.argv)
+    for number in _SIGNALS:  # everything is saved; a signal during the interpreter's shutdown must not change the code
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    console()
