@@ -1,8 +1,8 @@
-"""Where the time of one study goes: compiling, training, measuring. Runs launch.py inside this process.
+"""Where the time of one study goes: compiling, training, measuring. Runs the command line in this process.
 
     python -m benchmarks.digits_phases --experiment=digits --workdir=/tmp/run
 
-Takes launch.py's own flags; the last line that it prints is JSON, in seconds.
+Takes the flags of dlm; the last line that it prints is JSON, in seconds.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import psutil
 
+from dlm import cli
 from dlm.train.trainer import CohortRun
 
 EVENTS = {
@@ -66,13 +67,11 @@ def clocked(function: Callable[..., Any], seconds: list[float]) -> Callable[...,
 
 def main() -> int:
     """Run the launcher, print the phases; the launcher's exit code."""
-    import launch  # here, because it defines flags, which a process can do once
-
     compiling = {name: Union(event) for name, event in EVENTS.items()} | {"compile": Union(*EVENTS.values())}
     training, measuring = [0.0], [0.0]
     CohortRun.advance = clocked(CohortRun.advance, training)  # type: ignore[method-assign]
     CohortRun.measure = clocked(CohortRun.measure, measuring)  # type: ignore[method-assign]
-    code = launch.main(sys.argv)
+    code = cli.main(sys.argv)
     whole = time.time() - psutil.Process().create_time()
     phases = {name: union.seconds for name, union in compiling.items()}
     print(json.dumps(phases | {"train": sum(training), "measure": sum(measuring), "whole": whole}))

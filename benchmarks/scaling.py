@@ -78,7 +78,7 @@ def resident(members: int) -> float:
     from dlm.execution import executor
 
     with tempfile.TemporaryDirectory() as folder:
-        executor.run(study(members), Path(folder) / "run")
+        executor.run_trials(study(members), Path(folder) / "run")
     # Not getrusage's: that one also counts what the parent held when it forked.
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return 1024.0 * int(line.split()[1])

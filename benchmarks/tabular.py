@@ -129,7 +129,7 @@ class Setting:
         dataset = Table(self.table, self.split).load(self.data_dir)
         study = self.study(dataset)
         with open(os.devnull, "w") as quiet, contextlib.redirect_stderr(quiet):
-            executor.run(study, self.folder, dataset=dataset)
+            executor.run_trials(study, self.folder, executor.RunOptions(dataset=dataset))
         losses = {
             row.trial_id: row.value
             for row in record_log.rows(self.folder)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dlm.curves.forecaster import forecast as forecast
     from dlm.curves.forecaster import forecast_many as forecast_many
     from dlm.data import *  # noqa: F403
+    from dlm.execution.executor import RunOptions as RunOptions
     from dlm.execution.planner import plan as plan
     from dlm.execution.result import Result as Result
     from dlm.execution.result import load as load
@@ -44,6 +45,7 @@ _PUBLIC = {
     "dlm.study.learner": "Budget Hyper Learner Optimizer",
     "dlm.study.sweep": "Axes choice grid log_uniform quasi_random uniform zipped",
     "dlm.analysis.suggestions": "suggest",
+    "dlm.execution.executor": "RunOptions",
     "dlm.execution.result": "Result load run",
     "dlm.execution.planner": "plan",
     "dlm.curves.forecaster": "forecast forecast_many",

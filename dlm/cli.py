@@ -1,15 +1,14 @@
 """Runs a data-scaling study: dlm --experiment=digits, or on your own data: dlm --data=my.csv --target=label
 
 Trains every trial (learner, train size, seed) that the workdir does not hold yet, then reports how each learner
-improves with more data and how much data a target error needs. The same command resumes an interrupted run.
+improves with more data and how much data a target error needs. The same command resumes a stopped run.
 
   --mode=plan       estimates the cost of the study; trains nothing
   --mode=report     reports from the records in the workdir
-  --mode=watch      shows the progress of a run in another process: --workdir=runs/digits
+  --mode=watch      shows the progress of another process's run
   --mode=interpret  analyses a trained network (saliency maps, filters, linear probes of each layer): --trial=cnn:1000:0
   --mode=forecast   extrapolates a measured learning curve: --curve=my.csv, with the columns size and error
-  --mode=score      compares an earlier forecast with errors measured later at larger sizes:
-                    --forecast=forecast.json and --workdir=runs/digits or --curve=later.csv
+  --mode=score      compares a forecast.json (--forecast) with larger sizes measured later (--workdir or --curve)
   --mode=compare    compares studies: --workdirs=runs/a,runs/b
   --mode=export     writes the results for other tools: --to=latex,tensorboard, …
 
@@ -95,8 +94,7 @@ def main(argv: list[str]) -> int:
             logging.set_verbosity(logging.FATAL)
             sys.unraisablehook = lambda _: None
         if FLAGS.list:
-            for name in experiment.names():
-                print(f"{name:20} {experiment.question(experiment.find(name))}")
+            print(*(f"{name:20} {experiment.question(experiment.find(name))}" for name in experiment.names()), sep="\n")
             return 0
         _check_flags()
         return _CALLS[FLAGS.mode]() or 0
@@ -137,8 +135,9 @@ def _run() -> int:
         return 0
     with Watch() as watch:
         result = dlm.run(study, folder, watch=watch, console=_console(), **options)
-    print(result.outcome)
-    return 1 if result.outcome and result.outcome.failed else 0
+    assert result.outcome is not None
+    print(result.outcome.describe(folder))
+    return 1 if result.outcome.failed else 0
 
 
 def _plan() -> None:
@@ -163,16 +162,11 @@ def _interpret() -> None:
     interpret(study, folder, FLAGS.trial, _console(), **options)
 
 
-def _watch() -> int:
+def _watch() -> None:
     from dlm.report.progress.watch import watch
 
-    folder = _path("workdir", required="DIR, the folder of a run")
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        watch(folder)
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED  # only the display ends, not the run
-    return 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # raises KeyboardInterrupt, which closes the display
+    watch(_path("workdir", required="DIR, the folder of a run"))
 
 
 def _forecast() -> None:
@@ -210,7 +204,7 @@ def _export() -> None:
     from dlm.report.export.export import export
 
     folder = _path("workdir", required="DIR, the folder of a run, such as runs/digits")
-    print("Written:", *export(folder, [name.strip() for name in FLAGS.to], _path("out")), sep="\n  ")
+    print("wrote", *export(folder, [name.strip() for name in FLAGS.to], _path("out")), sep="\n  ")
 
 
 def _study() -> tuple[Study, Path, dict[str, Any]]:
@@ -220,14 +214,17 @@ def _study() -> tuple[Study, Path, dict[str, Any]]:
             raise UsageError(f"--{name}={FLAGS[name].value} needs --data=PATH")
     if FLAGS.data and FLAGS.experiment:
         raise UsageError(f"--data={FLAGS.data} and --experiment={FLAGS.experiment} are two studies; choose one")
+    dataset: Any = None
     if FLAGS.data:
         from dlm.execution import proposal
 
         study, question, dataset = proposal.for_path(FLAGS.data, FLAGS.target, FLAGS.set)
     else:
-        study, dataset = overrides.apply(experiment.load(FLAGS.experiment), FLAGS.set), None
+        study = overrides.apply(experiment.load(FLAGS.experiment), FLAGS.set)
         question = experiment.question(experiment.find(FLAGS.experiment))
     study = overrides.restrict(study, FLAGS.train_sizes, FLAGS.seeds, FLAGS.learners, FLAGS.precision)
+    if FLAGS.data and FLAGS.mode in ("run", "plan") and not FLAGS.save_experiment:
+        proposal.print_remarks(study, dataset, _console())
     program = ["python", "launch.py"] if sys.argv[0].endswith("launch.py") else ["dlm"]
     options = {"question": question, "dataset": dataset, "command": shlex.join([*program, *sys.argv[1:]])}
     options |= {name: FLAGS[name].value for name in dlm.RunOptions.__dataclass_fields__ if name in FLAGS}

@@ -1,6 +1,5 @@
 """Four virtual CPU devices, of which most tests use two, and compiled programs kept between runs of the tests."""
 
-import importlib.util
 import os
 from pathlib import Path
 
@@ -14,8 +13,8 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from absl import flags  # noqa: E402
-from command import SCRIPT  # noqa: E402
 
+from dlm import cli  # noqa: E402
 from dlm.execution import executor  # noqa: E402
 from dlm.train import devices, throughput  # noqa: E402
 
@@ -54,17 +53,9 @@ def bits_equal():
     return equal
 
 
-@pytest.fixture(scope="session")
-def program():
-    spec = importlib.util.spec_from_file_location("launch_under_test", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def launch(program, capsys, monkeypatch, tmp_path):
-    """Run launch.main with some flags, away from the project: (exit code, its output, its complaints)."""
+def launch(capsys, monkeypatch, tmp_path):
+    """Runs the command line with flags in an empty folder: (exit code, stdout, stderr)."""
     # JAX is set up for all tests already, and cannot be again.
     monkeypatch.setattr(devices, "configure", lambda *_: None)
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
@@ -73,7 +64,7 @@ def launch(program, capsys, monkeypatch, tmp_path):
 
     def launch(*arguments):
         try:
-            code = program.main(["launch.py", *map(str, arguments)])
+            code = cli.main(["launch.py", *map(str, arguments)])
         finally:
             flags.FLAGS.unparse_flags()
         return code, *capsys.readouterr()

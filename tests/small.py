@@ -64,7 +64,7 @@ def interrupted(monkeypatch, study, folder, rounds, **options):
 
     with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
         patched.setattr(CohortRun, "advance", advanced)
-        executor.run(study, folder, save_seconds=0.0, **options)
+        executor.run_trials(study, folder, executor.RunOptions(save_seconds=0.0, **options))
         raise AssertionError("the study ended before it was interrupted")
 
 

@@ -1,10 +1,11 @@
-"""Run a study: read the data, train what is not finished, write every number down."""
+"""Runs a study: reads its data, trains the trials that remain, and records every measurement."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import inspect
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,135 +32,166 @@ from dlm.tasks import Task
 from dlm.train import devices
 from dlm.train.program import check_model, program_of
 from dlm.utils.errors import UsageError, choose
+from dlm.utils.files import local_folder
 from dlm.utils.optional_imports import require
 
 MOST_RESIDENT = 0.5  # of the devices' memory that the pool may take; members need the rest
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class RunOptions:
+    """How a study is run; `dlm.run` and `dlm.plan` take the fields as keywords. Numbers depend on `packing` only.
+
+    Attributes:
+        data_dir: folder of prepared TFDS data; by default TFDS_DATA_DIR.
+        download: let TFDS download and prepare data that are missing.
+        dataset: the data, if already read.
+        input: "device": keep the training pool in device memory; "stream": read it from the host; "auto": by its size.
+        input_workers: processes that read a streamed pool; 0: threads.
+        fit_workers: processes that fit classical learners during training; None: one per core; 0: fit before training.
+        packing: "exact": each model as if trained alone; "fast": models batched; "auto": exact on CPU.
+        num_cpu_devices: virtual CPU devices; 0: one per core, at least 2.
+        memory_limit: bytes that training may take; None: what is available. Larger cohorts are trained in chunks.
+        save_seconds: seconds between checkpoints; None: 60, or more if saving is slow.
+        keep_mib: MiB of predictions, and as many of parameters, that are saved in the workdir.
+        question: the question that the study answers, for the report.
+        command: the command line, for the report.
+    """
+
+    data_dir: str | os.PathLike[str] | None = None
+    download: bool = False
+    dataset: Dataset | None = None
+    input: str = "auto"
+    input_workers: int = 0
+    fit_workers: int | None = None
+    packing: str = "auto"
+    num_cpu_devices: int = 0
+    memory_limit: int | None = None
+    save_seconds: float | None = None
+    keep_mib: int = DEFAULT_MIB
+    question: str = ""
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        choose("packing", self.packing, ("auto", "exact", "fast"))
+        choose("input", self.input, ("auto", "device", "stream"))
+
+
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run did: cells finished now and before it, and how many of the study's failed or diverged."""
+    """Numbers of trials: trained by a run, complete before it, and how many of the study failed or diverged."""
 
     trained: int
     before: int
     failed: int
     diverged: int
 
+    def describe(self, folder: Path) -> str:
+        """One line for the end of a run."""
+        parts = [f"trained {self.trained} trials ({self.before} were complete)"]
+        if self.diverged:
+            parts.append(f"{self.diverged} diverged and are excluded")
+        if self.failed:
+            parts.append(f"{self.failed} failed and are retried by the next run")
+        return "; ".join([*parts, f"results in {folder}"])
 
-def load(
-    study: Study, data_dir: Path | None = None, *, download: bool = False, dataset: Dataset | None = None
-) -> Dataset:
-    """Read a study's data (or take the `dataset` it was read as) and check the study against it.
 
-    UsageError for whatever is wrong with either.
+def folder_of(study: Study, workdir: str | os.PathLike[str] | None) -> Path:
+    """The folder of a run, by default `runs/<study.name>`."""
+    if workdir is None and not study.name:
+        raise UsageError("the study has no name for its default workdir; pass workdir, or Study(name=…)")
+    return local_folder(f"runs/{study.name}" if workdir is None else workdir, "workdir")
+
+
+def load_dataset(study: Study, options: RunOptions = RunOptions()) -> Dataset:
+    """Read a study's data, unless `options.dataset` holds them, and check the study against them.
+
+    Raises UsageError if the data cannot be read, or do not fit the study's task, sizes, noise or learners.
     """
     for name, learner in study.learners.items():
         if not isinstance(learner, Learner) and not hasattr(learner, "fit"):
             raise UsageError(
-                f"learners.{name}={learner!r} is no learner; use dlm.Learner(model) or a config of dlm.baselines"
+                f"learners.{name}={learner!r} is not a learner; use dlm.Learner(model) or a config of dlm.baselines"
             )
     if not isinstance(study.task, Task):
-        raise UsageError(f"task={study.task!r} is no task; use one of dlm.tasks, or a subclass of dlm.tasks.Task")
-    cells = study.trials
-    options = _options(study, download)
-    if dataset is None:
-        dataset = study.data.load(data_dir, **options)
+        raise UsageError(f"task={study.task!r} is not a task; use one of dlm.tasks, or a subclass of dlm.tasks.Task")
+    data_dir = Path(options.data_dir).expanduser() if options.data_dir else None
+    load_options = _load_options(study, options.download)
+    dataset = options.dataset or study.data.load(data_dir, **load_options)
     check_sizes(dataset, study.train_sizes)
     study.task.check(dataset)
-    for cell in {(cell.noise, cell.test_noise): cell for cell in cells}.values():
-        for where, noise in (("noise", cell.noise), ("test_noise", cell.test_noise)):
+    for trial in {(trial.noise, trial.test_noise): trial for trial in study.trials}.values():
+        for where, noise in (("noise", trial.noise), ("test_noise", trial.test_noise)):
             check_noise(noise, dataset.num_classes, tokens=dataset.vocabulary > 0, where=where)
-    for cohort in group_cohorts([trial for trial in cells if isinstance(trial.learner, Learner)]):
+    for cohort in study.cohorts:
         check_model(cohort.first, dataset)
-    for learner in {cell.learner for cell in cells if hasattr(cell.learner, "check")}:
+    for learner in {trial.learner for trial in study.trials if hasattr(trial.learner, "check")}:
         learner.check(dataset)
     return dataset
 
 
-def _options(study: Study, download: bool) -> dict[str, Any]:
-    """What a source's load is told beside the folder. UsageError for a source that does not take it."""
+def _load_options(study: Study, download: bool) -> dict[str, Any]:
+    """Keywords of a source's `load` besides `data_dir`. UsageError for a source that does not take them."""
     takes, name = inspect.signature(study.data.load).parameters, type(study.data).__name__
     if download and "download" not in takes:
-        raise UsageError(f"--download is of no use with data={name}, which downloads nothing")
+        raise UsageError(f"--download has no effect with data={name}, which downloads nothing")
     if study.groups and "groups" not in takes:
-        raise UsageError(f"groups={study.groups} are columns, and data={name} has none; leave groups out")
+        raise UsageError(f"groups={study.groups} names columns, but data={name} has none; omit groups")
     return ({"download": True} if download else {}) | ({"groups": study.groups} if study.groups else {})
 
 
-def remaining(study: Study, done: Sequence[Record]) -> Work:
-    """What the records do not hold yet. A failed cell is tried again; a diverged one would only diverge again."""
-    ends, steps = record_log.ends(done), record_log.measured_steps(done)
+def remaining(study: Study, recorded: Sequence[Record]) -> Work:
+    """The trials that are not finished on record. A failed trial is retried; a diverged one would diverge again."""
+    ends, steps = record_log.ends(recorded), record_log.measured_steps(recorded)
 
     def finished(trial: Trial) -> bool:
         end = ends.get(trial.trial_id)
-        if end is None or end.status == "failed":
+        if end is None or end.status == Status.FAILED:
             return False
         every = trial.budget.eval_every if isinstance(trial.learner, Learner) else 0
         passed = set(range(every, end.step, every)) if every else set()
-        return passed | {end.step} <= steps.get(trial.trial_id, set())  # lines may have been lost
+        return passed | {end.step} <= steps.get(trial.trial_id, set())  # damaged lines are measured again
 
-    left = [trial for trial in study.trials if not finished(trial)]
-    deep = [trial for trial in left if isinstance(trial.learner, Learner)]
-    return Work(group_cohorts(deep), tuple(trial for trial in left if not isinstance(trial.learner, Learner)))
+    unfinished = [trial for trial in study.trials if not finished(trial)]
+    gradient_trained = [trial for trial in unfinished if isinstance(trial.learner, Learner)]
+    classical = tuple(trial for trial in unfinished if not isinstance(trial.learner, Learner))
+    return Work(group_cohorts(gradient_trained), classical)
 
 
-def run(
-    study: Study,
-    folder: str | Path,
-    *,
-    data_dir: Path | None = None,
-    download: bool = False,
-    dataset: Dataset | None = None,
-    packing: str = "auto",
-    input_mode: str = "auto",
-    input_workers: int = 0,
-    fit_workers: int | None = None,
-    question: str = "",
-    save_seconds: float | None = None,
-    memory_limit: int | None = None,
-    keep_mib: int = DEFAULT_MIB,
-    command: str = "",
-    watch: Watch | None = None,
+def run_trials(
+    study: Study, folder: str | Path, options: RunOptions = RunOptions(), watch: Watch | None = None
 ) -> Outcome:
-    """Train every cell of a study that the workdir `folder` does not hold yet, and export its records.
+    """Train every trial of a study that the workdir `folder` does not hold yet, and export its records; no report.
 
-    `dataset`: the data, if they are read already; `download`: TFDS may fetch them. `input_mode`: "device", "stream" or
-    "auto", see `is_streamed`; `input_workers`: processes that read a stream; 0: threads do. `memory_limit` in bytes,
-    None for what the devices have: a cohort that takes more is trained in waves.
-    `fit_workers`: processes that fit classical learners beside the training, None: one a core; 0: this one, before it.
-    `keep_mib`: mebibytes of predictions, and as many of parameters, that cells may leave in the workdir.
-    `command`: how the run was started, for its report.
-    `save_seconds` between checkpoints, None for about a minute. `watch`: the one that hears signals already, if any.
-    UsageError for wrong usage, before anything is trained; Interrupted when a signal asked to stop, with all saved;
-    OSError where the disk is full or gone.
+    `watch` handles signals; by default one for the duration of the call. Raises UsageError for wrong usage, before
+    anything is trained; Interrupted after a signal, with the state saved; OSError if the disk is full or gone.
     """
     folder = Path(folder)
-    devices.configure()
+    devices.configure(options.num_cpu_devices)
     with contextlib.ExitStack() as stack:
         watch = watch or stack.enter_context(Watch())
-        # Before the workdir is made: a mistake in the study leaves nothing behind.
-        dataset, leaks = searched(load(study, data_dir, download=download, dataset=dataset))
+        # The data are checked before the workdir is made: a usage error leaves nothing behind.
+        dataset, leaks = searched(load_dataset(study, options))
         watch.check()
         workdir = stack.enter_context(Workdir.create_or_resume(folder, report=tell))
         watch.before_end.append(workdir.close)  # the process may end at a signal
         work = remaining(study, workdir.records)
-        flops = _claimed(study, workdir, dataset, work, question, command)
-        streamed = is_streamed(input_mode, dataset)
+        flops = _claim(study, workdir, dataset, work, options)
         session = Session(
             study,
             dataset,
             folder,
-            devices.packing(packing),
+            devices.packing(options.packing),
             watch,
-            save_seconds,
+            options.save_seconds,
             flops,
-            streamed,
-            input_workers,
-            (default_fit_workers() if fit_workers is None else fit_workers),
-            keep_mib * MEBIBYTE,
+            is_streamed(options.input, dataset),
+            options.input_workers,
+            default_fit_workers() if options.fit_workers is None else options.fit_workers,
+            options.keep_mib * MEBIBYTE,
         )
         artifacts.write_leak_counts(folder, leaks)
-        session.do(work, devices.memory_limit() if memory_limit is None else memory_limit)
+        session.do(work, devices.memory_limit() if options.memory_limit is None else options.memory_limit)
         rows = record_log.rows(folder)
         artifacts.write_ensembles(folder, ensembles_of(study, dataset, session.orders, rows, folder))
         records.write(records.table_of(rows), folder)
@@ -167,13 +199,12 @@ def run(
 
 
 def default_fit_workers() -> int:
-    """Processes for classical fits where nobody says how many: one a core, as they take only what training leaves."""
+    """Processes for classical fits: one per core, since they run at low priority."""
     return devices.num_usable_cores()
 
 
 def is_streamed(input_mode: str, dataset: Dataset) -> bool:
-    """Whether the pool stays on the host: where asked to, or where it would fill half of the devices' memory."""
-    choose("input", input_mode, ("auto", "device", "stream"))
+    """Whether the pool is read from the host: as chosen, or if it would fill half of the devices' memory."""
     large = dataset.train.nbytes * jax.local_device_count() > MOST_RESIDENT * devices.memory_limit()
     streamed = input_mode == "stream" or (input_mode == "auto" and large)
     if streamed:
@@ -181,20 +212,15 @@ def is_streamed(input_mode: str, dataset: Dataset) -> bool:
     return streamed
 
 
-def _claimed(
-    study: Study, workdir: Workdir, dataset: Dataset, work: Work, question: str, command: str
-) -> dict[str, float]:
-    """Check that the workdir is this study's, made with this code, and set damaged lines aside.
-
-    Returns the floating-point operations of an update by cohort id, which the same look at the programs tells.
-    """
+def _claim(study: Study, workdir: Workdir, dataset: Dataset, work: Work, options: RunOptions) -> dict[str, float]:
+    """Claim the workdir for this study and code. Returns floating-point operations per update by cohort id."""
     programs = {cohort: program_of(cohort.first, dataset) for cohort in work.cohorts}
     workdir.claim(
         study,
         data={"name": dataset.name, "fingerprint": dataset.fingerprint},
         provenance=provenance(programs, work.classical),
-        question=question,
-        command=command,
+        question=options.question,
+        command=options.command,
         report=tell,
     )
     return {cohort.cohort_id: program.flops for cohort, program in programs.items()}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -15,9 +16,8 @@ import psutil
 from dlm.baselines.evaluation import fit_and_evaluate
 from dlm.curves.summary import answer
 from dlm.curves.types import Curve
-from dlm.data.dataset import Dataset
 from dlm.data.subset_orders import SubsetOrders
-from dlm.execution.executor import is_streamed, load, remaining
+from dlm.execution.executor import RunOptions, folder_of, is_streamed, load_dataset, remaining
 from dlm.execution.trial_runner import subset_orders_of
 from dlm.report.figures import learning_curve
 from dlm.report.progress.eta import duration
@@ -32,53 +32,7 @@ from dlm.train.program import population_of, program_of
 from dlm.train.trainer import CohortRun
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-
-def print_plan(plan: Plan, console: Console, *, title: str = "") -> None:
-    """What each part costs, and the whole. Times are estimates; the others are counted."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", padding=(0, 1), pad_edge=False)
-    table.add_column("part", no_wrap=True)
-    for name in ("trials", "programs", "updates", "FLOPs", "memory", "compile", "work"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for part in plan.parts:
-        table.add_row(
-            part.name,
-            f"{part.trials:,}",
-            f"{part.programs}" if part.programs else "–",
-            f"{part.updates:,}" if part.updates else "–",
-            _scaled(part.flops, "") if part.flops else "–",
-            _scaled(part.memory, "B") if part.memory else "–",
-            duration(part.compile_seconds) if part.programs else "–",
-            duration(part.work_seconds),
-        )
-    console.print(table)
-    cohorts = sum(part.programs > 0 for part in plan.parts)
-    console.print(
-        f"{sum(part.trials for part in plan.parts):,} trials to do, {plan.trials_done:,} done before; "
-        f"{cohorts} cohorts, {sum(part.programs for part in plan.parts)} programs (now in the compilation cache), "
-        f"{sum(part.updates for part in plan.parts):,} updates, {_scaled(sum(part.flops for part in plan.parts), '')} "
-        f"floating-point operations, at most {_scaled(max((part.memory for part in plan.parts), default=0), 'B')} "
-        "on the devices.",
-        highlight=False,
-    )
-    console.print(
-        f"The run takes about {duration(plan.seconds)}: {duration(plan.start_seconds)} to start and read the data, "
-        f"{duration(plan.report_seconds)} for the report, the rest as above.",
-        highlight=False,
-    )
-
-
-def _scaled(value: float, unit: str) -> str:
-    """A number with its power of a thousand: 1.2 GB, 34 T."""
-    for prefix in ("", "k", "M", "G", "T", "P"):
-        if value < 1000:
-            return f"{value:.3g} {prefix}{unit}".strip()
-        value /= 1000
-    return f"{value:.3g} E{unit}"
+    from rich.console import Group
 
 
 TIMED_SECONDS = 2.0  # of training, for each cohort
@@ -102,11 +56,25 @@ class Cost:
     compile_seconds: float = 0.0
     work_seconds: float = 0.0
 
+    def texts(self) -> tuple[str, ...]:
+        """The row of the plan's table."""
+        return (
+            self.name,
+            f"{self.trials:,}",
+            f"{self.programs}" if self.programs else "–",
+            f"{self.updates:,}" if self.updates else "–",
+            _scaled(self.flops) if self.flops else "–",
+            _scaled(self.memory, "B") if self.memory else "–",
+            duration(self.compile_seconds) if self.programs else "–",
+            duration(self.work_seconds),
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """The parts' costs, and the seconds before the first of them and after the last (start, data; forecast, figure)."""
 
+    study_name: str
     parts: tuple[Cost, ...]
     start_seconds: float
     report_seconds: float
@@ -118,29 +86,62 @@ class Plan:
         parts = sum(part.compile_seconds + part.work_seconds for part in self.parts)
         return self.start_seconds + parts + self.report_seconds
 
+    def __str__(self) -> str:
+        flops, memory = sum(part.flops for part in self.parts), max((part.memory for part in self.parts), default=0)
+        programs = [part.programs for part in self.parts if part.programs]
+        return (
+            f"{sum(part.trials for part in self.parts):,} trials remain, {self.trials_done:,} are complete; "
+            f"{len(programs)} cohorts, {sum(programs)} programs (now in the compilation cache), "
+            f"{sum(part.updates for part in self.parts):,} updates, {_scaled(flops)} FLOPs, "
+            f"at most {_scaled(memory, 'B')} of device memory.\n"
+            f"The run takes about {duration(self.seconds)}: {duration(self.start_seconds)} to start and read the data, "
+            f"{duration(self.report_seconds)} for the report, the rest as above."
+        )
 
-def plan(
-    study: Study,
-    workdir: Path,
-    *,
-    data_dir: Path | None = None,
-    download: bool = False,
-    dataset: Dataset | None = None,
-    packing: str = "auto",
-    input_mode: str = "auto",
-) -> Plan:
-    """Cost of what the workdir does not hold yet. Keeps nothing that it trains and writes nothing into the workdir."""
-    devices.configure()
-    dataset = load(study, data_dir, download=download, dataset=dataset)
-    work = remaining(study, record_log.rows(workdir))
+    def __rich__(self) -> Group:
+        """Table of the parts, then the totals."""
+        from rich import box
+        from rich.console import Group
+        from rich.table import Table
+
+        table = Table(box=box.SIMPLE_HEAD, title=self.study_name or None, title_justify="left", pad_edge=False)
+        table.add_column("part", no_wrap=True)
+        for name in ("trials", "programs", "updates", "FLOPs", "memory", "compile", "work"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for part in self.parts:
+            table.add_row(*part.texts())
+        return Group(table, str(self))
+
+
+def _scaled(value: float, unit: str = "") -> str:
+    """A number with an SI prefix, such as 1.2 GB."""
+    for prefix in ("", "k", "M", "G", "T", "P"):
+        if value < 1000:
+            return f"{value:.3g} {prefix}{unit}".strip()
+        value /= 1000
+    return f"{value:.3g} E{unit}"
+
+
+def plan(study: Study, workdir: str | os.PathLike[str] | None = None, **options: Any) -> Plan:
+    """Estimate the cost of the trials that `workdir` does not hold yet; by default of `runs/<study.name>`.
+
+    Programs are compiled, and a few updates and fits timed. Nothing is saved but compiled programs. `options` are those
+    of `dlm.run`; see `dlm.RunOptions`. Raises UsageError like `dlm.run`.
+    """
+    run_options = RunOptions(**options)
+    folder = folder_of(study, workdir)
+    devices.configure(run_options.num_cpu_devices)
+    dataset = load_dataset(study, run_options)
+    work = remaining(study, record_log.rows(folder))
     orders = subset_orders_of(study, dataset)
-    placed = place(orders, streamed=is_streamed(input_mode, dataset))
+    placed = place(orders, streamed=is_streamed(run_options.input, dataset))
     start_seconds = time.time() - psutil.Process().create_time()
-    parts = [_cohort_cost(cohort, placed, devices.packing(packing)) for cohort in work.cohorts]
+    parts = [_cohort_cost(cohort, placed, devices.packing(run_options.packing)) for cohort in work.cohorts]
     for name in dict.fromkeys(trial.name for trial in work.classical):
-        cells = [trial for trial in work.classical if trial.name == name]
-        parts.append(_classical_cost(name, cells, orders))
-    return Plan(tuple(parts), start_seconds, _report_seconds(study), len(study.trials) - work.num_trials)
+        trials = [trial for trial in work.classical if trial.name == name]
+        parts.append(_classical_cost(name, trials, orders))
+    done = len(study.trials) - work.num_trials
+    return Plan(study.name, tuple(parts), start_seconds, _report_seconds(study), done)
 
 
 def _cohort_cost(cohort: Cohort, placed: DeviceData, packing: Packing) -> Cost:

@@ -1,4 +1,4 @@
-"""A complete study for somebody's data, where no experiment is written: sensible learners, sizes, seeds and budget."""
+"""Proposes a complete study for a user's own data: learners, train sizes, seeds and budget."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from dlm.baselines import HistGradientBoosting, KneserNey, LogisticRegression, Ridge, TfidfLogisticRegression
 from dlm.data.dataset import Dataset
 from dlm.data.sources.user_data import File
 from dlm.models import CNN, MLP, Transformer
+from dlm.report.terminal import print_list
 from dlm.study import overrides
 from dlm.study.learner import Budget, Hyper, Learner, Optimizer
 from dlm.study.study import Study
@@ -19,55 +21,60 @@ from dlm.tasks import Classification, LanguageModelling, Regression
 from dlm.utils.errors import UsageError
 
 NUM_SIZES, LEAST_SIZE, MOST_SIZE, NUM_SEEDS = 7, 16, 32_768, 4
-FEWEST_SIZES = 3  # that a law can be fitted to
+FEWEST_SIZES = 3  # for a fit of a power law
 BUDGET = Budget(epochs=40, min_steps=300, max_steps=3000)
 TEXT_BUDGET = Budget(epochs=20, min_steps=200, max_steps=1000, batch_size=32)
 
 
 def propose(source: Any, dataset: Dataset) -> Study:
-    """The study of a source and the arrays that it loads."""
+    """The study for a source, given the dataset that it loads."""
     return Study(
         data=source,
         task=_task(dataset),
         learners=_learners(dataset),
-        train_sizes=required_train_size(len(dataset.train), dataset.num_classes),
+        train_sizes=train_sizes_for(len(dataset.train), dataset.num_classes),
         seeds=NUM_SEEDS,
         budget=TEXT_BUDGET if dataset.vocabulary else BUDGET,
         name=dataset.name,
     )
 
 
-def for_path(path: str, target: str, assignments: Sequence[str] = ()) -> tuple[Study, Dataset]:
-    """The study of a file or folder with what `--set` changes in it, and its arrays, read once."""
+def for_path(path: str, target: str, assignments: Sequence[str] = ()) -> tuple[Study, str, Dataset]:
+    """The study proposed for a file or folder, with the assignments of `--set`; its question; and its dataset."""
     of_data = [text for text in assignments if text.strip().startswith(("data.", "groups"))]
-    read = overrides.apply(_Data(File(path, target=target)), of_data)
-    dataset = read.data.load(groups=read.groups)
-    rest = [text for text in assignments if text not in of_data]
-    study = dataclasses.replace(propose(read.data, dataset), groups=read.groups)
-    return overrides.apply(study, rest), dataset
+    source = overrides.apply(_Source(File(path, target=target)), of_data)
+    dataset = source.data.load(groups=source.groups)
+    study = dataclasses.replace(propose(source.data, dataset), groups=source.groups)
+    study = overrides.apply(study, [text for text in assignments if text not in of_data])
+    predicted = study.data.target or "what comes next"
+    question = f"How well can {predicted} be predicted in {study.name}, and how much would more data help?"
+    return study, question, dataset
 
 
-def question(study: Study) -> str:
-    """What the study of somebody's data asks."""
-    what = study.data.target or "what comes next"
-    return f"How well can {what} be predicted in {study.name}, and what would more data buy?"
+def print_remarks(study: Study, dataset: Dataset, console: Console) -> None:
+    """Print how the data were read and what was proposed for them."""
+    counts = [len(split) for split in (dataset.train, dataset.validation, dataset.test)]
+    splits = "{:,} training, {:,} validation and {:,} test examples".format(*counts)
+    learners = f"learners: {', '.join(study.learners)}"
+    remarks = [*dataset.remarks, f"{splits}; {learners}; --save_experiment=FILE.py writes the study to edit it."]
+    print_list(console, f"How {study.name} was read", remarks)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Data:
-    """A study of which only the source is known yet."""
+class _Source:
+    """The part of a study that decides how the data are read; `--set` is applied to it first."""
 
     data: Any
     groups: tuple[str, ...] = ()
 
 
-def required_train_size(pool: int, num_classes: int) -> tuple[int, ...]:
-    """Sizes that each are the same multiple of the one before, up to the pool, or up to what takes minutes."""
+def train_sizes_for(pool: int, num_classes: int) -> tuple[int, ...]:
+    """Geometrically spaced train sizes, up to the pool or MOST_SIZE."""
     most = min(pool, MOST_SIZE)
     least = max(LEAST_SIZE, 2 * num_classes)
     if most < 2 ** (FEWEST_SIZES - 1) * least:
         raise UsageError(
-            f"{pool} training examples of {num_classes or 'no'} classes are too few for a curve; have at least "
+            f"{pool} training examples of {num_classes or 'no'} classes are too few for a curve; provide at least "
             f"{2 ** (FEWEST_SIZES - 1) * least}"
         )
     count = min(NUM_SIZES, 1 + int(np.log2(most / least)))

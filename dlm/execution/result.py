@@ -1,4 +1,4 @@
-"""What a study found, as one object: `dlm.run` trains what is missing and gives it, `dlm.load` reads it again."""
+"""The result of a study as one object: `dlm.run` trains what is missing and returns it, `dlm.load` reads it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,31 +14,34 @@ from rich.console import Console
 
 from dlm.curves.types import StudySummary
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
-from dlm.report import notebook, sentences
+from dlm.report import notebook, sentences, study_report
 from dlm.report.figures import drawn
 from dlm.report.progress.screen import announce
-from dlm.report.study_report import PAGE, answered, declared, report
+from dlm.report.study_report import PAGE, answered, declared
 from dlm.report.terminal import print_answer
 from dlm.storage import record_log, records
-from dlm.storage.workdir import STUDY
+from dlm.storage.workdir import Workdir
 from dlm.study.study import Study
 from dlm.utils.errors import Interrupted, UsageError
-from dlm.utils.files import local_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from dlm.execution.executor import Outcome
 
-_PRINTED = 100  # columns of the answer as text
+_PRINTED_WIDTH = 100  # columns
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Result:
-    """The answer of a study, and the workdir that holds every number behind it; a notebook shows it by itself.
+    """The result of a study. A notebook displays it.
 
-    `answer` holds the curves, forecasts, needs and overtakes as plain dataclasses. `outcome` counts the cells that a
-    run trained; None for a result that was loaded.
+    Attributes:
+        workdir: the folder with every recorded number.
+        answer: curves, forecasts, required sizes and crossovers as plain dataclasses.
+        title: name of the study.
+        question: its question.
+        outcome: how many trials the run trained; None for a loaded result.
     """
 
     workdir: Path
@@ -48,32 +52,32 @@ class Result:
 
     @property
     def sentences(self) -> list[str]:
-        """The whole answer in words."""
+        """The result in sentences."""
         return sentences.sentences(self.answer)
 
     @property
     def records(self) -> Any:
-        """Every number of the workdir, as a pyarrow Table; `dlm.records.read` gives pandas and polars too."""
+        """All records of the workdir as a pyarrow Table; `dlm.records.read` also gives pandas and polars."""
         return records.read(self.workdir)
 
     @property
     def page(self) -> Path:
-        """The report as one HTML file. UsageError if none was written, which happens to a run that was cut short."""
+        """The report, one HTML file. UsageError if none was written because the run was stopped."""
         path = self.workdir / PAGE
         if not path.is_file():
-            raise UsageError(f"{path} is not there; python launch.py --mode=report --workdir={self.workdir} writes it")
+            raise UsageError(f"{path} does not exist; `dlm --mode=report --workdir={self.workdir}` writes it")
         return path
 
     def figure(self) -> Figure:
-        """The learning curves as a figure of matplotlib, to show, to change or to save."""
+        """The learning curves as a matplotlib figure."""
         return drawn(self.answer, title=self.title)
 
     def __repr__(self) -> str:
         return "\n".join([f"Result of {self.title or 'a study'} in {self.workdir}", *sentences.lead(self.answer)])
 
     def __str__(self) -> str:
-        """The answer as the command line prints it."""
-        text = Console(file=io.StringIO(), width=_PRINTED)
+        """The report as the command line prints it."""
+        text = Console(file=io.StringIO(), width=_PRINTED_WIDTH)
         print_answer(self.answer, text, title=self.title, question=self.question)
         assert isinstance(text.file, io.StringIO)
         return text.file.getvalue().strip("\n")
@@ -85,71 +89,87 @@ class Result:
         return notebook.answer_markdown(self.answer, title=self.title, question=self.question, foot=self._foot())
 
     def _foot(self) -> str:
-        page = f"; the whole report: {self.workdir / PAGE}" if (self.workdir / PAGE).is_file() else ""
-        return f"Every number: {self.workdir}{page}"
+        page = f"; full report: {self.workdir / PAGE}" if (self.workdir / PAGE).is_file() else ""
+        return f"Records: {self.workdir}{page}"
 
 
 def run(
     study: Study,
     workdir: str | os.PathLike[str] | None = None,
     *,
-    question: str = "",
     watch: Watch | None = None,
+    console: Console | None = None,
     **options: Any,
 ) -> Result:
-    """Train the cells of a study that `workdir` does not hold yet, write the report there, and give the result.
+    """Train the trials of a study that `workdir` does not hold yet, write the report there, and return the result.
 
-    `workdir`: `runs/<study.name>` by default. `options`: those of `executor.run`, such as `data_dir`, `download` and
-    `packing`. Called again it trains nothing and gives the same. Progress goes to standard error.
+    A second call trains nothing and returns the same result. Progress is shown on standard error.
 
-    UsageError for wrong usage, before anything is trained. Interrupted at Ctrl-C, which a notebook's stop button is:
-    what is done is saved, and the same call goes on from there. OSError where the disk is full or gone.
+    Args:
+        study: the study.
+        workdir: folder of the run; by default `runs/<study.name>`.
+        watch: handles signals; by default one for the duration of the call, which Ctrl-C never kills.
+        console: prints the report; by default only a line about the trials is shown.
+        **options: fields of `dlm.RunOptions`, such as `data_dir`, `download`, `packing` and `question`.
+
+    Raises:
+        UsageError: wrong usage, before anything is trained.
+        Interrupted: after Ctrl-C (a notebook's stop button) or a signal. The state is saved; the same call resumes.
+        OSError: the disk is full or gone.
     """
-    from dlm.execution import executor
+    from dlm.execution.executor import RunOptions, folder_of, run_trials
 
-    folder = _folder_of(study, workdir)
+    run_options, folder = RunOptions(**options), folder_of(study, workdir)
     try:
-        with contextlib.nullcontext(watch) if watch else Watch(hosted=True) as heard:
-            outcome = executor.run(study, folder, question=question, watch=heard, **options)
-        announce(_counts(outcome, folder))
-        answer = report(
-            folder,
-            Console(quiet=True),
-            targets=study.targets,
-            level=study.level,
-            title=study.name,
-            question=question,
-            trial_ids={trial.trial_id for trial in study.trials},
-        )
+        with contextlib.nullcontext(watch) if watch else Watch(hosted=True) as active:
+            outcome = run_trials(study, folder, run_options, active)
+            active.check()
+            if console is None:
+                announce(f"dlm: {outcome.describe(folder)}")
+            answer = report(folder, console or Console(quiet=True), study, run_options.question)
     except (Interrupted, KeyboardInterrupt) as stop:
         code = stop.exit_code if isinstance(stop, Interrupted) else EXIT_INTERRUPTED
-        raise Interrupted(f"stopped; {folder} holds what was saved, and running this again goes on", code) from None
-    return Result(folder, answer, study.name, question, outcome)
+        message = f"stopped by a signal; finished trials and the last checkpoint are in {folder}; run again to resume"
+        raise Interrupted(message, code) from None
+    return Result(folder, answer, study.name, run_options.question, outcome)
 
 
 def load(workdir: str | os.PathLike[str]) -> Result:
-    """The result of a run, from what its workdir holds by now; nothing is trained or written.
+    """The result of a run from the records in its workdir so far; trains and writes nothing.
 
-    UsageError for a folder without a study, or without a finished cell.
+    Raises UsageError for a folder without a study, or without a finished trial.
     """
-    folder = local_folder(workdir, "workdir")
-    if not (folder / STUDY).is_file():
-        raise UsageError(f"workdir={str(workdir)!r} holds no study; name the folder of a run, such as 'runs/digits'")
+    folder = Workdir.open(workdir).path
     about = declared(folder)
     title, question = about.pop("title"), about.pop("question")
     return Result(folder, answered(folder, record_log.rows(folder), **about), title, question)
 
 
-def _folder_of(study: Study, workdir: str | os.PathLike[str] | None) -> Path:
-    if workdir is None and not study.name:
-        raise UsageError("the study has no name, which names its folder; give Study(name=…), or a workdir")
-    return local_folder(f"runs/{study.name}" if workdir is None else workdir, "workdir")
+def report(folder: Path, console: Console, study: Study | None = None, question: str = "") -> StudySummary:
+    """Print and write the report of a workdir: of the trials of `study`, by default of the study that ran last."""
+    if study is None:
+        return study_report.report(folder, console, **declared(folder))
+    return study_report.report(
+        folder,
+        console,
+        targets=study.targets,
+        level=study.level,
+        title=study.name,
+        question=question,
+        trial_ids={trial.trial_id for trial in study.trials},
+    )
 
 
-def _counts(outcome: Outcome, folder: Path) -> str:
-    parts = [f"dlm: {outcome.trained} cells trained now, {outcome.before} before; all in {folder}"]
-    if outcome.diverged:
-        parts.append(f"{outcome.diverged} diverged and are left out")
-    if outcome.failed:
-        parts.append(f"{outcome.failed} failed and are tried again by the next run")
-    return "; ".join(parts)
+def interpret(study: Study, folder: Path, trials: Sequence[str], console: Console, **options: Any) -> None:
+    """Analyse trained networks of a workdir, print the results and add them to the report page."""
+    from dlm.analysis.interpretability.survey import look
+    from dlm.execution.executor import RunOptions, load_dataset
+    from dlm.report.sections.interpretability import print_inside
+    from dlm.train import devices
+
+    run_options = RunOptions(**options)
+    devices.configure(run_options.num_cpu_devices)
+    for inside in look(study, folder, trials, load_dataset(study, run_options)):
+        print_inside(inside, folder, console)
+    report(folder, Console(quiet=True), study, run_options.question)
+    console.print(f"The analysis is also in {folder / PAGE}.", soft_wrap=True, highlight=False)

@@ -98,7 +98,7 @@ def find(name: str) -> Path:
     """The file of an experiment, given by its name or by a path to any `.py`."""
     if not name:
         known = ", ".join(names())
-        raise UsageError(f"--experiment is missing; choose one of {known}, or a path to a .py file, or give --data=PATH")
+        raise UsageError(f"--experiment is missing; choose one of {known} or a .py file, or give --data=PATH")
     if name.endswith(".py") or "/" in name:
         path = Path(name).expanduser()
         if not _is_file(path):

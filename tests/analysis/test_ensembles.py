@@ -13,7 +13,7 @@ from dlm.storage import artifacts, record_log
 def run(tmp_path_factory):
     """A workdir of two learners, one size below the pool and the pool itself."""
     folder = tmp_path_factory.mktemp("ensembles")
-    executor.run(small(train_sizes=(64, 1257)), folder)
+    executor.run_trials(small(train_sizes=(64, 1257)), folder)
     return folder
 
 
@@ -47,7 +47,7 @@ def test_members_of_subsets_have_seen_more_and_members_of_the_pool_have_not(run,
 
 
 def test_without_predictions_or_with_one_seed_there_is_none(tmp_path):
-    executor.run(small(train_sizes=(32,), seeds=1), tmp_path / "one")
-    executor.run(small(train_sizes=(32,)), tmp_path / "none", keep_mib=0)
+    executor.run_trials(small(train_sizes=(32,), seeds=1), tmp_path / "one")
+    executor.run_trials(small(train_sizes=(32,)), tmp_path / "none", executor.RunOptions(keep_mib=0))
     assert artifacts.read_ensembles(tmp_path / "one") == artifacts.read_ensembles(tmp_path / "none") == []
     assert all(row.inference_seconds > 0 for row in record_log.ends(record_log.rows(tmp_path / "none")).values())

@@ -130,7 +130,7 @@ def test_factor_models_beat_biases_on_ratings_with_user_item_interaction(tmp_pat
         budget=Budget(steps=300),
         name="taste",
     )
-    outcome = executor.run(study, tmp_path / "run")
+    outcome = executor.run_trials(study, tmp_path / "run")
     assert (outcome.trained, outcome.failed) == (8, 0)
     rows = [row for row in record_log.rows(tmp_path / "run") if row.split == "test" and row.train_size == 768]
     error = {row.learner: row.value for row in rows if row.metric == "error"}

@@ -22,7 +22,7 @@ def mean_errors(folder, size):
 def test_digits(tmp_path, digits):
     from sklearn.linear_model import LogisticRegression
 
-    executor.run(experiment.load("digits"), tmp_path)
+    executor.run_trials(experiment.load("digits"), tmp_path)
     errors = mean_errors(tmp_path, 1257)
     assert errors["mlp"] <= 0.025
     assert errors["cnn"] <= 0.015
@@ -38,7 +38,7 @@ def test_fashion_mnist_cut_down(tmp_path, shared_tfds):
     from dataclasses import replace
 
     study = replace(experiment.load("fashion_mnist"), train_sizes=(300, 3000), seeds=1)
-    executor.run(study, tmp_path, data_dir=shared_tfds)
+    executor.run_trials(study, tmp_path, executor.RunOptions(data_dir=shared_tfds))
     few, many = mean_errors(tmp_path, 300), mean_errors(tmp_path, 3000)
     assert all(many[name] < few[name] < 0.35 for name in few)
     assert many["cnn"] <= 0.18

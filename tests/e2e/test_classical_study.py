@@ -36,7 +36,7 @@ def many():
 @pytest.fixture(scope="module")
 def rows(many, tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
-    outcome = executor.run(many, folder)
+    outcome = executor.run_trials(many, folder)
     assert (outcome.trained, outcome.failed) == (20, 2)
     return record_log.rows(folder)
 

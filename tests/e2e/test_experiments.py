@@ -33,11 +33,11 @@ def test_an_experiment_trains_when_shrunk(name, tmp_path, request):
         for key, learner in study.learners.items()
     }
     shrunk = dataclasses.replace(shrunk, learners=learners)
-    outcome = executor.run(shrunk, tmp_path)
+    outcome = executor.run_trials(shrunk, tmp_path)
     assert outcome == executor.Outcome(trained=len(shrunk.trials), before=0, failed=0, diverged=0)
 
 
 def test_an_experiment_on_absent_data_says_how_to_get_it(tmp_path):
     with pytest.raises(UsageError, match="download_and_prepare"):
-        executor.run(experiment.load("fashion_mnist"), tmp_path / "new", data_dir=tmp_path)
+        executor.run_trials(experiment.load("fashion_mnist"), tmp_path / "new", executor.RunOptions(data_dir=tmp_path))
     assert not (tmp_path / "new").exists()

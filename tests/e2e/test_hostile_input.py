@@ -26,7 +26,7 @@ READ = {"name": "toy", "fingerprint": "00"}
 def finished(tmp_path_factory):
     """A finished workdir, not to be changed."""
     folder = tmp_path_factory.mktemp("finished")
-    executor.run(STUDY_OF_TWO, folder)
+    executor.run_trials(STUDY_OF_TWO, folder)
     return folder
 
 
@@ -78,7 +78,7 @@ def test_a_crafted_table_of_rows_is_set_aside(finished, copy, text):
         path for path in checkpoint_files(copy, "*") if path.parent.name == "rows" and b"trial_ids" in path.read_bytes()
     ]
     table.write_bytes(text)
-    executor.run(STUDY_OF_TWO, copy)
+    executor.run_trials(STUDY_OF_TWO, copy)
     assert list((copy / "cohorts").glob("*/damaged/*"))
     assert numbers(copy) == numbers(finished)
 
@@ -95,7 +95,7 @@ def test_an_array_that_claims_to_be_huge_is_set_aside(finished, copy):
             path.write_bytes(path.read_bytes()[:-8] + b"\xff" * 8)
             changed += 1
     assert changed
-    executor.run(STUDY_OF_TWO, copy)
+    executor.run_trials(STUDY_OF_TWO, copy)
     assert list((copy / "cohorts").glob("*/damaged/*"))
     assert numbers(copy) == numbers(finished)
 

@@ -32,7 +32,7 @@ STUDY = Study(
 def measured(tmp_path_factory):
     """Records of the test split by (learner, size, metric)."""
     folder = tmp_path_factory.mktemp("text")
-    assert executor.run(STUDY, folder) == executor.Outcome(trained=4, before=0, failed=0, diverged=0)
+    assert executor.run_trials(STUDY, folder) == executor.Outcome(trained=4, before=0, failed=0, diverged=0)
     return {(row.learner, row.train_size, row.metric): row for row in record_log.rows(folder) if row.split == "test"}
 
 
@@ -79,5 +79,5 @@ def test_pictures_are_no_text(digits):
 def test_a_model_of_another_vocabulary_is_refused_before_anything_is_trained(tmp_path):
     learner = dataclasses.replace(NET, model=dataclasses.replace(NET.model, vocabulary=128))
     with pytest.raises(UsageError, match=r"model\.vocabulary=128, and 256 are wanted"):
-        executor.run(dataclasses.replace(STUDY, learners={"net": learner}), tmp_path / "new")
+        executor.run_trials(dataclasses.replace(STUDY, learners={"net": learner}), tmp_path / "new")
     assert not (tmp_path / "new").exists()

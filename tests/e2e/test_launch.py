@@ -38,8 +38,8 @@ DIGITS = "--experiment=digits"
         (["--experiment="], "--experiment= is empty"),
         (["--experiment=digit"], "did you mean 'digits'"),
         (["--experiment=nowhere/mine.py"], "there is no such file"),
-        ([DIGITS, "--siezs=10"], "Unknown command line flag 'siezs'. Did you mean: sizes"),
-        ([DIGITS, "sizes=10"], "'sizes=10' is no flag"),
+        ([DIGITS, "--siezs=10"], "Unknown command line flag 'siezs'. Did you mean: seeds"),
+        ([DIGITS, "sizes=10"], "'sizes=10' is not a flag"),
         ([DIGITS, "--mode=rum"], "--mode=rum"),
         ([DIGITS, "--packing=tight"], "--packing=tight"),
         ([DIGITS, "--precision=float16"], "--precision=float16"),
@@ -57,7 +57,7 @@ DIGITS = "--experiment=digits"
             "comma-separated list of which each is a whole number",
         ),
         ([DIGITS, "--set=learners.cnn.model.channels=12"], "model.channels=(12,)"),
-        ([DIGITS, "--set=sizes="], "sizes=()"),
+        ([DIGITS, "--set=train_sizes="], "sizes=()"),
         ([DIGITS, "--set=name="], "leaves the study without a name"),
         ([DIGITS, "--set=name=../up"], "name='../up'"),
         ([DIGITS, "--set=data.test=5000"], "data.test=5000 must lie between 1 and 1796"),
@@ -76,12 +76,12 @@ DIGITS = "--experiment=digits"
         ([DIGITS, "--learners="], "--learners= is empty"),
         ([DIGITS, "--learners=mpl"], "did you mean 'mlp'?"),
         ([DIGITS, "--mode=report"], "holds no finished trial"),
-        ([DIGITS, "--mode=inside"], "holds no study to look into; run 'digits' first"),
-        ([DIGITS, "--mode=inside", "--trial="], "--trial= is empty"),
-        ([DIGITS, "--trial=cnn"], "--trial is of no use with --mode=run; it goes with --mode=inside"),
-        ([DIGITS, "--targets=0.1"], "--targets is of no use with --mode=run; it goes with --mode=forecast"),
-        (["--curve=x.csv"], "--curve is of no use with --mode=run; it goes with --mode=forecast or --mode=score"),
-        ([DIGITS, "--mode=forecast"], "--experiment is of no use with --mode=forecast"),
+        ([DIGITS, "--mode=interpret"], "holds no study to look into; run 'digits' first"),
+        ([DIGITS, "--mode=interpret", "--trial="], "--trial= is empty"),
+        ([DIGITS, "--trial=cnn"], "--trial has no effect with --mode=run; use it with --mode=interpret"),
+        ([DIGITS, "--targets=0.1"], "--targets has no effect with --mode=run; use it with --mode=forecast"),
+        (["--curve=x.csv"], "--curve has no effect with --mode=run; use it with --mode=forecast or --mode=score"),
+        ([DIGITS, "--mode=forecast"], "--experiment has no effect with --mode=forecast"),
         (["--mode=forecast"], "--mode=forecast needs --curve=FILE"),
         (["--mode=forecast", "--curve="], "--curve= is empty"),
         (["--mode=forecast", "--curve=x.csv", "--multiples=1"], "--multiples=1 must be above 1"),
@@ -92,9 +92,9 @@ DIGITS = "--experiment=digits"
         (["--mode=forecast", "--curve=x.csv", "--bound=-1,0"], "--bound=-1,0 is no range"),
         (["--mode=forecast", "--curve=x.csv", "--bound=0,1,2"], "--bound=0,1,2 is no range"),
         (["--mode=forecast", "--curve=x.csv"], "x.csv: there is no such file"),
-        (["--mode=forecast", "--curve=x.csv", "--target=0.1"], "--target is of no use with --mode=forecast"),
+        (["--mode=forecast", "--curve=x.csv", "--target=0.1"], "--target has no effect with --mode=forecast"),
         (["--mode=watch"], "holds no study; name the folder of a run"),
-        ([DIGITS, "--mode=watch"], "--experiment is of no use with --mode=watch"),
+        ([DIGITS, "--mode=watch"], "--experiment has no effect with --mode=watch"),
         (["--mode=score"], "--mode=score needs --forecast=FILE"),
         (["--mode=score", "--forecast=x.json"], "x.json: there is no such file"),
     ],
@@ -128,7 +128,7 @@ def test_a_module_that_raises_is_told_with_its_line(launch, tmp_path):
 def test_a_flag_that_is_unknown_beside_debug_is_told_too(launch):
     code, _, err = launch("--debug", "--siezs=3")
     assert code == 2
-    assert "Did you mean: sizes" in err
+    assert "Did you mean: seeds" in err
 
 
 @pytest.mark.parametrize("below", ["", "below"])
@@ -167,15 +167,15 @@ def test_a_workdir_of_another_study_is_left_alone(launch, tmp_path):
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"study": {}}'])
 def test_a_report_of_what_is_no_study_is_refused(launch, tmp_path, text):
-    assert_refused(launch("--mode=report"), "--mode=report needs --workdir or --experiment")
+    assert_refused(launch("--mode=report"), "--mode=report needs --workdir=DIR or --experiment=NAME")
     assert_refused(launch("--mode=report", f"--workdir={tmp_path}"), "holds no study")
     (tmp_path / "study.json").write_text(text)
     assert_refused(launch("--mode=report", f"--workdir={tmp_path}"), "is not a study's description")
 
 
 def captured(monkeypatch, outcome):
-    """What execute.run is called with, in its place."""
-    from dlm.execution import executor
+    """Records the calls of dlm.run, which raises `outcome` in its place."""
+    from dlm.execution import result
 
     calls = []
 
@@ -183,7 +183,7 @@ def captured(monkeypatch, outcome):
         calls.append((study, folder, more))
         raise outcome
 
-    monkeypatch.setattr(executor, "run", run)
+    monkeypatch.setattr(result, "run", run)
     return calls
 
 
@@ -210,7 +210,7 @@ def test_flags_reach_the_study(launch, monkeypatch, tmp_path):
     assert (study.train_sizes, study.seeds, list(study.learners)) == ((50, 100), (4, 2), ["mlp", "logreg"])
     assert (study.budget.epochs, study.learners["mlp"].hyper.lr) == (3, 1)
     assert folder == Path.home() / "work"
-    assert more["data_dir"] == Path.home() / "data"
+    assert more["data_dir"] == "~/data"
     assert (more["packing"], more["save_seconds"]) == ("fast", 7)
     assert more["question"].startswith("How many handwritten digits")
 
@@ -240,7 +240,7 @@ def test_precision_is_the_flags_then_the_assignments_then_the_studys(launch, mon
     [
         (STOPPED, 75, "dlm: stopped by a signal\n"),
         (Interrupted("stopped by a signal", 130), 130, "dlm: stopped by a signal\n"),
-        (KeyboardInterrupt(), 130, "dlm: interrupted; run the same command again to go on\n"),
+        (KeyboardInterrupt(), 130, "dlm: interrupted; run the same command again to continue\n"),
     ],
 )
 def test_a_run_that_was_stopped_returns_the_signals_code(launch, monkeypatch, outcome, code, message):
@@ -254,7 +254,7 @@ def test_a_mistake_of_the_program_itself_is_not_passed_off_as_the_users(launch, 
         launch(DIGITS)
 
 
-@pytest.mark.parametrize(("fault", "code", "told"), [("", 0, "2 cells trained now"), ("no luck", 1, "2 cells failed")])
+@pytest.mark.parametrize(("fault", "code", "told"), [("", 0, "trained 2 trials"), ("no luck", 1, "2 failed")])
 def test_a_run_tells_its_end_by_code_and_words(launch, tmp_path, monkeypatch, fault, code, told):
     def fit(*_):
         raise RuntimeError(fault)

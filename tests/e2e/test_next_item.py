@@ -145,7 +145,7 @@ def test_a_study_of_next_items_learns_what_follows(tmp_path):
         budget=Budget(steps=200, batch_size=32),
         name="chain",
     )
-    outcome = executor.run(study, tmp_path / "run")
+    outcome = executor.run_trials(study, tmp_path / "run")
     assert (outcome.trained, outcome.failed) == (6, 0)
     rows = [row for row in record_log.rows(tmp_path / "run") if row.split == "test" and row.train_size == 240]
     error = {row.learner: row.value for row in rows if row.metric == "error"}

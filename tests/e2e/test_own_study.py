@@ -37,12 +37,12 @@ def test_two_flags_run_a_study_that_says_how_the_file_was_read(launch, table, tm
     assert code == 0, err
     assert "How cancer was read" in out
     assert "Column diagnosis: taken for 2 classes (benign, malignant)" in out
-    assert out.index("How cancer was read") < out.index("Measured error rate")
-    assert "6 cells trained now, 0 before" in out
+    assert out.index("How cancer was read") < out.index("examples")
+    assert "trained 6 trials (0 were complete)" in out
     learners = {curve.learner for curve in curves(record_log.rows(tmp_path / "run"))}
     assert learners == {"mlp", "logreg", "boosting"}
     code, out, _ = launch(f"--data={table}", "--target=diagnosis", *CUT, f"--workdir={tmp_path / 'run'}")
-    assert "0 cells trained now, 6 before" in out
+    assert "trained 0 trials (6 were complete)" in out
 
 
 def test_the_written_module_declares_the_very_study(launch, table, tmp_path):
@@ -50,7 +50,7 @@ def test_the_written_module_declares_the_very_study(launch, table, tmp_path):
     code, out, err = launch(f"--data={table}", "--target=diagnosis", "--seeds=2", f"--save_experiment={module}")
     assert code == 0, err
     assert str(module) in out
-    study, _ = proposal.for_path(str(table), "diagnosis")
+    study, _, _ = proposal.for_path(str(table), "diagnosis")
     loaded = experiment.load(str(module))
     assert {cell.trial_id for cell in loaded.trials} == {
         cell.trial_id for cell in dataclasses.replace(study, seeds=2).trials
@@ -66,11 +66,11 @@ def test_the_written_module_declares_the_very_study(launch, table, tmp_path):
         (("--data=absent.csv",), "absent.csv: there is no such file or folder"),
         (("--data={table}", "--target=diagnoses"), "did you mean 'diagnosis'"),
         (("--data={table}", "--experiment=digits"), "are two studies; choose one"),
-        (("--target=diagnosis",), "goes with --data=PATH"),
-        (("--experiment=digits", "--save_experiment=x.py"), "goes with --data=PATH"),
+        (("--target=diagnosis",), "needs --data=PATH"),
+        (("--experiment=digits", "--save_experiment=x.py"), "needs --data=PATH"),
         (("--data={table}", "--target=diagnosis", "--set=data.tset=3"), "did you mean 'data.test'"),
         (("--data={table}", "--target=diagnosis", "--save_experiment=x.txt"), "must name a .py file"),
-        (("--data={table}", "--target=diagnosis", "--download"), "--download is of no use with data=File"),
+        (("--data={table}", "--target=diagnosis", "--download"), "--download has no effect with data=File"),
     ],
     ids=["file", "target", "both", "alone", "save", "set", "suffix", "download"],
 )
@@ -85,7 +85,7 @@ def test_a_slip_is_refused_with_its_remedy_and_nothing_written(flags, message, l
 
 @pytest.mark.parametrize(("pool", "classes"), [(64, 2), (409, 2), (50_000, 10), (10**6, 0)])
 def test_sizes_grow_by_one_factor_up_to_the_pool(pool, classes):
-    train_sizes = proposal.required_train_size(pool, classes)
+    train_sizes = proposal.train_sizes_for(pool, classes)
     assert 3 <= len(train_sizes) <= 7
     assert train_sizes[-1] == min(pool, proposal.MOST_SIZE)
     factors = np.array(train_sizes[1:]) / np.array(train_sizes[:-1])
@@ -114,7 +114,7 @@ def test_leaks_are_counted_and_errors_told_with_and_without_them(leaky, tmp_path
     assert list(dataset.leaked) == list(range(30))
     assert searched(leaky)[1] == counts
     study = small(data=Leaky(), train_sizes=(300, 1262), seeds=1)
-    executor.run(study, tmp_path, dataset=leaky)
+    executor.run_trials(study, tmp_path, executor.RunOptions(dataset=leaky))
     assert artifacts.read_leak_counts(tmp_path) == counts
     values = {
         (row.learner, row.train_size, row.metric): row for row in record_log.rows(tmp_path) if row.split == "test"
@@ -139,7 +139,7 @@ def test_nothing_is_said_where_nothing_leaks(digits, tmp_path):
     dataset, counts = searched(digits)
     assert dataset.leaked is None
     assert (counts.leaked, counts.repeated) == (0, 0)
-    executor.run(small(train_sizes=(32,), seeds=1), tmp_path)
+    executor.run_trials(small(train_sizes=(32,), seeds=1), tmp_path)
     assert json.loads((tmp_path / artifacts.LEAKS_FILE).read_text())["leaked"] == 0
     assert not any(row.metric == "error_without_leaks" for row in record_log.rows(tmp_path))
 
@@ -158,7 +158,7 @@ def test_a_subset_of_one_class_is_learnt_as_that_class(tmp_path):
         train_sizes=(10, 200),
         seeds=1,
     )
-    assert executor.run(study, tmp_path / "run").failed == 0
+    assert executor.run_trials(study, tmp_path / "run").failed == 0
     errors = {curve.learner: curve.errors for curve in curves(record_log.rows(tmp_path / "run"))}
     assert errors["logreg"][0] == errors["boosting"][0] == (pytest.approx(np.mean(source.load().test.y == 0)),)
 
@@ -166,6 +166,6 @@ def test_a_subset_of_one_class_is_learnt_as_that_class(tmp_path):
 def test_a_split_that_no_file_has_and_a_task_that_is_none_are_refused(table, tmp_path):
     with pytest.raises(UsageError, match=r"data\.test='dev' names no split of these data; give how many"):
         File(str(table), target="diagnosis", test="dev").load()
-    with pytest.raises(UsageError, match=r"is no task; use one of dlm\.tasks"):
-        executor.run(small(task=Budget(steps=1)), tmp_path / "new")
+    with pytest.raises(UsageError, match=r"is not a task; use one of dlm\.tasks"):
+        executor.run_trials(small(task=Budget(steps=1)), tmp_path / "new")
     assert not (tmp_path / "new").exists()

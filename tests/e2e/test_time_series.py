@@ -125,7 +125,7 @@ def test_a_study_of_all_learners_ends_with_the_errors_of_their_forecasts(dataset
         seeds=2,
         budget=Budget(steps=150, batch_size=16),
     )
-    outcome = executor.run(study, tmp_path, dataset=dataset)
+    outcome = executor.run_trials(study, tmp_path, executor.RunOptions(dataset=dataset))
     assert (outcome.trained, outcome.failed, outcome.diverged) == (24, 0, 0)
     rows = record_log.rows(tmp_path)
     found = {row.learner: row for row in record_log.ends(rows).values() if row.train_size == 100}

@@ -27,13 +27,13 @@ def finished(tmp_path_factory):
         tuning={"net": quasi_random(lr=log_uniform(1e-3, 1e-1), points=3), "logreg": grid(C=CS)},
     )
     folder = tmp_path_factory.mktemp("tuned")
-    executor.run(study, folder)
+    executor.run_trials(study, folder)
     return study, folder
 
 
 def test_a_tuned_study_runs_resumes_and_says_what_tuning_did(finished, launch):
     study, folder = finished
-    assert executor.run(study, folder).trained == 0
+    assert executor.run_trials(study, folder).trained == 0
     assert planner.plan(study, folder).trials_done == len(study.trials) == 2 * 2 * (3 + 3 + 1)
     code, out, _ = launch("--mode=report", f"--workdir={folder}")
     assert code == 0
@@ -105,7 +105,7 @@ def test_some_learners_of_a_tuned_study_can_be_run(launch, tmp_path):
     flags = ("--learners=logreg", "--train_sizes=32", "--seeds=1", f"--workdir={tmp_path / 'run'}")
     code, out, err = launch(f"--experiment={module}", *flags)
     assert code == 0, err
-    assert "2 cells trained now" in out
+    assert "trained 2 trials" in out
     assert "logreg: at 32 examples the best of 2 settings is expected to reach" in " ".join(out.split())
 
 

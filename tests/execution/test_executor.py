@@ -36,7 +36,7 @@ def final(folder):
 def finished(tmp_path_factory):
     """A workdir with a finished study; not to be changed."""
     folder = tmp_path_factory.mktemp("finished")
-    outcome = executor.run(small(), folder)
+    outcome = executor.run_trials(small(), folder)
     assert outcome == executor.Outcome(trained=12, before=0, failed=0, diverged=0)
     return folder
 
@@ -84,23 +84,23 @@ def test_logistic_regression_is_scikit_learns_called_by_hand(finished, digits):
 
 def test_a_second_run_trains_nothing_and_changes_nothing(tmp_path):
     study = small(train_sizes=(32,), learners={"net": small().learners["net"]})
-    executor.run(study, tmp_path)
+    executor.run_trials(study, tmp_path)
     before = (tmp_path / record_log.FILE).read_bytes()
-    assert executor.run(study, tmp_path) == executor.Outcome(trained=0, before=2, failed=0, diverged=0)
+    assert executor.run_trials(study, tmp_path) == executor.Outcome(trained=0, before=2, failed=0, diverged=0)
     assert (tmp_path / record_log.FILE).read_bytes() == before
 
 
 def test_more_sizes_and_seeds_train_only_the_new_cells_and_get_the_same_numbers(finished, tmp_path):
-    executor.run(small(train_sizes=(32, 128), seeds=1), tmp_path)
-    assert executor.run(small(), tmp_path) == executor.Outcome(trained=8, before=4, failed=0, diverged=0)
+    executor.run_trials(small(train_sizes=(32, 128), seeds=1), tmp_path)
+    assert executor.run_trials(small(), tmp_path) == executor.Outcome(trained=8, before=4, failed=0, diverged=0)
     assert final(tmp_path) == final(finished)
 
 
 def test_another_precision_trains_the_deep_cells_again_beside_the_others(tmp_path):
     study = small(train_sizes=(32,), precision="bfloat16")
-    executor.run(dataclasses.replace(study, precision="float32"), tmp_path)
+    executor.run_trials(dataclasses.replace(study, precision="float32"), tmp_path)
     before = record_log.rows(tmp_path)
-    outcome = executor.run(study, tmp_path)
+    outcome = executor.run_trials(study, tmp_path)
     assert outcome == executor.Outcome(trained=2, before=2, failed=0, diverged=0)
     rows = record_log.rows(tmp_path)
     assert rows[: len(before)] == before
@@ -111,7 +111,7 @@ def test_another_precision_trains_the_deep_cells_again_beside_the_others(tmp_pat
 
 def test_another_study_is_refused_and_nothing_is_lost(tmp_path):
     study = small(train_sizes=(32,), seeds=1, learners={"net": small().learners["net"]})
-    executor.run(study, tmp_path)
+    executor.run_trials(study, tmp_path)
     before = (tmp_path / record_log.FILE).read_bytes()
     for changed, what in (
         (dataclasses.replace(study, budget=Budget(steps=41)), "budget.steps: 40 → 41"),
@@ -119,7 +119,7 @@ def test_another_study_is_refused_and_nothing_is_lost(tmp_path):
         (dataclasses.replace(study, learners={"net": Learner(MLP((8,)), Hyper(lr=0.01))}), "learners.net.model.widths"),
     ):
         with pytest.raises(UsageError, match="holds another study") as error:
-            executor.run(changed, tmp_path)
+            executor.run_trials(changed, tmp_path)
         assert what in str(error.value)
     assert (tmp_path / record_log.FILE).read_bytes() == before
 
@@ -127,7 +127,7 @@ def test_another_study_is_refused_and_nothing_is_lost(tmp_path):
 @pytest.mark.parametrize(("size", "words"), [(9, "below the 10 classes"), (1258, "choose at most 1257")])
 def test_a_size_that_cannot_be_fails_before_the_workdir_is_made(size, words, tmp_path):
     with pytest.raises(UsageError, match=words):
-        executor.run(small(train_sizes=(32, size)), tmp_path / "new")
+        executor.run_trials(small(train_sizes=(32, size)), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -146,24 +146,24 @@ class Fragile:
 
 def test_a_cell_that_raises_fails_alone_and_is_tried_again(tmp_path, monkeypatch):
     study = small(learners={"fragile": Fragile()}, seeds=1)
-    assert executor.run(study, tmp_path).failed == 2
+    assert executor.run_trials(study, tmp_path).failed == 2
     rows = [row for row in record_log.rows(tmp_path) if row.status == "failed"]
     assert {row.train_size for row in rows} == {64, 128}
     assert all(row.value is None and "50 examples are all I hold" in row.note for row in rows)
     assert curves(record_log.rows(tmp_path))[0].failed == 2
     monkeypatch.setattr(Fragile, "mended", True)
-    assert executor.run(study, tmp_path) == executor.Outcome(trained=2, before=1, failed=0, diverged=0)
+    assert executor.run_trials(study, tmp_path) == executor.Outcome(trained=2, before=1, failed=0, diverged=0)
 
 
 def test_a_diverged_cell_keeps_its_row_without_a_number(tmp_path):
     study = small(learners={"wild": Learner(MLP((16,)), Hyper(lr=1e30))}, train_sizes=(32,), seeds=1)
-    assert executor.run(study, tmp_path).diverged == 1
+    assert executor.run_trials(study, tmp_path).diverged == 1
     rows = {(row.split, row.metric): row for row in record_log.rows(tmp_path)}
     assert rows["test", "error"].value is None
     assert rows["test", "error"].status == "diverged"
     assert np.isfinite(rows["train", "loss"].value)
     assert "NaN" not in (tmp_path / record_log.FILE).read_text()
-    assert executor.run(study, tmp_path).trained == 0
+    assert executor.run_trials(study, tmp_path).trained == 0
 
 
 def test_hyperparameter_axes_train_in_one_cohort_and_validation_chooses(tmp_path):
@@ -171,7 +171,7 @@ def test_hyperparameter_axes_train_in_one_cohort_and_validation_chooses(tmp_path
     work = executor.remaining(study, [])
     assert len(work.cohorts) == 1
     assert work.num_trials == 4
-    executor.run(study, tmp_path)
+    executor.run_trials(study, tmp_path)
     rows = [row for row in record_log.rows(tmp_path) if (row.split, row.metric) == ("test", "error")]
     good = [row.value for row in rows if json.loads(row.hyper)["hyper"]["lr"] == 1e-2]
     (curve,) = curves(record_log.rows(tmp_path))
@@ -198,7 +198,7 @@ def out_of_memory_above(width):
 
 def test_a_cohort_that_runs_out_of_memory_is_halved_until_it_fits(finished, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Population, "advance", out_of_memory_above(4))
-    assert executor.run(small(), tmp_path) == executor.Outcome(trained=12, before=0, failed=0, diverged=0)
+    assert executor.run_trials(small(), tmp_path) == executor.Outcome(trained=12, before=0, failed=0, diverged=0)
     assert "6 members ran out of memory; trying half as many" in capsys.readouterr().err
     assert final(tmp_path) == final(finished)
 
@@ -206,35 +206,35 @@ def test_a_cohort_that_runs_out_of_memory_is_halved_until_it_fits(finished, tmp_
 def test_a_learner_without_the_memory_for_one_member_fails_alone_and_is_tried_again(finished, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(Population, "advance", out_of_memory_above(0))
-        assert executor.run(small(), tmp_path).failed == 6
+        assert executor.run_trials(small(), tmp_path).failed == 6
     failed = [row for row in record_log.rows(tmp_path) if row.status == "failed"]
     assert {row.learner for row in failed} == {"net"}
     assert all("RESOURCE_EXHAUSTED" in row.note for row in failed)
     assert len(final(tmp_path)) == 12
-    assert executor.run(small(), tmp_path) == executor.Outcome(trained=6, before=6, failed=0, diverged=0)
+    assert executor.run_trials(small(), tmp_path) == executor.Outcome(trained=6, before=6, failed=0, diverged=0)
     assert final(tmp_path) == final(finished)
 
 
 def test_a_changed_program_is_refused_where_it_would_make_new_numbers_and_nowhere_else(tmp_path, monkeypatch):
     study = small(train_sizes=(32,), seeds=1)
-    executor.run(study, tmp_path)
+    executor.run_trials(study, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.glob("*.json*")}
     transform = optimizer.transform
     monkeypatch.setattr(train_step, "transform", lambda *given: optax.chain(transform(*given), optax.scale(0.5)))
-    assert executor.run(study, tmp_path).trained == 0, "nothing is left to make"
+    assert executor.run_trials(study, tmp_path).trained == 0, "nothing is left to make"
     with pytest.raises(UsageError, match=r"was made with other code: learners\.net computes another program") as error:
-        executor.run(small(train_sizes=(32, 64), seeds=1), tmp_path)
+        executor.run_trials(small(train_sizes=(32, 64), seeds=1), tmp_path)
     assert "choose another --workdir" in str(error.value)
     assert {path: path.read_bytes() for path in tmp_path.glob("*.json*")} == before
 
 
 def test_another_version_of_a_compiler_or_of_a_classical_library_is_named(tmp_path, monkeypatch):
-    executor.run(small(train_sizes=(32,), seeds=1), tmp_path)
+    executor.run_trials(small(train_sizes=(32,), seeds=1), tmp_path)
     monkeypatch.setattr(description.importlib.metadata, "version", lambda package: f"{package}-next")
     with pytest.raises(UsageError, match=r"jaxlib .* → jaxlib-next.*scikit-learn .* → scikit-learn-next"):
-        executor.run(small(train_sizes=(32, 64), seeds=1), tmp_path)
+        executor.run_trials(small(train_sizes=(32, 64), seeds=1), tmp_path)
     monkeypatch.undo()
-    assert executor.run(small(train_sizes=(32, 64), seeds=2), tmp_path).before == 2
+    assert executor.run_trials(small(train_sizes=(32, 64), seeds=2), tmp_path).before == 2
 
 
 def test_what_a_cohort_computes_has_one_name_whatever_its_sizes_seeds_and_rates(digits):

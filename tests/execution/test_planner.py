@@ -24,7 +24,7 @@ def test_a_plan_counts_trials_programs_and_updates(study, tmp_path):
 
 
 def test_a_plan_leaves_out_what_the_workdir_holds(study, tmp_path):
-    executor.run(small(train_sizes=(32, 64)), tmp_path)
+    executor.run_trials(small(train_sizes=(32, 64)), tmp_path)
     before = sorted(path.name for path in tmp_path.iterdir())
     cost = planner.plan(study, tmp_path)
     assert [part.trials for part in cost.parts] == [2, 2]

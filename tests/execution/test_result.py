@@ -44,7 +44,7 @@ def test_a_run_answers_and_a_second_one_trains_nothing_and_shows_the_same(result
     assert (result.outcome.trained, result.outcome.before) == (12, 0)
     again = dlm.run(small(), result.workdir, question="How many?")
     assert (again.outcome.trained, again.outcome.before) == (0, 12)
-    assert "0 cells trained now, 12 before" in capsys.readouterr().err
+    assert "trained 0 trials (12 were complete)" in capsys.readouterr().err
     assert again._repr_html_() == result._repr_html_()
     assert str(again) == str(result)
     assert again.page.read_text().startswith("<!doctype html>")
@@ -106,7 +106,7 @@ def test_a_stopped_cell_says_so_in_a_line_and_goes_on_when_run_again(tmp_path, m
 
     with monkeypatch.context() as patched:
         patched.setattr(CohortRun, "advance", stopped)
-        with pytest.raises(Interrupted, match="running this again goes on") as told:
+        with pytest.raises(Interrupted, match="run again to resume") as told:
             dlm.run(small(), tmp_path / "run", save_seconds=0.0)
     assert told.value.exit_code == EXIT_INTERRUPTED
     assert len(told.value._render_traceback_()) == 1

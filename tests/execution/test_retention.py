@@ -30,7 +30,7 @@ def study():
 @pytest.fixture(scope="module")
 def finished(study, tmp_path_factory):
     folder = tmp_path_factory.mktemp("kept")
-    executor.run(study, folder)
+    executor.run_trials(study, folder)
     return folder
 
 
@@ -66,7 +66,7 @@ def test_a_classical_learner_has_predictions_and_no_parameters(study, finished):
 
 def test_a_noisy_test_set_is_predicted_as_it_was_measured(tmp_path):
     study = small(train_sizes=(64,), seeds=1, test_noise=Noise(gaussian=0.5, label=0.1))
-    executor.run(study, tmp_path)
+    executor.run_trials(study, tmp_path)
     ends = record_log.ends(record_log.rows(tmp_path))
     for trial in study.trials:
         kept = artifacts.read(tmp_path, trial.trial_id, "predictions")
@@ -78,7 +78,7 @@ def test_predictions_that_cannot_be_had_are_no_failure(tmp_path, monkeypatch, ca
         raise RuntimeError("RESOURCE_EXHAUSTED: 1 PiB")
 
     monkeypatch.setattr("dlm.train.predict.Predictor.__call__", no_memory)
-    outcome = executor.run(small(train_sizes=(32,), seeds=1), tmp_path)
+    outcome = executor.run_trials(small(train_sizes=(32,), seeds=1), tmp_path)
     assert (outcome.trained, outcome.failed) == (2, 0)
     assert "its predictions are not kept (RESOURCE_EXHAUSTED: 1 PiB)" in capsys.readouterr().err
 
@@ -89,7 +89,7 @@ def test_a_limit_keeps_the_first_seeds_of_all_sizes_and_nothing_keeps_nothing(tm
     assert order == ["b", "a", "d", "c"]
     assert artifacts.within(25, [(one, 10) for one in order]) == {"b", "a"}
     assert artifacts.within(25, [("large", 30), ("small", 20)]) == {"small"}
-    executor.run(small(train_sizes=(32,), seeds=1), tmp_path, keep_mib=0)
+    executor.run_trials(small(train_sizes=(32,), seeds=1), tmp_path, executor.RunOptions(keep_mib=0))
     assert not (tmp_path / "cells").exists()
     assert not (tmp_path / "test_set.npz").exists()
     assert len(record_log.ends(record_log.rows(tmp_path))) == 2
@@ -106,7 +106,7 @@ def test_a_model_is_looked_at_once_however_many_cells_it_has(study, digits, tmp_
 
 def test_a_checkpoint_from_before_there_were_joules_is_gone_on_with(tmp_path):
     study = small(train_sizes=(32,), seeds=1)
-    executor.run(study, tmp_path, save_seconds=0.0)
+    executor.run_trials(study, tmp_path, executor.RunOptions(save_seconds=0.0))
     paths = (tmp_path / "cohorts").glob("*/checkpoints/*/rows/metadata")
     path = max(paths, key=lambda path: int(path.parents[1].name))
     rows = json.loads(path.read_text())
@@ -114,7 +114,7 @@ def test_a_checkpoint_from_before_there_were_joules_is_gone_on_with(tmp_path):
     del rows["check"]
     path.write_text(json.dumps(rows | {"check": checkpoint._checksum_of(rows)}))
     trial = next(trial for trial in study.trials if trial.name == "net")
-    dataset = executor.load(study)
+    dataset = executor.load_dataset(study)
     members = started(Cohort((trial,)), place(SubsetOrders(dataset, (trial.subset_seed,))))
     saved = Checkpoints(path.parents[2])
     members.restore(saved)
@@ -151,5 +151,5 @@ def test_an_unread_source_of_groups_is_refused(study):
     from dlm.utils.errors import UsageError
 
     with pytest.raises(UsageError, match=r"groups=\('sex',\) are columns, and data=Digits has none"):
-        executor.load(dataclasses.replace(study, groups=("sex",)))
+        executor.load_dataset(dataclasses.replace(study, groups=("sex",)))
     assert Digits().load().groups == ()

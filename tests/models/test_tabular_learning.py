@@ -28,7 +28,7 @@ class Waves:
 
 def errors(study, folder):
     """Mean test error of each learner."""
-    outcome = executor.run(study, folder)
+    outcome = executor.run_trials(study, folder)
     assert outcome.failed == outcome.diverged == 0
     rows = [row for row in record_log.rows(folder) if row.split == "test" and row.metric == "error"]
     return {name: float(np.mean([row.value for row in rows if row.learner == name])) for name in study.learners}

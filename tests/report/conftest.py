@@ -99,7 +99,8 @@ def workdir(tmp_path_factory):
     """A study with a sweep whose best value lies at an edge, and with measurements on the way."""
     folder = tmp_path_factory.mktemp("page")
     study = small(budget=Budget(steps=40, eval_every=20), axes=grid(lr=(1e-4, 1e-3, 1e-2)))
-    executor.run(study, folder, command="python launch.py --experiment=small", question="How <small> is it?")
+    options = executor.RunOptions(command="python launch.py --experiment=small", question="How <small> is it?")
+    executor.run_trials(study, folder, options)
     return folder
 
 

@@ -15,8 +15,8 @@ from dlm.storage import record_log
 def two(tmp_path_factory):
     """The small study, and the same with a fifth of its updates."""
     folder = tmp_path_factory.mktemp("two")
-    executor.run(small(seeds=3), folder / "long")
-    executor.run(
+    executor.run_trials(small(seeds=3), folder / "long")
+    executor.run_trials(
         dataclasses.replace(small(seeds=3), budget=dataclasses.replace(small().budget, steps=8)), folder / "short"
     )
     return folder
@@ -44,7 +44,7 @@ def test_what_cannot_be_compared_is_refused_and_nothing_written(two, launch, tmp
         ([f"--workdirs={two}/long,{two}/long"], "twice"),
         ([f"--workdirs={two}/long,{tmp_path}/nowhere"], "holds no finished trial"),
         ([], "needs --workdirs=A,B"),
-        ([f"--workdirs={two}/long,{two}/short", "--train_sizes=3"], "--train_sizes is of no use with --mode=compare"),
+        ([f"--workdirs={two}/long,{two}/short", "--train_sizes=3"], "--train_sizes has no effect with --mode=compare"),
     ):
         code, out, err = launch("--mode=compare", *flags)
         assert (code, out) == (2, "")

@@ -42,7 +42,7 @@ def numbers(folder):
 def whole(tmp_path_factory):
     """A finished workdir, not to be changed."""
     folder = tmp_path_factory.mktemp("whole")
-    executor.run(STUDY_ON_ITS_WAY, folder)
+    executor.run_trials(STUDY_ON_ITS_WAY, folder)
     return folder
 
 
@@ -60,7 +60,7 @@ def test_a_damaged_line_is_named_kept_and_measured_again(whole, copy, capsys, li
     lost = lines[line]
     lines[line] = harm(lost[:-1]) + b"\n"
     path.write_bytes(b"".join(lines))
-    outcome = executor.run(STUDY_ON_ITS_WAY, copy)
+    outcome = executor.run_trials(STUDY_ON_ITS_WAY, copy)
     assert outcome.trained == 1, "only the trial that lost a number is trained again"
     assert numbers(copy) == numbers(whole)
     kept = copy / (record_log.FILE + DAMAGED)
@@ -83,7 +83,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(whole, cop
     (copy / record_log.FILE).unlink()
     record_log.append(copy, unfinished)
     monkeypatch.setattr(Population, "advance", None)  # nothing is trained: the earlier one holds it all
-    executor.run(STUDY_ON_ITS_WAY, copy)
+    executor.run_trials(STUDY_ON_ITS_WAY, copy)
     assert f"{newest} is damaged" in capsys.readouterr().err
     assert (folder.parent / "damaged" / f"{newest.name}{DAMAGED}").is_dir()
     assert numbers(copy) == numbers(whole)
@@ -94,7 +94,7 @@ def test_a_damaged_description_is_set_aside_and_written_anew(copy, capsys, harm)
     path = copy / STUDY
     before = json.loads(path.read_bytes())
     path.write_bytes(harm(path.read_bytes()))
-    assert executor.run(STUDY_ON_ITS_WAY, copy).trained == 0
+    assert executor.run_trials(STUDY_ON_ITS_WAY, copy).trained == 0
     assert f"{path} is damaged" in capsys.readouterr().err
     assert (copy / (STUDY + DAMAGED)).exists()
     after = json.loads(path.read_bytes())
@@ -108,7 +108,7 @@ def test_without_its_description_records_of_other_data_are_not_mixed(copy):
     path.unlink()
     record_log.append(copy, rows)
     with pytest.raises(UsageError, match="holds records of other@00"):
-        executor.run(STUDY_ON_ITS_WAY, copy)
+        executor.run_trials(STUDY_ON_ITS_WAY, copy)
 
 
 def test_made_anew_from_any_flipped_bit_of_a_line(whole):

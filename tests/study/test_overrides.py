@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dlm import Budget, Hyper, Learner, Study, UsageError
 from dlm.study.config import fits
-from dlm.study.overrides import apply, declared_type, parse, paths, pick
+from dlm.study.overrides import apply, declared_type, parse, paths, restrict
 
 if TYPE_CHECKING:
     from nowhere import Unknown
@@ -223,7 +223,7 @@ def test_lists_are_read_as_they_are_written(value):
 
 
 def test_learners_are_picked_by_name():
-    assert pick(STUDY.learners, ["own"], "--learners") == {"own": STUDY.learners["own"]}
-    assert list(pick(STUDY.learners, ["own", "mlp", "own"], "--learners")) == ["mlp", "own"]
-    with pytest.raises(UsageError, match=r"--learners=mpl is no learner .*did you mean 'mlp'"):
-        pick(STUDY.learners, ["mpl"], "--learners")
+    assert restrict(STUDY, learners=["own"]).learners == {"own": STUDY.learners["own"]}
+    assert list(restrict(STUDY, learners=["own", "mlp", "own"]).learners) == ["mlp", "own"]
+    with pytest.raises(UsageError, match=r"--learners=mpl is not a learner .*did you mean 'mlp'"):
+        restrict(STUDY, learners=["mpl"])

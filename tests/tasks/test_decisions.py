@@ -182,7 +182,7 @@ def finished(tmp_path_factory):
         budget=Budget(steps=20, eval_every=10, patience=1),
     )
     folder = tmp_path_factory.mktemp("decisions")
-    outcome = executor.run(study, folder)
+    outcome = executor.run_trials(study, folder)
     assert (outcome.trained, outcome.failed) == (3, 0)
     values = {}
     for row in record_log.rows(folder):

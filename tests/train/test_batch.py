@@ -91,9 +91,9 @@ def test_noise_and_changes_are_the_same_streamed_and_resident(model, placed, bit
 
 def test_a_trial_with_noise_and_changes_stopped_midway_is_the_unbroken_one(tmp_path, monkeypatch):
     noisy = study(NOISE, CHANGES, seeds=1, train_sizes=(32,))
-    executor.run(noisy, tmp_path / "whole")
+    executor.run_trials(noisy, tmp_path / "whole")
     interrupted(monkeypatch, noisy, tmp_path / "broken", 1)
-    executor.run(noisy, tmp_path / "broken")
+    executor.run_trials(noisy, tmp_path / "broken")
     values = [{row.key: row.value for row in record_log.rows(tmp_path / name)} for name in ("whole", "broken")]
     assert values[0] == values[1]
 
@@ -112,7 +112,7 @@ def test_noise_is_an_axis_of_every_learner_with_a_curve_for_each_amount(tmp_path
     swept = study(
         learners=learners, axes=grid({"noise.label": (0.0, 0.4)}), train_sizes=(100, 1000), budget=Budget(steps=200)
     )
-    executor.run(swept, tmp_path)
+    executor.run_trials(swept, tmp_path)
     found = {curve.learner: curve for curve in curves(record_log.rows(tmp_path))}
     assert set(found) == {"net", "logreg", "net (label=0.4)", "logreg (label=0.4)"}
     for name in learners:
@@ -123,7 +123,7 @@ def test_noise_is_an_axis_of_every_learner_with_a_curve_for_each_amount(tmp_path
 def test_test_noise_touches_the_test_split_alone(tmp_path):
     learners = {"net": Learner(MLP((16,)), Hyper(lr=0.01)), "logreg": LogisticRegression()}
     swept = study(learners=learners, axes=grid({"test_noise.missing": (0.0, 0.6)}), train_sizes=(100,), seeds=1)
-    executor.run(swept, tmp_path)
+    executor.run_trials(swept, tmp_path)
     values = {(row.learner, row.noise, row.split, row.metric): row.value for row in record_log.rows(tmp_path)}
     for name in learners:
         noisy = "test missing=0.6"
@@ -143,5 +143,5 @@ def test_test_noise_touches_the_test_split_alone(tmp_path):
 )
 def test_what_cannot_be_meant_is_refused_before_training(changes, message, tmp_path):
     with pytest.raises(UsageError, match=message):
-        executor.run(study(**changes), tmp_path / "new")
+        executor.run_trials(study(**changes), tmp_path / "new")
     assert not (tmp_path / "new").exists()

@@ -101,7 +101,7 @@ def test_plain_weighted_and_focal_are_learners_of_one_study(tmp_path):
         for name, hyper in (("plain", {}), ("emphasis", {"focal": 2.0, "balance": 1.0}))
     }
     study = small(learners=learners, train_sizes=(32,), seeds=1, budget=Budget(steps=10))
-    assert executor.run(study, tmp_path).trained == 2
+    assert executor.run_trials(study, tmp_path).trained == 2
     losses = {
         row.learner: row.value for row in record_log.rows(tmp_path) if (row.split, row.metric) == ("test", "loss")
     }

@@ -124,13 +124,13 @@ def test_a_host_streams_its_own_members_alone(digits, short_windows):
 
 def test_a_streamed_study_stopped_midway_ends_with_the_resident_numbers(tmp_path, short_windows, monkeypatch):
     study = small(seeds=1)
-    executor.run(study, tmp_path / "device", input_mode="device")
+    executor.run_trials(study, tmp_path / "device", executor.RunOptions(input="device"))
 
     def values(folder):
         return {row.key: row.value for row in record_log.rows(folder)}
 
     interrupted(monkeypatch, study, tmp_path / "stream", 3, input_mode="stream")
-    executor.run(study, tmp_path / "stream", input_mode="stream")
+    executor.run_trials(study, tmp_path / "stream", executor.RunOptions(input="stream"))
     assert values(tmp_path / "stream") == values(tmp_path / "device")
 
 

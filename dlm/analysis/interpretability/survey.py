@@ -78,7 +78,7 @@ def chosen(study: Study, asked: str, rows: Sequence[Record] = ()) -> Trial:
     """
     deep = [trial for trial in study.trials if isinstance(trial.learner, Learner)]
     if not deep:
-        raise UsageError("--mode=inside looks into networks, and the study has none; give it a dlm.Learner")
+        raise UsageError("--mode=interpret looks into networks, and the study has none; give it a dlm.Learner")
     by_id = [trial for trial in study.trials if asked and trial.trial_id.startswith(asked)]
     if len(by_id) == 1:
         return _network(by_id[0])
@@ -216,13 +216,13 @@ def survey(study: Study, workdir: Path, trial: Trial, dataset: Dataset) -> Insid
 def _check(study: Study, workdir: Path, dataset: Dataset) -> None:
     """UsageError for a workdir of no study, or of other data, and for a task whose targets no layer is read for."""
     if isinstance(study.task, NextItem):
-        raise UsageError("--mode=inside does not look into recommenders of the next item; look into another study")
+        raise UsageError("--mode=interpret does not look into recommenders of the next item; look into another study")
     try:
         data = json.loads((workdir / STUDY).read_bytes())["data"]["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(
             f"--workdir={workdir} holds no study to look into; run {study.name!r} first, by the same flags without "
-            "--mode=inside and --trial"
+            "--mode=interpret and --trial"
         ) from None
     if data != dataset.fingerprint:
         raise UsageError(f"--workdir={workdir} was made of other data than {dataset.name!r} is now; choose another")
@@ -235,7 +235,7 @@ def _absent(workdir: Path, trial: Trial, rows: Sequence[Record]) -> str:
             f"{cell} is trained, but its parameters are not kept in {workdir}; choose another size or seed, or train "
             "it in another --workdir with a larger --keep_mib"
         )
-    return f"{cell} is not trained yet in {workdir}; run it first, by the same flags without --mode=inside and --trial"
+    return f"{cell} is not trained yet in {workdir}; run it first, with the same flags but --mode=run and no --trial"
 
 
 def _mapped(

@@ -39,7 +39,7 @@ def finished(tmp_path_factory):
         groups=("sex",),
         name="who",
     )
-    executor.run(study, folder / "run")
+    executor.run_trials(study, folder / "run")
     return folder / "run"
 
 

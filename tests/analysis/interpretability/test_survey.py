@@ -29,7 +29,7 @@ def said(inside, folder, width=80):
 def of_digits(tmp_path_factory, digits):
     """(study, its workdir, what was found inside the largest network of its first seed)."""
     study, folder = small(budget=Budget(steps=300)), tmp_path_factory.mktemp("digits")
-    executor.run(study, folder, dataset=digits)
+    executor.run_trials(study, folder, executor.RunOptions(dataset=digits))
     return study, folder, next(look(study, folder, [], digits))
 
 
@@ -171,7 +171,7 @@ def test_of_a_table_columns_are_told_by_what_they_decide(tmp_path):
         budget=Budget(steps=400),
         name="table",
     )
-    executor.run(study, tmp_path)
+    executor.run_trials(study, tmp_path)
     inside = next(look(study, tmp_path, [], study.data.load()))
     assert (inside.kind, inside.unit, inside.feature_names) == ("table", "RMSE", tuple("abcdef"))
     for method, of in inside.maps.items():
@@ -208,7 +208,7 @@ def test_of_a_language_model_each_token_has_its_share(tmp_path):
         budget=Budget(steps=150, batch_size=32),
         name="counting",
     )
-    executor.run(study, tmp_path)
+    executor.run_trials(study, tmp_path)
     inside = next(look(study, tmp_path, [], study.data.load()))
     assert (inside.kind, inside.layers) == ("text", ("input", "embedding", "block 1", "last hidden"))
     assert inside.filters is None

@@ -35,7 +35,7 @@ def test_what_is_named_is_written_where_it_is_wanted(launch, workdir, tmp_path):
         (["--to=csv,wandb"], "--to=wandb needs wandb, which is not installed; run: python -m pip install"),
         (["--to=csv", "--out=gs://a/b"], "--out=gs://a/b is no local folder"),
         (["--to=csv,latex"], "is not a forecast"),
-        (["--learners=mlp"], "--learners is of no use with --mode=export"),
+        (["--learners=mlp"], "--learners has no effect with --mode=export"),
     ],
 )
 def test_wrong_usage_is_told_and_nothing_is_written(launch, workdir, monkeypatch, arguments, message):
@@ -51,4 +51,4 @@ def test_a_folder_without_records_is_told(launch, tmp_path):
     assert_refused(launch("--mode=export", f"--workdir={tmp_path / 'none'}"), "there is no such folder")
     (tmp_path / "empty").mkdir()
     assert_refused(launch("--mode=export", f"--workdir={tmp_path / 'empty'}"), "holds no records; run the study first")
-    assert_refused(launch("--to=csv"), "--to is of no use with --mode=run; it goes with --mode=export")
+    assert_refused(launch("--to=csv"), "--to has no effect with --mode=run; use it with --mode=export")

@@ -24,7 +24,7 @@ def run(tmp_path_factory):
         budget=Budget(steps=10, batch_size=8),
         name="lm",
     )
-    executor.run(study, folder)
+    executor.run_trials(study, folder)
     return folder
 
 
