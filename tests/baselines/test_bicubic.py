@@ -45,7 +45,7 @@ def test_upscaling_equals_pillow():
 @pytest.mark.parametrize("flat", [True, False])
 def test_error_in_a_study_is_in_the_original_unit(tmp_path, flat):
     source = Downscaled(flat)
-    executor.run(Study(source, Regression(), {"cubic": Bicubic(2)}, train_sizes=(5, 20), seeds=2), tmp_path)
+    executor.run_trials(Study(source, Regression(), {"cubic": Bicubic(2)}, train_sizes=(5, 20), seeds=2), tmp_path)
     test = source.load().test
     difference = Bicubic(2).upscale(test.x).reshape(len(test), -1) - test.y.reshape(len(test), -1)
     errors = [row.value for row in record_log.rows(tmp_path) if (row.split, row.metric) == ("test", "error")]

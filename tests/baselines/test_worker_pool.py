@@ -61,15 +61,17 @@ def values(folder):
 
 def test_workers_give_the_same_numbers_and_delete_their_data(tmp_path):
     study = small(seeds=1)
-    executor.run(study, tmp_path / "in_process", fit_workers=0)
-    executor.run(study, tmp_path / "in_workers", fit_workers=1)
+    executor.run_trials(study, tmp_path / "in_process", executor.RunOptions(fit_workers=0))
+    executor.run_trials(study, tmp_path / "in_workers", executor.RunOptions(fit_workers=1))
     assert values(tmp_path / "in_workers") == values(tmp_path / "in_process")
     assert not (tmp_path / "in_workers" / FOLDER).exists()
 
 
 def test_a_fit_that_crashes_its_process_fails_alone(fragile, tmp_path):
     study = experiment.load(str(fragile))
-    assert executor.run(study, tmp_path, fit_workers=1) == executor.Outcome(trained=9, before=0, failed=2, diverged=0)
+    assert executor.run_trials(study, tmp_path, executor.RunOptions(fit_workers=1)) == executor.Outcome(
+        trained=9, before=0, failed=2, diverged=0
+    )
     failed = {row.learner: row for row in record_log.rows(tmp_path) if row.status == "failed"}
     assert {name: row.train_size for name, row in failed.items()} == {"crashes": 128, "raises": 128}
     assert "the worker process died" in failed["crashes"].note
@@ -185,7 +187,9 @@ def until(true, seconds=90):
 
 def test_the_time_of_the_first_fit_excludes_imports(tmp_path):
     slow = Importing()
-    executor.run(small(learners={"slow": slow}, train_sizes=(32,), seeds=1), tmp_path, fit_workers=0)
+    executor.run_trials(
+        small(learners={"slow": slow}, train_sizes=(32,), seeds=1), tmp_path, executor.RunOptions(fit_workers=0)
+    )
     (seconds,) = {row.seconds for row in record_log.rows(tmp_path)}
     assert Importing.calls == 2
     assert seconds < 0.25

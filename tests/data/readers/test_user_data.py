@@ -138,7 +138,7 @@ def test_regression_learns_and_ridge_is_scikit_learns_own(diabetes, tmp_path):
         budget=Budget(steps=300),
         name="diabetes",
     )
-    executor.run(study, tmp_path)
+    executor.run_trials(study, tmp_path)
     found = {curve.learner: curve for curve in curves(record_log.rows(tmp_path))}
     dataset = study.data.load()
     spread = dataset.test.y.std()
@@ -180,7 +180,7 @@ def test_folders_of_pictures_sounds_and_texts_become_what_learners_take(folder):
     resized = dataclasses.replace(File(str(folder / "pictures")), size=(4, 6)).load()
     assert resized.train.x.shape[1:] == (4, 6, 1)
     cell = Study(texts_source(folder), Classification(), {"words": TfidfLogisticRegression()}, (30,), 1, name="texts")
-    executor.run(cell, folder / "run")
+    executor.run_trials(cell, folder / "run")
     (curve,) = curves(record_log.rows(folder / "run"))
     assert curve.errors[-1][0] == 0
 
@@ -286,7 +286,7 @@ def test_what_cannot_be_meant_is_told_with_the_remedy(mixed, changes, message):
 def test_a_task_that_does_not_suit_the_targets_is_refused(mixed, tmp_path):
     study = Study(File(mixed, target="price"), Classification(), {"logreg": LogisticRegression()}, (50,), 1, name="x")
     with pytest.raises(UsageError, match=r"task=Classification\(\) needs classes.*Regression\(\)"):
-        executor.run(study, tmp_path / "new")
+        executor.run_trials(study, tmp_path / "new")
     labelled = dataclasses.replace(study, data=File(mixed, target="colour"), task=Regression())
     with pytest.raises(UsageError, match=r"task=Regression\(\) needs numbers"):
-        executor.run(labelled, tmp_path / "new")
+        executor.run_trials(labelled, tmp_path / "new")
