@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from dlm.curves.from_records import curve_name
-from dlm.curves.summary import Spread, spread
+from dlm.curves.summary import SeedSpread, seed_spread
 from dlm.storage.record_log import Record, ends
 
 MANY = 3  # sizes that are named in an alarm; of more the first and the last
@@ -27,7 +27,7 @@ class Sweep:
     learner: str
     path: str
     values: tuple[Any, ...]
-    errors: Mapping[int, Mapping[int, Spread]]
+    errors: Mapping[int, Mapping[int, SeedSpread]]
     means: Mapping[int, Mapping[int, float]]
 
     @property
@@ -89,7 +89,7 @@ def _of_learner(name: str, cells: list[tuple[int, dict[str, Any], float]]) -> It
             size: {place: min(each.values(), key=fmean) for place, each in sorted(by_value.items())}
             for size, by_value in sorted(variants.items())
         }
-        errors = {size: {place: spread(each) for place, each in row.items()} for size, row in seeds.items()}
+        errors = {size: {place: seed_spread(each) for place, each in row.items()} for size, row in seeds.items()}
         means = {size: {place: fmean(each) for place, each in row.items()} for size, row in seeds.items()}
         yield Sweep(name, path.removeprefix("hyper."), tuple(known[key] for key in order), errors, means)
 

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from dlm.analysis.fairness.report import GroupReport, groups_in
 from dlm.analysis.sweeps import alarms, sweeps
-from dlm.curves.from_records import curve_name, curves, selected_rows
-from dlm.curves.summary import answer
+from dlm.curves.from_records import curve_name, learning_curves, selected_rows
+from dlm.curves.summary import summarize
 from dlm.curves.types import Curve, StudySummary
 from dlm.report.figures import learning_curve
 from dlm.report.forecast_file import FORECAST, add_stamp, write_forecast
@@ -131,10 +131,10 @@ def answered(
     trial_ids: Collection[str] | None = None,
 ) -> StudySummary:
     """The answer of a workdir's records, stamped; nothing is written. UsageError if there is no finished trial."""
-    measured = curves(rows, trial_ids, learners_of(described(workdir)))
+    measured = learning_curves(rows, trial_ids, learners_of(described(workdir)))
     if not measured:
         raise UsageError(f"--workdir={workdir} holds no finished trial; run the study first, with --mode=run")
-    told = answer(measured, targets=tuple(targets) or default_targets(measured), level=level)
+    told = summarize(measured, targets=tuple(targets) or default_targets(measured), level=level)
     return add_stamp(told, _measured_sizes(rows))
 
 

@@ -85,7 +85,7 @@ def page_of(
     """A page that begins with the answer in words, and a `lead` of more sentences."""
     names = tuple(learner.curve.learner for learner in answer.learners)
     told = (*sentences.brief(answer), *lead)
-    return Page(title, question, told, names, sections, answer.stamp.made if answer.stamp else "")
+    return Page(title, question, told, names, sections, answer.stamp.created if answer.stamp else "")
 
 
 def to_know(answer: StudySummary, lists: Mapping[str, Sequence[str]]) -> Section | None:

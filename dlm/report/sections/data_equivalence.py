@@ -5,32 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from dlm.curves.data_efficiency.equivalence import OverallRate, Rate, exchange, overall
+from dlm.curves.data_efficiency.equivalence import (
+    EquivalenceRatio,
+    OverallEquivalenceRatio,
+    data_equivalence_ratio,
+    overall_equivalence_ratio,
+)
 from dlm.curves.types import Curve
 from dlm.report.formatting import percent
 
 
-def exchange_sentence(learner: str, noise_text: str, rate: Rate) -> str:
+def exchange_sentence(learner: str, noise_text: str, rate: EquivalenceRatio) -> str:
     """The rate at one size. `noise_text` says what the other examples have: "20 % wrong labels"."""
     said = worth(rate.low, rate.median, rate.high)
     if not said:
         return (
-            f"{learner}: what one with {noise_text} is worth at {rate.size:,} examples cannot be told from these "
+            f"{learner}: what one with {noise_text} is worth at {rate.train_size:,} examples cannot be told from these "
             "measurements."
         )
-    return f"{learner}: at {rate.size:,} examples one with {noise_text} is worth {said} clean ones."
+    return f"{learner}: at {rate.train_size:,} examples one with {noise_text} is worth {said} clean ones."
 
 
-def overall_sentence(learner: str, noise_text: str, rate: OverallRate) -> str:
+def overall_sentence(learner: str, noise_text: str, rate: OverallEquivalenceRatio) -> str:
     """One rate for all sizes, or that there is none."""
     said = worth(rate.low, rate.median, rate.high)
     if not said:
         return f"{learner}: what one with {noise_text} is worth cannot be told from these measurements."
     where = f"from {rate.train_sizes[0]:,} to {rate.train_sizes[-1]:,} examples " if len(rate.train_sizes) > 1 else ""
-    if rate.changes and rate.drift is not None:
+    if rate.changes_with_size and rate.factor_per_doubling is not None:
         return (
             f"{learner}: {where}what one with {noise_text} is worth changes by a factor of "
-            f"{_number(rate.drift, 2, round)} each time their number doubles."
+            f"{_number(rate.factor_per_doubling, 2, round)} each time their number doubles."
         )
     return f"{learner}: {where}one with {noise_text} is worth {said} clean ones."
 
@@ -84,9 +89,9 @@ def _told(curve: Curve, clean: dict[str, Curve], level: float) -> Iterator[str]:
     name = curve.learner.removesuffix(f" ({curve.noise})")
     if name not in clean or not curve.train_sizes:
         return
-    rates, words = exchange(clean[name], curve, level=level), noise_words(curve.noise)
+    rates, words = data_equivalence_ratio(clean[name], curve, level=level), noise_words(curve.noise)
     yield exchange_sentence(name, words, rates[-1])
-    every = overall(clean[name], curve, level=level)
+    every = overall_equivalence_ratio(clean[name], curve, level=level)
     if len(every.train_sizes) > 1:
         yield overall_sentence(name, words, every)
 

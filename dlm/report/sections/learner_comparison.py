@@ -18,7 +18,7 @@ import numpy as np
 
 from dlm.analysis.predictions import TestSet, predictions, read_test_set
 from dlm.curves.crossover import crossover
-from dlm.curves.data_efficiency.study_comparison import Difference, difference
+from dlm.curves.data_efficiency.study_comparison import ErrorDifference, error_difference
 from dlm.curves.from_records import BOUNDS, selected_rows
 from dlm.curves.types import Curve
 from dlm.report.formatting import error_text
@@ -31,7 +31,7 @@ _ROUNDING = 1e-3  # of an error: predictions are kept in fewer digits than recor
 
 def by_test_examples(
     workdir: Path, rows: Sequence[Record], others: Sequence[Record], test: TestSet, level: float
-) -> Difference | None:
+) -> ErrorDifference | None:
     """How much more one cell errs than another, relative to the mean of both, by stretches of test examples.
 
     Each example's error is the mean over seeds. Where the error is the root of a mean of squares, as RMSE is, it
@@ -49,7 +49,7 @@ def by_test_examples(
     a, b = (np.mean([seed["error"] for seed in seeds], axis=0, dtype=np.float64) for seeds in kept)
     middle = float(a.mean() + b.mean()) / 2 or 1.0
     parts = np.array_split(power * (a - b) / middle, number)
-    return difference([float(part.mean()) for part in parts], level, rows[0].train_size)
+    return error_difference([float(part.mean()) for part in parts], level, rows[0].train_size)
 
 
 def stretch_of(test: TestSet) -> int:
@@ -57,7 +57,7 @@ def stretch_of(test: TestSet) -> int:
     return test.y.shape[1] if test.y.ndim == 3 and test.y.dtype.kind == "f" else 1
 
 
-def more_text(one: Difference) -> str:
+def more_text(one: ErrorDifference) -> str:
     """ "errs 12.0 % more [10.0, 14.0]"; an end of the other sign is below 0."""
     sign = -1 if one.mean < 0 else 1
     text = f"errs {100 * abs(one.mean):.1f} % {'less' if sign < 0 else 'more'}"
@@ -65,7 +65,7 @@ def more_text(one: Difference) -> str:
     return f"{text} [{low:.1f}, {high:.1f}]"
 
 
-def paired_text(one: Difference, test: TestSet) -> str:
+def paired_text(one: ErrorDifference, test: TestSet) -> str:
     """ "in per cent of their mean, paired over 300 test examples"."""
     stretch = stretch_of(test)
     of = f"stretches of {stretch:,} test windows" if stretch > 1 else "test examples"

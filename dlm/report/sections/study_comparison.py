@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dlm.curves.data_efficiency.equivalence import OverallRate, Rate
-from dlm.curves.data_efficiency.study_comparison import Difference, Versus
+from dlm.curves.data_efficiency.equivalence import EquivalenceRatio, OverallEquivalenceRatio
+from dlm.curves.data_efficiency.study_comparison import ErrorDifference, StudyComparison
 from dlm.curves.types import StudySummary
 from dlm.report.formatting import percent, seeds
 from dlm.report.html.elements import Chart, Page, Section, Sentences, size_axis
@@ -18,24 +18,24 @@ from dlm.report.tables import Table
 CLEAR = 0.05  # p below which a difference is said
 
 
-def versus_sentences(one: Versus) -> list[str]:
+def versus_sentences(one: StudyComparison) -> list[str]:
     """How much of the other's data, who errs less, and whether the seeds are enough to tell."""
     return [needs_sentence(one), difference_sentence(one), *_enough(one)]
 
 
-def needs_sentence(one: Versus) -> str:
+def needs_sentence(one: StudyComparison) -> str:
     """ "a needs 0.6x [0.5, 0.8] of b's data", or that it cannot be told, or that it changes with the size."""
-    needs = one.needs
+    needs = one.data_ratio
     said = times(needs)
     if not said:
         return f"How much of {one.b}'s data {one.a} needs to err as little cannot be told from these sizes."
-    if needs.changes and needs.drift is not None:
-        rates = [rate for rate in one.needs_at if rate.median is not None]
+    if needs.changes_with_size and needs.factor_per_doubling is not None:
+        rates = [rate for rate in one.data_ratios if rate.median is not None]
         if len(rates) > 1:
             first, last = times(rates[0]), times(rates[-1])
             return (
-                f"How much of {one.b}'s data {one.a} needs changes with the size: {first} at {rates[0].size:,} "
-                f"examples, {last} at {rates[-1].size:,}."
+                f"How much of {one.b}'s data {one.a} needs changes with the size: {first} at {rates[0].train_size:,} "
+                f"examples, {last} at {rates[-1].train_size:,}."
             )
     where = (
         f" (from {needs.train_sizes[0]:,} to {needs.train_sizes[-1]:,} examples)" if len(needs.train_sizes) > 1 else ""
@@ -43,16 +43,16 @@ def needs_sentence(one: Versus) -> str:
     return f"{one.a} needs {said} of {one.b}'s data to err as little{where}."
 
 
-def times(rate: Rate | OverallRate) -> str:
+def times(rate: EquivalenceRatio | OverallEquivalenceRatio) -> str:
     """A rate: "0.6x [0.5, 0.8]", "less than 0.1x"; nothing where it has no end."""
     text = worth(rate.low, rate.median, rate.high)
     head, bracket, rest = text.partition(" [")
     return f"{head}x{bracket}{rest}" if text else ""
 
 
-def difference_sentence(one: Versus) -> str:
+def difference_sentence(one: StudyComparison) -> str:
     """Who errs less, over all common sizes, paired by seed."""
-    whole = one.whole
+    whole = one.overall
     if whole is None:
         return f"{one.a} and {one.b} have no seed in common that learnt from the same subsets: nothing is paired."
     if whole.p is None:
@@ -66,16 +66,17 @@ def difference_sentence(one: Versus) -> str:
     )
 
 
-def _enough(one: Versus) -> list[str]:
+def _enough(one: StudyComparison) -> list[str]:
     """Whether the seeds are too few to have seen what may be there."""
-    whole = one.whole
-    if whole is None or whole.p is None or one.visible is None or one.seeds_needed is None:
+    whole = one.overall
+    if whole is None or whole.p is None or one.detectable_difference is None or one.num_seeds_needed is None:
         return []
-    if whole.p < CLEAR or one.seeds_needed <= whole.num_seeds:
+    if whole.p < CLEAR or one.num_seeds_needed <= whole.num_seeds:
         return []
     return [
-        f"{seeds(whole.num_seeds)} are too few to see a small difference: one of {100 * one.visible:.0f} % would have "
-        f"shown with a chance of 80 %; about {one.seeds_needed:,} seeds would show one of 5 %."
+        f"{seeds(whole.num_seeds)} are too few to see a small difference: one of "
+        f"{100 * one.detectable_difference:.0f} % would have shown with a chance of 80 %; "
+        f"about {one.num_seeds_needed:,} seeds would show one of 5 %."
     ]
 
 
@@ -88,7 +89,7 @@ def _signed(mean: float) -> str:
     return f"{'−' if mean < 0 else '+'}{_number(abs(mean))} %"
 
 
-def _interval(one: Difference) -> str:
+def _interval(one: ErrorDifference) -> str:
     if one.low is None or one.high is None:
         return ""
     ends = sorted((one.low, one.high), key=abs) if one.low * one.high > 0 else (one.low, one.high)
@@ -105,7 +106,7 @@ def _p(p: float) -> str:
     return "<0.0001" if p < 1e-4 else f"{p:.{max(2, 1 - math.floor(math.log10(p)))}f}"
 
 
-def compare_page(answer: StudySummary, found: Sequence[Versus], *, title: str, remarks: Sequence[str]) -> Page:
+def compare_page(answer: StudySummary, found: Sequence[StudyComparison], *, title: str, remarks: Sequence[str]) -> Page:
     """The answer first: a sentence on data and one on errors for each pair."""
     lead = [line for one in found for line in versus_sentences(one)]
     sections = [
@@ -120,8 +121,12 @@ def compare_page(answer: StudySummary, found: Sequence[Versus], *, title: str, r
     return Page(title, question, tuple(lead), names, tuple(sections))
 
 
-def _needs_section(found: Sequence[Versus], level: float) -> Section:
-    rows = [(one.a, one.b, f"{rate.size:,}", times(rate) or "cannot tell") for one in found for rate in one.needs_at]
+def _needs_section(found: Sequence[StudyComparison], level: float) -> Section:
+    rows = [
+        (one.a, one.b, f"{rate.train_size:,}", times(rate) or "undetermined")
+        for one in found
+        for rate in one.data_ratios
+    ]
     layout = {
         "xaxis": size_axis("training examples of the first"),
         "yaxis": {"title": {"text": "times the other's data"}, "type": "log", "dtick": "D2", "tickformat": ".2~g"},
@@ -148,13 +153,13 @@ def _needs_section(found: Sequence[Versus], level: float) -> Section:
     )
 
 
-def _needs_trace(one: Versus) -> Iterator[dict[str, Any]]:
-    told = [rate for rate in one.needs_at if rate.median is not None]
+def _needs_trace(one: StudyComparison) -> Iterator[dict[str, Any]]:
+    told = [rate for rate in one.data_ratios if rate.median is not None]
     if not told:
         return
     medians = [rate.median or 1.0 for rate in told]
     yield {
-        "x": [rate.size for rate in told],
+        "x": [rate.train_size for rate in told],
         "y": medians,
         "error_y": {
             "type": "data",
@@ -169,11 +174,11 @@ def _needs_trace(one: Versus) -> Iterator[dict[str, Any]]:
     }
 
 
-def _difference_section(found: Sequence[Versus], level: float) -> Section:
+def _difference_section(found: Sequence[StudyComparison], level: float) -> Section:
     rows = [
-        (one.a, one.b, "all" if each.size is None else f"{each.size:,}", *_cells(each))
+        (one.a, one.b, "all" if each.train_size is None else f"{each.train_size:,}", *_cells(each))
         for one in found
-        for each in (*one.differences, *([one.whole] if one.whole else []))
+        for each in (*one.differences, *([one.overall] if one.overall else []))
     ]
     layout = {
         "xaxis": size_axis(),
@@ -212,12 +217,12 @@ def _cells(each: Any) -> tuple[str, str, str, str]:
     )
 
 
-def _difference_trace(one: Versus) -> Iterator[dict[str, Any]]:
+def _difference_trace(one: StudyComparison) -> Iterator[dict[str, Any]]:
     if not one.differences:
         return
     halves = [(each.high - each.mean) if each.high is not None else 0.0 for each in one.differences]
     yield {
-        "x": [each.size for each in one.differences],
+        "x": [each.train_size for each in one.differences],
         "y": [each.mean for each in one.differences],
         "error_y": {"type": "data", "array": halves},
         "text": [f"{each.num_seeds} seeds" for each in one.differences],

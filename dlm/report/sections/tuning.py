@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlm.analysis.sweeps import Sweep, alarms, flat, is_number, key_of
-from dlm.curves.exponent import Drift, Exponent, drift, exponent
-from dlm.curves.from_records import Setting, curve_of, settings_by_size
+from dlm.curves.exponent import Exponent, HyperparameterTrend, error_exponent, hyperparameter_trend
+from dlm.curves.from_records import Setting, make_curve, settings_by_size
 from dlm.report.formatting import error_number, error_text
 from dlm.report.html.elements import Chart, Section, Sentences, error_axis
 from dlm.report.tables import Table
@@ -131,7 +131,7 @@ class Drifting:
     """
 
     path: str
-    drift: Drift
+    trend: HyperparameterTrend
     train_sizes: tuple[int, int]
     at: tuple[float, float]
     untuned: Exponent | None
@@ -166,7 +166,7 @@ def best_of_sentences(found: Sequence[Tuned]) -> list[str]:
 
 def drift_alarms(found: Iterable[Tuned]) -> list[str]:
     """A sentence for each hyperparameter whose best value clearly moves with the size."""
-    return [_drift_sentence(one.learner, each) for one in found for each in one.drifts if each.drift.is_shown]
+    return [_drift_sentence(one.learner, each) for one in found for each in one.drifts if each.trend.is_significant]
 
 
 def _of_learner(name: str, train_sizes: Mapping[int, list[Setting]]) -> Tuned:
@@ -194,7 +194,7 @@ def _drifts(name: str, train_sizes: Mapping[int, list[Setting]]) -> Iterator[Dri
         if len(known) < 2 or not all(is_number(value) and value > 0 for value in known.values()):
             continue
         best = {size: own for size, settings in train_sizes.items() if (own := _best_values(settings, values))}
-        found = drift(best, sorted(known.values()))
+        found = hyperparameter_trend(best, sorted(known.values()))
         if found is None:
             continue
         chosen = {size: values[min(train_sizes[size], key=lambda one: one.rank).rows[0].hyper] for size in best}
@@ -226,7 +226,7 @@ def _best_values(settings: Sequence[Setting], values: Mapping[str, Any]) -> list
 
 def _exponent(name: str, train_sizes: Mapping[int, Sequence[Setting]]) -> Exponent | None:
     chosen = {size: min(own, key=lambda one: one.rank).rows for size, own in train_sizes.items() if own}
-    return exponent(curve_of(name, chosen)) if chosen else None
+    return error_exponent(make_curve(name, chosen)) if chosen else None
 
 
 def _best_of_sentence(one: Tuned) -> str:
@@ -255,7 +255,7 @@ def _means(found: Sequence[Tuned], several: Sequence[Tuned]) -> Iterator[str]:
 
 
 def _drift_sentence(learner: str, one: Drifting) -> str:
-    power = one.drift
+    power = one.trend
     verb = "falls" if power.power < 0 else "rises"
     told = (
         f"{learner}: the best {one.path} {verb} with the size, as n^{power.power:.2g} [{power.low:.2g}, "

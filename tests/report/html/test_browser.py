@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from small import ROW
 
-from dlm.curves.from_records import curves
-from dlm.curves.summary import answer
+from dlm.curves.from_records import learning_curves
+from dlm.curves.summary import summarize
 from dlm.report.comparison import report_compare
 from dlm.report.html import page_html
 from dlm.report.html.study_page import study_page
@@ -169,7 +169,7 @@ def test_of_very_many_seeds_a_few_are_drawn_until_all_are_asked_for(browser, tmp
         for seed in range(1000)
     ]
     path = tmp_path / "many.html"
-    path.write_text(page_html(study_page(answer(curves(rows)), tmp_path, rows)), encoding="utf-8")
+    path.write_text(page_html(study_page(summarize(learning_curves(rows)), tmp_path, rows)), encoding="utf-8")
     tabs = opened(browser, path)
     tab = next(tabs)
     dots = "document.querySelectorAll('div.chart[data-chart=\"learning-curves\"] .points path').length"
@@ -186,7 +186,7 @@ def test_without_scripts_the_curves_are_a_picture_and_nothing_waits_for_a_click(
     )
     rows = record_log.rows(workdir)
     path = tmp_path / "report.html"
-    path.write_text(page_html(study_page(answer(curves(rows)), tmp_path, rows)), encoding="utf-8")
+    path.write_text(page_html(study_page(summarize(learning_curves(rows)), tmp_path, rows)), encoding="utf-8")
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
     tab.goto(path.as_uri())

@@ -8,8 +8,8 @@ from small import ROW
 
 from dlm.analysis.fairness.report import groups_in
 from dlm.analysis.interpretability.results import Attribution, Inside, OwnError, Probe, Similarity
-from dlm.curves.from_records import curves
-from dlm.curves.summary import answer
+from dlm.curves.from_records import learning_curves
+from dlm.curves.summary import summarize
 from dlm.report.html import page_html
 from dlm.report.html.elements import Page, charts
 from dlm.report.html.media import signed_png
@@ -121,7 +121,7 @@ def test_groups_have_curves_gaps_and_what_would_close_them(grouped):
     assert "sex=f errs" in html
     assert "in the pool" in html
     assert ">400<" in html
-    told = study_page(answer(curves(rows)), grouped, rows, groups=report)
+    told = study_page(summarize(learning_curves(rows)), grouped, rows, groups=report)
     assert "groups" in [part.id for part in told.sections]
     assert fairness_section(None) is None
 

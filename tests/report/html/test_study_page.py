@@ -9,8 +9,8 @@ import pytest
 from small import ROW
 
 from dlm.analysis.hard_examples import doubtful, hardest
-from dlm.curves.from_records import curves, selected_rows
-from dlm.curves.summary import answer
+from dlm.curves.from_records import learning_curves, selected_rows
+from dlm.curves.summary import summarize
 from dlm.report.html import page_html
 from dlm.report.html.elements import charts
 from dlm.report.html.media import png
@@ -99,7 +99,7 @@ def test_ten_thousand_cells_stay_below_fifteen_megabytes(tmp_path):
         for size in range(20)
         for seed in range(100)
     ]
-    told = answer(curves(rows))
+    told = summarize(learning_curves(rows))
     html = page_html(study_page(told, tmp_path, rows))
     assert len(rows) == 10_000
     assert 1e6 < len(html.encode()) < 15e6

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlm.curves.data_efficiency.equivalence import OverallRate, Rate
+from dlm.curves.data_efficiency.equivalence import EquivalenceRatio, OverallEquivalenceRatio
 from dlm.report.sections.data_equivalence import exchange_sentence, overall_sentence
 
 LABELS = "20 % wrong labels"
@@ -11,16 +11,16 @@ LABELS = "20 % wrong labels"
 @pytest.mark.parametrize(
     ("rate", "worth"),
     [
-        (Rate(1000, 0.4142, 0.3361, 0.4951, "interval"), "0.41 [0.33, 0.50]"),
-        (Rate(1000, 0.04142, 0.0336, 0.0495, "interval"), "0.041 [0.033, 0.050]"),
-        (Rate(1000, 1.98, 1.5, 2.5000000000001, "interval"), "1.98 [1.50, 2.50]"),
-        (Rate(1000, 24.3, 13.0, 1234.0, "interval"), "24.3 [13.0, 1,234.0]"),
-        (Rate(1000, None, None, 0.1 + 1e-15, "below"), "less than 0.1"),
-        (Rate(1000, None, None, 0.0321, "below"), "less than 0.033"),
-        (Rate(1000, 0.62, None, 0.809, "below"), "0.62 [at most 0.81]"),
-        (Rate(1000, None, 1.0, None, "above"), "more than 1"),
-        (Rate(1000, None, 1200.0, None, "above"), "more than 1,200"),
-        (Rate(1000, 0.953, 0.808, None, "above"), "0.95 [0.8 or more]"),
+        (EquivalenceRatio(1000, 0.4142, 0.3361, 0.4951, "interval"), "0.41 [0.33, 0.50]"),
+        (EquivalenceRatio(1000, 0.04142, 0.0336, 0.0495, "interval"), "0.041 [0.033, 0.050]"),
+        (EquivalenceRatio(1000, 1.98, 1.5, 2.5000000000001, "interval"), "1.98 [1.50, 2.50]"),
+        (EquivalenceRatio(1000, 24.3, 13.0, 1234.0, "interval"), "24.3 [13.0, 1,234.0]"),
+        (EquivalenceRatio(1000, None, None, 0.1 + 1e-15, "below"), "less than 0.1"),
+        (EquivalenceRatio(1000, None, None, 0.0321, "below"), "less than 0.033"),
+        (EquivalenceRatio(1000, 0.62, None, 0.809, "below"), "0.62 [at most 0.81]"),
+        (EquivalenceRatio(1000, None, 1.0, None, "above"), "more than 1"),
+        (EquivalenceRatio(1000, None, 1200.0, None, "above"), "more than 1,200"),
+        (EquivalenceRatio(1000, 0.953, 0.808, None, "above"), "0.95 [0.8 or more]"),
     ],
 )
 def test_a_rate_is_said_with_its_ends_rounded_outwards(rate, worth):
@@ -29,10 +29,10 @@ def test_a_rate_is_said_with_its_ends_rounded_outwards(rate, worth):
 
 
 def test_what_cannot_be_told_is_said_so():
-    assert exchange_sentence("cnn", LABELS, Rate(50, None, None, None, "cannot tell")) == (
+    assert exchange_sentence("cnn", LABELS, EquivalenceRatio(50, None, None, None, "undetermined")) == (
         "cnn: what one with 20 % wrong labels is worth at 50 examples cannot be told from these measurements."
     )
-    assert overall_sentence("cnn", LABELS, OverallRate((), None, None, None, "cannot tell")) == (
+    assert overall_sentence("cnn", LABELS, OverallEquivalenceRatio((), None, None, None, "undetermined")) == (
         "cnn: what one with 20 % wrong labels is worth cannot be told from these measurements."
     )
 
@@ -41,19 +41,19 @@ def test_what_cannot_be_told_is_said_so():
     ("rate", "sentence"),
     [
         (
-            OverallRate((256, 512, 4096), 0.41, 0.38, 0.44, "interval", 1.01),
+            OverallEquivalenceRatio((256, 512, 4096), 0.41, 0.38, 0.44, "interval", 1.01),
             "cnn: from 256 to 4,096 examples one with 20 % wrong labels is worth 0.41 [0.38, 0.44] clean ones.",
         ),
         (
-            OverallRate((256,), 0.41, 0.38, 0.44, "interval"),
+            OverallEquivalenceRatio((256,), 0.41, 0.38, 0.44, "interval"),
             "cnn: one with 20 % wrong labels is worth 0.41 [0.38, 0.44] clean ones.",
         ),
         (
-            OverallRate((), None, None, 0.25, "below"),
+            OverallEquivalenceRatio((), None, None, 0.25, "below"),
             "cnn: one with 20 % wrong labels is worth less than 0.25 clean ones.",
         ),
         (
-            OverallRate((256, 512), 0.41, 0.38, 0.44, "interval", 0.751, changes=True),
+            OverallEquivalenceRatio((256, 512), 0.41, 0.38, 0.44, "interval", 0.751, changes_with_size=True),
             "cnn: from 256 to 512 examples what one with 20 % wrong labels is worth changes by a factor of 0.75 each "
             "time their number doubles.",
         ),

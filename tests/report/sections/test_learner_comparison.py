@@ -86,10 +86,10 @@ def test_nothing_is_said_of_one_kind_or_of_noise_on_purpose(tmp_path):
 
 
 def test_the_page_shows_chances_against_each_learner(digits):
-    from dlm.curves.types import Chance, Crossover
+    from dlm.curves.types import Crossover, ProbabilityBetter
 
-    chances = (Chance(32, 0.25, True), Chance(64, 0.5, False))
-    pairs = [Crossover(a, b, "cannot tell", None, None, None, chances) for a, b in (("logreg", "cnn"), ("cnn", "mlp"))]
+    chances = (ProbabilityBetter(32, 0.25, True), ProbabilityBetter(64, 0.5, False))
+    pairs = [Crossover(a, b, "undetermined", None, None, None, chances) for a, b in (("logreg", "cnn"), ("cnn", "mlp"))]
     block = better_block(dataclasses.replace(digits, crossovers=tuple(pairs)))
     assert isinstance(block, Choice)
     assert against(pairs, "cnn") == {"logreg": {32: 0.75, 64: 0.5}, "mlp": {32: 0.25, 64: 0.5}}
