@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from dlm.curves.exponent import hyperparameter_trend, slope_weights
-from dlm.report.sections.tuning import tuned
+from dlm.analysis.tuning import tuned_learners
+from dlm.curves.exponent import drift, slope_weights
 from dlm.storage.record_log import Record
 
 FIRST, POWER = 0.5, 0.45  # error at the smallest size, and the exponent
@@ -150,7 +150,7 @@ def exponent_row(setting: Setting, studies: int) -> dict[str, Any]:
     rng, told = _rng(setting.name), []
     for _ in range(studies):
         _, validation, test = setting.draw(rng)
-        ((one,),) = [each.drifts for each in tuned(setting.records(validation, test))]
+        ((one,),) = [each.drifts for each in tuned_learners(setting.records(validation, test))]
         told.append([(e.power - POWER, e.high - e.low, e.low <= POWER <= e.high) for e in (one.tuned, one.untuned)])
     (bias, width, held), (bias_untuned, width_untuned, held_untuned) = np.mean(told, axis=0)
     return {
@@ -170,10 +170,8 @@ def drift_row(setting: Setting, studies: int) -> dict[str, Any]:
     for _ in range(studies):
         validation = setting.draw(rng)[1]
         best = setting.rates[validation.argmin(axis=1)]
-        found = hyperparameter_trend(
-            {int(size): row for size, row in zip(setting.train_sizes, best)}, list(setting.rates)
-        )
-        shown, held = shown + found.is_significant, held + (found.low <= -setting.drift <= found.high)
+        found = drift({int(size): row for size, row in zip(setting.train_sizes, best)}, list(setting.rates))
+        shown, held = shown + found.is_shown, held + (found.low <= -setting.drift <= found.high)
         others += [_seeds_say(setting, np.log(best)), _permutation_says(setting, np.log(best), rng)]
     rival = others / studies
     told = {"planted": setting.name, "shown": shown / studies, "in 95 %": held / studies}
@@ -227,7 +225,7 @@ def _chosen(validation: np.ndarray, way: str) -> np.ndarray:
 def digits_rows(_: int) -> list[dict[str, Any]]:
     """Trains an MLP on the digits by AdamW and by SGD, three epochs, so that few examples mean few updates."""
     from dlm import Budget, Learner, Optimizer, Study, grid, run
-    from dlm.analysis.sweeps import sweeps
+    from dlm.analysis.tuning import sweeps
     from dlm.data import Digits
     from dlm.models import MLP
     from dlm.storage import record_log
@@ -252,12 +250,12 @@ def digits_rows(_: int) -> list[dict[str, Any]]:
         {
             "trained by": one.learner,
             "best rate by size": ", ".join(f"{rate:g}" for rate in best[one.learner]),
-            "drift": f"n^{found.trend.power:.2f} [{found.trend.low:.2f}, {found.trend.high:.2f}]",
+            "drift": f"n^{found.drift.power:.2f} [{found.drift.low:.2f}, {found.drift.high:.2f}]",
             "tuned exponent": _said(found.tuned),
             "with the first rate kept": _said(found.untuned),
             "best of 1, 2, 5, 10, %": ", ".join(f"{100 * one.best_of[1024].test[k - 1]:.1f}" for k in (1, 2, 5, 10)),
         }
-        for one in tuned(rows, order=tuple(study.learners))
+        for one in tuned_learners(rows, order=tuple(study.learners))
         for found in one.drifts
     ]
 

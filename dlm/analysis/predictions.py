@@ -1,4 +1,4 @@
-"""What the cells of a workdir said of the test examples, as far as it was kept."""
+"""Reads the saved test set and predictions, and ranks test examples that are hard or whose label looks wrong."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ import numpy as np
 from dlm.storage import artifacts
 from dlm.storage.record_log import Record
 
-MOST_SEEDS = 8  # of a cell that are read
-NUM_BYTES = 256  # kinds of tokens of a text
+MOST_SEEDS = 8  # whose predictions are read
+MOST_EXAMPLES = 12  # that a ranking returns
+NUM_BYTES = 256  # vocabulary of byte tokens
+
+Predictions = Mapping[str, Sequence[Mapping[str, np.ndarray]]]  # by learner, one entry a seed
 
 
 @dataclasses.dataclass(frozen=True)
 class TestSet:
-    """The test examples of a workdir: targets, what they are called, and inputs where they were kept."""
+    """The test examples of a workdir: targets, names, and inputs where they were saved."""
 
-    __test__ = False  # this is no class of tests
+    __test__ = False  # not a test case
 
     arrays: Mapping[str, np.ndarray]
 
@@ -31,54 +34,119 @@ class TestSet:
 
     @property
     def x(self) -> np.ndarray | None:
-        """Inputs as they are stored [N, ...]; None where they are too many bytes to be kept."""
+        """Inputs as they are stored [N, ...]; None where they were too large to save."""
         return self.arrays.get("x")
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """A name for each class; its number where it has none."""
+        """The name of each class, or its number."""
         names = [str(name) for name in self.arrays["class_names"]]
         highest = len(self.arrays["pool_classes"])
         return tuple(names) if names else tuple(map(str, range(highest)))
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
-        """A name for each number of a table's row; empty where they are not known."""
+        """The names of the columns of tabular inputs; empty where unknown."""
         return tuple(str(name) for name in self.arrays["feature_names"])
 
     @cached_property
-    def usual(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of each number of a table's row; inputs must have been kept."""
+    def feature_stats(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each column of tabular inputs, which must have been saved."""
         x = np.asarray(self.x, float)
         return np.nanmean(x, axis=0), np.nanstd(x, axis=0)
 
     @property
     def has_classes(self) -> bool:
-        """Whether there is one class an example."""
+        """Whether targets are one class an example."""
         return len(self.arrays["pool_classes"]) > 0
 
     @property
     def has_tokens(self) -> bool:
-        """Whether inputs are tokens: bytes of texts, or others."""
+        """Whether inputs are tokens: bytes of text, or others."""
         return int(self.arrays["vocabulary"]) > 0
 
     @property
     def has_bytes(self) -> bool:
-        """Whether inputs are bytes of texts."""
+        """Whether inputs are bytes of text."""
         return int(self.arrays["vocabulary"]) == NUM_BYTES
 
 
-def read_test_set(workdir: Path) -> TestSet | None:
-    """The test set of a workdir, None where it was not kept."""
-    arrays = artifacts.read_test_set(workdir)
+def read_test_set(folder: Path) -> TestSet | None:
+    """The test set of a workdir; None where it was not saved."""
+    arrays = artifacts.read_test_set(folder)
     return TestSet(arrays) if arrays is not None and "y" in arrays and "pool_classes" in arrays else None
 
 
-def predictions(workdir: Path, cells: Sequence[Record], num_test: int) -> list[dict[str, np.ndarray]]:
-    """What was kept of some cells, the first few seeds that are there; of another number of examples is passed over."""
-    found: list[dict[str, np.ndarray]] = []
-    for row in cells:
-        kept = artifacts.read(workdir, row.trial_id, artifacts.PREDICTIONS) if len(found) < MOST_SEEDS else None
-        if kept is not None and all(len(each) == num_test for each in kept.values()) and "error" in kept:
-            found.append(kept)
-    return found
+def predictions(folder: Path, trials: Sequence[Record], num_test: int) -> list[dict[str, np.ndarray]]:
+    """Saved predictions of the first few seeds; those of another number of test examples are ignored."""
+    saved: list[dict[str, np.ndarray]] = []
+    for row in trials:
+        arrays = artifacts.read(folder, row.trial_id, artifacts.PREDICTIONS) if len(saved) < MOST_SEEDS else None
+        if arrays is not None and all(len(each) == num_test for each in arrays.values()) and "error" in arrays:
+            saved.append(arrays)
+    return saved
+
+
+@dataclasses.dataclass(frozen=True)
+class HardExample:
+    """One test example: its row in the test split and its loss, mean over learners and seeds.
+
+    With classes: `label`, and `predicted` by learner: the class with the greatest mean probability over the seeds, that
+    probability, and the probability of the label.
+    """
+
+    row: int
+    loss: float
+    label: int | None = None
+    predicted: Mapping[str, tuple[int, float, float]] = dataclasses.field(default_factory=dict)
+
+
+def hardest_examples(saved: Predictions, y: np.ndarray, most: int = MOST_EXAMPLES) -> list[HardExample]:
+    """The examples with the greatest mean loss; every learner has the same weight."""
+    losses, probabilities = _mean_loss(saved), _mean_probabilities(saved)
+    order = np.argsort(-losses, kind="stable")[:most]
+    return [_hard_example(int(row), losses, probabilities, y) for row in order]
+
+
+def suspicious_labels(saved: Predictions, y: np.ndarray, most: int = MOST_EXAMPLES) -> list[HardExample]:
+    """Examples to which the mean of all learners gives another class than the label with probability above one half.
+
+    Ranked by the difference to the label's probability: the idea of Northcutt et al. 2021, "Confident learning", for a
+    test set, whose labels no learner has seen. Empty without probabilities.
+    """
+    probabilities = _mean_probabilities(saved)
+    if not probabilities:
+        return []
+    overall = np.mean(list(probabilities.values()), axis=0)
+    rows = np.arange(len(y))
+    other = overall.copy()
+    other[rows, y] = -1.0
+    highest = other.max(axis=1)
+    rank = np.where(highest > 0.5, highest - overall[rows, y], -np.inf)
+    losses = _mean_loss(saved)
+    order = np.argsort(-rank, kind="stable")[:most]
+    return [_hard_example(int(row), losses, probabilities, y) for row in order if np.isfinite(rank[row])]
+
+
+def _mean_loss(saved: Predictions) -> np.ndarray:
+    """[N], the mean over learners of the mean over seeds."""
+    return np.mean([np.mean([each["loss"] for each in seeds], axis=0) for seeds in saved.values() if seeds], axis=0)
+
+
+def _mean_probabilities(saved: Predictions) -> dict[str, np.ndarray]:
+    return {
+        name: np.mean([np.asarray(each["probabilities"], float) for each in seeds], axis=0)
+        for name, seeds in saved.items()
+        if seeds and all("probabilities" in each for each in seeds)
+    }
+
+
+def _hard_example(row: int, losses: np.ndarray, probabilities: Mapping[str, np.ndarray], y: np.ndarray) -> HardExample:
+    if not probabilities:
+        return HardExample(row, float(losses[row]))
+    label = int(y[row])
+    predicted = {
+        name: (int(each[row].argmax()), float(each[row].max()), float(each[row, label]))
+        for name, each in probabilities.items()
+    }
+    return HardExample(row, float(losses[row]), label, predicted)

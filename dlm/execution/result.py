@@ -17,9 +17,9 @@ from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.report import notebook, sentences, study_report
 from dlm.report.figures import drawn
 from dlm.report.progress.screen import announce
-from dlm.report.study_report import PAGE, answered, declared
+from dlm.report.study_report import PAGE, report_options, summarize
 from dlm.report.terminal import print_answer
-from dlm.storage import record_log, records
+from dlm.storage import records
 from dlm.storage.workdir import Workdir
 from dlm.study.study import Study
 from dlm.utils.errors import Interrupted, UsageError
@@ -139,18 +139,19 @@ def load(workdir: str | os.PathLike[str]) -> Result:
 
     Raises UsageError for a folder without a study, or without a finished trial.
     """
-    folder = Workdir.open(workdir).path
-    about = declared(folder)
-    title, question = about.pop("title"), about.pop("question")
-    return Result(folder, answered(folder, record_log.rows(folder), **about), title, question)
+    opened = Workdir.open(workdir)
+    options = report_options(opened)
+    title, question = options.pop("title"), options.pop("question")
+    return Result(opened.path, summarize(opened, **options), title, question)
 
 
 def report(folder: Path, console: Console, study: Study | None = None, question: str = "") -> StudySummary:
     """Print and write the report of a workdir: of the trials of `study`, by default of the study that ran last."""
+    workdir = Workdir.open(folder)
     if study is None:
-        return study_report.report(folder, console, **declared(folder))
+        return study_report.report(workdir, console, **report_options(workdir))
     return study_report.report(
-        folder,
+        workdir,
         console,
         targets=study.targets,
         level=study.level,

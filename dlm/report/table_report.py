@@ -8,12 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dlm.curves.from_csv import Bound, read_curve_table
+from dlm.curves.from_csv import Bound, read_table
 from dlm.curves.points import MIN_SIZES
-from dlm.curves.summary import summarize
+from dlm.curves.summary import answer
 from dlm.curves.types import StudySummary
 from dlm.report.forecast_file import FORECAST, add_stamp
-from dlm.report.html.study_page import table_page
+from dlm.report.sections.base import ReportContext
+from dlm.report.sections.caveats import caveats_section
+from dlm.report.sections.learning_curve import learning_curve_section
 from dlm.report.study_report import default_targets, publish
 from dlm.storage.workdir import STUDY
 from dlm.study import overrides
@@ -34,27 +36,21 @@ def report_table(
     learners: Sequence[str] = (),
 ) -> StudySummary:
     """Answer for a table, in `folder` or one beside it named after it. UsageError leaves nothing written."""
-    table = read_curve_table(path, bound=bound, learners=learners)
+    table = read_table(path, bound=bound, learners=learners)
     most = max(len(curve.train_sizes) for curve in table.curves)
     if most < MIN_SIZES:
         raise UsageError(f"{path}: {most} distinct sizes cannot carry a law; measure at least {MIN_SIZES}")
     folder = folder or path.with_name(f"{path.stem}-forecast")
     _check_folder(folder)
     try:
-        told = summarize(
+        told = answer(
             table.curves, targets=tuple(targets) or default_targets(table.curves), multiples=multiples, level=level
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    lists = {f"How {path.name} was read": table.remarks}
-    return publish(
-        add_stamp(told, {}),
-        folder,
-        console,
-        title=path.stem,
-        lists=lists,
-        page=lambda told: table_page(told, folder, title=path.stem, question="", lists=lists),
-    )
+    remarks = {f"How {path.name} was read": table.remarks}
+    context = ReportContext(add_stamp(told, {}), folder, remarks=remarks)
+    return publish(context, console, title=path.stem, sections=(learning_curve_section, caveats_section))
 
 
 def read_bound(text: str) -> Bound:

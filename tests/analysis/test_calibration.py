@@ -32,15 +32,15 @@ def test_the_error_is_its_definition(drawn):
 def test_what_is_calibrated_shows_no_more_than_chance(drawn):
     probabilities, y = drawn
     told = reliability([probabilities], y)
-    assert told.errors[0] < 1.6 * told.by_chance
-    assert 0.005 < told.by_chance < 0.04
+    assert told.errors[0] < 1.6 * told.expected_error
+    assert 0.005 < told.expected_error < 0.04
 
 
 def test_what_is_too_sure_shows_it(drawn):
     probabilities, y = drawn
     sharper = probabilities**3 / (probabilities**3).sum(1, keepdims=True)
     told = reliability([sharper], y)
-    assert told.errors[0] > 4 * told.by_chance
+    assert told.errors[0] > 4 * told.expected_error
     assert np.average(told.confidence, weights=told.count) > np.average(told.accuracy, weights=told.count) + 0.1
     assert told.brier[0] > reliability([probabilities], y).brier[0]
 

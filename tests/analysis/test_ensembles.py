@@ -42,7 +42,7 @@ def test_members_of_subsets_have_seen_more_and_members_of_the_pool_have_not(run,
     assert found["net", 64].examples == len(np.unique(both)) > 64
     assert found["net", 1257].examples == 1257
     (told, _) = ensemble_sentences(artifacts.read_ensembles(run))
-    assert "2 members of 1,257 examples each have an error of" in told
+    assert "2 members of 1,257 examples each have error" in told
     assert "have seen" not in told
 
 

@@ -13,7 +13,6 @@ from small import ROW, small
 
 from dlm import Budget, UsageError
 from dlm.execution import executor
-from dlm.report.study_report import declared
 from dlm.storage import record_log, records
 from dlm.storage.description import STUDY
 from dlm.storage.workdir import Workdir
@@ -122,7 +121,7 @@ def test_whatever_study_json_says_it_is_refused_or_set_aside(tmp_path_factory, t
     if with_records:
         record_log.append(folder, [dataclasses.replace(RECORD, data="toy@00")])
     with contextlib.suppress(UsageError):
-        declared(folder)
+        Workdir.open(folder)
     try:
         with Workdir.create_or_resume(folder) as workdir:
             workdir.claim(STUDY_OF_TWO, data=READ)

@@ -6,11 +6,12 @@ import pytest
 from small import ROW, small
 
 from dlm import Budget, Learner, grid, log_uniform, quasi_random
+from dlm.analysis.tuning import tuned_learners
 from dlm.baselines import LogisticRegression
-from dlm.curves.from_records import learning_curves, selected_rows
+from dlm.curves.from_records import curves, selected_rows
 from dlm.execution import executor, planner
 from dlm.models import MLP
-from dlm.report.sections.tuning import best_of_sentences, tuned
+from dlm.report.sections.tuning import best_of_k_sentences
 from dlm.storage import record_log
 
 LRS, CS = (1e-3, 1e-2, 1e-1), (0.01, 0.1, 1.0)
@@ -38,11 +39,11 @@ def test_a_tuned_study_runs_resumes_and_says_what_tuning_did(finished, launch):
     code, out, _ = launch("--mode=report", f"--workdir={folder}")
     assert code == 0
     text = " ".join(out.split())
-    assert "net: at 64 examples the best of 3 settings is expected to reach" in text
-    assert "logreg: at 64 examples the best of 3 settings is expected to reach" in text
+    assert "net: at 64 examples the expected test error of the best of k settings is" in text
+    assert "logreg: at 64 examples the expected test error of the best of k settings is" in text
     assert "Not tuned: plain." in text
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert "net: expected error of the best of k settings" in page
+    assert "net: expected test error of the best of k settings" in page
     assert "best of 3" in page
 
 
@@ -50,7 +51,7 @@ def test_the_best_of_all_settings_is_what_the_curve_shows(finished):
     _, folder = finished
     rows = record_log.rows(folder)
     for one, curve in zip(
-        tuned(rows, order=("net", "logreg", "plain")), learning_curves(rows, order=("net", "logreg", "plain"))
+        tuned_learners(rows, order=("net", "logreg", "plain")), curves(rows, order=("net", "logreg", "plain"))
     ):
         for size, best in one.best_of.items():
             errors = curve.errors[curve.train_sizes.index(size)]
@@ -88,8 +89,8 @@ def test_other_means_are_told():
         for split in ("validation", "test")
         for row in [ROW]
     ]
-    assert best_of_sentences(tuned(rows, order=("net", "logreg")))[-1] == (
-        "Unequal means: settings at the largest size are net 3, logreg 2; more settings find a lower error."
+    assert best_of_k_sentences(tuned_learners(rows, order=("net", "logreg")))[-1] == (
+        "Unequal tuning budgets: settings at the largest size are net 3, logreg 2; more settings find a lower error."
     )
 
 

@@ -12,12 +12,13 @@ from small import small
 import dlm
 from dlm import Budget, Hyper, Learner, UsageError, grid
 from dlm.baselines import LogisticRegression
-from dlm.curves.from_records import learning_curves
+from dlm.curves.from_records import curves
 from dlm.data import Digits
 from dlm.execution import executor
 from dlm.models import MLP
-from dlm.report.study_report import declared
+from dlm.report.study_report import report_options
 from dlm.storage import description, record_log
+from dlm.storage.workdir import Workdir
 from dlm.train import optimizer, train_step
 from dlm.train.population import Population
 from dlm.train.program import program_of
@@ -106,7 +107,7 @@ def test_another_precision_trains_the_deep_cells_again_beside_the_others(tmp_pat
     assert rows[: len(before)] == before
     assert {(row.learner, row.precision) for row in rows[len(before) :]} == {("net", "bfloat16")}
     told = {row.trial_id for row in rows if row.precision != "float32"}
-    assert declared(tmp_path)["trial_ids"] == told == {trial.trial_id for trial in study.trials}
+    assert report_options(Workdir.open(tmp_path))["trial_ids"] == told == {trial.trial_id for trial in study.trials}
 
 
 def test_another_study_is_refused_and_nothing_is_lost(tmp_path):
@@ -150,7 +151,7 @@ def test_a_cell_that_raises_fails_alone_and_is_tried_again(tmp_path, monkeypatch
     rows = [row for row in record_log.rows(tmp_path) if row.status == "failed"]
     assert {row.train_size for row in rows} == {64, 128}
     assert all(row.value is None and "50 examples are all I hold" in row.note for row in rows)
-    assert learning_curves(record_log.rows(tmp_path))[0].num_failed == 2
+    assert curves(record_log.rows(tmp_path))[0].failed == 2
     monkeypatch.setattr(Fragile, "mended", True)
     assert executor.run_trials(study, tmp_path) == executor.Outcome(trained=2, before=1, failed=0, diverged=0)
 
@@ -174,7 +175,7 @@ def test_hyperparameter_axes_train_in_one_cohort_and_validation_chooses(tmp_path
     executor.run_trials(study, tmp_path)
     rows = [row for row in record_log.rows(tmp_path) if (row.split, row.metric) == ("test", "error")]
     good = [row.value for row in rows if json.loads(row.hyper)["hyper"]["lr"] == 1e-2]
-    (curve,) = learning_curves(record_log.rows(tmp_path))
+    (curve,) = curves(record_log.rows(tmp_path))
     assert sorted(curve.errors[0]) == sorted(good)
 
 

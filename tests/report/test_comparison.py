@@ -26,13 +26,12 @@ def test_it_answers_in_words_and_writes_a_page_and_data(two, launch):
     code, out, err = launch("--mode=compare", f"--workdirs={two}/short,{two}/long")
     assert (code, err) == (0, "")
     told = " ".join(out.split())
-    assert "short: net errs" in told
-    assert "more than long: net" in told
+    assert "The error ratio of short: net to long: net is" in told
     assert "paired over 3 seeds and 3 sizes" in told
     assert "budget.steps: 8 → 40" in told
-    assert "No difference between short: logreg and long: logreg is shown" in told
+    assert "; no difference is shown" in told
     page = (two / "short-vs-long/compare.html").read_text()
-    assert "Who needs how much data" in page
+    assert "Data requirement" in page
     data = json.loads((two / "short-vs-long/compare.json").read_text())
     assert [(one["a"], one["b"]) for one in data] == [("short: net", "long: net"), ("short: logreg", "long: logreg")]
     assert all(each["num_seeds"] == 3 for one in data for each in one["differences"])

@@ -16,12 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlm.curves.from_records import curve_name, learning_curves
+from dlm.curves.from_records import curve_name, curves
 from dlm.curves.types import Curve, StudySummary
 from dlm.report.forecast_file import FORECAST, read_forecast
-from dlm.report.study_report import declared, described, learners_of
+from dlm.report.study_report import report_options
 from dlm.storage import record_log
 from dlm.storage.record_log import Record, ends
+from dlm.storage.workdir import Workdir
 from dlm.utils.errors import UsageError
 
 
@@ -52,12 +53,11 @@ def gather(workdir: Path, *, forecast: bool) -> Contents:
     UsageError for a forecast.json that cannot be read.
     """
     rows = record_log.rows(workdir)
-    chosen = None
+    trial_ids, learners = None, []
     with contextlib.suppress(UsageError):  # a workdir that lost its study.json still has its numbers
-        chosen = declared(workdir)["trial_ids"]
-    measured = tuple(
-        curve for curve in learning_curves(rows, chosen, learners_of(described(workdir))) if curve.train_sizes
-    )
+        opened = Workdir.open(workdir)
+        trial_ids, learners = report_options(opened)["trial_ids"], opened.description.learners
+    measured = tuple(curve for curve in curves(rows, trial_ids, learners) if curve.train_sizes)
     answer = read_forecast(workdir / FORECAST) if forecast and (workdir / FORECAST).exists() else None
     return Contents(rows[-1].study if rows else "", tuple(rows), measured, answer)
 

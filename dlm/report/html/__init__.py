@@ -1,5 +1,1 @@
-"""One HTML file that needs nothing else: what a study asked, its answer in words, and pictures to work with."""
-
-from dlm.report.html.page import page_html
-
-__all__ = ["page_html"]
+"""One offline HTML file: elements of a page, and their rendering."""

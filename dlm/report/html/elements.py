@@ -109,7 +109,7 @@ class Choice:
 
 
 @dataclasses.dataclass(frozen=True)
-class Section:
+class PageSection:
     """A part of the page with a heading and a place in its list of contents."""
 
     id: str
@@ -126,7 +126,7 @@ class Page:
     question: str
     lead: tuple[str, ...]
     learners: tuple[str, ...]
-    sections: tuple[Section, ...]
+    sections: tuple[PageSection, ...]
     made: str = ""
 
 

@@ -1,4 +1,4 @@
-"""A test example as somebody can look at it or hear it: a picture, a sound, a text, a row of a table."""
+"""Renders a test example for the page: an image, a sound, a text, or values of a table's row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_CHARACTERS, MOST_VALUES = 240, 6
 
 
 def picture(test: TestSet, row: int) -> str:
-    """The example as a PNG's data URI, if it is a picture or a spectrogram; empty otherwise."""
+    """The example as a PNG data URI if it is an image or a spectrogram; empty otherwise."""
     if test.x is None or test.has_tokens:
         return ""
     x = np.asarray(test.x[row])
@@ -24,19 +24,19 @@ def picture(test: TestSet, row: int) -> str:
 
 
 def _upright(x: np.ndarray, test: TestSet) -> np.ndarray:
-    """A spectrogram [time, band] as one looks at it, low below, time to the right; pictures as they are."""
+    """A spectrogram [time, band] with low frequencies at the bottom and time to the right; images unchanged."""
     return x if x.dtype == np.uint8 else x.T[::-1]
 
 
 def png(values: np.ndarray) -> str:
-    """Numbers [H, W] or [H, W, 3] as a PNG's data URI, from their least (black) to their greatest (white)."""
+    """Numbers [H, W] or [H, W, 3] as a PNG data URI, from the minimum (black) to the maximum (white)."""
     values = np.asarray(values, np.float32)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     return png_of(255 * np.nan_to_num((values - low) / ((high - low) or 1.0)))
 
 
 def png_of(values: np.ndarray) -> str:
-    """Brightness 0 … 255, [H, W] or [H, W, 3], as a PNG's data URI."""
+    """Brightness 0 to 255, [H, W] or [H, W, 3], as a PNG data URI."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -45,7 +45,7 @@ def png_of(values: np.ndarray) -> str:
 
 
 def signed_png(values: np.ndarray) -> str:
-    """Signed numbers [H, W] or [H, W, C] as a PNG's data URI: blue above zero, red below, white at zero."""
+    """Signed numbers [H, W] or [H, W, C] as a PNG data URI: blue above zero, red below, white at zero."""
     values = np.asarray(values, np.float32)
     values = values.sum(axis=2) if values.ndim == 3 else values
     share = np.clip(np.nan_to_num(values) / (float(np.nanmax(np.abs(values))) or 1.0), -1, 1)
@@ -55,7 +55,7 @@ def signed_png(values: np.ndarray) -> str:
 
 
 def sound(test: TestSet, row: int) -> str:
-    """What is heard of the example, as a WAV's data URI; empty where there is nothing."""
+    """The example as a WAV data URI; empty where the test set has no sounds."""
     if "sounds" not in test.arrays:
         return ""
     import wave
@@ -70,7 +70,7 @@ def sound(test: TestSet, row: int) -> str:
 
 
 def text(test: TestSet, row: int) -> str:
-    """The beginning of an example that is a text, or the last of other tokens; empty where there are none."""
+    """The beginning of a text, or the last of other tokens; empty for other inputs."""
     if test.x is None or not test.has_tokens:
         return ""
     if not test.has_bytes:
@@ -80,11 +80,11 @@ def text(test: TestSet, row: int) -> str:
 
 
 def values(test: TestSet, row: int) -> list[str]:
-    """A few numbers of an example that is a row of a table: those farthest from the usual, by name."""
+    """The values of a table's row that are farthest from the mean, in standard deviations, by column name."""
     if test.x is None or test.has_tokens or np.asarray(test.x).ndim != 2:
         return []
-    own, (mean, spread) = np.asarray(test.x[row], float), test.usual
+    own, (mean, spread) = np.asarray(test.x[row], float), test.feature_stats
     far = np.abs(own - mean) / np.where(spread > 0, spread, np.inf)
-    names = test.feature_names or tuple(f"column {place}" for place in range(len(own)))
+    names = test.feature_names or tuple(f"column {k}" for k in range(len(own)))
     order = np.argsort(-np.nan_to_num(far), kind="stable")[:MOST_VALUES]
-    return [f"{names[place]}: {own[place]:.4g}" for place in order]
+    return [f"{names[k]}: {own[k]:.4g}" for k in order]

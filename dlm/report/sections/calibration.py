@@ -1,10 +1,9 @@
-"""Calibration and confusion at chosen sizes: whether learners are as sure as they are right, and what they mix up."""
+"""Calibration and confusion of classifiers at several training-set sizes."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,132 +11,130 @@ import numpy as np
 from dlm.analysis.calibration import Reliability, confusion, reliability
 from dlm.analysis.predictions import TestSet, predictions
 from dlm.report.formatting import percent
-from dlm.report.html.elements import Chart, Choice, Section, size_axis
-from dlm.report.sections.learning_curve import Cells
-from dlm.report.sections.tuning import spread_over
+from dlm.report.html.elements import Chart, Choice, PageSection, size_axis
+from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced
 from dlm.report.tables import Table
 
-MOST_SIZES, SHOWN_SIZES = 12, 4  # whose calibration error is drawn; whose reliability and confusion are
+MOST_ERROR_SIZES, MOST_DIAGRAM_SIZES = 12, 4  # of calibration errors; of reliability diagrams and confusion matrices
 MOST_CLASSES, MOST_PAIRS = 20, 15
 
-Found = dict[str, dict[int, list[np.ndarray]]]
+Probabilities = Mapping[str, Mapping[int, list[np.ndarray]]]  # by learner and size, one array a seed
+Reliabilities = Mapping[str, Mapping[int, Reliability]]
 
 
-def trust_section(workdir: Path, cells: Cells, test: TestSet) -> Section | None:
-    """None where there are no classes, or no probabilities were kept."""
-    if not test.has_classes:
-        return None
-    train_sizes = spread_over(sorted({size for by_size in cells.values() for size in by_size}), MOST_SIZES)
-    found: Found = {
-        name: {size: kept for size in train_sizes if (kept := _probabilities(workdir, by_size, size, test))}
-        for name, by_size in cells.items()
+def calibration_section(context: ReportContext) -> SectionContent:
+    """Calibration errors, reliability diagrams and confusion matrices; empty without saved class probabilities."""
+    test = context.test_set
+    if test is None or not test.has_classes:
+        return SectionContent()
+    probabilities = _probabilities(context, test)
+    reliabilities = {
+        name: {size: reliability(seeds, test.y) for size, seeds in by_size.items()}
+        for name, by_size in probabilities.items()
     }
-    told = {
-        name: {size: reliability(kept, test.y) for size, kept in by_size.items()} for name, by_size in found.items()
-    }
-    there = [size for size in train_sizes if any(size in by_size for by_size in told.values())]
-    if not there:
-        return None
-    shown = spread_over(there, SHOWN_SIZES)
-    return Section(
-        "trust",
+    train_sizes = sorted({size for by_size in reliabilities.values() for size in by_size})
+    if not train_sizes:
+        return SectionContent()
+    chosen = evenly_spaced(train_sizes, MOST_DIAGRAM_SIZES)
+    diagrams = tuple((f"{size:,}", tuple(_diagrams(size, reliabilities, probabilities, test))) for size in chosen)
+    page = PageSection(
+        "calibration",
         "Calibration and confusion",
         (
-            _errors_chart(told),
-            Choice(
-                "trust-size",
-                "Training examples",
-                tuple((f"{size:,}", tuple(_at(size, told, found, test))) for size in shown),
-                f"{shown[-1]:,}",
-            ),
+            _errors_chart(reliabilities),
+            Choice("calibration-size", "Training examples", diagrams, f"{chosen[-1]:,}"),
         ),
-        note="A calibrated learner is right as often as it is sure. The calibration error (ECE: 15 bins of the most "
-        "likely class's probability) of a finite test set is never zero: beside it stands, dotted, what a calibrated "
-        "learner that is as sure would show by chance.",
+        note="Of a calibrated classifier's predictions with confidence p, a share p is correct. The expected "
+        "calibration error (ECE, 15 bins of the top class's probability) is above zero on any finite test set: the "
+        "dotted lines show what a calibrated classifier with the same confidences would have.",
     )
+    return SectionContent(page=page)
 
 
-def _probabilities(workdir: Path, by_size: Mapping[int, Any], size: int, test: TestSet) -> list[np.ndarray]:
-    kept = predictions(workdir, by_size.get(size, ()), len(test.y))
-    return [np.asarray(each["probabilities"], float) for each in kept if "probabilities" in each]
+def _probabilities(context: ReportContext, test: TestSet) -> Probabilities:
+    train_sizes = sorted({size for by_size in context.trials.values() for size in by_size})
+    found: dict[str, dict[int, list[np.ndarray]]] = {name: {} for name in context.trials}
+    for name, by_size in context.trials.items():
+        for size in evenly_spaced(train_sizes, MOST_ERROR_SIZES):
+            saved = predictions(context.folder, by_size.get(size, ()), len(test.y))
+            if seeds := [np.asarray(each["probabilities"], float) for each in saved if "probabilities" in each]:
+                found[name][size] = seeds
+    return found
 
 
-def _errors_chart(told: Mapping[str, Mapping[int, Reliability]]) -> Chart:
-    rows, said = [], []
-    for name, by_size in told.items():
-        for size, one in by_size.items():
-            rows.append(
-                (
-                    name,
-                    f"{size:,}",
-                    percent(round(statistics.median(one.errors), 4)),
-                    percent(round(one.by_chance, 4)),
-                    f"{statistics.median(one.brier):.3f}",
-                    str(len(one.errors)),
-                )
-            )
+def _errors_chart(reliabilities: Reliabilities) -> Chart:
+    ends = []
+    for name, by_size in reliabilities.items():
         if by_size:
-            size, one = max(by_size.items())
-            said.append(
-                f"{name}, n={size:,}: {percent(round(statistics.median(one.errors), 3))}, "
-                f"by chance {percent(round(one.by_chance, 3))}"
+            size, last = max(by_size.items(), key=lambda item: item[0])
+            ends.append(
+                f"{name}, n={size:,}: {percent(round(statistics.median(last.errors), 3))}, "
+                f"expected if calibrated {percent(round(last.expected_error, 3))}"
             )
+    axis = {"title": {"text": "calibration error"}, "tickformat": ".2~%", "type": "linear", "rangemode": "tozero"}
     return Chart(
         "calibration-error",
         "Calibration error against training examples",
-        f"Median expected calibration error. {'; '.join(said)}.",
-        tuple(trace for name, by_size in told.items() if by_size for trace in _error_traces(name, by_size)),
-        {
-            "xaxis": size_axis(),
-            "yaxis": {
-                "title": {"text": "calibration error"},
-                "tickformat": ".2~%",
-                "type": "linear",
-                "rangemode": "tozero",
-            },
-            "height": 360,
-        },
-        table=Table("", ("learner", "examples", "calibration error", "by chance", "Brier score", "seeds"), tuple(rows)),
+        f"Median expected calibration error. {'; '.join(ends)}.",
+        tuple(trace for name, by_size in reliabilities.items() if by_size for trace in _error_traces(name, by_size)),
+        {"xaxis": size_axis(), "yaxis": axis, "height": 360},
+        table=_errors_table(reliabilities),
         scales="xy",
     )
 
 
+def _errors_table(reliabilities: Reliabilities) -> Table:
+    rows = tuple(
+        (
+            name,
+            f"{size:,}",
+            percent(round(statistics.median(of.errors), 4)),
+            percent(round(of.expected_error, 4)),
+            f"{statistics.median(of.brier):.3f}",
+            str(len(of.errors)),
+        )
+        for name, by_size in reliabilities.items()
+        for size, of in by_size.items()
+    )
+    columns = ("learner", "examples", "calibration error", "expected if calibrated", "Brier score", "seeds")
+    return Table("Calibration, medians over the seeds", columns, rows)
+
+
 def _error_traces(name: str, by_size: Mapping[int, Reliability]) -> Iterator[dict[str, Any]]:
-    train_sizes = list(by_size)
-    medians = [statistics.median(one.errors) for one in by_size.values()]
+    train_sizes, of_sizes = list(by_size), list(by_size.values())
     yield {
         "x": [*train_sizes, *reversed(train_sizes)],
-        "y": [
-            *(max(one.errors) for one in by_size.values()),
-            *(min(one.errors) for one in reversed(list(by_size.values()))),
-        ],
+        "y": [*(max(of.errors) for of in of_sizes), *(min(of.errors) for of in reversed(of_sizes))],
         "fill": "toself",
         "opacity": 0.15,
         "meta": {"learner": name, "role": "band"},
     }
     yield {
         "x": train_sizes,
-        "y": [one.by_chance for one in by_size.values()],
-        "hovertemplate": f"{name}, by chance<br>n=%{{x:,}}<br>%{{y:.2%}}<extra></extra>",
+        "y": [of.expected_error for of in of_sizes],
+        "hovertemplate": f"{name}, expected if calibrated<br>n=%{{x:,}}<br>%{{y:.2%}}<extra></extra>",
         "mode": "lines",
         "line": {"dash": "dot", "width": 1.3},
         "meta": {"learner": name, "role": "line"},
     }
     yield {
         "x": train_sizes,
-        "y": medians,
-        "text": [f"median of {len(one.errors)} seeds" for one in by_size.values()],
+        "y": [statistics.median(of.errors) for of in of_sizes],
+        "text": [f"median of {len(of.errors)} seeds" for of in of_sizes],
         "hovertemplate": f"<b>{name}</b><br>n=%{{x:,}}<br>%{{y:.2%}}, %{{text}}<extra></extra>",
         "mode": "lines+markers",
         "meta": {"learner": name, "role": "line"},
     }
 
 
-def _at(size: int, told: Mapping[str, Mapping[int, Reliability]], found: Found, test: TestSet) -> Iterator[Any]:
-    here = {name: by_size[size] for name, by_size in told.items() if size in by_size}
+def _diagrams(
+    size: int, reliabilities: Reliabilities, probabilities: Probabilities, test: TestSet
+) -> Iterator[Chart | Choice]:
+    here = {name: by_size[size] for name, by_size in reliabilities.items() if size in by_size}
     yield _reliability_chart(size, here)
+    names = test.class_names
     options = tuple(
-        (name, (_confused(name, confusion(found[name][size], test.y, len(test.class_names)), test.class_names),))
+        (name, (_confusion_table(name, confusion(probabilities[name][size], test.y, len(names)), names),))
         for name in here
     )
     yield Choice(f"confusion-{size}", "Learner", options)
@@ -154,50 +151,47 @@ def _reliability_chart(size: int, here: Mapping[str, Reliability]) -> Chart:
     }
     lines = [
         {
-            "x": one.confidence,
-            "y": one.accuracy,
-            "text": [f"{count:,} predictions" for count in one.count],
-            "hovertemplate": f"<b>{name}</b><br>sure %{{x:.1%}}<br>right %{{y:.1%}}<br>%{{text}}<extra></extra>",
+            "x": of.confidence,
+            "y": of.accuracy,
+            "text": [f"{count:,} predictions" for count in of.count],
+            "hovertemplate": f"<b>{name}</b><br>confidence %{{x:.1%}}, accuracy %{{y:.1%}}<br>%{{text}}<extra></extra>",
             "mode": "lines+markers",
-            "marker": {"size": [4 + 14 * (count / max(one.count)) ** 0.5 for count in one.count]},
+            "marker": {"size": [4 + 14 * (count / max(of.count)) ** 0.5 for count in of.count]},
             "meta": {"learner": name, "role": "line"},
         }
-        for name, one in here.items()
+        for name, of in here.items()
     ]
     axis = {"tickformat": ".0%", "range": [0, 1.02], "type": "linear"}
-    words = [f"{name} {_surer(one)}" for name, one in here.items()]
+    gaps = "; ".join(f"{name} {_overconfidence(of.overconfidence)}" for name, of in here.items())
     return Chart(
         f"reliability-{size}",
-        f"How often right against how sure, with {size:,} training examples",
-        f"{'; '.join(words)}. Larger marks stand for more predictions; below the dotted line a learner is too sure.",
+        f"Reliability diagram, with {size:,} training examples",
+        f"{gaps}. Larger marks stand for more predictions; below the dotted line a learner is overconfident.",
         (diagonal, *lines),
         {
-            "xaxis": {"title": {"text": "how sure"}, **axis},
-            "yaxis": {"title": {"text": "how often right"}, **axis},
+            "xaxis": {"title": {"text": "confidence"}, **axis},
+            "yaxis": {"title": {"text": "accuracy"}, **axis},
             "height": 380,
         },
     )
 
 
-def _surer(one: Reliability) -> str:
-    counts = np.array(one.count)
-    gap = float(((np.array(one.confidence) - np.array(one.accuracy)) * counts).sum() / counts.sum())
+def _overconfidence(gap: float) -> str:
     if abs(gap) < 0.005:
-        return "is on average as sure as it is right"
-    return f"is on average {100 * abs(gap):.1f} points {'surer' if gap > 0 else 'less sure'} than it is right"
+        return "has a mean confidence equal to its accuracy"
+    return f"has a mean confidence {100 * abs(gap):.1f} points {'above' if gap > 0 else 'below'} its accuracy"
 
 
-def _confused(name: str, shares: np.ndarray, names: tuple[str, ...]) -> Table:
-    if len(names) <= MOST_CLASSES:
-        rows = tuple((truth, *(_share(value) for value in row)) for truth, row in zip(names, shares))
-        shades = tuple((None, *(float(value) for value in row)) for row in shares)
-        return Table(
-            f"{name}: of each class (row), the share taken for each (column)", ("class", *names), rows, shades=shades
-        )
+def _confusion_table(name: str, shares: np.ndarray, classes: tuple[str, ...]) -> Table:
+    if len(classes) <= MOST_CLASSES:
+        rows = tuple((label, *map(_share, row)) for label, row in zip(classes, shares))
+        shades = tuple((None, *map(float, row)) for row in shares)
+        title = f"{name}: confusion matrix, share of each true class (row) by predicted class (column)"
+        return Table(title, ("class", *classes), rows, shades=shades)
     wrong = shares - np.diag(np.diag(shares))
     worst = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None)[:MOST_PAIRS], wrong.shape))[0]
-    rows = tuple((names[a], names[b], _share(wrong[a, b])) for a, b in worst if wrong[a, b] > 0)
-    return Table(f"{name}: what is mixed up most", ("class", "taken for", "share"), rows, text_columns=2)
+    rows = tuple((classes[a], classes[b], _share(wrong[a, b])) for a, b in worst if wrong[a, b] > 0)
+    return Table(f"{name}: most frequent confusions", ("class", "predicted as", "share"), rows, text_columns=2)
 
 
 def _share(value: float) -> str:

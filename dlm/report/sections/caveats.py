@@ -1,115 +1,85 @@
-"""The cells that have no number, and what to do about them."""
+"""Caveats: notes on the forecasts, train-test overlap, and trials without a result."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Sequence
 
-import numpy as np
-
-from dlm.curves.from_records import curve_name
+from dlm.analysis.caveats import MissingResult, always_diverged, missing_results, overlap_effects
+from dlm.report import sentences
 from dlm.report.formatting import error_text
-from dlm.storage.artifacts import WITHOUT_LEAKS, LeakCounts
-from dlm.storage.record_log import Record, ends
-
-
-def leak_sentences(
-    counts: LeakCounts | None, records: Iterable[Record], trial_ids: Collection[str] | None = None
-) -> list[str]:
-    """How many examples are where else, and each learner's error at its largest size with and without them."""
-    if counts is None:
-        return []
-    told = []
-    if counts.leaked:
-        told.append(
-            f"{counts.leaked:,} of {counts.test:,} test examples are in the training pool too"
-            f"{_near(counts.leaked, counts.leaked_near)}."
-        )
-    if counts.repeated:
-        told.append(
-            f"{counts.repeated:,} of {counts.pool:,} pool examples repeat an earlier one"
-            f"{_near(counts.repeated, counts.repeated_near)}."
-        )
-    if counts.note:
-        told.append(f"Not all could be looked for: {counts.note}.")
-    if counts.leaked:
-        rows = [row for row in records if trial_ids is None or row.trial_id in trial_ids]
-        told += _errors(rows)
-    return told
-
-
-def _near(count: int, near: int) -> str:
-    if not near:
-        return ", equal in every number"
-    return ", all nearly equal" if near == count else f", {near:,} of them nearly equal, the others in every number"
-
-
-def _errors(rows: list[Record]) -> list[str]:
-    """Mean errors at each learner's largest size, of the seeds that have both."""
-    without = {
-        (row.trial_id, row.step): row.value for row in rows if row.metric == WITHOUT_LEAKS and row.value is not None
-    }
-    cells: dict[str, dict[int, list[tuple[float, float, str]]]] = defaultdict(lambda: defaultdict(list))
-    for row in ends(rows).values():
-        other = without.get((row.trial_id, row.step))
-        if row.value is not None and other is not None:
-            cells[curve_name(row.learner, row.noise)][row.train_size].append((row.value, other, row.unit))
-    told = []
-    for name, train_sizes in cells.items():
-        size = max(train_sizes)
-        all_of, others = (float(np.mean([cell[place] for cell in train_sizes[size]])) for place in (0, 1))
-        unit = train_sizes[size][0][2]
-        told.append(
-            f"{name}: {error_text(all_of, unit)} with them, {error_text(others, unit)} without "
-            f"(n={size:,}, mean of {len(train_sizes[size])})."
-        )
-    return told
-
+from dlm.report.html.elements import PageSection, Sentences
+from dlm.report.sections.base import ReportContext, SectionContent
+from dlm.storage.artifacts import LeakCounts, read_leak_counts
+from dlm.storage.record_log import Record
 
 MOST_LINES = 8
 
 
-def without_a_number(records: Iterable[Record], trial_ids: Collection[str] | None = None) -> list[str]:
-    """A sentence for each diverged or failed cell, the first few; then advice where all of a learner's diverged."""
-    rows = [row for row in records if trial_ids is None or row.trial_id in trial_ids]
-    finished = list(ends(rows).values())
-    losses = {(row.trial_id, row.step): row for row in rows if (row.split, row.metric) == ("train", "loss")}
-    lost = [row for row in finished if row.status in ("diverged", "failed")]
-    lost.sort(key=lambda row: (row.status, row.learner, row.train_size, row.subset_seed))
-    told = [_said(row, losses.get((row.trial_id, row.step))) for row in lost]
-    more = [f"and {len(told) - MOST_LINES:,} more: records.csv has them all"] if len(told) > MOST_LINES else []
-    return [*told[:MOST_LINES], *more, *_advice(finished)]
+def caveats_section(context: ReportContext) -> SectionContent:
+    """What limits the numbers. The summary's own notes are printed with the summary."""
+    overlap = read_leak_counts(context.workdir.path) if context.workdir else None
+    more = {
+        "Train–test overlap": overlap_sentences(overlap, context.records),
+        "Trials without a result": missing_result_sentences(context.records),
+        **context.remarks,
+    }
+    notes = {
+        "": sentences.notes(context.summary),
+        "Noise of the error at the largest size": sentences.noises(context.summary),
+        **more,
+    }
+    blocks = tuple(Sentences(tuple(lines), heading=heading) for heading, lines in notes.items() if lines)
+    return SectionContent(more, page=PageSection("caveats", "Caveats", blocks) if blocks else None)
 
 
-def _said(row: Record, loss: Record | None) -> str:
-    cell = f"{row.learner}, {row.train_size:,} examples, seed {row.subset_seed}"
-    if row.status == "failed":
-        return f"{cell}: failed, and the same command tries it again: {row.note or 'no reason is known'}"
-    known = (
-        f"; its last finite training loss was {loss.value:.4g} {loss.unit}" if loss and loss.value is not None else ""
-    )
-    return f"{cell}: diverged after update {row.step:,}{known}"
+def overlap_sentences(counts: LeakCounts | None, records: Sequence[Record]) -> list[str]:
+    """How many test examples are in the training pool, and each learner's error with and without them."""
+    if counts is None:
+        return []
+    lines = []
+    if counts.leaked:
+        near = _near(counts.leaked, counts.leaked_near)
+        lines.append(f"{counts.leaked:,} of {counts.test:,} test examples are also in the training pool{near}.")
+    if counts.repeated:
+        near = _near(counts.repeated, counts.repeated_near)
+        lines.append(f"{counts.repeated:,} of {counts.pool:,} pool examples duplicate an earlier one{near}.")
+    if counts.note:
+        lines.append(f"The search for duplicates is incomplete: {counts.note}.")
+    if counts.leaked:
+        lines += [
+            f"{effect.learner}: {error_text(effect.error, effect.unit)} on all test examples, "
+            f"{error_text(effect.error_without_overlap, effect.unit)} without the overlap (n={effect.size:,}, mean of "
+            f"{effect.num_seeds})."
+            for effect in overlap_effects(records)
+        ]
+    return lines
 
 
-def _advice(finished: Iterable[Record]) -> list[str]:
-    """What to change for learners of which every cell diverged."""
-    finished = list(finished)
-    all_cells = Counter(row.learner for row in finished)
-    diverged = Counter(row.learner for row in finished if row.status == "diverged")
-    rates = {row.learner: rate for row in finished if (rate := _rate(row))}
-    return [
-        f"Every cell of {name} diverged: try a tenth of its learning rate "
+def _near(count: int, near: int) -> str:
+    if not near:
+        return " (exact duplicates)"
+    return " (near-duplicates)" if near == count else f" ({near:,} near-duplicates, the others exact)"
+
+
+def missing_result_sentences(records: Sequence[Record]) -> list[str]:
+    """The first few diverged or failed trials; then advice for learners of which every trial diverged."""
+    lines = [_missing_result_sentence(item) for item in missing_results(records)]
+    more = [f"{len(lines) - MOST_LINES:,} more are in records.csv."] if len(lines) > MOST_LINES else []
+    advice = [
+        f"Every trial of {name} diverged: try a tenth of its learning rate "
         f"(--set learners.{name}.hyper.lr={rate / 10:.3g}) or clip its gradient "
         f"(--set learners.{name}.optimizer.clip=1), in a new --workdir."
-        for name, rate in rates.items()
-        if all_cells[name] == diverged[name]
+        for name, rate in always_diverged(records).items()
     ]
+    return [*lines[:MOST_LINES], *more, *advice]
 
 
-def _rate(row: Record) -> float | None:
-    """The learning rate that a row tells, if it does."""
-    try:
-        return float(json.loads(row.hyper)["hyper"]["lr"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
+def _missing_result_sentence(item: MissingResult) -> str:
+    row, loss = item.end, item.loss
+    trial = f"{row.learner}, {row.train_size:,} examples, seed {row.subset_seed}"
+    if row.status == "failed":
+        return f"{trial}: failed ({row.note or 'unknown reason'}); run the same command to try it again."
+    last = (
+        f"; its last finite training loss was {loss.value:.4g} {loss.unit}" if loss and loss.value is not None else ""
+    )
+    return f"{trial}: diverged after update {row.step:,}{last}."

@@ -1,47 +1,81 @@
-"""What an example of another kind is worth, as plain sentences."""
+"""Data-equivalence ratios: how many clean training examples a noisy one is equivalent to."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from dlm.curves.data_efficiency.equivalence import (
-    EquivalenceRatio,
-    OverallEquivalenceRatio,
-    data_equivalence_ratio,
-    overall_equivalence_ratio,
-)
+from dlm.curves.data_efficiency.equivalence import OverallRate, Rate, exchange, overall
 from dlm.curves.types import Curve
 from dlm.report.formatting import percent
+from dlm.report.html.elements import PageSection, Sentences
+from dlm.report.sections.base import ReportContext, SectionContent
 
 
-def exchange_sentence(learner: str, noise_text: str, rate: EquivalenceRatio) -> str:
-    """The rate at one size. `noise_text` says what the other examples have: "20 % wrong labels"."""
-    said = worth(rate.low, rate.median, rate.high)
-    if not said:
+def data_equivalence_section(context: ReportContext) -> SectionContent:
+    """Sentences for each learner that was also trained on noisy examples."""
+    curves = [learner.curve for learner in context.summary.learners]
+    lines = noise_equivalence_sentences(curves, context.summary.level)
+    heading = "Data equivalence of noisy examples"
+    note = (
+        "A ratio of 0.5 means that two noisy training examples reduce the error as much as one clean example. Brackets "
+        f"are {percent(context.summary.level)} intervals."
+    )
+    page = PageSection("data-equivalence", heading, (Sentences(tuple(lines)),), note=note) if lines else None
+    return SectionContent({heading: lines}, page=page)
+
+
+def noise_equivalence_sentences(curves: Sequence[Curve], level: float) -> list[str]:
+    """For each learner and noise: the ratio at the largest size, and one for all sizes if it fits."""
+    clean = {curve.learner: curve for curve in curves if not curve.noise}
+    return [
+        line for curve in curves if _is_training_noise(curve.noise) for line in _curve_sentences(curve, clean, level)
+    ]
+
+
+def _is_training_noise(noise: str) -> bool:
+    """Noise on test examples changes the estimand, not the training data."""
+    return bool(noise) and "test " not in noise
+
+
+def _curve_sentences(curve: Curve, clean: dict[str, Curve], level: float) -> Iterator[str]:
+    name = curve.learner.removesuffix(f" ({curve.noise})")
+    if name not in clean or not curve.train_sizes:
+        return
+    rates, words = exchange(clean[name], curve, level=level), noise_words(curve.noise)
+    yield ratio_sentence(name, words, rates[-1])
+    every = overall(clean[name], curve, level=level)
+    if len(every.train_sizes) > 1:
+        yield overall_ratio_sentence(name, words, every)
+
+
+def ratio_sentence(learner: str, noise_text: str, rate: Rate) -> str:
+    """The ratio at one size. `noise_text` describes the noisy examples: "20 % wrong labels"."""
+    ratio = equivalence_text(rate.low, rate.median, rate.high)
+    where = f"with {noise_text}, at {rate.size:,} examples"
+    if not ratio:
         return (
-            f"{learner}: what one with {noise_text} is worth at {rate.train_size:,} examples cannot be told from these "
-            "measurements."
+            f"{learner}: the data-equivalence ratio of examples {where}, cannot be determined from these measurements."
         )
-    return f"{learner}: at {rate.train_size:,} examples one with {noise_text} is worth {said} clean ones."
+    return f"{learner}: the data-equivalence ratio of examples {where}, is {ratio}."
 
 
-def overall_sentence(learner: str, noise_text: str, rate: OverallEquivalenceRatio) -> str:
-    """One rate for all sizes, or that there is none."""
-    said = worth(rate.low, rate.median, rate.high)
-    if not said:
-        return f"{learner}: what one with {noise_text} is worth cannot be told from these measurements."
-    where = f"from {rate.train_sizes[0]:,} to {rate.train_sizes[-1]:,} examples " if len(rate.train_sizes) > 1 else ""
-    if rate.changes_with_size and rate.factor_per_doubling is not None:
+def overall_ratio_sentence(learner: str, noise_text: str, rate: OverallRate) -> str:
+    """One ratio for all sizes, or how it changes with size."""
+    ratio = equivalence_text(rate.low, rate.median, rate.high)
+    what = f"{learner}: the data-equivalence ratio of examples with {noise_text}"
+    if not ratio:
+        return f"{what} cannot be determined from these measurements."
+    where = f", from {rate.train_sizes[0]:,} to {rate.train_sizes[-1]:,} examples," if len(rate.train_sizes) > 1 else ""
+    if rate.changes and rate.drift is not None:
         return (
-            f"{learner}: {where}what one with {noise_text} is worth changes by a factor of "
-            f"{_number(rate.factor_per_doubling, 2, round)} each time their number doubles."
+            f"{what}{where} changes by a factor of {_number(rate.drift, 2, round)} with each doubling of their number."
         )
-    return f"{learner}: {where}one with {noise_text} is worth {said} clean ones."
+    return f"{what}{where} is {ratio}."
 
 
-def worth(low: float | None, median: float | None, high: float | None) -> str:
-    """A rate: "0.41 [0.33, 0.50]", "less than 0.1", "0.95 [0.8 or more]"; nothing where it has no end."""
+def equivalence_text(low: float | None, median: float | None, high: float | None) -> str:
+    """A ratio: "0.41 [0.33, 0.50]", "less than 0.1", "0.95 [0.8 or more]"; empty without a finite end."""
     middle = "" if median is None else _number(median, _decimals(median), round)
     if low is not None and high is not None:
         digits = _decimals(median or high)
@@ -54,13 +88,13 @@ def worth(low: float | None, median: float | None, high: float | None) -> str:
 
 
 def _bound(value: float, rounding: Callable[[float], int]) -> str:
-    """An end that stands alone, without zeros that say nothing."""
+    """A single end, without trailing zeros."""
     text = _number(value, _decimals(value), rounding)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _number(value: float, digits: int, rounding: Callable[[float], int]) -> str:
-    # What was 0.5 before a logarithm and an exponential is not to be rounded up to 0.51.
+    # 0.5 after a logarithm and an exponential must not be rounded up to 0.51.
     scaled = value * 10**digits
     whole = round(scaled) if abs(scaled - round(scaled)) < 1e-6 else rounding(scaled)
     return f"{whole / 10**digits:,.{digits}f}"
@@ -74,31 +108,9 @@ def _decimals(value: float) -> int:
 _WORDS = {
     "label": "{} wrong labels",
     "label_pairs": "{} labels of the next class",
-    "missing": "{} of its values missing",
-    "salt": "{} of its values at an end",
+    "missing": "{} of the values missing",
+    "salt": "{} of the values replaced by extremes",
 }
-
-
-def worth_sentences(curves: Sequence[Curve], level: float) -> list[str]:
-    """A sentence for each learner and noise on training examples: at the largest size; and one for all, if one fits."""
-    by_name = {curve.learner: curve for curve in curves if not curve.noise}
-    return [line for curve in curves if _is_of_training(curve.noise) for line in _told(curve, by_name, level)]
-
-
-def _told(curve: Curve, clean: dict[str, Curve], level: float) -> Iterator[str]:
-    name = curve.learner.removesuffix(f" ({curve.noise})")
-    if name not in clean or not curve.train_sizes:
-        return
-    rates, words = data_equivalence_ratio(clean[name], curve, level=level), noise_words(curve.noise)
-    yield exchange_sentence(name, words, rates[-1])
-    every = overall_equivalence_ratio(clean[name], curve, level=level)
-    if len(every.train_sizes) > 1:
-        yield overall_sentence(name, words, every)
-
-
-def _is_of_training(noise: str) -> bool:
-    """A noisy test set measures something else, and says nothing of the worth of examples."""
-    return bool(noise) and "test " not in noise
 
 
 def noise_words(noise: str) -> str:

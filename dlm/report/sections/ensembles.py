@@ -1,4 +1,4 @@
-"""What several seeds of a learner give together: error and calibration of their mean beside one member's."""
+"""Ensembles over seeds: error and calibration of the averaged predictions compared with single members."""
 
 from __future__ import annotations
 
@@ -6,78 +6,79 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dlm.report.formatting import error_number, error_text, is_rate
-from dlm.report.html.elements import Chart, Section, error_axis, size_axis
-from dlm.report.tables import Table
-from dlm.storage.artifacts import CALIBRATION, Ensemble
+from dlm.report.html.elements import Chart, PageSection, error_axis, size_axis
+from dlm.report.sections.base import ReportContext, SectionContent
+from dlm.report.tables import ABSENT, Table
+from dlm.storage.artifacts import CALIBRATION, Ensemble, read_ensembles
+
+
+def ensembles_section(context: ReportContext) -> SectionContent:
+    """A chart, a table and a sentence a learner; empty without ensembles."""
+    saved = read_ensembles(context.workdir.path) if context.workdir else []
+    ensembles = [ensemble for ensemble in saved if ensemble.learner in context.trials]
+    if not ensembles:
+        return SectionContent()
+    heading = "Ensembles over seeds"
+    page = PageSection(
+        "ensembles",
+        heading,
+        (_chart(ensembles), _table(ensembles)),
+        note="The mean of the predictions of all seeds at one size, which needs no further training. Each seed has its "
+        "own subset, so an ensemble has seen more examples than one member; the table states how many. At the size of "
+        "the whole pool all members have seen the same examples. Dotted lines are ensembles, solid lines the mean of "
+        "single members.",
+    )
+    return SectionContent({heading: ensemble_sentences(ensembles)}, page=page)
 
 
 def ensemble_sentences(ensembles: Sequence[Ensemble]) -> list[str]:
-    """Of each learner's largest size: error and calibration of its seeds together, and of one alone."""
-    largest = {one.learner: one for one in sorted(ensembles, key=lambda one: one.train_size)}
-    order = dict.fromkeys(one.learner for one in ensembles)
-    return [_sentence(largest[name]) for name in order]
+    """Error and calibration of the ensemble and of single members at each learner's largest size."""
+    return [_sentence(ensemble) for ensemble in _largest(ensembles)]
 
 
-def _sentence(one: Ensemble) -> str:
-    members = f"{one.learner}: {one.members} members of {one.train_size:,} examples each have an error of"
-    return f"{members} {_pairs(one, 'error', one.unit)}{_calibration(one)}{_seen(one)}."
+def _largest(ensembles: Sequence[Ensemble]) -> list[Ensemble]:
+    """The ensemble of each learner's largest size."""
+    by_learner = {ensemble.learner: ensemble for ensemble in sorted(ensembles, key=lambda each: each.train_size)}
+    return [by_learner[name] for name in dict.fromkeys(ensemble.learner for ensemble in ensembles)]
 
 
-def _pairs(one: Ensemble, name: str, unit: str) -> str:
-    together, alone = one.values[name], one.single[name]
-    return f"{error_text(together, unit)} together, {error_text(alone, unit)} one by one"
-
-
-def _calibration(one: Ensemble) -> str:
-    return f"; a calibration error of {_pairs(one, CALIBRATION, 'error rate')}" if CALIBRATION in one.values else ""
-
-
-def _seen(one: Ensemble) -> str:
-    """Members of other subsets have more examples behind them than one has."""
-    return f"; all of them have seen {one.examples:,} examples" if one.examples > one.train_size else ""
-
-
-def ensemble_section(ensembles: Sequence[Ensemble]) -> Section | None:
-    """A chart of ensembles beside single members, and a table; None where there are none."""
-    if not ensembles:
-        return None
-    unit = ensembles[0].unit
-    return Section(
-        "ensembles",
-        "Ensembles of the seeds",
-        (_chart(ensembles, unit), _table(ensembles, unit)),
-        note="The mean of the predictions of all seeds of one size, which costs no training. Each seed has a subset of "
-        "its own, so an ensemble has seen more examples than one member: the table says how many. At the size of the "
-        "whole pool all have seen the same. Dotted lines are ensembles, solid ones the mean of single members.",
+def _sentence(ensemble: Ensemble) -> str:
+    calibration = f"; calibration error {_compared(ensemble, CALIBRATION, 'error rate')}"
+    more = ensemble.examples > ensemble.train_size
+    return (
+        f"{ensemble.learner}: {ensemble.members} members of {ensemble.train_size:,} examples each have error "
+        f"{_compared(ensemble, 'error', ensemble.unit)}{calibration if CALIBRATION in ensemble.values else ''}"
+        f"{f'; together they have seen {ensemble.examples:,} examples' if more else ''}."
     )
 
 
-def _chart(ensembles: Sequence[Ensemble], unit: str) -> Chart:
-    values = [each["error"] for one in ensembles for each in (one.values, one.single)]
-    last = {one.learner: one for one in ensembles}.values()
-    told = "; ".join(f"{one.learner} {_pair(one, 'error', unit)}" for one in last)
+def _compared(ensemble: Ensemble, name: str, unit: str) -> str:
+    both, single = ensemble.values[name], ensemble.single[name]
+    return f"{error_text(both, unit)} as an ensemble, {error_text(single, unit)} on average alone"
+
+
+def _chart(ensembles: Sequence[Ensemble]) -> Chart:
+    unit = ensembles[0].unit
+    errors = [values["error"] for ensemble in ensembles for values in (ensemble.values, ensemble.single)]
+    ends = "; ".join(f"{each.learner} {_pair(each, 'error', unit)}" for each in _largest(ensembles))
     return Chart(
         "ensemble-curves",
         f"Test {unit} of ensembles",
-        f"At each learner's largest size, and of one member in brackets: {told}{' %' if is_rate(unit) else ''}.",
+        f"At each learner's largest size, single members in brackets: {ends}{' %' if is_rate(unit) else ''}.",
         tuple(_traces(ensembles)),
-        {
-            "xaxis": size_axis(),
-            "yaxis": error_axis(unit, positive_only=min(values) > 0),
-            "height": 380,
-        },
+        {"xaxis": size_axis(), "yaxis": error_axis(unit, positive_only=min(errors) > 0), "height": 380},
         scales="xy",
     )
 
 
 def _traces(ensembles: Sequence[Ensemble]) -> Iterator[dict[str, Any]]:
-    for learner in dict.fromkeys(one.learner for one in ensembles):
-        own = [one for one in ensembles if one.learner == learner]
-        for name, dash, mode in (("one member", "solid", "lines"), ("ensemble", "dot", "lines+markers")):
+    for learner in dict.fromkeys(ensemble.learner for ensemble in ensembles):
+        own = [ensemble for ensemble in ensembles if ensemble.learner == learner]
+        for name, dash, mode in (("single member", "solid", "lines"), ("ensemble", "dot", "lines+markers")):
             yield {
-                "x": [one.train_size for one in own],
-                "y": [(one.values if dash == "dot" else one.single)["error"] for one in own],
-                "text": [f"{one.members} members, {one.examples:,} examples" for one in own],
+                "x": [each.train_size for each in own],
+                "y": [(each.values if name == "ensemble" else each.single)["error"] for each in own],
+                "text": [f"{each.members} members, {each.examples:,} examples" for each in own],
                 "hovertemplate": f"<b>{learner}</b>, {name}<br>n=%{{x:,}}<br>%{{y}}<br>%{{text}}<extra></extra>",
                 "mode": mode,
                 "line": {"dash": dash},
@@ -85,19 +86,23 @@ def _traces(ensembles: Sequence[Ensemble]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _table(ensembles: Sequence[Ensemble], unit: str) -> Table:
-    named = [name for name in (CALIBRATION, "loss") if any(name in one.values for one in ensembles)]
-    heads = {CALIBRATION: "calibration error %", "loss": "loss"}
+def _table(ensembles: Sequence[Ensemble]) -> Table:
+    unit = ensembles[0].unit
+    named = [name for name in (CALIBRATION, "loss") if any(name in each.values for each in ensembles)]
     rows = []
-    for one in ensembles:
-        cells = [_pair(one, "error", unit)]
-        cells += [_pair(one, name, "error rate" if name == CALIBRATION else "") for name in named]
-        rows.append((one.learner, f"{one.train_size:,}", str(one.members), f"{one.examples:,}", *cells))
-    first = ("learner", "examples of one", "members", "examples of all", f"error{' %' if is_rate(unit) else ''}")
-    return Table("Ensemble (mean of its single members)", (*first, *(heads[name] for name in named)), tuple(rows))
+    for each in ensembles:
+        cells = [_pair(each, name, "error rate" if name == CALIBRATION else "") for name in named]
+        counts = (f"{each.train_size:,}", str(each.members), f"{each.examples:,}")
+        rows.append((each.learner, *counts, _pair(each, "error", unit), *cells))
+    return Table(
+        "Ensemble (mean of its single members)",
+        ("learner", "examples", "members", "distinct examples", "error", *(name.replace("_", " ") for name in named)),
+        tuple(rows),
+        ("", "", "", "", "%" if is_rate(unit) else "", *("%" if name == CALIBRATION else "" for name in named)),
+    )
 
 
-def _pair(one: Ensemble, name: str, unit: str) -> str:
-    if name not in one.values:
-        return "–"
-    return f"{error_number(one.values[name], unit)} ({error_number(one.single[name], unit)})"
+def _pair(ensemble: Ensemble, name: str, unit: str) -> str:
+    if name not in ensemble.values:
+        return ABSENT
+    return f"{error_number(ensemble.values[name], unit)} ({error_number(ensemble.single[name], unit)})"

@@ -1,76 +1,83 @@
-"""Examples to look at: the hardest ones, and those whose label looks wrong."""
+"""Examples: hard test examples, labels that look wrong, and generated samples."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
-from dlm.analysis.hard_examples import Hard, doubtful, hardest
-from dlm.analysis.predictions import TestSet, predictions
+from dlm.analysis.predictions import HardExample, TestSet, hardest_examples, predictions, suspicious_labels
 from dlm.report.formatting import percent
-from dlm.report.html.elements import Card, Cards, Section
+from dlm.report.html.elements import Card, Cards, PageSection, Sentences
 from dlm.report.html.media import picture, sound, text, values
-from dlm.report.sections.learning_curve import Cells
-from dlm.storage.artifacts import Sample
+from dlm.report.sections.base import ReportContext, SectionContent
+from dlm.storage.artifacts import Sample, read_samples
 
-SHOWN = 100  # characters
+MOST_CHARACTERS = 100  # of a sample
+MOST_LEARNERS = 4  # whose predictions a card lists
 
 
-def writings(samples: Iterable[Sample], trial_ids: Collection[str] | None = None) -> list[str]:
-    """A line for each learner and size, of its first seed; ends of lines as ⏎."""
+def examples_section(context: ReportContext) -> SectionContent:
+    """Cards of test examples, by predictions at the largest size that all learners have; samples as text."""
+    if context.workdir is None:
+        return SectionContent()
+    trial_ids = {row.trial_id for row in context.records}
+    samples = sample_sentences(sample for sample in read_samples(context.workdir.path) if sample.trial_id in trial_ids)
+    cards = _hard_example_cards(context)
+    blocks = (*cards, *((Sentences(tuple(samples), heading="Generated samples"),) if samples else ()))
+    note = (
+        "From the test set. Hardest: the greatest loss, mean over learners and seeds. A label looks wrong where the "
+        "mean prediction of all learners gives another class a probability above one half; check the example."
+    )
+    page = PageSection("examples", "Examples", blocks, note=note if cards else "") if blocks else None
+    return SectionContent({"Generated samples": samples}, page=page)
+
+
+def sample_sentences(samples: Iterable[Sample]) -> list[str]:
+    """A line for each learner and size, of its first seed; line breaks as ⏎."""
     first: dict[tuple[str, int], Sample] = {}
     for sample in sorted(samples, key=lambda sample: (sample.learner, sample.train_size, sample.seed)):
-        if trial_ids is None or sample.trial_id in trial_ids:
-            first.setdefault((sample.learner, sample.train_size), sample)
-    return [f"{name}, n={size:,}: {_shown(sample.text)}" for (name, size), sample in first.items()]
+        first.setdefault((sample.learner, sample.train_size), sample)
+    return [f"{name}, n={size:,}: {_printable(sample.text)}" for (name, size), sample in first.items()]
 
 
-def _shown(text: str) -> str:
-    kept = "".join(character if character.isprintable() or character == "\n" else "·" for character in text[:SHOWN])
-    return kept.replace("\n", "⏎")
+def _printable(text: str) -> str:
+    letters = (letter if letter.isprintable() or letter == "\n" else "·" for letter in text[:MOST_CHARACTERS])
+    return "".join(letters).replace("\n", "⏎")
 
 
-MOST_LEARNERS = 4  # that a card quotes
+def _hard_example_cards(context: ReportContext) -> list[Cards]:
+    test, trials = context.test_set, context.trials
+    shared = set.intersection(*(set(by_size) for by_size in trials.values())) if trials else set()
+    if test is None or context.workdir is None or not shared:
+        return []
+    size, folder = max(shared), context.workdir.path
+    saved = {name: predictions(folder, by_size[size], len(test.y)) for name, by_size in trials.items()}
+    saved = {name: seeds for name, seeds in saved.items() if seeds}
+    if not saved:
+        return []
+    unit = next((row.unit for row in context.records if (row.split, row.metric) == ("test", "loss")), "")
+    suspicious = suspicious_labels(saved, test.y) if test.has_classes else []
+    return [
+        *([_cards("Labels that look wrong", suspicious, test, unit)] if suspicious else []),
+        _cards(f"Hardest examples, with {size:,} training examples", hardest_examples(saved, test.y), test, unit),
+    ]
 
 
-def examples_section(workdir: Path, cells: Cells, test: TestSet, loss_unit: str) -> Section | None:
-    """Of predictions at the largest size that all learners have; None where none were kept."""
-    shared = set.intersection(*(set(by_size) for by_size in cells.values())) if cells else set()
-    if not shared:
-        return None
-    size = max(shared)
-    kept = {name: predictions(workdir, by_size[size], len(test.y)) for name, by_size in cells.items()}
-    kept = {name: seeds for name, seeds in kept.items() if seeds}
-    if not kept:
-        return None
-    blocks = [_cards(f"Hardest, with {size:,} training examples", hardest(kept, test.y), test, loss_unit)]
-    if test.has_classes and (found := doubtful(kept, test.y)):
-        blocks.insert(0, _cards("Labels that look wrong", found, test, loss_unit))
-    return Section(
-        "examples",
-        "Examples to look at",
-        tuple(blocks),
-        note="Of the test set. Hardest: the greatest loss, mean over learners and seeds. A label looks wrong where the "
-        "learners together find another class likelier than not; whether it is wrong is for you to see.",
-    )
+def _cards(heading: str, examples: Sequence[HardExample], test: TestSet, loss_unit: str) -> Cards:
+    return Cards(heading, tuple(_card(example, test, loss_unit) for example in examples))
 
 
-def _cards(heading: str, found: Sequence[Hard], test: TestSet, loss_unit: str) -> Cards:
-    return Cards(heading, tuple(_card(one, test, loss_unit) for one in found))
-
-
-def _card(one: Hard, test: TestSet, loss_unit: str) -> Card:
-    lines = [f"test example {one.row:,}"]
-    if one.label is not None:
+def _card(example: HardExample, test: TestSet, loss_unit: str) -> Card:
+    row, label = example.row, example.label
+    lines = [f"test example {row:,}"]
+    alt = f"test example {row}"
+    if label is not None:
         names = test.class_names
-        lines.append(f"label: {names[one.label]}")
-        for name, (said, likely, of_label) in list(one.said.items())[:MOST_LEARNERS]:
-            if said == one.label:
-                lines.append(f"{name}: {names[said]}, {percent(round(likely, 2))}")
-            else:
-                lines.append(f"{name}: {names[said]}, {percent(round(likely, 2))}; label {percent(round(of_label, 2))}")
-    lines.append(f"mean loss {one.loss:.3g} {loss_unit}".strip())
-    image = picture(test, one.row)
-    alt = f"test example {one.row}" + (f", labelled {test.class_names[one.label]}" if one.label is not None else "")
-    about = (*lines, *values(test, one.row))
-    return Card(about, image=image, alt=alt, audio=sound(test, one.row), text=text(test, one.row))
+        lines.append(f"label: {names[label]}")
+        alt += f", labelled {names[label]}"
+        for learner, (predicted, p_predicted, p_label) in list(example.predicted.items())[:MOST_LEARNERS]:
+            of_label = "" if predicted == label else f"; label {percent(round(p_label, 2))}"
+            lines.append(f"{learner}: {names[predicted]}, {percent(round(p_predicted, 2))}{of_label}")
+    lines.append(f"mean loss {example.loss:.3g} {loss_unit}".strip())
+    return Card(
+        (*lines, *values(test, row)), image=picture(test, row), alt=alt, audio=sound(test, row), text=text(test, row)
+    )

@@ -8,14 +8,41 @@ from typing import Any
 
 from dlm.analysis.fairness.gaps import Gap, Spread
 from dlm.analysis.fairness.metrics import ColumnMetrics
-from dlm.analysis.fairness.report import GroupCurve, GroupReport
+from dlm.analysis.fairness.report import GroupCurve, GroupReport, groups_in
 from dlm.curves.types import LearnerSummary, StudySummary
 from dlm.report.formatting import error_number, is_rate, need_phrase, percent, unit_text
-from dlm.report.html.elements import Chart, Choice, Section, Sentences
+from dlm.report.html.elements import Chart, Choice, PageSection, Sentences
+from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.sections.learning_curve import curve_chart
 from dlm.report.tables import Table
 
 _MOST_WORDS = 8  # gaps of a learner and column that get a sentence each, the largest first
+
+
+def fairness_section(context: ReportContext) -> SectionContent:
+    """Errors of the groups that the study declares; empty without groups."""
+    if context.workdir is None:
+        return SectionContent()
+    level = context.summary.level
+    return group_content(groups_in(context.workdir.path, context.records, targets=context.targets, level=level))
+
+
+def group_content(report: GroupReport | None) -> SectionContent:
+    """Sentences, tables and one choice of charts a learner and column."""
+    if report is None or not report.curves:
+        return SectionContent()
+    pairs = dict.fromkeys((curve.learner, curve.column) for curve in report.curves)
+    options = tuple((f"{learner}, {column}", tuple(_blocks(report, learner, column))) for learner, column in pairs)
+    lines, heading = group_sentences(report), "Errors of groups"
+    page = PageSection(
+        "groups",
+        heading,
+        (Sentences(tuple(lines)), Choice("groups-of", "Learner and column", options)),
+        note=f"A gap is a group's error minus the error of all other test examples. The {percent(report.level)} "
+        "intervals hold for all groups, columns and learners of a size together; they include the noise of seeds and "
+        "of test examples.",
+    )
+    return SectionContent({heading: lines}, group_tables(report), page)
 
 
 def group_sentences(report: GroupReport) -> list[str]:
@@ -85,7 +112,7 @@ def need_sentence(curve: GroupCurve, gap: Gap, others: str = "everyone else") ->
     """How many examples take a group to where everyone else is."""
     where = f"{_named(gap.column, gap.group)} where {others} is at n={gap.size:,}"
     need = curve.need
-    if need is None or need.kind == "undetermined":
+    if need is None or need.kind == "cannot tell":
         return f"{gap.learner}: how many examples would take {where} cannot be told from these measurements."
     if need.kind == "not reachable":
         return f"{gap.learner}: no number of examples is seen to take {where}."
@@ -110,7 +137,7 @@ def _gap_table(report: GroupReport, learner: str, column: str) -> Table:
         f"all other examples with {percent(report.level)} intervals for all groups together",
         (
             "group",
-            "in the pool",
+            "pool examples",
             "test examples",
             "error",
             "error of others",
@@ -162,21 +189,6 @@ def _amount(value: float, unit: str) -> str:
 
 def _signed(value: float, unit: str, like: float) -> str:
     return f"−{error_number(-value, unit, like)}" if value < 0 else error_number(value, unit, like)
-
-
-def fairness_section(report: GroupReport | None) -> Section | None:
-    """One choice a learner and column; None where no groups are known."""
-    if report is None or not report.curves:
-        return None
-    pairs = dict.fromkeys((one.learner, one.column) for one in report.curves)
-    options = tuple((f"{learner}, {column}", tuple(_blocks(report, learner, column))) for learner, column in pairs)
-    return Section(
-        "groups",
-        "Errors of groups",
-        (Sentences(tuple(group_sentences(report))), Choice("groups-of", "Learner and column", options)),
-        note=f"Gaps are to everyone else. Their {percent(report.level)} intervals hold for all groups, columns and "
-        "learners of a size together, and hold the noise of the seeds and of the test examples.",
-    )
 
 
 def _blocks(report: GroupReport, learner: str, column: str) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from dlm.analysis.interpretability.results import FOLDER, Inside, Similarity
+from dlm.analysis.interpretability.results import FOLDER, Inside, Similarity, read
 from dlm.report.formatting import error_number, error_text, is_rate, unit_text
 from dlm.report.html.elements import (
     Card,
@@ -17,12 +17,13 @@ from dlm.report.html.elements import (
     Chart,
     Choice,
     Marked,
-    Section,
+    PageSection,
     Sentences,
     error_axis,
     size_axis,
 )
 from dlm.report.html.media import png, signed_png
+from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.tables import Table
 from dlm.report.terminal import print_list, print_table, say
 
@@ -161,12 +162,18 @@ def _judged(control: float) -> str:
 MOST_FILTERS, MOST_COLUMNS, MOST_TOKENS = 32, 12, 240
 
 
-def inside_section(found: Sequence[Inside]) -> Section | None:
-    """A choice of the trials that were looked into; None where none was."""
+def interpretability_section(context: ReportContext) -> SectionContent:
+    """The surveyed trials; empty where none was surveyed."""
+    return survey_content(read(context.workdir.path) if context.workdir else [])
+
+
+def survey_content(found: Sequence[Inside]) -> SectionContent:
+    """A choice of the surveyed trials."""
     if not found:
-        return None
+        return SectionContent()
     options = tuple((f"{one.learner}, n={one.train_size:,}, seed {one.seed}", tuple(_blocks(one))) for one in found)
-    return Section("inside", "Inside the network", (Choice("inside-of", "Trial", options),))
+    page = PageSection("interpretability", "Interpretability", (Choice("interpretability-of", "Trial", options),))
+    return SectionContent(page=page)
 
 
 def _blocks(one: Inside) -> Iterator[Any]:

@@ -1,99 +1,60 @@
-"""Other measures of the test set on the page: a chart of each, and a table of all."""
+"""Measures beside the test error: other measures of the test set, and validation errors during training."""
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from dlm.analysis.measures import TestMeasure, Trials, largest_sizes, other_measures, validation_histories
 from dlm.report.formatting import error_number, is_rate
-from dlm.report.html.elements import Chart, Choice, Section, size_axis
-from dlm.report.sections.learning_curve import Cells
-from dlm.report.tables import Table
-from dlm.storage.artifacts import WITHOUT_LEAKS
-from dlm.storage.record_log import Record
+from dlm.report.html.elements import Chart, Choice, PageSection, error_axis, size_axis
+from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced
+from dlm.report.tables import ABSENT, Table
 
-TOLD_ELSEWHERE = ("error", "loss", WITHOUT_LEAKS)
-ABSENT = "–"
+MOST_SIZES = 6  # charts of validation errors
 
-
-@dataclasses.dataclass(frozen=True)
-class Measured:
-    """One measure: its name, its unit (empty: none), and medians by learner and size."""
-
-    name: str
-    unit: str
-    medians: Mapping[str, Mapping[int, float]]
-
-    @property
-    def head(self) -> str:
-        """Its name as a table's head."""
-        return f"{self.name.replace('_', ' ')}{' %' if is_rate(self.unit) else ''}"
-
-    def text(self, learner: str, size: int) -> str:
-        """The number of a cell."""
-        value = self.medians.get(learner, {}).get(size)
-        return ABSENT if value is None else error_number(value, self.unit)
+Steps = Mapping[int, Sequence[float]]
 
 
-def other_measures(cells: Mapping[str, Mapping[int, Sequence[Record]]], rows: Sequence[Record]) -> list[Measured]:
-    """Every measure of the test set that nothing else tells, in the order of their names."""
-    place = {
-        (row.trial_id, row.step): (name, size)
-        for name, by_size in cells.items()
-        for size, own in by_size.items()
-        for row in own
-    }
-    values: dict[str, dict[tuple[str, int], list[float]]] = defaultdict(lambda: defaultdict(list))
-    units: dict[str, str] = {}
-    for row in rows:
-        cell = place.get((row.trial_id, row.step))
-        if cell and row.split == "test" and row.metric not in TOLD_ELSEWHERE and row.value is not None:
-            values[row.metric][cell].append(row.value)
-            units[row.metric] = row.unit
-    return [Measured(name, units[name], _medians(values[name])) for name in sorted(values)]
-
-
-def _medians(values: Mapping[tuple[str, int], list[float]]) -> dict[str, dict[int, float]]:
-    found: dict[str, dict[int, float]] = defaultdict(dict)
-    for (learner, size), own in values.items():
-        found[learner][size] = statistics.median(own)
-    return dict(found)
-
-
-def last_sizes(measured: Sequence[Measured]) -> dict[str, int]:
-    """The largest size of each learner that has a number."""
-    train_sizes: dict[str, int] = {}
-    for one in measured:
-        for learner, by_size in one.medians.items():
-            train_sizes[learner] = max(train_sizes.get(learner, 0), *by_size)
-    return train_sizes
-
-
-def measure_table(measured: Sequence[Measured]) -> Table:
-    """Learners x measures, each learner at its largest size."""
-    rows = tuple(
-        (learner, f"{size:,}", *(one.text(learner, size) for one in measured))
-        for learner, size in last_sizes(measured).items()
-    )
-    return Table("Other measures of the test set, medians", ("learner", "examples", *(m.head for m in measured)), rows)
-
-
-def measures_section(measured: Sequence[Measured], cells: Cells) -> Section | None:
-    """None where nothing else was measured."""
-    if not measured:
-        return None
-    options = tuple((one.name.replace("_", " "), (_chart(one),)) for one in measured)
-    return Section(
+def measures_section(context: ReportContext) -> SectionContent:
+    """Charts and a table of every other measure of the test set; empty where there is none."""
+    measures = other_measures(context.trials, context.records)
+    if not measures:
+        return SectionContent()
+    options = tuple((_label(measure), (_measure_chart(measure),)) for measure in measures)
+    page = PageSection(
         "measures",
         "Other measures",
-        (Choice("measures-of", "Test", options), _table(measured, cells)),
-        note="Medians of the seeds, of the cells that the learning curves are made of.",
+        (Choice("measures-of", "Measure", options), measure_table(measures, context.trials)),
+        note="Medians over the seeds, of the trials that the learning curves show.",
     )
+    last = {learner: {size: ()} for learner, size in largest_sizes(measures).items()}
+    return SectionContent(tables=(measure_table(measures, last, "at the largest size"),), page=page)
 
 
-def _chart(one: Measured) -> Chart:
+def measure_table(measures: Sequence[TestMeasure], trials: Trials, where: str = "") -> Table:
+    """Learners and sizes x measures."""
+    rows = tuple(
+        (learner, f"{size:,}", *(_text(measure, learner, size) for measure in measures))
+        for learner, by_size in trials.items()
+        for size in by_size
+    )
+    columns = ("learner", "examples", *(_label(measure) for measure in measures))
+    units = ("", "", *("%" if is_rate(measure.unit) else "" for measure in measures))
+    return Table(f"Other measures of the test set {where}".strip() + ", medians", columns, rows, units)
+
+
+def _label(measure: TestMeasure) -> str:
+    return measure.name.replace("_", " ")
+
+
+def _text(measure: TestMeasure, learner: str, size: int) -> str:
+    value = measure.medians.get(learner, {}).get(size)
+    return ABSENT if value is None else error_number(value, measure.unit)
+
+
+def _measure_chart(measure: TestMeasure) -> Chart:
     traces = tuple(
         {
             "x": sorted(by_size),
@@ -102,26 +63,76 @@ def _chart(one: Measured) -> Chart:
             "mode": "lines+markers",
             "meta": {"learner": learner, "role": "line"},
         }
-        for learner, by_size in one.medians.items()
+        for learner, by_size in measure.medians.items()
     )
-    said = "; ".join(f"{learner} {one.text(learner, max(by_size))}" for learner, by_size in one.medians.items())
-    form = ".2~%" if is_rate(one.unit) else ".4~g"
-    name = one.name.replace("_", " ")
-    unit = f" ({one.unit})" if one.unit and one.unit.casefold() != name else ""
+    last = "; ".join(
+        f"{learner} {_text(measure, learner, max(by_size))}" for learner, by_size in measure.medians.items()
+    )
+    name, rate = _label(measure), is_rate(measure.unit)
+    unit = f" ({measure.unit})" if measure.unit and measure.unit.casefold() != name else ""
+    axis = {"title": {"text": f"test {name}{unit}"}, "tickformat": ".2~%" if rate else ".4~g"}
     return Chart(
-        f"measure-{one.name}",
+        f"measure-{measure.name}",
         f"Test {name} against training examples",
-        f"At each learner's largest size: {said}{' %' if is_rate(one.unit) else ''}.",
+        f"At each learner's largest size: {last}{' %' if rate else ''}.",
         traces,
-        {"xaxis": size_axis(), "yaxis": {"title": {"text": f"test {name}{unit}"}, "tickformat": form}, "height": 380},
+        {"xaxis": size_axis(), "yaxis": axis, "height": 380},
         scales="xy",
     )
 
 
-def _table(measured: Sequence[Measured], cells: Cells) -> Table:
-    rows = [
-        (learner, f"{size:,}", *(one.text(learner, size) for one in measured))
-        for learner, by_size in cells.items()
-        for size in by_size
-    ]
-    return Table("Medians of the seeds", ("learner", "examples", *(one.head for one in measured)), tuple(rows))
+def training_section(context: ReportContext) -> SectionContent:
+    """Validation errors against updates, one chart a size; empty where nothing was evaluated during training."""
+    histories = validation_histories(context.records, context.trials)
+    train_sizes = sorted({size for by_size in histories.values() for size in by_size})
+    if not train_sizes:
+        return SectionContent()
+    chosen = evenly_spaced(train_sizes, MOST_SIZES)
+    options = tuple((f"{size:,}", (_training_chart(size, histories, context.unit),)) for size in chosen)
+    page = PageSection(
+        "training",
+        "Training",
+        (Choice("training-size", "Training examples", options, f"{chosen[-1]:,}"),),
+        note="Median validation error over the seeds after each number of updates; bands show minimum and maximum.",
+    )
+    return SectionContent(page=page)
+
+
+def _training_chart(size: int, histories: Mapping[str, Mapping[int, Steps]], unit: str) -> Chart:
+    here = {name: by_size[size] for name, by_size in histories.items() if size in by_size}
+    ends = [f"{name} {error_number(statistics.median(list(steps.values())[-1]), unit)}" for name, steps in here.items()]
+    positive = all(min(errors) > 0 for steps in here.values() for errors in steps.values())
+    return Chart(
+        f"training-{size}",
+        f"Validation {unit} while training on {size:,} examples",
+        f"Median validation {unit} at the last evaluation: {', '.join(ends)}{' %' if is_rate(unit) else ''}.",
+        tuple(trace for name, steps in here.items() for trace in _training_traces(name, steps, unit)),
+        {
+            "xaxis": {"title": {"text": "updates"}, "tickformat": "~s", "type": "linear"},
+            "yaxis": error_axis(unit, positive_only=positive, title=f"validation {unit}"),
+            "height": 380,
+        },
+        scales="xy",
+    )
+
+
+def _training_traces(name: str, steps: Steps, unit: str) -> Iterator[dict[str, Any]]:
+    updates, errors = list(steps), list(steps.values())
+    yield {
+        "x": [*updates, *reversed(updates)],
+        "y": [*map(max, errors), *map(min, reversed(errors))],
+        "fill": "toself",
+        "opacity": 0.15,
+        "meta": {"learner": name, "role": "band"},
+    }
+    medians = [statistics.median(own) for own in errors]
+    yield {
+        "x": updates,
+        "y": medians,
+        # Trials that stopped early have no later evaluations: the number of seeds shows it.
+        "text": [f"{error_number(median, unit)} (median of {len(own)})" for median, own in zip(medians, errors)],
+        "hovertemplate": f"{name}<br>update %{{x:,}}<br>%{{text}}<extra></extra>",
+        "mode": "lines+markers" if len(updates) < 40 else "lines",
+        "marker": {"size": 5},
+        "meta": {"learner": name, "role": "line"},
+    }

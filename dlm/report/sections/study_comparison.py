@@ -1,132 +1,123 @@
-"""The page of several studies: their curves together, who needs how much of whose data, who errs less."""
+"""Compares studies: data-equivalence ratios and error ratios of their learners, as sentences and as a page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from dlm.curves.data_efficiency.equivalence import EquivalenceRatio, OverallEquivalenceRatio
-from dlm.curves.data_efficiency.study_comparison import ErrorDifference, StudyComparison
+from dlm.analysis.learner_comparison import ratio_of
+from dlm.curves.data_efficiency.equivalence import OverallRate, Rate
+from dlm.curves.data_efficiency.study_comparison import Difference, Versus
 from dlm.curves.types import StudySummary
 from dlm.report.formatting import percent, seeds
-from dlm.report.html.elements import Chart, Page, Section, Sentences, size_axis
-from dlm.report.sections.data_equivalence import worth
-from dlm.report.sections.learning_curve import learning_section
-from dlm.report.tables import Table
+from dlm.report.html.elements import Chart, Page, PageSection, Sentences, size_axis
+from dlm.report.sections.base import ReportContext
+from dlm.report.sections.data_equivalence import equivalence_text
+from dlm.report.sections.learning_curve import learning_curve_section
+from dlm.report.tables import ABSENT, Table
 
-CLEAR = 0.05  # p below which a difference is said
-
-
-def versus_sentences(one: StudyComparison) -> list[str]:
-    """How much of the other's data, who errs less, and whether the seeds are enough to tell."""
-    return [needs_sentence(one), difference_sentence(one), *_enough(one)]
+SIGNIFICANT = 0.05  # p below which two errors are reported as different
 
 
-def needs_sentence(one: StudyComparison) -> str:
-    """ "a needs 0.6x [0.5, 0.8] of b's data", or that it cannot be told, or that it changes with the size."""
-    needs = one.data_ratio
-    said = times(needs)
-    if not said:
-        return f"How much of {one.b}'s data {one.a} needs to err as little cannot be told from these sizes."
-    if needs.changes_with_size and needs.factor_per_doubling is not None:
-        rates = [rate for rate in one.data_ratios if rate.median is not None]
+def comparison_sentences(pair: Versus) -> list[str]:
+    """Relative data requirement, error ratio, and whether there are enough seeds to see a difference."""
+    return [data_requirement_sentence(pair), error_ratio_sentence(pair), *_power_sentences(pair)]
+
+
+def data_requirement_sentence(pair: Versus) -> str:
+    """ "a needs 0.6x [0.5, 0.8] of b's data for the same error", or how that changes with size."""
+    needs = pair.needs
+    ratio = times(needs)
+    if not ratio:
+        return f"How much of {pair.b}'s data {pair.a} needs for the same error cannot be determined from these sizes."
+    if needs.changes and needs.drift is not None:
+        rates = [rate for rate in pair.needs_at if rate.median is not None]
         if len(rates) > 1:
             first, last = times(rates[0]), times(rates[-1])
             return (
-                f"How much of {one.b}'s data {one.a} needs changes with the size: {first} at {rates[0].train_size:,} "
-                f"examples, {last} at {rates[-1].train_size:,}."
+                f"How much of {pair.b}'s data {pair.a} needs for the same error changes with size: {first} at "
+                f"{rates[0].size:,} examples, {last} at {rates[-1].size:,}."
             )
     where = (
         f" (from {needs.train_sizes[0]:,} to {needs.train_sizes[-1]:,} examples)" if len(needs.train_sizes) > 1 else ""
     )
-    return f"{one.a} needs {said} of {one.b}'s data to err as little{where}."
+    return f"{pair.a} needs {ratio} of {pair.b}'s data for the same error{where}."
 
 
-def times(rate: EquivalenceRatio | OverallEquivalenceRatio) -> str:
-    """A rate: "0.6x [0.5, 0.8]", "less than 0.1x"; nothing where it has no end."""
-    text = worth(rate.low, rate.median, rate.high)
+def times(rate: Rate | OverallRate) -> str:
+    """A ratio: "0.6x [0.5, 0.8]", "less than 0.1x"; empty without a finite end."""
+    text = equivalence_text(rate.low, rate.median, rate.high)
     head, bracket, rest = text.partition(" [")
     return f"{head}x{bracket}{rest}" if text else ""
 
 
-def difference_sentence(one: StudyComparison) -> str:
-    """Who errs less, over all common sizes, paired by seed."""
-    whole = one.overall
+def error_ratio_sentence(pair: Versus) -> str:
+    """The ratio of the errors over all common sizes, paired by seed."""
+    whole = pair.whole
     if whole is None:
-        return f"{one.a} and {one.b} have no seed in common that learnt from the same subsets: nothing is paired."
+        return f"{pair.a} and {pair.b} have no seed that used the same subsets, so their errors are not paired."
+    ratio = f"error ratio of {pair.a} to {pair.b} is {ratio_text(whole)}"
     if whole.p is None:
-        return f"{one.a} errs {_percent(whole.mean)} than {one.b}; one paired seed says nothing of the noise."
-    paired = f"paired over {seeds(whole.num_seeds)} and {len(one.differences)} sizes"
-    if whole.p < CLEAR:
-        return f"{one.a} errs {_percent(whole.mean)} than {one.b}{_interval(whole)}, {paired} (p={_p(whole.p)})."
-    return (
-        f"No difference between {one.a} and {one.b} is shown: {_signed(whole.mean)}{_interval(whole)}, {paired} "
-        f"(p={_p(whole.p)})."
-    )
+        return f"The {ratio}, of one paired seed, which does not show the noise."
+    paired = f"paired over {seeds(whole.num_seeds)} and {len(pair.differences)} sizes"
+    shown = "" if whole.p < SIGNIFICANT else "; no difference is shown"
+    return f"The {ratio}, {paired} (p={_p(whole.p)}){shown}."
 
 
-def _enough(one: StudyComparison) -> list[str]:
-    """Whether the seeds are too few to have seen what may be there."""
-    whole = one.overall
-    if whole is None or whole.p is None or one.detectable_difference is None or one.num_seeds_needed is None:
+def ratio_text(difference: Difference) -> str:
+    """The error ratio of a relative difference: "0.88 [0.80, 0.97]"."""
+    ratio = f"{ratio_of(difference.mean):.2f}"
+    if difference.low is None or difference.high is None:
+        return ratio
+    return f"{ratio} [{ratio_of(difference.low):.2f}, {ratio_of(difference.high):.2f}]"
+
+
+def _power_sentences(pair: Versus) -> list[str]:
+    """Whether the seeds are too few to show a small difference."""
+    whole = pair.whole
+    if whole is None or whole.p is None or pair.visible is None or pair.seeds_needed is None:
         return []
-    if whole.p < CLEAR or one.num_seeds_needed <= whole.num_seeds:
+    if whole.p < SIGNIFICANT or pair.seeds_needed <= whole.num_seeds:
         return []
     return [
-        f"{seeds(whole.num_seeds)} are too few to see a small difference: one of "
-        f"{100 * one.detectable_difference:.0f} % would have shown with a chance of 80 %; "
-        f"about {one.num_seeds_needed:,} seeds would show one of 5 %."
+        f"{seeds(whole.num_seeds)} detect a relative difference of {100 * pair.visible:.0f} % with probability 80 %; a "
+        f"difference of 5 % needs about {pair.seeds_needed:,} seeds."
     ]
-
-
-def _percent(mean: float) -> str:
-    """ "12 % less" of a difference relative to the mean of both."""
-    return f"{_number(abs(mean))} % {'less' if mean < 0 else 'more'}"
-
-
-def _signed(mean: float) -> str:
-    return f"{'−' if mean < 0 else '+'}{_number(abs(mean))} %"
-
-
-def _interval(one: ErrorDifference) -> str:
-    if one.low is None or one.high is None:
-        return ""
-    ends = sorted((one.low, one.high), key=abs) if one.low * one.high > 0 else (one.low, one.high)
-    shown = [_number(abs(end)) if one.low * one.high > 0 else _signed(end).removesuffix(" %") for end in ends]
-    return f" [{shown[0]}, {shown[1]}]"
-
-
-def _number(share: float) -> str:
-    value = 100 * share
-    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}"
 
 
 def _p(p: float) -> str:
     return "<0.0001" if p < 1e-4 else f"{p:.{max(2, 1 - math.floor(math.log10(p)))}f}"
 
 
-def compare_page(answer: StudySummary, found: Sequence[StudyComparison], *, title: str, remarks: Sequence[str]) -> Page:
-    """The answer first: a sentence on data and one on errors for each pair."""
-    lead = [line for one in found for line in versus_sentences(one)]
+def comparison_page(
+    summary: StudySummary, pairs: Sequence[Versus], folder: Path, *, title: str, remarks: Sequence[str]
+) -> Page:
+    """The sentences of each pair first, then charts, learning curves, and differences between the studies."""
+    curves = learning_curve_section(ReportContext(summary, folder)).page
     sections = [
-        _needs_section(found, answer.level),
-        _difference_section(found, answer.level),
-        learning_section(answer, {}),
+        _data_section(pairs, summary.level),
+        _error_section(pairs, summary.level),
+        *([curves] if curves else []),
     ]
     if remarks:
-        sections.append(Section("differ", "What differs between the studies", (Sentences(tuple(remarks)),)))
-    names = tuple(learner.curve.learner for learner in answer.learners)
-    question = "How much of the other's data does each need, and who errs less?"
-    return Page(title, question, tuple(lead), names, tuple(sections))
+        sections.append(
+            PageSection("differences-of-studies", "Differences between the studies", (Sentences(tuple(remarks)),))
+        )
+    return Page(
+        title=title,
+        question="How much data does one study need for the error of the other, and which has the smaller error?",
+        lead=tuple(line for pair in pairs for line in comparison_sentences(pair)),
+        learners=tuple(learner.curve.learner for learner in summary.learners),
+        sections=tuple(sections),
+    )
 
 
-def _needs_section(found: Sequence[StudyComparison], level: float) -> Section:
-    rows = [
-        (one.a, one.b, f"{rate.train_size:,}", times(rate) or "undetermined")
-        for one in found
-        for rate in one.data_ratios
-    ]
+def _data_section(pairs: Sequence[Versus], level: float) -> PageSection:
+    rows = tuple(
+        (pair.a, pair.b, f"{rate.size:,}", times(rate) or "cannot tell") for pair in pairs for rate in pair.needs_at
+    )
     layout = {
         "xaxis": size_axis("training examples of the first"),
         "yaxis": {"title": {"text": "times the other's data"}, "type": "log", "dtick": "D2", "tickformat": ".2~g"},
@@ -134,99 +125,98 @@ def _needs_section(found: Sequence[StudyComparison], level: float) -> Section:
         "height": 380,
     }
     chart = Chart(
-        "needs",
-        "How many times the other's data is needed to err as little",
-        " ".join(needs_sentence(one) for one in found),
-        tuple(trace for one in found for trace in _needs_trace(one)),
+        "data-requirement",
+        "Data requirement relative to the other study",
+        " ".join(map(data_requirement_sentence, pairs)),
+        tuple(trace for pair in pairs for trace in _data_traces(pair)),
         layout,
-        table=Table(
-            "", ("first", "other", "examples of the first", "times the other's data"), tuple(rows), text_columns=2
-        ),
+        table=Table("", ("first", "other", "examples of the first", "times the other's data"), rows, text_columns=2),
         scales="xy",
     )
-    return Section(
-        "data",
-        "Who needs how much data",
-        (chart,),
-        note=f"Below 1 the first needs less data than the other. {percent(level)} intervals, by seeds that learnt from "
-        "the same subsets; without an end where the other's sizes do not reach. Nothing is extrapolated.",
+    note = (
+        f"Below 1 the first needs less data than the other for the same error. {percent(level)} intervals over seeds "
+        "that used the same subsets; open-ended where the other's sizes end. Nothing is extrapolated."
     )
+    return PageSection("data", "Data requirement", (chart,), note=note)
 
 
-def _needs_trace(one: StudyComparison) -> Iterator[dict[str, Any]]:
-    told = [rate for rate in one.data_ratios if rate.median is not None]
-    if not told:
+def _data_traces(pair: Versus) -> Iterator[dict[str, Any]]:
+    rates = [rate for rate in pair.needs_at if rate.median is not None]
+    if not rates:
         return
-    medians = [rate.median or 1.0 for rate in told]
+    medians = [rate.median or 1.0 for rate in rates]
     yield {
-        "x": [rate.train_size for rate in told],
+        "x": [rate.size for rate in rates],
         "y": medians,
         "error_y": {
             "type": "data",
             "symmetric": False,
-            "array": [(rate.high or 0.0) - middle if rate.high else 0.0 for rate, middle in zip(told, medians)],
-            "arrayminus": [middle - (rate.low or middle) for rate, middle in zip(told, medians)],
+            "array": [(rate.high or 0.0) - middle if rate.high else 0.0 for rate, middle in zip(rates, medians)],
+            "arrayminus": [middle - (rate.low or middle) for rate, middle in zip(rates, medians)],
         },
-        "text": [times(rate) for rate in told],
-        "hovertemplate": f"{one.a} against {one.b}<br>n=%{{x:,}}<br>%{{text}}<extra></extra>",
+        "text": [times(rate) for rate in rates],
+        "hovertemplate": f"{pair.a} compared with {pair.b}<br>n=%{{x:,}}<br>%{{text}}<extra></extra>",
         "mode": "lines+markers",
-        "meta": {"learner": one.a, "role": "line"},
+        "meta": {"learner": pair.a, "role": "line"},
     }
 
 
-def _difference_section(found: Sequence[StudyComparison], level: float) -> Section:
-    rows = [
-        (one.a, one.b, "all" if each.train_size is None else f"{each.train_size:,}", *_cells(each))
-        for one in found
-        for each in (*one.differences, *([one.overall] if one.overall else []))
-    ]
+def _error_section(pairs: Sequence[Versus], level: float) -> PageSection:
+    rows = tuple(
+        (
+            pair.a,
+            pair.b,
+            "all" if each.size is None else f"{each.size:,}",
+            ratio_text(each),
+            ABSENT if each.p is None else f"{each.p:.2g}",
+            str(each.num_seeds),
+        )
+        for pair in pairs
+        for each in (*pair.differences, *([pair.whole] if pair.whole else []))
+    )
     layout = {
         "xaxis": size_axis(),
-        "yaxis": {"title": {"text": "difference of the errors"}, "type": "linear", "tickformat": "+.0%"},
-        "shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0}],
+        "yaxis": {"title": {"text": "error ratio"}, "type": "log", "tickformat": ".2~g"},
+        "shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1}],
         "height": 380,
     }
     chart = Chart(
-        "differences",
-        "Difference of the errors, relative to the mean of both",
-        " ".join(difference_sentence(one) for one in found),
-        tuple(trace for one in found for trace in _difference_trace(one)),
+        "error-ratio",
+        "Error ratio at common sizes",
+        " ".join(map(error_ratio_sentence, pairs)),
+        tuple(trace for pair in pairs for trace in _error_traces(pair)),
         layout,
-        table=Table(
-            "", ("first", "other", "examples", "difference", "interval", "p", "seeds"), tuple(rows), text_columns=2
-        ),
-        scales="x",
+        table=Table("", ("first", "other", "examples", "error ratio", "p", "seeds"), rows, text_columns=2),
+        scales="xy",
     )
-    return Section(
-        "errors",
-        "Who errs less",
-        (chart,),
-        note=f"Below 0 the first errs less. Paired by size, seed and subset; {percent(level)} intervals by Student's t "
-        "over seeds. The p of a single size is corrected for their number (Holm); that of all sizes counts each seed "
-        "once.",
+    note = (
+        f"Below 1 the first has the smaller error. Paired by size, seed and subset; {percent(level)} intervals by "
+        "Student's t over seeds, of the difference relative to the mean of both errors. The p of a single size is "
+        "corrected for the number of sizes (Holm); that of all sizes counts each seed once."
     )
+    return PageSection("errors", "Error ratio", (chart,), note=note)
 
 
-def _cells(each: Any) -> tuple[str, str, str, str]:
-    interval = "–" if each.low is None else f"[{100 * each.low:+.1f}, {100 * each.high:+.1f}] %"
-    return (
-        f"{100 * each.mean:+.1f} %",
-        interval,
-        "–" if each.p is None else f"{each.p:.2g}",
-        str(each.num_seeds),
-    )
-
-
-def _difference_trace(one: StudyComparison) -> Iterator[dict[str, Any]]:
-    if not one.differences:
+def _error_traces(pair: Versus) -> Iterator[dict[str, Any]]:
+    each = [item for item in pair.differences if 0 < ratio_of(item.mean) < math.inf]
+    if not each:
         return
-    halves = [(each.high - each.mean) if each.high is not None else 0.0 for each in one.differences]
+    ratios = [ratio_of(item.mean) for item in each]
+    ends = [
+        (ratio_of(item.mean if item.low is None else item.low), ratio_of(item.mean if item.high is None else item.high))
+        for item in each
+    ]
     yield {
-        "x": [each.train_size for each in one.differences],
-        "y": [each.mean for each in one.differences],
-        "error_y": {"type": "data", "array": halves},
-        "text": [f"{each.num_seeds} seeds" for each in one.differences],
-        "hovertemplate": f"{one.a} against {one.b}<br>n=%{{x:,}}<br>%{{y:+.1%}}, %{{text}}<extra></extra>",
+        "x": [item.size for item in each],
+        "y": ratios,
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [min(high, 1e6) - ratio for ratio, (_, high) in zip(ratios, ends)],
+            "arrayminus": [ratio - low for ratio, (low, _) in zip(ratios, ends)],
+        },
+        "text": [f"{ratio_text(item)}, {seeds(item.num_seeds)}" for item in each],
+        "hovertemplate": f"{pair.a} compared with {pair.b}<br>n=%{{x:,}}<br>%{{text}}<extra></extra>",
         "mode": "lines+markers",
-        "meta": {"learner": one.a, "role": "line"},
+        "meta": {"learner": pair.a, "role": "line"},
     }

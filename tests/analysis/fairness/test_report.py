@@ -12,12 +12,13 @@ from rich.console import Console
 from dlm import Budget, Hyper, Learner, Study
 from dlm.analysis.fairness.report import groups_in
 from dlm.baselines import LogisticRegression
-from dlm.curves.from_records import learning_curves
+from dlm.curves.from_records import curves
 from dlm.data import File
 from dlm.execution import executor
 from dlm.models import MLP
 from dlm.report.study_report import report
 from dlm.storage import record_log
+from dlm.storage.workdir import Workdir
 from dlm.tasks import Classification
 
 
@@ -46,7 +47,7 @@ def finished(tmp_path_factory):
 def test_groups_make_up_the_curves(finished):
     rows = record_log.rows(finished)
     told = groups_in(finished, rows)
-    whole = {curve.learner: curve for curve in learning_curves(rows)}
+    whole = {curve.learner: curve for curve in curves(rows)}
     assert {(one.learner, one.group) for one in told.curves} == {(a, b) for a in ("net", "logreg") for b in ("f", "m")}
     for learner, curve in whole.items():
         parts = [one.answer.curve for one in told.curves if one.learner == learner]
@@ -59,7 +60,7 @@ def test_groups_make_up_the_curves(finished):
 
 def test_who_cannot_be_predicted_errs_more_and_no_data_takes_them_there(finished):
     out = io.StringIO()
-    report(finished, Console(file=out, width=80))
+    report(Workdir.open(finished), Console(file=out, width=80))
     text = " ".join(out.getvalue().split())
     assert "logreg: sex=f errs" in text
     assert "points more [" in text

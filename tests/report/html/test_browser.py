@@ -9,11 +9,12 @@ import pytest
 from rich.console import Console
 from small import ROW
 
-from dlm.curves.from_records import learning_curves
-from dlm.curves.summary import summarize
+from dlm.curves.from_records import curves
+from dlm.curves.summary import answer
 from dlm.report.comparison import report_compare
-from dlm.report.html import page_html
-from dlm.report.html.study_page import study_page
+from dlm.report.html.page import page_html
+from dlm.report.sections import SECTIONS, ReportContext
+from dlm.report.study_report import page_of
 from dlm.storage import record_log
 
 sync_api = pytest.importorskip(
@@ -21,6 +22,15 @@ sync_api = pytest.importorskip(
 )
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def html_of(rows, folder):
+    """The page of some records."""
+    summary = answer(curves(rows))
+    context = ReportContext(summary, folder, records=rows)
+    return page_html(page_of(summary, [section(context) for section in SECTIONS]))
+
+
 CURVES = 'div.chart[data-chart="learning-curves"]'
 
 
@@ -62,7 +72,7 @@ def test_a_page_of_several_studies_is_drawn(browser, workdir, tmp_path):
     report_compare([workdir, copy], console, folder=tmp_path / "out")
     tabs = opened(browser, tmp_path / "out/compare.html")
     tab = next(tabs)
-    for name in ("needs", "differences"):
+    for name in ("data-requirement", "error-ratio"):
         chart = f'div.chart[data-chart="{name}"]'
         tab.locator(chart).scroll_into_view_if_needed()
         tab.wait_for_selector(f"{chart} .main-svg")
@@ -119,10 +129,10 @@ def test_hovering_tells_n_seed_value_trial_and_subset(tab):
 
 
 def test_one_size_is_shown_at_a_time_and_the_choice_is_drawn(tab):
-    tab.locator("#trust").scroll_into_view_if_needed()
-    options = tab.locator("#trust-size > .option")
+    tab.locator("#calibration").scroll_into_view_if_needed()
+    options = tab.locator("#calibration-size > .option")
     assert [options.nth(k).is_visible() for k in range(options.count())] == [False, False, True]
-    tab.locator('select[data-choice="trust-size"]').select_option("32")
+    tab.locator('select[data-choice="calibration-size"]').select_option("32")
     assert [options.nth(k).is_visible() for k in range(options.count())] == [True, False, False]
     tab.locator('div.chart[data-chart="reliability-32"]').scroll_into_view_if_needed()
     tab.wait_for_selector('div.chart[data-chart="reliability-32"] .main-svg')
@@ -169,7 +179,7 @@ def test_of_very_many_seeds_a_few_are_drawn_until_all_are_asked_for(browser, tmp
         for seed in range(1000)
     ]
     path = tmp_path / "many.html"
-    path.write_text(page_html(study_page(summarize(learning_curves(rows)), tmp_path, rows)), encoding="utf-8")
+    path.write_text(html_of(rows, tmp_path), encoding="utf-8")
     tabs = opened(browser, path)
     tab = next(tabs)
     dots = "document.querySelectorAll('div.chart[data-chart=\"learning-curves\"] .points path').length"
@@ -186,7 +196,7 @@ def test_without_scripts_the_curves_are_a_picture_and_nothing_waits_for_a_click(
     )
     rows = record_log.rows(workdir)
     path = tmp_path / "report.html"
-    path.write_text(page_html(study_page(summarize(learning_curves(rows)), tmp_path, rows)), encoding="utf-8")
+    path.write_text(html_of(rows, tmp_path), encoding="utf-8")
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
     tab.goto(path.as_uri())

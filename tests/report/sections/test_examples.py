@@ -1,4 +1,4 @@
-"""What a language model writes at its end is kept with the run and shown by size."""
+"""Samples that a language model generates after training are saved with the run and listed by size."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from dlm import Budget, Hyper, Learner, Study
 from dlm.data import StdlibText
 from dlm.execution import executor
 from dlm.models import Transformer
-from dlm.report.sections.examples import SHOWN, writings
+from dlm.report.sections.examples import MOST_CHARACTERS, sample_sentences
 from dlm.storage import artifacts
 from dlm.storage.artifacts import Sample
 from dlm.tasks import LanguageModelling
@@ -32,7 +32,7 @@ def test_each_size_writes_a_text_once_by_its_first_seed(run):
     kept = artifacts.read_samples(run)
     assert [(each.learner, each.train_size, each.seed) for each in kept] == [("net", 64, 0), ("net", 256, 0)]
     assert all(each.text for each in kept)
-    lines = writings(kept)
+    lines = sample_sentences(kept)
     assert [line.partition(":")[0] for line in lines] == ["net, n=64", "net, n=256"]
 
 
@@ -41,7 +41,6 @@ def test_what_is_shown_fits_on_lines_and_a_later_text_of_a_trial_replaces_the_ea
     artifacts.append_samples(tmp_path, Sample("a", "net", 10, 0, "one\ntwo\x00" + "x" * 500))
     with open(tmp_path / artifacts.SAMPLES_FILE, "a") as file:
         file.write("{broken\n")
-    (line,) = writings(artifacts.read_samples(tmp_path))
+    (line,) = sample_sentences(artifacts.read_samples(tmp_path))
     assert line.startswith("net, n=10: one⏎two·xxx")
-    assert len(line) == len("net, n=10: ") + SHOWN
-    assert writings(artifacts.read_samples(tmp_path), trial_ids={"b"}) == []
+    assert len(line) == len("net, n=10: ") + MOST_CHARACTERS

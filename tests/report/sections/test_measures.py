@@ -1,4 +1,4 @@
-"""Other measures than the error: medians of the curves' own cells, on the page and on the terminal."""
+"""Other measures of the test set: medians over the seeds, on the page and the terminal."""
 
 import dataclasses
 import io
@@ -6,8 +6,10 @@ import io
 from rich.console import Console
 from small import ROW
 
-from dlm.curves.from_records import selected_rows
-from dlm.report.sections.measures import measure_table, measures_section, other_measures
+from dlm.curves.from_records import curves
+from dlm.curves.summary import answer
+from dlm.report.sections.base import ReportContext
+from dlm.report.sections.measures import measures_section
 from dlm.report.terminal import print_table
 
 
@@ -29,26 +31,27 @@ def rows():
     return made
 
 
-def test_medians_over_seeds_are_told_for_each_learner_and_size():
-    found = selected_rows(rows())
-    measured = other_measures(found, rows())
-    assert [one.name for one in measured] == ["auroc", "error_rate"]
-    section_ = measures_section(measured, found)
-    table = section_.blocks[-1]
-    assert table.columns == ("learner", "examples", "auroc", "error rate %")
+def content(records, folder):
+    return measures_section(ReportContext(answer(curves(records)), folder, records=records))
+
+
+def test_medians_over_seeds_by_learner_and_size(tmp_path):
+    measures = content(rows(), tmp_path).page
+    assert len(measures.blocks[0].options) == 2
+    table = measures.blocks[-1]
+    assert table.headings == ("learner", "examples", "auroc", "error rate (%)")
     assert table.rows[0] == ("net", "32", "0.670", "–")
     assert table.rows[-1] == ("logreg", "64", "0.830", "12.5")
-    assert len(section_.blocks[0].options) == 2
 
 
-def test_the_terminal_has_each_learner_s_largest_size():
+def test_the_terminal_has_each_learner_at_its_largest_size(tmp_path):
     out = io.StringIO()
-    console = Console(file=out, width=100)
-    print_table(console, measure_table(other_measures(selected_rows(rows()), rows())))
+    (table,) = content(rows(), tmp_path).tables
+    print_table(Console(file=out, width=100), table)
     lines = [line.split() for line in out.getvalue().splitlines() if "logreg" in line]
     assert lines == [["logreg", "64", "0.830", "12.5"]]
 
 
-def test_a_study_without_others_has_no_section():
+def test_no_section_without_other_measures(tmp_path):
     plain = [row for row in rows() if row.metric == "error"]
-    assert measures_section(other_measures(selected_rows(plain), plain), selected_rows(plain)) is None
+    assert content(plain, tmp_path).page is None

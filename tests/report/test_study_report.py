@@ -8,27 +8,29 @@ import numpy as np
 import pytest
 from small import ROW
 
-from dlm.analysis.hard_examples import doubtful, hardest
-from dlm.curves.from_records import learning_curves, selected_rows
-from dlm.curves.summary import summarize
-from dlm.report.html import page_html
+from dlm.analysis.predictions import hardest_examples, suspicious_labels
+from dlm.curves.from_records import curves, selected_rows
+from dlm.curves.summary import answer
 from dlm.report.html.elements import charts
 from dlm.report.html.media import png
-from dlm.report.html.study_page import study_page
+from dlm.report.html.page import page_html
+from dlm.report.sections import SECTIONS, ReportContext
+from dlm.report.study_report import page_of
 from dlm.storage import record_log
 
 
 def test_every_part_is_there(page):
     assert [section.id for section in page.sections] == [
         "curves",
-        "to-know",
-        "sweeps",
+        "caveats",
+        "learner-comparison",
+        "tuning",
         "training",
-        "trust",
+        "calibration",
         "examples",
         "ensembles",
         "cost",
-        "reproduce",
+        "reproducibility",
     ]
 
 
@@ -48,10 +50,12 @@ def test_each_seed_can_be_traced_to_its_trial_and_subset(page, workdir):
         assert float(found[row.trial_id][3].strip(" %")) == pytest.approx(100 * row.value, abs=0.06)
 
 
-def test_a_best_value_at_an_edge_is_an_alarm(page):
-    section = next(section for section in page.sections if section.id == "sweeps")
+def test_a_best_value_at_the_boundary_is_a_warning(page):
+    section = next(section for section in page.sections if section.id == "tuning")
     assert section.blocks[0].style == "alarm"
-    assert re.search(r"net: the best lr, 0.01, is the largest tried at .* try larger ones", section.blocks[0].lines[0])
+    assert re.search(
+        r"net: the best lr, 0.01, is the largest value tried at .* try larger values", section.blocks[0].lines[0]
+    )
 
 
 def test_numbers_carry_their_n(page):
@@ -99,15 +103,16 @@ def test_ten_thousand_cells_stay_below_fifteen_megabytes(tmp_path):
         for size in range(20)
         for seed in range(100)
     ]
-    told = summarize(learning_curves(rows))
-    html = page_html(study_page(told, tmp_path, rows))
+    told = answer(curves(rows))
+    context = ReportContext(told, tmp_path, records=rows)
+    html = page_html(page_of(told, [section(context) for section in SECTIONS]))
     assert len(rows) == 10_000
     assert 1e6 < len(html.encode()) < 15e6
     assert html.count(rows[-1].trial_id) == 1
     assert "all 10,000 seeds" in html
 
 
-def test_hardest_and_doubtful_examples_are_those_that_learners_deny():
+def test_hardest_examples_and_suspicious_labels():
     y = np.array([0, 1, 2, 0])
     sure = np.full((4, 3), 0.02)
     sure[[0, 1, 2], y[:3]] = 0.96
@@ -116,11 +121,11 @@ def test_hardest_and_doubtful_examples_are_those_that_learners_deny():
     half[1] = [0.45, 0.30, 0.25]  # wrong, but by less than half
     loss = [-np.log(each[np.arange(4), y]) for each in (sure, half)]
     kept = {name: [{"probabilities": p, "loss": nats}] for name, p, nats in zip("ab", (sure, half), loss)}
-    assert [one.row for one in hardest(kept, y, 2)] == [3, 1]
-    (found,) = doubtful(kept, y)
+    assert [one.row for one in hardest_examples(kept, y, 2)] == [3, 1]
+    (found,) = suspicious_labels(kept, y)
     assert (found.row, found.label) == (3, 0)
-    assert found.said["a"] == pytest.approx((1, 0.9, 0.05))
-    assert doubtful({"a": [{"loss": loss[0]}]}, y) == []
+    assert found.predicted["a"] == pytest.approx((1, 0.9, 0.05))
+    assert suspicious_labels({"a": [{"loss": loss[0]}]}, y) == []
 
 
 def test_a_sound_can_be_heard_as_it_was():

@@ -1,11 +1,12 @@
-"""Slices through swept hyperparameters, and alarms at the edge of what was tried."""
+"""Sweeps of hyperparameters, and warnings of optima at the boundary of the values tried."""
 
 import dataclasses
 import json
 
 from small import ROW
 
-from dlm.analysis.sweeps import alarms, sweeps
+from dlm.analysis.tuning import boundary_optima, sweeps
+from dlm.report.sections.tuning import boundary_sentence
 
 
 def cells(error, train_sizes=(100, 200), lrs=(0.001, 0.01, 0.1), widths=((16,), (64,)), seeds=2):
@@ -28,6 +29,10 @@ def cells(error, train_sizes=(100, 200), lrs=(0.001, 0.01, 0.1), widths=((16,), 
     return rows
 
 
+def warnings(rows):
+    return [boundary_sentence(optimum) for optimum in boundary_optima(sweeps(rows))]
+
+
 def test_a_slice_has_the_others_at_their_best():
     found = sweeps(cells(lambda size, lr, width: abs(lr - 0.01) + 1 / width))
     lr, width = found
@@ -40,15 +45,15 @@ def test_a_slice_has_the_others_at_their_best():
 
 def test_an_alarm_tells_learner_value_sizes_and_remedy():
     rows = cells(lambda size, lr, width: abs(lr - (0.1 if size == 200 else 0.01)) + 1 / width)
-    assert alarms(sweeps(rows)) == ["mlp: the best lr, 0.1, is the largest tried at 200 examples; try larger ones."]
+    assert warnings(rows) == ["mlp: the best lr, 0.1, is the largest value tried at 200 examples; try larger values."]
     rows = cells(lambda size, lr, width: lr)
-    assert alarms(sweeps(rows)) == [
-        "mlp: the best lr, 0.001, is the smallest tried at 100 and 200 examples; try smaller ones."
+    assert warnings(rows) == [
+        "mlp: the best lr, 0.001, is the smallest value tried at 100 and 200 examples; try smaller values."
     ]
 
 
 def test_a_best_inside_and_a_study_without_a_sweep_give_none():
-    assert alarms(sweeps(cells(lambda size, lr, width: abs(lr - 0.01)))) == []
+    assert warnings(cells(lambda size, lr, width: abs(lr - 0.01))) == []
     assert sweeps(cells(lambda *_: 0.1, lrs=(0.1,), widths=((16,),))) == []
 
 

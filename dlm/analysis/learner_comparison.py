@@ -1,0 +1,212 @@
+"""Compares learners of a study: deep with classical ones, and each with a baseline that learns nothing.
+
+At each size the best learner of a family is the one with the least mean validation error; its test errors are the
+family's. The numbers that compare the families did not select the learners. The best learner may change from size to
+size; the forecast treats the family as one learner, so it knows of no such change beyond the measured sizes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from dlm.analysis.predictions import TestSet, predictions
+from dlm.curves.crossover import crossover
+from dlm.curves.data_efficiency.study_comparison import Difference, difference
+from dlm.curves.from_records import BOUNDS, selected_rows
+from dlm.curves.types import Crossover, Curve
+from dlm.storage.record_log import Record
+
+CLASSICAL, DEEP = "the best classical learner", "the best deep learner"
+FEWEST_BLOCKS = 2
+_ROUNDING = 1e-3  # of an error: predictions are saved with fewer digits than records
+_NO_PRECISION = "none"  # recorded for learners that are not gradient-trained
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorRatio:
+    """Ratio of two errors with its interval by test examples; below 1 the first errs less. `high` may be infinite.
+
+    `num_blocks` blocks of `block_size` test examples are paired.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    num_blocks: int
+    block_size: int = 1
+
+
+def ratio_of(relative_difference: float, power: float = 1.0) -> float:
+    """a/b, to a power, from (a - b) relative to the mean of both: 0 at -2, infinite at 2."""
+    half = min(max(relative_difference / 2, -1.0), 1.0)
+    return math.inf if half == 1.0 else ((1 + half) / (1 - half)) ** power
+
+
+def error_ratio(
+    workdir: Path, trials: Sequence[Record], others: Sequence[Record], test: TestSet, level: float
+) -> ErrorRatio | None:
+    """Ratio of the errors of two groups of trials at one size, paired by test example, each a mean over its seeds.
+
+    None where predictions were not saved, and where the recorded error is neither a mean over examples nor its root.
+    """
+    saved = [predictions(workdir, rows, len(test.y)) for rows in (trials, others)]
+    size = block_size(test)
+    num_blocks = len(test.y) // size
+    if num_blocks < FEWEST_BLOCKS or not all(saved):
+        return None
+    power, *other_powers = {_power(seeds, rows) for seeds, rows in zip(saved, (trials, others))}
+    if power is None or other_powers:
+        return None
+    a, b = (np.mean([seed["error"] for seed in seeds], axis=0, dtype=np.float64) for seeds in saved)
+    scale = float(a.mean() + b.mean()) / 2 or 1.0
+    blocks = [float(block.mean()) for block in np.array_split((a - b) / scale, num_blocks)]
+    relative: Difference = difference(blocks, level, trials[0].train_size)
+    if relative.low is None or relative.high is None:
+        return None
+    ratio, low, high = (ratio_of(end, power) for end in (relative.mean, relative.low, relative.high))
+    return ErrorRatio(ratio, low, high, num_blocks, size)
+
+
+def block_size(test: TestSet) -> int:
+    """Test examples that are not independent: H consecutive forecasts [N, H, C] share steps; other examples none."""
+    return test.y.shape[1] if test.y.ndim == 3 and test.y.dtype.kind == "f" else 1
+
+
+def _power(seeds: Sequence[dict[str, np.ndarray]], rows: Sequence[Record]) -> float | None:
+    """The power of the mean over examples that the recorded error is: 1, 1/2 for a root, or None for neither."""
+    mean = fmean(float(np.mean(seed["error"], dtype=np.float64)) for seed in seeds)
+    error = fmean(row.value for row in rows[: len(seeds)] if row.value is not None)
+    powers = (
+        power for power in (1.0, 0.5) if math.isclose(mean**power, error, rel_tol=_ROUNDING, abs_tol=_ROUNDING / 10)
+    )
+    return next(powers, None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """The best learner of a family at each size: the curve of their errors, their names, and the last size's trials."""
+
+    curve: Curve
+    selected: tuple[str, ...]
+    last: tuple[Record, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class FamilyComparison:
+    """Where deep learning becomes better than classical learning; `ratio` of their errors at the largest size."""
+
+    classical: Family
+    deep: Family
+    crossover: Crossover
+    ratio: ErrorRatio | None
+
+
+def compare_families(
+    workdir: Path, records: Sequence[Record], test: TestSet | None, level: float
+) -> FamilyComparison | None:
+    """Deep against classical learners; None where a family or its validation errors are missing."""
+    families = best_of_each_family(records)
+    if families is None:
+        return None
+    classical, deep = families
+    ratio = error_ratio(workdir, deep.last, classical.last, test, level) if test else None
+    return FamilyComparison(classical, deep, crossover(classical.curve, deep.curve, level, as_given=True), ratio)
+
+
+def best_of_each_family(records: Sequence[Record]) -> tuple[Family, Family] | None:
+    """The best classical and the best deep learner at each size that both families were measured at.
+
+    Trials with added noise are excluded. None where there is no common size, or the units differ.
+    """
+    validation = {
+        (row.trial_id, row.step): row.value
+        for row in records
+        if (row.split, row.metric) == ("validation", "error") and row.value is not None
+    }
+    candidates: dict[bool, dict[int, list[tuple[float, str, list[Record]]]]] = {True: {}, False: {}}
+    for by_size in selected_rows(records).values():
+        for size, rows in by_size.items():
+            finished = [row for row in rows if row.value is not None and not row.noise]
+            errors = [validation[row.trial_id, row.step] for row in finished if (row.trial_id, row.step) in validation]
+            if finished and len(errors) == len(finished):
+                is_classical = finished[0].precision == _NO_PRECISION
+                of_size = candidates[is_classical].setdefault(size, [])
+                of_size.append((float(np.mean(errors)), finished[0].learner, finished))
+    shared = sorted(set(candidates[True]) & set(candidates[False]))
+    if not shared:
+        return None
+    classical, deep = (
+        _family(name, {size: min(candidates[kind][size], key=lambda each: each[:2]) for size in shared})
+        for kind, name in ((True, CLASSICAL), (False, DEEP))
+    )
+    return (classical, deep) if classical.curve.unit == deep.curve.unit else None
+
+
+def _family(name: str, selected: Mapping[int, tuple[float, str, list[Record]]]) -> Family:
+    first = next(iter(selected.values()))[2][0]
+    errors = tuple(tuple(float(row.value or 0.0) for row in rows) for _, _, rows in selected.values())
+    bound = BOUNDS.get(first.unit, (0.0, None))
+    curve = Curve(name, tuple(selected), errors, first.unit, bound, first.num_examples)
+    _, learners, rows = zip(*selected.values())
+    return Family(curve, learners, tuple(rows[-1]))
+
+
+@dataclasses.dataclass(frozen=True)
+class NaiveComparison:
+    """Learners that are not shown to err less than the best naive baseline, which learns nothing from data.
+
+    `ratios` of their errors to the baseline's at `size`; `num_learners` learners that train were compared.
+    """
+
+    baseline: str
+    size: int
+    error: float
+    unit: str
+    num_learners: int
+    ratios: Mapping[str, ErrorRatio]
+
+
+def compare_with_naive_baseline(
+    workdir: Path, records: Sequence[Record], test: TestSet | None, level: float
+) -> NaiveComparison | None:
+    """Compares at the largest size that all learners have; None where every learner is shown to err less."""
+    curves = {
+        name: by_size
+        for name, by_size in selected_rows(records).items()
+        if not any(row.noise for rows in by_size.values() for row in rows)
+    }
+    shared = set.intersection(*map(_measured_sizes, curves.values())) if curves else set()
+    naive = [
+        name
+        for name, by_size in curves.items()
+        if all(row.step == 0 and row.status == "done" for rows in by_size.values() for row in rows)
+    ]
+    if not shared or not naive or len(naive) == len(curves) or test is None:
+        return None
+    size = max(shared)
+    trials = {name: by_size[size] for name, by_size in curves.items()}
+    best = min(naive, key=lambda name: _mean_error(trials[name]))
+    ratios = {
+        name: error_ratio(workdir, rows, trials[best], test, level)
+        for name, rows in trials.items()
+        if name not in naive
+    }
+    worse = {name: ratio for name, ratio in ratios.items() if ratio and ratio.high >= 1}
+    if not worse:
+        return None
+    error, unit = _mean_error(trials[best]), trials[best][0].unit
+    return NaiveComparison(best, size, error, unit, len(ratios), worse)
+
+
+def _measured_sizes(by_size: Mapping[int, Sequence[Record]]) -> set[int]:
+    return {size for size, rows in by_size.items() if any(row.value is not None for row in rows)}
+
+
+def _mean_error(rows: Sequence[Record]) -> float:
+    return fmean(row.value for row in rows if row.value is not None)

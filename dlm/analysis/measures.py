@@ -1,0 +1,117 @@
+"""Medians over seeds of test measures and resources, and validation errors during training."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dlm.storage.artifacts import WITHOUT_LEAKS
+from dlm.storage.record_log import Record
+
+REPORTED_ELSEWHERE = ("error", "loss", WITHOUT_LEAKS)
+SUMMED = ("seconds", "flops", "joules")  # resources that can be added over trials
+
+Trials = Mapping[str, Mapping[int, Sequence[Record]]]  # by curve and size: the row that ends each trial
+
+
+@dataclasses.dataclass(frozen=True)
+class TestMeasure:
+    """A measure of the test set: its unit (empty for none) and its medians by learner and size."""
+
+    __test__ = False  # not a test case
+
+    name: str
+    unit: str
+    medians: Mapping[str, Mapping[int, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Resource:
+    """A field of the records that holds a resource: medians by learner and size, and the sum over all trials."""
+
+    field: str
+    medians: Mapping[str, Mapping[int, float]]
+    total: float
+
+
+def other_measures(trials: Trials, records: Iterable[Record]) -> list[TestMeasure]:
+    """Every measure of the test set except error and loss, in alphabetical order."""
+    cells = {
+        (row.trial_id, row.step): (name, size)
+        for name, by_size in trials.items()
+        for size, rows in by_size.items()
+        for row in rows
+    }
+    values: dict[str, dict[str, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    units: dict[str, str] = {}
+    for row in records:
+        cell = cells.get((row.trial_id, row.step))
+        if cell and row.split == "test" and row.metric not in REPORTED_ELSEWHERE and row.value is not None:
+            learner, size = cell
+            values[row.metric][learner][size].append(row.value)
+            units[row.metric] = row.unit
+    return [
+        TestMeasure(
+            name,
+            units[name],
+            {
+                learner: {size: statistics.median(own) for size, own in by_size.items()}
+                for learner, by_size in values[name].items()
+            },
+        )
+        for name in sorted(values)
+    ]
+
+
+def largest_sizes(measures: Sequence[TestMeasure]) -> dict[str, int]:
+    """The largest size of each learner that has a value of any measure."""
+    train_sizes: dict[str, int] = {}
+    for measure in measures:
+        for learner, by_size in measure.medians.items():
+            train_sizes[learner] = max(train_sizes.get(learner, 0), *by_size)
+    return train_sizes
+
+
+def resources(trials: Trials, fields: Iterable[str]) -> list[Resource]:
+    """The named record fields that any trial has a value of."""
+    rows = [row for by_size in trials.values() for own in by_size.values() for row in own]
+    found = []
+    for field in fields:
+        medians = {learner: _medians(by_size, field) for learner, by_size in trials.items()}
+        if any(medians.values()):
+            found.append(Resource(field, medians, sum(getattr(row, field) or 0.0 for row in rows)))
+    return found
+
+
+def _medians(by_size: Mapping[int, Sequence[Record]], field: str) -> dict[int, float]:
+    values = {size: [value for row in rows if (value := getattr(row, field))] for size, rows in by_size.items()}
+    return {size: statistics.median(own) for size, own in values.items() if own}
+
+
+def median_error(rows: Sequence[Record]) -> float | None:
+    """The median error of the trials that have one."""
+    values = [row.value for row in rows if row.value is not None]
+    return statistics.median(values) if values else None
+
+
+def validation_histories(records: Sequence[Record], trials: Trials) -> dict[str, dict[int, dict[int, Sequence[float]]]]:
+    """Validation errors by learner, size and step, of the trials that were evaluated during training."""
+    evaluated = {row.trial_id for row in records if row.status == "running"}
+    cells = {
+        row.trial_id: (name, size)
+        for name, by_size in trials.items()
+        for size, rows in by_size.items()
+        for row in rows
+        if row.trial_id in evaluated
+    }
+    errors: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for row in records:
+        if (row.split, row.metric) == ("validation", "error") and row.trial_id in cells and row.value is not None:
+            name, size = cells[row.trial_id]
+            errors[name][size][row.step].append(row.value)
+    return {
+        name: {size: dict(sorted(steps.items())) for size, steps in by_size.items()} for name, by_size in errors.items()
+    }
