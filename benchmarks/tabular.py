@@ -147,7 +147,7 @@ def measured(setting: Setting) -> Iterator[dict[str, Any]]:
     """A row a size: test error of single members (mean over seeds) and of their mean prediction."""
     for size, chosen in setting.choices():
         test = artifacts.read_test_set(setting.folder)
-        kept = [artifacts.read(setting.folder, trial.trial_id, artifacts.PREDICTIONS) for trial in chosen]
+        kept = [artifacts.read_predictions(setting.folder, trial.trial_id) for trial in chosen]
         assert test is not None
         outputs = np.stack([_outputs(each) for each in kept if each is not None])
         yield {

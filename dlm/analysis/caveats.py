@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from dlm.curves.from_records import curve_name
-from dlm.storage.artifacts import WITHOUT_LEAKS
 from dlm.storage.record_log import Record, ends
+from dlm.study.names import ERROR_WITHOUT_LEAKS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,9 @@ class OverlapEffect:
 def overlap_effects(records: Sequence[Record]) -> list[OverlapEffect]:
     """One for each curve, of the seeds that have both errors at its largest size."""
     without = {
-        (row.trial_id, row.step): row.value for row in records if row.metric == WITHOUT_LEAKS and row.value is not None
+        (row.trial_id, row.step): row.value
+        for row in records
+        if row.metric == ERROR_WITHOUT_LEAKS and row.value is not None
     }
     pairs: dict[str, dict[int, list[tuple[float, float, str]]]] = defaultdict(lambda: defaultdict(list))
     for row in ends(records).values():

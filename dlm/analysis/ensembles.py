@@ -14,8 +14,9 @@ from dlm.data.corruption import noisy_labels
 from dlm.data.dataset import Dataset
 from dlm.data.subset_orders import SubsetOrders
 from dlm.storage import artifacts
-from dlm.storage.artifacts import CALIBRATION, Ensemble
+from dlm.storage.artifacts import Ensemble
 from dlm.storage.record_log import Record
+from dlm.study.names import CALIBRATION_ERROR
 from dlm.study.noise import Noise
 from dlm.study.study import Study
 from dlm.tasks.metrics import calibration_error
@@ -48,7 +49,7 @@ def ensembles_of(
 def _kept(own: Collection[Record], num_test: int, workdir: Path) -> Iterator[tuple[Record, str, np.ndarray]]:
     """Of each cell with predictions of the whole test set: what they are called, and they."""
     for row in own:
-        arrays = artifacts.read(workdir, row.trial_id, artifacts.PREDICTIONS) if row.value is not None else None
+        arrays = artifacts.read_predictions(workdir, row.trial_id) if row.value is not None else None
         for name in (PROBABILITIES, OUTPUTS):
             if arrays and name in arrays and len(arrays[name]) == num_test:
                 yield row, name, arrays[name].astype(np.float64)
@@ -87,5 +88,5 @@ def _measures(task: Any, kind: str, predictions: Any, y: np.ndarray) -> dict[str
     if task.sees_whole_splits and not task.chooses:  # nothing was kept of validation to choose by
         found |= task.over_split(outputs, targets, everyone, {})
     if kind == PROBABILITIES and y.ndim == 1:
-        found[CALIBRATION] = calibration_error(outputs, targets, everyone)
+        found[CALIBRATION_ERROR] = calibration_error(outputs, targets, everyone)
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}

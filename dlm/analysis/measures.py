@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dlm.storage.artifacts import WITHOUT_LEAKS
 from dlm.storage.record_log import Record
+from dlm.study.names import ERROR_WITHOUT_LEAKS
 
-REPORTED_ELSEWHERE = ("error", "loss", WITHOUT_LEAKS)
+REPORTED_ELSEWHERE = ("error", "loss", ERROR_WITHOUT_LEAKS)
 SUMMED = ("seconds", "flops", "joules")  # resources that can be added over trials
 
 Trials = Mapping[str, Mapping[int, Sequence[Record]]]  # by curve and size: the row that ends each trial

@@ -81,7 +81,7 @@ def predictions(folder: Path, trials: Sequence[Record], num_test: int) -> list[d
     """Saved predictions of the first few seeds; those of another number of test examples are ignored."""
     saved: list[dict[str, np.ndarray]] = []
     for row in trials:
-        arrays = artifacts.read(folder, row.trial_id, artifacts.PREDICTIONS) if len(saved) < MOST_SEEDS else None
+        arrays = artifacts.read_predictions(folder, row.trial_id) if len(saved) < MOST_SEEDS else None
         if arrays is not None and all(len(each) == num_test for each in arrays.values()) and "error" in arrays:
             saved.append(arrays)
     return saved

@@ -19,7 +19,7 @@ from dlm.data.corruption import noisy_inputs, noisy_labels
 from dlm.data.dataset import Dataset, Split
 from dlm.data.normalization import NormalizationStats
 from dlm.data.subset_orders import SubsetOrders
-from dlm.storage.artifacts import WITHOUT_LEAKS
+from dlm.study.names import ERROR_WITHOUT_LEAKS
 from dlm.study.noise import Noise
 from dlm.study.trial import Trial
 from dlm.train.evaluate import BATCH_SIZE, TEST_SEED
@@ -99,7 +99,7 @@ def evaluate_split(
     metrics = over(np.ones(len(split), bool))
     clean = ~np.isin(np.arange(len(split)), [] if leaked is None else leaked)
     if leaked is not None and clean.any():
-        metrics[WITHOUT_LEAKS] = over(clean)["error"]
+        metrics[ERROR_WITHOUT_LEAKS] = over(clean)["error"]
     return Evaluation(metrics, values | outputs)
 
 

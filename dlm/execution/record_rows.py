@@ -8,10 +8,10 @@ from typing import Any
 
 from dlm.data.subset_orders import SubsetOrders
 from dlm.storage import description
-from dlm.storage.artifacts import WITHOUT_LEAKS
 from dlm.storage.record_log import Record
 from dlm.study.config import canonical
 from dlm.study.learner import Learner
+from dlm.study.names import ERROR_WITHOUT_LEAKS
 from dlm.study.noise import described
 from dlm.study.study import Study
 from dlm.study.trial import Cohort, Trial
@@ -38,7 +38,7 @@ class Origin:
         deep = isinstance(trial.learner, Learner)
         seen = {"train": trial.budget.batch_size if deep else trial.train_size}
         seen |= {split: len(getattr(self.dataset, split)) for split in ("validation", "test")}
-        units = trial.task.units | {WITHOUT_LEAKS: trial.task.unit}
+        units = trial.task.units | {ERROR_WITHOUT_LEAKS: trial.task.unit}
         origin = self._of(measured, note) | {"inference_seconds": inference_seconds}
         return [
             Record(
@@ -47,7 +47,7 @@ class Origin:
                 metric=metric,
                 value=value,
                 unit=units.get(metric, ""),
-                num_examples=seen[split] - (self.num_leaked if metric == WITHOUT_LEAKS else 0),
+                num_examples=seen[split] - (self.num_leaked if metric == ERROR_WITHOUT_LEAKS else 0),
                 together=len(values),
             )
             for (split, metric), value in values.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 
 from dlm.data.dataset import Dataset
 from dlm.storage import artifacts
-from dlm.storage.artifacts import PARAMS, PREDICTIONS
 from dlm.study.learner import Learner
 from dlm.study.study import Study
 from dlm.study.trial import Trial
@@ -29,24 +29,40 @@ class Keeper:
     def __init__(self, study: Study, dataset: Dataset, folder: Path, limit: int) -> None:
         self.folder = folder
         cells = study.trials
-        order = artifacts.seeds_first([(cell.trial_id, cell.train_size, cell.subset_seed) for cell in cells])
+        order = _by_seed([(cell.trial_id, cell.train_size, cell.subset_seed) for cell in cells])
         by_id = {cell.trial_id: cell for cell in cells}
         each = prediction_bytes(study.task, dataset)
         first_of = {cell.learner.model: cell for cell in cells if _is_deep(cell)}  # a look takes milliseconds
         train_sizes = {model: _nbytes(params_shapes(cell, dataset)) for model, cell in first_of.items()}
-        self.predictions = artifacts.within(limit, [(one, each) for one in order])
+        self.predictions = _within(limit, [(one, each) for one in order])
         deep = [cell for cell in map(by_id.__getitem__, order) if _is_deep(cell)]
-        self.params = artifacts.within(limit, [(cell.trial_id, train_sizes[cell.learner.model]) for cell in deep])
+        self.params = _within(limit, [(cell.trial_id, train_sizes[cell.learner.model]) for cell in deep])
         if limit:
             artifacts.write_test_set(folder, test_set(dataset))
 
     def keep_params(self, trial: Trial, params: Any) -> None:
         """Keep a member's parameters, a tree of arrays."""
-        artifacts.write(self.folder, trial.trial_id, PARAMS, artifacts.flattened(params))
+        artifacts.write_parameters(self.folder, trial.trial_id, params)
 
     def keep_predictions(self, trial: Trial, examples: dict[str, np.ndarray]) -> None:
         """Keep a cell's measures of each test example and what its task keeps of outputs."""
-        artifacts.write(self.folder, trial.trial_id, PREDICTIONS, examples)
+        artifacts.write_predictions(self.folder, trial.trial_id, examples)
+
+
+def _within(limit: int, sizes: Iterable[tuple[str, int]]) -> frozenset[str]:
+    """Trial ids, in their order, whose bytes add up to at most `limit`; one that does not fit is skipped."""
+    saved, used = set(), 0
+    for trial_id, size in sizes:
+        if used + size <= limit:
+            saved.add(trial_id)
+            used += size
+    return frozenset(saved)
+
+
+def _by_seed(trials: Sequence[tuple[str, int, int]]) -> list[str]:
+    """Ids of (trial id, train size, seed): all sizes of the first seed, largest first, then of the second seed."""
+    rank = {seed: index for index, seed in enumerate(dict.fromkeys(seed for *_, seed in trials))}
+    return [trial_id for trial_id, size, seed in sorted(trials, key=lambda trial: (rank[trial[2]], -trial[1]))]
 
 
 def test_set(dataset: Dataset) -> dict[str, np.ndarray]:

@@ -89,6 +89,9 @@ class Workdir:
             return cls(folder, description, lock.pop_all())
         raise AssertionError  # unreachable: the lock's exit suppresses no exception
 
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
     def close(self) -> None:
         """Release the lock, if this object holds it. May be called again."""
         self._lock.close()

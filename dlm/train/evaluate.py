@@ -11,7 +11,7 @@ import numpy as np
 
 from dlm.data.dataset import Split
 from dlm.data.normalization import NormalizationStats
-from dlm.storage.artifacts import WITHOUT_LEAKS
+from dlm.study.names import ERROR_WITHOUT_LEAKS
 from dlm.study.noise import Noise
 from dlm.train.batch import corrupted
 from dlm.train.types import Batches, Best, Data, Member, ProgramConfig, State
@@ -66,7 +66,7 @@ def measure(
         | (task.over_split(*whole, weight.reshape(-1), chosen) if task.sees_whole_splits else {})
         for named, weight in zip(sums, weights)
     ]
-    return found | ({WITHOUT_LEAKS: clean[0]["error"]} if clean else {})
+    return found | ({ERROR_WITHOUT_LEAKS: clean[0]["error"]} if clean else {})
 
 
 def _over(

@@ -20,7 +20,7 @@ def run(tmp_path_factory):
 def kept(folder, learner, size):
     ends = record_log.ends(record_log.rows(folder)).values()
     of_cell = [row for row in ends if (row.learner, row.train_size) == (learner, size)]
-    return of_cell, [artifacts.read(folder, row.trial_id, artifacts.PREDICTIONS) for row in of_cell]
+    return of_cell, [artifacts.read_predictions(folder, row.trial_id) for row in of_cell]
 
 
 @pytest.mark.parametrize("learner", ["net", "logreg"])

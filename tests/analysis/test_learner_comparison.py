@@ -54,7 +54,7 @@ def ratio(tmp_path):
     artifacts.write_test_set(tmp_path, {"y": np.zeros(500, np.float32), "pool_classes": np.zeros(0)})
     rows = [dataclasses.replace(ROW, trial_id=name) for name in ("one", "other")]
     for row, squares in zip(rows, SQUARES):
-        artifacts.write(tmp_path, row.trial_id, artifacts.PREDICTIONS, {"error": squares})
+        artifacts.write_predictions(tmp_path, row.trial_id, {"error": squares})
 
     def ratio(function):
         trials = [[dataclasses.replace(row, value=float(function(each.mean())))] for row, each in zip(rows, SQUARES)]
@@ -110,7 +110,7 @@ def compare(tmp_path):
         rows = []
         for name, errors, step, *size in trials:
             trial_id = f"{name}{size}"
-            artifacts.write(tmp_path, trial_id, artifacts.PREDICTIONS, {"error": np.broadcast_to(errors, NUM_TEST)})
+            artifacts.write_predictions(tmp_path, trial_id, {"error": np.broadcast_to(errors, NUM_TEST)})
             change = {"trial_id": trial_id, "learner": name, "train_size": size[0] if size else 100, "step": step}
             rows.append(dataclasses.replace(ROW, value=float(np.mean(errors)), unit="MSE", **change))
         return compare_with_naive_baseline(tmp_path, rows, read_test_set(tmp_path), 0.95)

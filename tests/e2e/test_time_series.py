@@ -137,7 +137,7 @@ def test_a_study_of_all_learners_ends_with_the_errors_of_their_forecasts(dataset
     mae = np.abs(forecast(SeasonalNaive(6), dataset) - dataset.test.y).mean()
     (told,) = {r.value for r in rows if (r.learner, r.train_size, r.split, r.metric) == ("season", 100, "test", "mae")}
     assert told == pytest.approx(mae, rel=1e-5)
-    assert max(file.stat().st_size for file in (tmp_path / "cells").rglob("predictions.npz")) < 2000
+    assert max(file.stat().st_size for file in (tmp_path / "trials").rglob("predictions.npz")) < 2000
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_predictions_are_those_that_the_recorded_errors_and_losses_are_of(study,
     rows = record_log.rows(finished)
     values = {(row.trial_id, row.split, row.metric): row.value for row in rows}
     for trial in study.trials:
-        kept = artifacts.read(finished, trial.trial_id, "predictions")
+        kept = artifacts.read_predictions(finished, trial.trial_id)
         assert np.mean(kept["error"], dtype=np.float64) == pytest.approx(values[trial.trial_id, "test", "error"])
         assert np.mean(kept["loss"], dtype=np.float64) == pytest.approx(
             values[trial.trial_id, "test", "loss"], rel=1e-5
@@ -52,16 +52,16 @@ def test_predictions_are_those_that_the_recorded_errors_and_losses_are_of(study,
 def test_parameters_give_the_predictions(study, finished, digits):
     trial = next(trial for trial in study.trials if trial.name == "net")
     spec = program_config_of(trial, digits)
-    params = artifacts.nested(artifacts.read(finished, trial.trial_id, "params"))
+    params = artifacts.read_parameters(finished, trial.trial_id)
     outputs = build(trial.learner.model, 10).apply(params, spec.inputs(digits.test.x, None), None, None)
-    kept = artifacts.read(finished, trial.trial_id, "predictions")
+    kept = artifacts.read_predictions(finished, trial.trial_id)
     assert (np.asarray(outputs).argmax(1) != digits.test.y).tolist() == kept["error"].astype(bool).tolist()
 
 
 def test_a_classical_learner_has_predictions_and_no_parameters(study, finished):
     trial = next(trial for trial in study.trials if trial.name == "logreg")
-    assert artifacts.read(finished, trial.trial_id, "predictions") is not None
-    assert artifacts.read(finished, trial.trial_id, "params") is None
+    assert artifacts.read_predictions(finished, trial.trial_id) is not None
+    assert artifacts.read_parameters(finished, trial.trial_id) is None
 
 
 def test_a_noisy_test_set_is_predicted_as_it_was_measured(tmp_path):
@@ -69,7 +69,7 @@ def test_a_noisy_test_set_is_predicted_as_it_was_measured(tmp_path):
     executor.run_trials(study, tmp_path)
     ends = record_log.ends(record_log.rows(tmp_path))
     for trial in study.trials:
-        kept = artifacts.read(tmp_path, trial.trial_id, "predictions")
+        kept = artifacts.read_predictions(tmp_path, trial.trial_id)
         assert kept["error"].mean() == pytest.approx(ends[trial.trial_id].value)
 
 
@@ -85,12 +85,12 @@ def test_predictions_that_cannot_be_had_are_no_failure(tmp_path, monkeypatch, ca
 
 def test_a_limit_keeps_the_first_seeds_of_all_sizes_and_nothing_keeps_nothing(tmp_path):
     cells = [("a", 10, 7), ("b", 20, 7), ("c", 10, 3), ("d", 20, 3)]
-    order = artifacts.seeds_first(cells)
+    order = retention._by_seed(cells)
     assert order == ["b", "a", "d", "c"]
-    assert artifacts.within(25, [(one, 10) for one in order]) == {"b", "a"}
-    assert artifacts.within(25, [("large", 30), ("small", 20)]) == {"small"}
+    assert retention._within(25, [(one, 10) for one in order]) == {"b", "a"}
+    assert retention._within(25, [("large", 30), ("small", 20)]) == {"small"}
     executor.run_trials(small(train_sizes=(32,), seeds=1), tmp_path, executor.RunOptions(keep_mib=0))
-    assert not (tmp_path / "cells").exists()
+    assert not (tmp_path / "trials").exists()
     assert not (tmp_path / "test_set.npz").exists()
     assert len(record_log.ends(record_log.rows(tmp_path))) == 2
 
@@ -124,20 +124,12 @@ def test_a_checkpoint_from_before_there_were_joules_is_gone_on_with(tmp_path):
 
 
 def test_a_damaged_file_is_as_good_as_absent(study, finished, tmp_path):
-    path = finished / "cells" / study.trials[0].trial_id / "predictions.npz"
-    (tmp_path / "cells/x").mkdir(parents=True)
+    path = finished / "trials" / study.trials[0].trial_id / "predictions.npz"
+    (tmp_path / "trials/x").mkdir(parents=True)
     whole = path.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", whole[:2000] + b"\x00" * 64 + whole[2064:]):
-        (tmp_path / "cells/x/predictions.npz").write_bytes(damaged)
-        assert artifacts.read(tmp_path, "x", "predictions") is None
-
-
-def test_nested_undoes_flattened():
-    tree = {"params": {"a": {"kernel": np.ones((2, 3)), "bias": np.zeros(3)}, "b": np.arange(2)}}
-    flat = artifacts.flattened(tree)
-    assert list(flat) == ["params/a/kernel", "params/a/bias", "params/b"]
-    assert artifacts.nested(flat).keys() == tree.keys()
-    np.testing.assert_array_equal(artifacts.nested(flat)["params"]["a"]["kernel"], np.ones((2, 3)))
+        (tmp_path / "trials/x/predictions.npz").write_bytes(damaged)
+        assert artifacts.read_predictions(tmp_path, "x") is None
 
 
 def test_costs_stand_beside_the_seconds(study, finished):

@@ -248,9 +248,7 @@ def _measured(
     count = len(test["groups"])
     kept: dict[int, list[Kept]] = {}
     for size, row in train_sizes.items():
-        found = [
-            artifacts.read(workdir, cell.trial_id, artifacts.PREDICTIONS) for cell in row if cell.value is not None
-        ]
+        found = [artifacts.read_predictions(workdir, cell.trial_id) for cell in row if cell.value is not None]
         fit = [one for one in found if one is not None and one.get("error", np.zeros(0)).shape == (count,)]
         if fit:
             kept[size] = fit

@@ -63,10 +63,10 @@ def float32_spec(trial: Trial, dataset: Dataset) -> ProgramConfig:
 
 def network(workdir: Path, trial: Trial, orders: SubsetOrders, spec: ProgramConfig) -> Network | None:
     """The network of a cell; None where the workdir does not hold its parameters."""
-    kept = artifacts.read(workdir, trial.trial_id, artifacts.PARAMS)
-    if kept is None:
+    saved = artifacts.read_parameters(workdir, trial.trial_id)
+    if saved is None:
         return None
-    params = jax.tree.map(jnp.asarray, artifacts.nested(kept))
+    params = jax.tree.map(jnp.asarray, saved)
     _check(trial, spec, params)
     return Network(
         trial, spec, params, orders.normalization_stats(trial.subset_seed, trial.train_size), orders.dataset.vocabulary

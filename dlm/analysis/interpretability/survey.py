@@ -167,7 +167,7 @@ def look(study: Study, workdir: Path, asked: Sequence[str], dataset: Dataset) ->
     rows = record_log.rows(workdir)
     cells = dict.fromkeys(chosen(study, one, rows) for one in asked or [""])
     for trial in cells:
-        if artifacts.read(workdir, trial.trial_id, artifacts.PARAMS) is None:
+        if artifacts.read_parameters(workdir, trial.trial_id) is None:
             raise UsageError(_absent(workdir, trial, rows))
     for trial in cells:
         found = survey(study, workdir, trial, dataset)

@@ -9,7 +9,8 @@ from dlm.report.formatting import error_number, error_text, is_rate
 from dlm.report.html.elements import Chart, PageSection, error_axis, size_axis
 from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.tables import ABSENT, Table
-from dlm.storage.artifacts import CALIBRATION, Ensemble, read_ensembles
+from dlm.storage.artifacts import Ensemble, read_ensembles
+from dlm.study.names import CALIBRATION_ERROR
 
 
 def ensembles_section(context: ReportContext) -> SectionContent:
@@ -43,11 +44,11 @@ def _largest(ensembles: Sequence[Ensemble]) -> list[Ensemble]:
 
 
 def _sentence(ensemble: Ensemble) -> str:
-    calibration = f"; calibration error {_compared(ensemble, CALIBRATION, 'error rate')}"
+    calibration = f"; calibration error {_compared(ensemble, CALIBRATION_ERROR, 'error rate')}"
     more = ensemble.examples > ensemble.train_size
     return (
         f"{ensemble.learner}: {ensemble.members} members of {ensemble.train_size:,} examples each have error "
-        f"{_compared(ensemble, 'error', ensemble.unit)}{calibration if CALIBRATION in ensemble.values else ''}"
+        f"{_compared(ensemble, 'error', ensemble.unit)}{calibration if CALIBRATION_ERROR in ensemble.values else ''}"
         f"{f'; together they have seen {ensemble.examples:,} examples' if more else ''}."
     )
 
@@ -88,17 +89,17 @@ def _traces(ensembles: Sequence[Ensemble]) -> Iterator[dict[str, Any]]:
 
 def _table(ensembles: Sequence[Ensemble]) -> Table:
     unit = ensembles[0].unit
-    named = [name for name in (CALIBRATION, "loss") if any(name in each.values for each in ensembles)]
+    named = [name for name in (CALIBRATION_ERROR, "loss") if any(name in each.values for each in ensembles)]
     rows = []
     for each in ensembles:
-        cells = [_pair(each, name, "error rate" if name == CALIBRATION else "") for name in named]
+        cells = [_pair(each, name, "error rate" if name == CALIBRATION_ERROR else "") for name in named]
         counts = (f"{each.train_size:,}", str(each.members), f"{each.examples:,}")
         rows.append((each.learner, *counts, _pair(each, "error", unit), *cells))
     return Table(
         "Ensemble (mean of its single members)",
         ("learner", "examples", "members", "distinct examples", "error", *(name.replace("_", " ") for name in named)),
         tuple(rows),
-        ("", "", "", "", "%" if is_rate(unit) else "", *("%" if name == CALIBRATION else "" for name in named)),
+        ("", "", "", "", "%" if is_rate(unit) else "", *("%" if name == CALIBRATION_ERROR else "" for name in named)),
     )
 
 

@@ -141,7 +141,7 @@ def test_cells_that_are_not_trained_or_not_kept_are_told_apart(of_digits, digits
         next(look(study, tmp_path, [], digits))
     with pytest.raises(UsageError, match="other data"):
         next(look(study, folder, [], dataclasses.replace(digits, train=digits.train.take(np.arange(1000)))))
-    kept = folder / artifacts.CELLS / inside.trial_id / "params.npz"
+    kept = folder / artifacts.TRIALS / inside.trial_id / "params.npz"
     kept.rename(kept.with_suffix(".away"))
     try:
         with pytest.raises(UsageError, match="keep_mib"):

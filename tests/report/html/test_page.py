@@ -105,7 +105,7 @@ def grouped(tmp_path_factory):
             )
             rows.append(row)
             said = np.stack([1 - wrong, wrong], axis=1)
-            artifacts.write(folder, row.trial_id, "predictions", {"error": wrong, "loss": wrong, "probabilities": said})
+            artifacts.write_predictions(folder, row.trial_id, {"error": wrong, "loss": wrong, "probabilities": said})
     record_log.append(folder, rows)
     return folder
 
