@@ -83,10 +83,10 @@ class Result:
         return text.file.getvalue().strip("\n")
 
     def _repr_html_(self) -> str:
-        return notebook.answer_html(self.answer, title=self.title, question=self.question, foot=self._foot())
+        return notebook.summary_html(self.answer, title=self.title, question=self.question, footer=self._foot())
 
     def _repr_markdown_(self) -> str:
-        return notebook.answer_markdown(self.answer, title=self.title, question=self.question, foot=self._foot())
+        return notebook.summary_markdown(self.answer, title=self.title, question=self.question, footer=self._foot())
 
     def _foot(self) -> str:
         page = f"; full report: {self.workdir / PAGE}" if (self.workdir / PAGE).is_file() else ""

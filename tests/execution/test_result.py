@@ -150,7 +150,7 @@ def test_what_is_shown_begins_with_the_words_and_asks_for_nothing(result):
 
 def test_names_and_questions_are_escaped():
     curve = Curve(HOSTILE, (10, 20, 40, 80), ((0.5,), (0.4,), (0.3,), (0.25,)), num_test=100)
-    html = notebook.answer_html(answer([curve]), title=HOSTILE, question=HOSTILE, foot=HOSTILE)
+    html = notebook.summary_html(answer([curve]), title=HOSTILE, question=HOSTILE, footer=HOSTILE)
     assert "<img" not in html
     assert html.count("&lt;img") > 4
     svg(html)
@@ -166,15 +166,15 @@ def test_ten_thousand_cells_are_shown_in_200_kb():
         for k in range(5)
     ]
     told = StudySummary(tuple(LearnerSummary(curve, "", (), (), ()) for curve in learners), (), (), 0.95)
-    html = notebook.answer_html(told)
+    html = notebook.summary_html(told)
     assert len(html) < 200_000
     assert re.search(r"\d\d of 100 sizes", html)
 
 
 def test_an_answer_without_a_finished_cell_is_shown_too():
     lost = StudySummary((LearnerSummary(Curve("net", (), (), failed=2), "", (), (), ()),), (), (), 0.95)
-    assert "No cell has finished yet" in notebook.answer_html(lost)
-    assert "No cell has finished yet" in notebook.answer_markdown(lost)
+    assert "No cell has finished yet" in notebook.summary_html(lost)
+    assert "No cell has finished yet" in notebook.summary_markdown(lost)
 
 
 def test_a_forecast_shows_numbers_law_curve_and_whether_to_rely_on_it():
@@ -194,14 +194,14 @@ def test_a_forecast_shows_numbers_law_curve_and_whether_to_rely_on_it():
 def test_a_study_shows_what_it_will_run_without_a_device():
     study = small(axes=grid(lr=(0.01, 0.1)))
     html = study._repr_html_()
-    assert "18 cells" in html  # the net at two learning rates
+    assert "18 trials" in html  # the net at two learning rates
     assert "32, 64, 128 examples" in html
     assert re.findall(r">(12|6)</td>", html) == ["12", "6"]
     code = (
         "import sys\nfrom dlm import Study\nimport dataclasses\n"
         "@dataclasses.dataclass(frozen=True)\nclass Any:\n    load = fit = None\n"
         "study = Study(data=Any(), task=Any(), learners={'a': Any()}, train_sizes=(10,))\n"
-        "assert '3 cells' in study._repr_html_(), study._repr_html_()\n"
+        "assert '3 trials' in study._repr_html_(), study._repr_html_()\n"
         "print('jax' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
