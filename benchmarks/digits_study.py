@@ -89,7 +89,7 @@ def twice(flags: list[str]) -> None:
         phases = []
         for name in ("first", "second"):
             arguments = ["--experiment=digits", f"--workdir={folder}/{name}", *flags]
-            _, printed = timed("-m", "benchmarks.digits_phases", *arguments, cache=Path(folder) / "cache")
+            _, printed = timed("-m", "benchmarks.study_phases", *arguments, cache=Path(folder) / "cache")
             phases.append(json.loads(printed.splitlines()[-1]))
             print(f"{name} run: " + ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in phases[-1].items()))
     first, second = phases

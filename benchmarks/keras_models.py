@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from benchmarks.decoder import Decoder
+from benchmarks.models import Decoder
 from benchmarks.workloads import LR, NUM_CLASSES, WEIGHT_DECAY, Workload
 from dlm.models.mlp import MLP
 

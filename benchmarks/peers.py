@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.plain_cnn import PlainCNN
+from benchmarks.models import PlainCNN
 from benchmarks.workloads import LR, POOL_SIZE, WEIGHT_DECAY, Workload, dataset
 from dlm.data.permutation import batch_rows
 
@@ -46,7 +46,7 @@ class TorchLoop:
 
     def run(self, steps: int) -> tuple[float, float]:
         """(seconds of the first so many updates, the last one's loss)."""
-        from benchmarks.torch_twins import twin
+        from benchmarks.torch_models import twin
 
         model = twin(self.start.workload.model, self.start.params)
         optimizer = self._optimizer(model)

@@ -18,8 +18,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.cohort import population
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.workloads import WORKLOADS, Workload, population
 from dlm import Budget, Hyper, Learner, Study
 from dlm.data import Digits
 from dlm.models import MLP

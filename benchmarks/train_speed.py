@@ -25,10 +25,9 @@ from typing import Any
 
 import jax
 
-from benchmarks.cohort import first_weights, population, row_of_seed_0
+from benchmarks.matrix_rate import matrix_rate
 from benchmarks.peers import STEPS_A_CALL, FlaxLoop, KerasLoop, Start, TorchLoop, Worker
-from benchmarks.rates import matrix_rate
-from benchmarks.workloads import WORKLOADS, Workload, useful_operations
+from benchmarks.workloads import WORKLOADS, Workload, first_weights, population, row_of_seed_0, useful_operations
 from dlm.train import devices
 
 PEERS = ("torch", "keras", "loop", "taught")

@@ -6,11 +6,10 @@ import functools
 import numpy as np
 import pytest
 
-from benchmarks import accelerator
-from benchmarks.cohort import first_weights, population, row_of_seed_0, study
-from benchmarks.digits_phases import Union
+from benchmarks import accelerator_utilization as accelerator
 from benchmarks.peers import FlaxLoop, Start, TorchLoop
-from benchmarks.workloads import WORKLOADS, dataset, useful_operations
+from benchmarks.study_phases import Union
+from benchmarks.workloads import WORKLOADS, dataset, first_weights, population, row_of_seed_0, study, useful_operations
 from dlm.train.program import program_of
 
 STEPS = 10
@@ -79,7 +78,7 @@ def test_what_does_not_fit_the_accelerator_is_marked(monkeypatch):
 def test_an_event_inside_another_counts_once(monkeypatch):
     union = Union("compile")
     clock = iter([3.0, 4.0, 9.0])
-    monkeypatch.setattr("benchmarks.digits_phases.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("benchmarks.study_phases.time.perf_counter", lambda: next(clock))
     for event, seconds in (("compile", 1.0), ("compile", 3.0), ("compile", 2.0)):
         union.note(event, seconds)
     union.note("other", 1.0)
@@ -87,7 +86,7 @@ def test_an_event_inside_another_counts_once(monkeypatch):
 
 
 def test_a_schedule_of_the_digits_peer_is_dlms():
-    from benchmarks.digits_torch import unit_schedule
+    from benchmarks.digits_peers import unit_schedule
     from dlm import Optimizer
     from dlm.train import optimizer
 

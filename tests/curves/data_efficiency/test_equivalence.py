@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.exchange import Setting, Tally
+from benchmarks.data_equivalence import Setting, Tally
 from dlm.curves import Curve
 from dlm.curves.data_efficiency.equivalence import exchange, overall
 from dlm.utils.errors import UsageError

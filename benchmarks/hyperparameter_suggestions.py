@@ -1,6 +1,6 @@
 """What a round of points that Optuna suggests is worth, beside as many points drawn at once.
 
-    python -m benchmarks.suggesting [--studies=400]
+    python -m benchmarks.hyperparameter_suggestions [--studies=400]
 
 Simulated: the log error of a setting is that of the best plus four times its squared distance in the unit cube of the
 ranges, plus 5 % noise of a training; the best lies anywhere in the middle 80 % of each range. Eight drawn points and

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.decoder import Decoder
-from benchmarks.plain_cnn import PlainCNN
+from benchmarks.models import Decoder, PlainCNN
 from dlm.models.mlp import MLP
 
 

@@ -1,7 +1,7 @@
 """How long a workdir's records take to be read and exported: records.jsonl to rows, a table, Parquet and CSV.
 
-    python -m benchmarks.exporting
-    python -m benchmarks.exporting --rows=1000000 --rounds=3 --out=exporting.json
+    python -m benchmarks.record_export
+    python -m benchmarks.record_export --rows=1000000 --rounds=3 --out=exporting.json
 
 The records are made up, five rows a trial as a small study writes them, and appended as a run appends them. Every
 round takes all ways in turn; medians of the rounds are told.

@@ -1,8 +1,8 @@
 """How well an accelerator is used: useful TFLOP/s and their share of its matrix products, by workload and members.
 
-    python -m benchmarks.accelerator --out=accelerator.json
-    python -m benchmarks.accelerator --only=cnn --members=64 --precisions=bfloat16
-    python -m benchmarks.accelerator --quick                        tiny, for a CPU
+    python -m benchmarks.accelerator_utilization --out=accelerator.json
+    python -m benchmarks.accelerator_utilization --only=cnn --members=64 --precisions=bfloat16
+    python -m benchmarks.accelerator_utilization --quick                        tiny, for a CPU
 
 Members train side by side (fast packing) on all devices. A cell is one population: a workload, a number of members, a
 precision; convolutions are dlm's own and, as another variant, XLA's. What does not fit into memory is marked so, and
@@ -21,10 +21,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from benchmarks.cohort import population
-from benchmarks.plain_cnn import PlainCNN
-from benchmarks.rates import xla_rate
-from benchmarks.workloads import WORKLOADS, Workload, useful_operations
+from benchmarks.matrix_rate import xla_rate
+from benchmarks.models import PlainCNN
+from benchmarks.workloads import WORKLOADS, Workload, population, useful_operations
 from dlm.study.learner import PRECISIONS, Precision
 from dlm.train import devices
 

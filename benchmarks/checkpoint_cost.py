@@ -1,6 +1,6 @@
 """What a checkpoint costs: turns of training with a save in each, beside turns without.
 
-    python -m benchmarks.checkpoints
+    python -m benchmarks.checkpoint_cost
 
 A save copies the states, then orbax writes them while training goes on; both are in a turn's time. The share is that of
 the saves that launch.py makes: one a minute, or fewer where copying takes long.
@@ -17,8 +17,7 @@ from pathlib import Path
 
 import jax
 
-from benchmarks.cohort import population
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.workloads import WORKLOADS, Workload, population
 from dlm.models import MLP
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints

@@ -1,7 +1,7 @@
 """What the search for leaks finds of planted and of real duplicates, what it takes for one wrongly, and its time.
 
-    python -m benchmarks.leaks
-    python -m benchmarks.leaks --part=time
+    python -m benchmarks.leakage
+    python -m benchmarks.leakage --part=time
 
 Reads the TFDS sets fashion_mnist, busi, fsdd, sms_spam, daily_dialog, multi30k and tiny_shakespeare from --data_dir or
 TFDS_DATA_DIR; one that is absent is left out. One thread; seconds are of the processor, for others may use it too.

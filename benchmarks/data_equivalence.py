@@ -1,6 +1,6 @@
 """How often the interval of an exchange rate holds the rate: planted in simulated curves, and in measured ones.
 
-    python -m benchmarks.exchange [--curves=FOLDER]
+    python -m benchmarks.data_equivalence [--curves=FOLDER]
 
 Simulated: errors a·n^-b + c with lognormal noise of mean one, whose parts are common to a pair of seeds, and correlated
 along the curves, as a setting says. Measured: single splits of LCDB 1.0 (`lcdb10_splits.csv.gz` in the folder), on

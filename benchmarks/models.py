@@ -1,4 +1,4 @@
-"""A small decoder transformer, and its task: the next symbol of a text."""
+"""Models of the speed benchmarks: a small decoder transformer with its task, and a CNN without normalization."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from dlm.data.dataset import Dataset
-from dlm.models.layers import Dense
+from dlm.models.layers import Conv, Dense
 from dlm.tasks import Task
 
 
@@ -78,3 +78,54 @@ class NextSymbol(Task):
     def measures(self, logits: jax.Array, symbols: jax.Array) -> dict[str, jax.Array]:
         """Of each text its share of wrong symbols. [B]."""
         return {"error": (logits.argmax(-1) != symbols).mean(-1, dtype=jnp.float32)}
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainCNN:
+    """Two 3×3 convolutions, each followed by ReLU and 2×2 mean pooling, then a linear layer.
+
+    `lax`: by `lax.conv_general_dilated`, as in flax, in place of dlm's `Conv`; the parameters are the same.
+    """
+
+    channels: tuple[int, int] = (32, 32)
+    lax: bool = False
+
+    def net(self, num_outputs: int) -> PlainCNNNet:
+        """The module of this config."""
+        return PlainCNNNet(self, num_outputs)
+
+
+class PlainCNNNet(nn.Module):
+    """[B, H, W, 1] -> [B, num_outputs]."""
+
+    config: PlainCNN
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, x: Any, dropout: Any = None) -> Any:
+        """See the class."""
+        layer = LaxConv if self.config.lax else Conv
+        for index, channels in enumerate(self.config.channels):
+            x = mean_pool(nn.relu(layer(channels, name=f"Conv_{index}")(x)))
+        return Dense(self.num_outputs)(x.reshape(x.shape[0], -1))
+
+
+class LaxConv(nn.Module):
+    """A 3×3 convolution by XLA's own operation, [B, H, W, C] -> [B, H, W, features]."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Any) -> Any:
+        """See the class."""
+        shape = (3, 3, x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (9 * shape[2], self.features)).reshape(shape)
+        y = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        return y + self.param("bias", nn.initializers.zeros, (self.features,))[None, None, None]
+
+
+def mean_pool(x: Any) -> Any:
+    """Means of 2×2 pixels, [B, H, W, C] -> [B, H/2, W/2, C], as a sum that XLA fuses with what comes before it."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
+    return 0.25 * (x[:, :, 0, :, 0] + x[:, :, 0, :, 1] + x[:, :, 1, :, 0] + x[:, :, 1, :, 1])

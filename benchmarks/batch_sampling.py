@@ -1,6 +1,6 @@
 """What choosing a batch costs: an MLP's update with its keyed permutation, and with rows that are given.
 
-    python -m benchmarks.batch_choice
+    python -m benchmarks.batch_sampling
 
 A pool of 2^22 examples of 32 features; the two take turns, medians of rounds.
 """

@@ -1,6 +1,6 @@
 """Where the time of one study goes: compiling, training, measuring. Runs the command line in this process.
 
-    python -m benchmarks.digits_phases --experiment=digits --workdir=/tmp/run
+    python -m benchmarks.study_phases --experiment=digits --workdir=/tmp/run
 
 Takes the flags of dlm; the last line that it prints is JSON, in seconds.
 """

@@ -1,7 +1,7 @@
 """How fast a TFDS set is read: a plain loop, TFDS's own batches, and dlm, before and after it has cached the arrays.
 
-    python -m benchmarks.reading --data_dir=FOLDER
-    python -m benchmarks.reading --data_dir=FOLDER --name=multi30k --rounds=5
+    python -m benchmarks.data_reading --data_dir=FOLDER
+    python -m benchmarks.data_reading --data_dir=FOLDER --name=multi30k --rounds=5
 
 Every round takes all ways in turn, over all splits of the set; medians of the rounds, and of their ratios, are told.
 TFDS is imported before; the cache is a temporary folder, another one for each round.

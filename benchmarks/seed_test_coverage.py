@@ -1,6 +1,6 @@
 """How often intervals of --mode=compare hold a planted ratio, and equal studies are told apart: simulated.
 
-    python -m benchmarks.comparing --out=comparing.json
+    python -m benchmarks.seed_test_coverage --out=comparing.json
 
 Errors 2·n^-0.4 + 0.01 at seven sizes, with lognormal noise of a standard deviation of 0.1 a seed: a share of its
 variance is common to a pair of seeds, and neighbouring sizes are correlated. `a` needs so many times `b`'s data.
