@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.forecasting.archives import SPLITS, in_half, read_splits
-from dlm.curves.data_efficiency.equivalence import exchange, overall
+from dlm.curves.data_efficiency.equivalence import data_equivalence_ratio, overall_equivalence_ratio
 from dlm.curves.types import Curve
 
 REACH = 4.0  # log size over which correlation along a curve falls by e
@@ -123,17 +123,17 @@ class Tally:
     def add(self, reference: Curve, other: Curve, rates: np.ndarray) -> None:
         """One pair whose true rates [K] are known."""
         slack = 1 + 1e-9
-        for rate, true in zip(exchange(reference, other), rates):
+        for rate, true in zip(data_equivalence_ratio(reference, other), rates):
             if (
-                reference.train_sizes[0] <= true * rate.size * slack
-                and true * rate.size <= reference.train_sizes[-1] * slack
+                reference.train_sizes[0] <= true * rate.train_size * slack
+                and true * rate.train_size <= reference.train_sizes[-1] * slack
             ):
-                self.low.setdefault(rate.size, []).append(rate.high is not None and true > rate.high * slack)
-                self.high.setdefault(rate.size, []).append(rate.low is not None and true * slack < rate.low)
+                self.low.setdefault(rate.train_size, []).append(rate.high is not None and true > rate.high * slack)
+                self.high.setdefault(rate.train_size, []).append(rate.low is not None and true * slack < rate.low)
                 if rate.kind == "interval":
                     self.widths.append(rate.high / rate.low)
-        one = overall(reference, other)
-        self.changes.append(one.changes)
+        one = overall_equivalence_ratio(reference, other)
+        self.changes.append(one.changes_with_size)
         if np.ptp(np.log(rates)) < 0.05:
             true = float(np.median(rates))
             self.one.append((one.low or 0) <= true * slack and true <= (one.high or np.inf) * slack)

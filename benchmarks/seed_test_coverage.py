@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from dlm.curves.data_efficiency.seed_test import Logs, rate_for_all
-from dlm.curves.data_efficiency.study_comparison import difference
+from dlm.curves.data_efficiency.seed_test import LogErrors, overall_ratio
+from dlm.curves.data_efficiency.study_comparison import error_difference
 
 SIZES = np.array([100.0, 200, 400, 800, 1600, 3200, 6400])
 NOISE = 0.1
@@ -62,12 +62,12 @@ def measured(setting: Setting, studies: int, rng: np.random.Generator) -> dict[s
     widths = []
     for _ in range(studies):
         a, b = simulated(setting, rng)
-        told = rate_for_all(Logs(np.log(SIZES), np.log(a)), Logs(np.log(SIZES), np.log(b)), 0.95)
+        told = overall_ratio(LogErrors(np.log(SIZES), np.log(a)), LogErrors(np.log(SIZES), np.log(b)), 0.95)
         low, high = told.low or 0.0, told.high or math.inf
         held += low <= setting.need <= high
         excludes += low > 1 or high < 1
-        changes += told.changes
-        found += (difference(list((2 * (a - b) / (a + b)).mean(axis=0)), 0.95, None).p or 0.0) < 0.05
+        changes += told.changes_with_size
+        found += (error_difference(list((2 * (a - b) / (a + b)).mean(axis=0)), 0.95, None).p or 0.0) < 0.05
         if told.kind == "interval":
             widths.append(high / low)
     return dataclasses.asdict(setting) | {

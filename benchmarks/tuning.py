@@ -23,7 +23,7 @@ import numpy as np
 from scipy import stats
 
 from dlm.analysis.tuning import tuned_learners
-from dlm.curves.exponent import drift, slope_weights
+from dlm.curves.exponent import hyperparameter_trend, slope_weights
 from dlm.storage.record_log import Record
 
 FIRST, POWER = 0.5, 0.45  # error at the smallest size, and the exponent
@@ -170,8 +170,10 @@ def drift_row(setting: Setting, studies: int) -> dict[str, Any]:
     for _ in range(studies):
         validation = setting.draw(rng)[1]
         best = setting.rates[validation.argmin(axis=1)]
-        found = drift({int(size): row for size, row in zip(setting.train_sizes, best)}, list(setting.rates))
-        shown, held = shown + found.is_shown, held + (found.low <= -setting.drift <= found.high)
+        found = hyperparameter_trend(
+            {int(size): row for size, row in zip(setting.train_sizes, best)}, list(setting.rates)
+        )
+        shown, held = shown + found.is_significant, held + (found.low <= -setting.drift <= found.high)
         others += [_seeds_say(setting, np.log(best)), _permutation_says(setting, np.log(best), rng)]
     rival = others / studies
     told = {"planted": setting.name, "shown": shown / studies, "in 95 %": held / studies}
@@ -250,7 +252,7 @@ def digits_rows(_: int) -> list[dict[str, Any]]:
         {
             "trained by": one.learner,
             "best rate by size": ", ".join(f"{rate:g}" for rate in best[one.learner]),
-            "drift": f"n^{found.drift.power:.2f} [{found.drift.low:.2f}, {found.drift.high:.2f}]",
+            "drift": f"n^{found.trend.power:.2f} [{found.trend.low:.2f}, {found.trend.high:.2f}]",
             "tuned exponent": _said(found.tuned),
             "with the first rate kept": _said(found.untuned),
             "best of 1, 2, 5, 10, %": ", ".join(f"{100 * one.best_of[1024].test[k - 1]:.1f}" for k in (1, 2, 5, 10)),

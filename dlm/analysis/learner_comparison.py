@@ -17,7 +17,7 @@ import numpy as np
 
 from dlm.analysis.predictions import TestSet, predictions
 from dlm.curves.crossover import crossover
-from dlm.curves.data_efficiency.study_comparison import Difference, difference
+from dlm.curves.data_efficiency.study_comparison import ErrorDifference, error_difference
 from dlm.curves.from_records import BOUNDS, selected_rows
 from dlm.curves.types import Crossover, Curve
 from dlm.storage.record_log import Record
@@ -66,7 +66,7 @@ def error_ratio(
     a, b = (np.mean([seed["error"] for seed in seeds], axis=0, dtype=np.float64) for seeds in saved)
     scale = float(a.mean() + b.mean()) / 2 or 1.0
     blocks = [float(block.mean()) for block in np.array_split((a - b) / scale, num_blocks)]
-    relative: Difference = difference(blocks, level, trials[0].train_size)
+    relative: ErrorDifference = error_difference(blocks, level, trials[0].train_size)
     if relative.low is None or relative.high is None:
         return None
     ratio, low, high = (ratio_of(end, power) for end in (relative.mean, relative.low, relative.high))

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.exponent import Drift, Exponent, drift, exponent
-from dlm.curves.from_records import Setting, curve_name, curve_of, settings_by_size
-from dlm.curves.summary import Spread, spread
+from dlm.curves.exponent import Exponent, HyperparameterTrend, error_exponent, hyperparameter_trend
+from dlm.curves.from_records import Setting, curve_name, make_curve, settings_by_size
+from dlm.curves.summary import SeedSpread, seed_spread
 from dlm.storage.record_log import Record, ends
 
 Array = NDArray[np.float64]
@@ -32,7 +32,7 @@ class Sweep:
     learner: str
     path: str
     values: tuple[Any, ...]
-    errors: Mapping[int, Mapping[int, Spread]]
+    errors: Mapping[int, Mapping[int, SeedSpread]]
     means: Mapping[int, Mapping[int, float]]
 
     @property
@@ -77,7 +77,7 @@ class HyperparameterDrift:
     """
 
     path: str
-    drift: Drift
+    trend: HyperparameterTrend
     train_sizes: tuple[int, int]
     values: tuple[float, float]
     untuned: Exponent | None
@@ -124,7 +124,7 @@ def _sweeps_of_learner(name: str, trials: Sequence[tuple[int, dict[str, Any], fl
             size: {index: min(errors.values(), key=fmean) for index, errors in sorted(by_value.items())}
             for size, by_value in sorted(variants.items())
         }
-        spreads = {size: {index: spread(errors) for index, errors in row.items()} for size, row in seeds.items()}
+        spreads = {size: {index: seed_spread(errors) for index, errors in row.items()} for size, row in seeds.items()}
         means = {size: {index: fmean(errors) for index, errors in row.items()} for size, row in seeds.items()}
         yield Sweep(name, path.removeprefix("hyper."), tuple(known[key] for key in order), spreads, means)
 
@@ -200,7 +200,7 @@ def _drifts(name: str, train_sizes: Mapping[int, list[Setting]]) -> Iterator[Hyp
         if len(known) < 2 or not all(is_number(value) and value > 0 for value in known.values()):
             continue
         best = {size: own for size, settings in train_sizes.items() if (own := _best_values(settings, values))}
-        fitted = drift(best, sorted(known.values()))
+        fitted = hyperparameter_trend(best, sorted(known.values()))
         if fitted is None:
             continue
         chosen = {size: values[min(train_sizes[size], key=lambda each: each.rank).rows[0].hyper] for size in best}
@@ -211,7 +211,7 @@ def _drifts(name: str, train_sizes: Mapping[int, list[Setting]]) -> Iterator[Hyp
         }
         yield HyperparameterDrift(
             path=path.removeprefix("hyper."),
-            drift=fitted,
+            trend=fitted,
             train_sizes=ends,
             values=(chosen[ends[0]], chosen[ends[1]]),
             untuned=_exponent(name, fixed),
@@ -235,7 +235,7 @@ def _best_values(settings: Sequence[Setting], values: Mapping[str, Any]) -> list
 
 def _exponent(name: str, train_sizes: Mapping[int, Sequence[Setting]]) -> Exponent | None:
     chosen = {size: min(own, key=lambda each: each.rank).rows for size, own in train_sizes.items() if own}
-    return exponent(curve_of(name, chosen)) if chosen else None
+    return error_exponent(make_curve(name, chosen)) if chosen else None
 
 
 def flat_config(text: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ the last step of a fit.
 
 from dlm.curves.crossover import crossover
 from dlm.curves.forecaster import Forecast, RequiredSizeEstimate, forecast, forecast_many
-from dlm.curves.summary import answer
+from dlm.curves.summary import summarize
 from dlm.curves.types import Crossover, Curve, LearnerSummary, Prediction, RequiredSize, StudySummary
 
 __all__ = [
@@ -18,8 +18,8 @@ __all__ = [
     "RequiredSize",
     "RequiredSizeEstimate",
     "StudySummary",
-    "answer",
     "crossover",
     "forecast",
     "forecast_many",
+    "summarize",
 ]

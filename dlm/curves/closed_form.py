@@ -67,10 +67,10 @@ def _log_decays(t: Array, xp: Any) -> tuple[Array, ...]:
 
 
 NUM_FAMILIES = 5
-NUM_GUESSES = len(FADES) * NUM_FAMILIES
+NUM_FITS = len(FADES) * NUM_FAMILIES
 
 
-def guess(context: Any, place: Array, xp: Any = np) -> ClosedFormFits:
+def closed_form_fits(context: Any, place: Array, xp: Any = np) -> ClosedFormFits:
     """Fits every law to curves (a `network.Context`) and foretells log sizes `place` [B, A]."""
     fitted, asked = _log_decays(context.log_size, xp), _log_decays(place, xp)
     means, sds, misfits, all_means = [], [], [], []

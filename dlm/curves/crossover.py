@@ -1,7 +1,7 @@
-"""Which of two learners is better, with which probability, and from which size on.
+"""Estimates where one learner becomes better than another, with probabilities at each size.
 
-Everything is read from draws of `lead`, so that what is said of a pair is a rule on probabilities: a share of draws
-must agree before a crossing is named or denied, else it cannot be told. How often that is right: docs/overtaking.md.
+All results come from joint draws of the two log errors (`error_gap`): a crossing is reported or excluded only where a
+fixed share of the draws agrees, otherwise it is undetermined. docs/method/crossover.md has the measured accuracy.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from dlm.curves.diagnostics import CALIBRATED_REACH, carried_reach
 from dlm.curves.forecaster import Forecast, check_level
 from dlm.curves.measurement_noise import curve_forecast, curve_points, only_finite
 from dlm.curves.points import Points
-from dlm.curves.types import Chance, Crossover, Curve
+from dlm.curves.types import Crossover, CrossoverKind, Curve, ProbabilityBetter
 
 Array = NDArray[np.float64]
 
 NUM_DRAWS = 1000
 MULTIPLES = (2.0, 4.0, 10.0)  # of the largest measured size, at which a chance is told
-FORGOTTEN = 0.35  # e-folds of size over which a measured lead gives way to the forecast's
-DOUBT = 2.0  # laws bend towards single noisy points, so their residual understates the noise by about this
+OFFSET_SCALE = 0.35  # e-folds of size over which a measured lead gives way to the forecast's
+RESIDUAL_FACTOR = 2.0  # laws bend towards single noisy points, so their residual understates the noise by about this
 SMALLEST_LOG = -690.0  # log of the smallest error, where zero would be minus infinity
 _GRID = 24
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Side:
+class ComparedCurve:
     """One of the two: its curve without what is not finite, its points, and its forecast if it has one."""
 
     curve: Curve
@@ -50,25 +50,25 @@ class Side:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ErrorGap:
-    """Log error of the challenger less the incumbent's, `lead` [D, X], at ascending `train_sizes` [X].
+    """Log error of the challenger less the incumbent's, `gap` [D, X], at ascending `train_sizes` [X].
 
     The first `num_measured` sizes are the measured ones that the two have in common. `chance_sizes`: those at which a
     chance is told.
     """
 
     train_sizes: Array
-    lead: Array
+    gap: Array
     num_measured: int
-    chance_sizes: Array
+    probability_sizes: Array
 
     @property
     def carried(self) -> bool:
         """Whether anything is said beyond the measured sizes."""
         return len(self.train_sizes) > self.num_measured
 
-    def chances(self) -> Array:
+    def probabilities(self) -> Array:
         """P(the challenger is better) [X]; a draw in which both err alike counts half."""
-        return (self.lead < 0).mean(axis=0) + 0.5 * (self.lead == 0).mean(axis=0)
+        return (self.gap < 0).mean(axis=0) + 0.5 * (self.gap == 0).mean(axis=0)
 
     def crossings(self) -> Array:
         """Size [D] of the last crossing inside the measured sizes, where the challenger is better at their end; else of
@@ -76,17 +76,17 @@ class ErrorGap:
 
         The smallest size where the challenger is better at every measured one.
         """
-        inside = _last_crossing(self.train_sizes[: self.num_measured], self.lead[:, : self.num_measured])
-        return np.where(np.isfinite(inside), inside, _last_crossing(self.train_sizes, self.lead))
+        inside = _last_crossing(self.train_sizes[: self.num_measured], self.gap[:, : self.num_measured])
+        return np.where(np.isfinite(inside), inside, _last_crossing(self.train_sizes, self.gap))
 
 
-def side(curve: Curve, forecast: Forecast | None) -> Side:
+def compared_curve(curve: Curve, forecast: Forecast | None) -> ComparedCurve:
     """ValueError where the curve's numbers are none that can be read."""
     curve = only_finite(curve)
-    return Side(curve, curve_points(curve), forecast)
+    return ComparedCurve(curve, curve_points(curve), forecast)
 
 
-def lead(incumbent: Side, challenger: Side, seed: int) -> ErrorGap:
+def error_gap(incumbent: ComparedCurve, challenger: ComparedCurve, seed: int) -> ErrorGap:
     """Of two curves with sizes in common. Equal seeds give equal draws, whoever of the two is the challenger."""
     smallest, largest = common_range(incumbent.curve, challenger.curve)
     knots = np.union1d(incumbent.points.train_sizes, challenger.points.train_sizes)
@@ -105,7 +105,7 @@ def common_range(a: Curve, b: Curve) -> tuple[float, float]:
     return float(max(a.train_sizes[0], b.train_sizes[0])), float(min(a.train_sizes[-1], b.train_sizes[-1]))
 
 
-def log_error(one: Side, train_sizes: Array) -> Array:
+def log_error(one: ComparedCurve, train_sizes: Array) -> Array:
     """Measured log mean errors at sizes, interpolated."""
     points = one.points
     return _base(points) + np.interp(np.log(train_sizes), np.log(points.train_sizes), points.log_error)
@@ -115,7 +115,7 @@ def _is_multiple(ratio: float) -> bool:
     return any(abs(ratio / multiple - 1) < 1e-9 for multiple in MULTIPLES)
 
 
-def _beyond(a: Side, b: Side, largest: float) -> Array:
+def _beyond(a: ComparedCurve, b: ComparedCurve, largest: float) -> Array:
     """Sizes beyond the largest, as far as both curves carry a forecast."""
     if a.forecast is None or b.forecast is None:
         return np.empty(0)
@@ -131,7 +131,7 @@ def _base(points: Points) -> float:
     return max(points.base, SMALLEST_LOG)
 
 
-def _log_errors(one: Side, train_sizes: Array, num_measured: int, seed: int) -> Array:
+def _log_errors(one: ComparedCurve, train_sizes: Array, num_measured: int, seed: int) -> Array:
     rng = np.random.default_rng([seed, zlib.crc32(one.curve.learner.encode())])
     shaken = _shaken(one, train_sizes[:num_measured], rng)
     if one.forecast is None:
@@ -142,17 +142,17 @@ def _log_errors(one: Side, train_sizes: Array, num_measured: int, seed: int) -> 
     excess = shaken[seen, -1:] - told[seen, num_measured - 1 : num_measured]
     told[seen, :num_measured] = shaken[seen]
     told[seen, num_measured:] += excess * (train_sizes[num_measured:] / train_sizes[num_measured - 1]) ** (
-        -1 / FORGOTTEN
+        -1 / OFFSET_SCALE
     )
     return told
 
 
-def _shaken(one: Side, train_sizes: Array, rng: np.random.Generator) -> Array:
+def _shaken(one: ComparedCurve, train_sizes: Array, rng: np.random.Generator) -> Array:
     """Measured log errors [D, X], each size's mean moved by its noise."""
     points, noise = one.points, one.points.noise
     if not points.noise_known and one.forecast is not None:
         # One seed and no test size: the scatter around the law is all that is known of the noise.
-        noise = np.maximum(noise, DOUBT * float(one.forecast.diagnostics["noise"]))
+        noise = np.maximum(noise, RESIDUAL_FACTOR * float(one.forecast.diagnostics["noise"]))
     moved = points.log_error + noise * rng.standard_normal((NUM_DRAWS, len(noise)))
     place = np.clip(np.searchsorted(points.train_sizes, train_sizes, side="right") - 1, 0, max(len(noise) - 2, 0))
     after = np.minimum(place + 1, len(noise) - 1)
@@ -162,22 +162,22 @@ def _shaken(one: Side, train_sizes: Array, rng: np.random.Generator) -> Array:
     return _base(points) + moved[:, place] + share * (moved[:, after] - moved[:, place])
 
 
-def _last_crossing(train_sizes: Array, lead: Array) -> Array:
-    """Size [D] after which lead [D, X] stays below zero, interpolated in log size; inf if it ends above."""
-    behind = lead >= 0
-    last = lead.shape[1] - 1 - np.argmax(behind[:, ::-1], axis=1)  # the last size at which the challenger is behind
-    rows = np.arange(len(lead))
-    after = np.minimum(last + 1, lead.shape[1] - 1)
-    before_lead, after_lead = lead[rows, last], lead[rows, after]
-    share = before_lead / np.where(before_lead > after_lead, before_lead - after_lead, 1.0)
+def _last_crossing(train_sizes: Array, gap: Array) -> Array:
+    """Size [D] after which the gap [D, X] stays below zero, interpolated in log size; inf if it ends above."""
+    behind = gap >= 0
+    last = gap.shape[1] - 1 - np.argmax(behind[:, ::-1], axis=1)  # the last size at which the challenger is behind
+    rows = np.arange(len(gap))
+    after = np.minimum(last + 1, gap.shape[1] - 1)
+    gap_before, gap_after = gap[rows, last], gap[rows, after]
+    share = gap_before / np.where(gap_before > gap_after, gap_before - gap_after, 1.0)
     logs = np.log(train_sizes)
     size = np.exp(logs[last] + share * (logs[after] - logs[last]))
     size = np.where(behind.any(axis=1), size, train_sizes[0])
     return np.where(behind[:, -1], np.inf, size)
 
 
-SURE = 0.9  # share of draws that must agree before an overtake inside the measured sizes, or "never", is said
-LIKELY = 0.7  # share of draws that must cross before a size beyond the measured ones is named
+CERTAIN_SHARE = 0.9  # share of draws that must agree before an overtake inside the measured sizes, or "never", is said
+LIKELY_SHARE = 0.7  # share of draws that must cross before a size beyond the measured ones is named
 
 
 def crossover(a: Curve, b: Curve, level: float = 0.95, seed: int = 0, *, as_given: bool = False) -> Crossover:
@@ -205,45 +205,47 @@ def crossover_with(
     """`crossover` with the forecasts already made; None for a curve that has none."""
     if not (only_finite(a).train_sizes and only_finite(b).train_sizes):
         check_level(level)
-        return Crossover(a.learner, b.learner, "cannot tell", None, None, None)
-    return crossover_of(side(a, forecast_a), side(b, forecast_b), level, seed, as_given=as_given)
+        return Crossover(a.learner, b.learner, "undetermined", None, None, None)
+    return crossover_of(compared_curve(a, forecast_a), compared_curve(b, forecast_b), level, seed, as_given=as_given)
 
 
-def crossover_of(a: Side, b: Side, level: float, seed: int, *, as_given: bool = False) -> Crossover:
+def crossover_of(a: ComparedCurve, b: ComparedCurve, level: float, seed: int, *, as_given: bool = False) -> Crossover:
     """`crossover` of sides that were read already, so that a learner of many pairs is drawn once."""
     check_level(level)
     smallest, largest = common_range(a.curve, b.curve)
     if smallest > largest:
-        return Crossover(a.curve.learner, b.curve.learner, "cannot tell", None, None, None)
+        return Crossover(a.curve.learner, b.curve.learner, "undetermined", None, None, None)
     if not as_given:
         place = np.array([smallest])
         if log_error(b, place)[0] < log_error(a, place)[0]:
             a, b = b, a
-    drawn = lead(a, b, seed)
-    kind, train_sizes = conclude(drawn, level)
+    drawn = error_gap(a, b, seed)
+    kind, train_sizes = classify_crossing(drawn, level)
     chances = tuple(
-        Chance(round(size), round(float(p), 4), bool(size <= largest))
-        for size, p in zip(drawn.train_sizes, drawn.chances())
-        if size in drawn.chance_sizes
+        ProbabilityBetter(round(size), round(float(p), 4), bool(size <= largest))
+        for size, p in zip(drawn.train_sizes, drawn.probabilities())
+        if size in drawn.probability_sizes
     )
     return Crossover(a.curve.learner, b.curve.learner, kind, *train_sizes, chances)
 
 
-def conclude(drawn: ErrorGap, level: float) -> tuple[str, tuple[float | None, float | None, float | None]]:
+def classify_crossing(
+    drawn: ErrorGap, level: float
+) -> tuple[CrossoverKind, tuple[float | None, float | None, float | None]]:
     """The kind of an overtake, and the sizes low, median and high that belong to it."""
     crossing, largest = drawn.crossings(), float(drawn.train_sizes[drawn.num_measured - 1])
     # Where both always err alike neither is ahead, though none of them crosses.
-    crosses = max(float(np.isfinite(crossing).mean()), float(drawn.chances()[-1]))
+    crosses = max(float(np.isfinite(crossing).mean()), float(drawn.probabilities()[-1]))
     nothing = (None, None, None)
     low, median, high = crossing_interval(crossing, level)
     inside = median <= largest
-    if crosses >= SURE and median <= drawn.train_sizes[0]:
+    if crosses >= CERTAIN_SHARE and median <= drawn.train_sizes[0]:
         return "already", nothing
-    if np.isfinite(median) and crosses >= (SURE if inside else LIKELY):
-        return "at" if inside else "forecast", (low, median, high if np.isfinite(high) else None)
-    if drawn.carried and crosses <= 1 - SURE:
+    if np.isfinite(median) and crosses >= (CERTAIN_SHARE if inside else LIKELY_SHARE):
+        return "measured" if inside else "forecast", (low, median, high if np.isfinite(high) else None)
+    if drawn.carried and crosses <= 1 - CERTAIN_SHARE:
         return "never", nothing
-    return "cannot tell", nothing
+    return "undetermined", nothing
 
 
 def crossing_interval(crossing: Array, level: float) -> tuple[float, float, float]:

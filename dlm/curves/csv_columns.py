@@ -101,7 +101,7 @@ _ABSENT = ("", "nan", "na", "n/a", "none", "null", "inf", "-inf", "+inf", "infin
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class MeasurementRow:
     """One measurement; `stderr`, `repeat` are None where the table has no such column."""
 
     line: int
@@ -112,7 +112,7 @@ class Row:
     repeat: str | None
 
 
-def read_rows(path: Path) -> tuple[Columns, list[Row]]:
+def read_rows(path: Path) -> tuple[Columns, list[MeasurementRow]]:
     """The columns and rows of a table. UsageError says what is wrong on which line, the rule and the remedy."""
     text = _text(path)
     first = next(line for line in text.splitlines() if line.strip())
@@ -129,7 +129,7 @@ def read_rows(path: Path) -> tuple[Columns, list[Row]]:
     return header, rows
 
 
-def _checked(lines: Iterator[tuple[int, list[str]]], width: int, header: Columns) -> Iterator[Row]:
+def _checked(lines: Iterator[tuple[int, list[str]]], width: int, header: Columns) -> Iterator[MeasurementRow]:
     for count, (line, cells) in enumerate(lines, start=1):
         if count > MAX_ROWS:
             raise UsageError(f"more than {MAX_ROWS:,} rows; a curve is a few: average repeats, or cut the table")
@@ -165,7 +165,7 @@ def _bytes(path: Path) -> bytes:
     raise UsageError(f"is {'a folder' if folder else 'no plain file'}; name a table of text, such as curve.csv")
 
 
-def _row(cells: Sequence[str], width: int, header: Columns, line: int) -> Row:
+def _row(cells: Sequence[str], width: int, header: Columns, line: int) -> MeasurementRow:
     while len(cells) > width and not cells[-1].strip():
         cells = cells[:-1]
     if len(cells) != width:
@@ -186,7 +186,9 @@ def _row(cells: Sequence[str], width: int, header: Columns, line: int) -> Row:
     if stderr is not None and stderr < 0:
         raise UsageError(f"line {line}: stderr {stderr:g} is negative; give the standard error of the mean")
     learner = ONLY_LEARNER if header.learner is None else _name(cells[header.learner], line)
-    return Row(line, int(size), error, stderr, learner, None if header.repeat is None else cells[header.repeat].strip())
+    return MeasurementRow(
+        line, int(size), error, stderr, learner, None if header.repeat is None else cells[header.repeat].strip()
+    )
 
 
 def _number(text: str, what: str, line: int) -> float:

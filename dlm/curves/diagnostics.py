@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.law_posterior import Mixture
+from dlm.curves.law_posterior import LawMixture
 from dlm.curves.points import MIN_SIZES, Points
 
 Array = NDArray[np.float64]
@@ -40,7 +40,7 @@ def carried_reach(train_sizes: Array) -> float:
     return float(min(_REACH_OF.get(len(train_sizes), _MOST_REACH), (train_sizes[-1] / train_sizes[0]) ** 3))
 
 
-def diagnose(mixture: Mixture, points: Points, farthest: float, flat: float) -> dict[str, Any]:
+def diagnose(mixture: LawMixture, points: Points, farthest: float, flat: float) -> dict[str, Any]:
     """Weights per family, alarms in plain words, and whether the points carry a forecast of size `farthest`.
 
     `flat`: the chance that PLATEAU_REACH times the data lower the error by less than PLATEAU_FALL.
@@ -68,7 +68,7 @@ def _reason(points: Points, reach: float, noise: float) -> str:
     return ""
 
 
-def _alarms(mixture: Mixture, points: Points, reach: float, flat: float) -> list[str]:
+def _alarms(mixture: LawMixture, points: Points, reach: float, flat: float) -> list[str]:
     noise = points.noise if points.noise_known else np.full(len(points.noise), mixture.sigma)
     found = {
         FEW: len(points.train_sizes) < FEW_SIZES,
@@ -89,7 +89,7 @@ def _rises(log_error: Array, noise: Array) -> bool:
     return bool((rise > np.maximum(critical * spread, _LEAST_RISE)).any())
 
 
-def _change(mixture: Mixture, points: Points) -> float:
+def _change(mixture: LawMixture, points: Points) -> float:
     """How much the laws change in log error over the points, which do so by their noise alone."""
     told = [fit.law.log_shape(fit.theta[[np.argmax(fit.probability)]], points.x)[0] for fit in mixture.fits]
     return float(mixture.weights @ [np.ptp(shape) for shape in told])

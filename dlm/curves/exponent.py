@@ -19,7 +19,7 @@ from dlm.curves.types import Curve
 
 Array = NDArray[np.float64]
 
-LEAST_SIZES = 3
+MIN_SIZES_FOR_EXPONENT = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Exponent:
     high: float
 
 
-def exponent(curve: Curve, level: float = 0.95) -> Exponent | None:
+def error_exponent(curve: Curve, level: float = 0.95) -> Exponent | None:
     """Of a curve; None for fewer than three sizes, or no error above zero."""
-    if len(curve.train_sizes) < LEAST_SIZES:
+    if len(curve.train_sizes) < MIN_SIZES_FOR_EXPONENT:
         return None
     means = np.array([np.mean(errors) for errors in curve.errors])
     if not (means > 0).any():
@@ -44,7 +44,7 @@ def exponent(curve: Curve, level: float = 0.95) -> Exponent | None:
     weight = slope_weights(curve.train_sizes)
     logs = np.log(means)
     slope = float(weight @ logs)
-    half = max(_by_seeds(curve, means, weight, level), scatter(curve.train_sizes, logs, level))
+    half = max(_by_seeds(curve, means, weight, level), slope_half_width(curve.train_sizes, logs, level))
     return Exponent(-slope, -slope - half, -slope + half)
 
 
@@ -55,7 +55,7 @@ def slope_weights(train_sizes: Sequence[int]) -> Array:
     return x / float(x @ x)
 
 
-def scatter(train_sizes: Sequence[int], values: Array, level: float, least: float = 0.0) -> float:
+def slope_half_width(train_sizes: Sequence[int], values: Array, level: float, least: float = 0.0) -> float:
     """Half the interval of the slope of values [K] by their scatter around the line, an s.d. of `least` or more."""
     from scipy.special import stdtrit  # slow to import
 
@@ -88,7 +88,7 @@ LEVEL = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
-class Drift:
+class HyperparameterTrend:
     """The best value goes as n to the power of `power`, in `low` to `high`; `is_shown` where that leaves out zero."""
 
     power: float
@@ -96,12 +96,12 @@ class Drift:
     high: float
 
     @property
-    def is_shown(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the value clearly moves."""
         return self.low > 0 or self.high < 0
 
 
-def drift(best: Mapping[int, Sequence[float]], values: Sequence[float]) -> Drift | None:
+def hyperparameter_trend(best: Mapping[int, Sequence[float]], values: Sequence[float]) -> HyperparameterTrend | None:
     """From the best value of each seed by size, of `values` tried; None below four sizes, or for values not above zero.
 
     The slope of the mean log best value in log size, with noise by how the sizes scatter around the line, at least by
@@ -115,6 +115,6 @@ def drift(best: Mapping[int, Sequence[float]], values: Sequence[float]) -> Drift
     apart = np.log(max(values) / min(values)) / (len(values) - 1)
     seeds = min(len(best[size]) for size in train_sizes)
     # A value is known to the grid's step, as a number is to its rounding.
-    half = scatter(train_sizes, logs, LEVEL, least=float(apart / np.sqrt(12 * seeds)))
+    half = slope_half_width(train_sizes, logs, LEVEL, least=float(apart / np.sqrt(12 * seeds)))
     power = float(slope_weights(train_sizes) @ logs)
-    return Drift(power, power - half, power + half)
+    return HyperparameterTrend(power, power - half, power + half)

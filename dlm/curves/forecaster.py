@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dlm.curves.diagnostics import PLATEAU_FALL, PLATEAU_REACH, diagnose
 from dlm.curves.distributions import Draws, Marginals, draw
-from dlm.curves.law_posterior import Mixture, fit_mixture
-from dlm.curves.points import Bound, Points, check_places, read_points
+from dlm.curves.law_posterior import LawMixture, fit_mixture
+from dlm.curves.points import Bound, Points, check_at_sizes, make_points
 from dlm.curves.predictive import predictive
 from dlm.utils.display import HtmlDisplay
 
@@ -52,7 +52,7 @@ class Forecast(HtmlDisplay):
     points: Points = dataclasses.field(repr=False)
 
     @functools.cached_property
-    def _mixture(self) -> Mixture:
+    def _mixture(self) -> LawMixture:
         return fit_mixture(self.points)
 
     @functools.cached_property
@@ -96,7 +96,7 @@ class Forecast(HtmlDisplay):
         if not target >= 0:
             raise ValueError(f"target={target} is not an error; give a non-negative number")
         check_level(level)
-        return required_size_estimate(first_size(self.curves, target), level)
+        return required_size_estimate(first_size_reaching(self.curves, target), level)
 
 
 def required_size_estimate(reached: Array, level: float) -> RequiredSizeEstimate:
@@ -106,7 +106,7 @@ def required_size_estimate(reached: Array, level: float) -> RequiredSizeEstimate
     return RequiredSizeEstimate(float(low), float(median), float(high), float(np.isfinite(reached).mean()))
 
 
-def first_size(curves: Draws, target: float | Array) -> Array:
+def first_size_reaching(curves: Draws, target: float | Array) -> Array:
     """Size [D] at which each drawn curve is first at or below `target`, one or [D]; inf if not within SEARCH_REACH."""
     target = np.asarray(target, dtype=float)
     smallest, largest = curves.smallest, curves.largest
@@ -156,8 +156,8 @@ def forecast(
       ValueError: what was given, the rule it breaks, and the remedy.
     """
     check_level(level)
-    places = check_places(at)
-    points = read_points(train_sizes, errors, stderr, repeats, bound)
+    places = check_at_sizes(at)
+    points = make_points(train_sizes, errors, stderr, repeats, bound)
     marginals = predictive(points, bound)
     curves = draw(marginals, points.train_sizes, bound, NUM_DRAWS, seed)
     return Forecast(places, curves.at(places), level, curves, marginals(places), points)
@@ -189,7 +189,7 @@ def forecast_many(
     ]
 
 
-def describe_law(mixture: Mixture, points: Points) -> str:
+def describe_law(mixture: LawMixture, points: Points) -> str:
     """The likeliest law in one line."""
     fit = mixture.best
     row = int(np.argmax(fit.probability))

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dlm.curves.csv_columns import ACCURACY, ERROR, Row, read_rows
+from dlm.curves.csv_columns import ACCURACY, ERROR, MeasurementRow, read_rows
 from dlm.curves.types import Curve
 from dlm.utils.errors import UsageError, nearest
 
@@ -19,7 +19,7 @@ MAX_REPEATS = 10_000  # of one size
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
+class CurveTable:
     """Curves, and in sentences what was assumed when they were read."""
 
     curves: tuple[Curve, ...]
@@ -35,7 +35,7 @@ class _Measure:
     remarks: tuple[str, ...] = ()
 
 
-def read_table(path: Path, *, bound: Bound | None = None, learners: Sequence[str] = ()) -> Table:
+def read_curve_table(path: Path, *, bound: Bound | None = None, learners: Sequence[str] = ()) -> CurveTable:
     """The curves of a table, of all learners or of those named.
 
     Columns size and error, and perhaps repeat, learner, stderr; `columns` knows other names of these. `bound` is the
@@ -50,10 +50,10 @@ def read_table(path: Path, *, bound: Bound | None = None, learners: Sequence[str
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
     unused = (f"Columns not used: {_listed(header.unused)}.",) if header.unused else ()
-    return Table(curves, measure.remarks + unused)
+    return CurveTable(curves, measure.remarks + unused)
 
 
-def _measure(name: str, rows: list[Row], bound: Bound | None) -> tuple[list[Row], _Measure]:
+def _measure(name: str, rows: list[MeasurementRow], bound: Bound | None) -> tuple[list[MeasurementRow], _Measure]:
     """The rows as errors, and what these are."""
     above = next((row for row in rows if row.error > 1), None)
     if name in ACCURACY:
@@ -81,7 +81,7 @@ def _measure(name: str, rows: list[Row], bound: Bound | None) -> tuple[list[Row]
     return rows, _Measure("error", (0.0, None), (told,))
 
 
-def _check_bound(rows: Iterable[Row], bound: Bound) -> None:
+def _check_bound(rows: Iterable[MeasurementRow], bound: Bound) -> None:
     low, high = bound
     for row in rows:
         if row.error < low or (high is not None and row.error > high):
@@ -89,8 +89,8 @@ def _check_bound(rows: Iterable[Row], bound: Bound) -> None:
             raise UsageError(f"line {row.line}: error {row.error:g} is outside the bound, {ends}; widen --bound")
 
 
-def _by_learner(rows: Iterable[Row], learners: Sequence[str]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = defaultdict(list)
+def _by_learner(rows: Iterable[MeasurementRow], learners: Sequence[str]) -> dict[str, list[MeasurementRow]]:
+    found: dict[str, list[MeasurementRow]] = defaultdict(list)
     for row in rows:
         found[row.learner].append(row)
     for name in learners:
@@ -102,8 +102,8 @@ def _by_learner(rows: Iterable[Row], learners: Sequence[str]) -> dict[str, list[
     return picked
 
 
-def _curve(name: str, rows: Iterable[Row], measure: _Measure) -> Curve:
-    by_size: dict[int, list[Row]] = defaultdict(list)
+def _curve(name: str, rows: Iterable[MeasurementRow], measure: _Measure) -> Curve:
+    by_size: dict[int, list[MeasurementRow]] = defaultdict(list)
     for row in rows:
         by_size[row.size].append(row)
     if len(by_size) > MAX_SIZES:
@@ -121,13 +121,13 @@ def _curve(name: str, rows: Iterable[Row], measure: _Measure) -> Curve:
     )
 
 
-def _check_repeats(name: str, rows: list[Row]) -> None:
+def _check_repeats(name: str, rows: list[MeasurementRow]) -> None:
     """UsageError for too many rows of one size, for a repeat that stands twice, and for two means of one size."""
     if len(rows) > MAX_REPEATS:
         raise UsageError(
             f"{name}: {len(rows):,} rows of size {rows[0].size:,}, more than {MAX_REPEATS:,}; average them"
         )
-    first: dict[str | None, Row] = {}
+    first: dict[str | None, MeasurementRow] = {}
     for row in rows:
         before = first.setdefault(row.repeat if row.stderr is None else None, row)
         if before is row:

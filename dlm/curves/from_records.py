@@ -33,11 +33,11 @@ class Setting:
         return -len(errors), sum(errors) / len(errors) if errors else math.inf
 
 
-def curves(
+def learning_curves(
     records: Iterable[Record], trial_ids: Collection[str] | None = None, order: Sequence[str] = ()
 ) -> list[Curve]:
     """One curve of final test errors per learner and noise level. Arguments as for `selected_rows`."""
-    return [curve_of(name, by_size) for name, by_size in selected_rows(records, trial_ids, order).items()]
+    return [make_curve(name, by_size) for name, by_size in selected_rows(records, trial_ids, order).items()]
 
 
 def selected_rows(
@@ -93,7 +93,7 @@ def curve_name(learner: str, noise: str) -> str:
     return f"{learner} ({noise})" if noise else learner
 
 
-def curve_of(name: str, by_size: Mapping[int, Sequence[Record]]) -> Curve:
+def make_curve(name: str, by_size: Mapping[int, Sequence[Record]]) -> Curve:
     """The curve of final rows by size; a row without a value counts as a failed trial."""
     errors = {size: tuple(row.value for row in rows if row.value is not None) for size, rows in by_size.items()}
     measured = tuple(size for size in errors if errors[size])
@@ -106,5 +106,5 @@ def curve_of(name: str, by_size: Mapping[int, Sequence[Record]]) -> Curve:
         unit=first.unit,
         bound=BOUNDS.get(first.unit, (0.0, None)),
         num_test=first.num_examples,
-        failed=sum(row.value is None for rows in by_size.values() for row in rows),
+        num_failed=sum(row.value is None for rows in by_size.values() for row in rows),
     )

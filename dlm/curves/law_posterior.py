@@ -72,7 +72,7 @@ POLISH_FROM = 0.02  # weight from which a family is worth polishing
 
 
 @dataclasses.dataclass(frozen=True)
-class Fit:
+class LawFit:
     """One family on one curve: parameters [G, P], log scale, its s.d. and probability [G] in the family."""
 
     law: Law
@@ -84,23 +84,23 @@ class Fit:
 
 
 @dataclasses.dataclass(frozen=True)
-class Mixture:
+class LawMixture:
     """All families on one curve; `weights` sum to 1.
 
     `sigma` is the residual of the best law on log error.
     """
 
-    fits: tuple[Fit, ...]
+    fits: tuple[LawFit, ...]
     weights: Array
     sigma: float
 
     @property
-    def best(self) -> Fit:
+    def best(self) -> LawFit:
         """The family of the largest weight."""
         return self.fits[int(np.argmax(self.weights))]
 
 
-def fit_mixture(points: Points, laws: Sequence[Law] = LAWS) -> Mixture:
+def fit_mixture(points: Points, laws: Sequence[Law] = LAWS) -> LawMixture:
     """Fits every family; chooses weights by fit and by extrapolation from the smaller to the larger sizes."""
     shapes = [law.log_shape(law.grid, points.x) for law in laws]
     sigma = _residual(points, laws, shapes)
@@ -112,10 +112,10 @@ def fit_mixture(points: Points, laws: Sequence[Law] = LAWS) -> Mixture:
         for fit, shape, weight in zip(fits, shapes, weights)
     ]
     weights = _weights(fits, ahead)
-    return Mixture(tuple(fits), weights, sigma)
+    return LawMixture(tuple(fits), weights, sigma)
 
 
-def _weights(fits: Sequence[Fit], ahead: Array) -> Array:
+def _weights(fits: Sequence[LawFit], ahead: Array) -> Array:
     score = FIT_SHARE * np.array([fit.log_evidence for fit in fits]) + ahead
     weights = np.exp(score - score.max())
     return weights / weights.sum()
@@ -159,7 +159,7 @@ def _residual(points: Points, laws: Sequence[Law], shapes: Sequence[Array]) -> f
     return float(np.sqrt(best))
 
 
-def _fit(law: Law, theta: Array, shape: Array, points: Points, sigma: float) -> Fit:
+def _fit(law: Law, theta: Array, shape: Array, points: Points, sigma: float) -> LawFit:
     scale, scale_sd, log_likelihood = _scales(shape, points, _variance(points, sigma))
     prior = law.log_prior(theta)
     prior = prior - np.logaddexp.reduce(prior)
@@ -167,10 +167,10 @@ def _fit(law: Law, theta: Array, shape: Array, points: Points, sigma: float) -> 
     evidence = float(np.logaddexp.reduce(joint))
     keep = joint > joint.max() - 14.0
     probability = np.exp(joint[keep] - evidence)
-    return Fit(law, theta[keep], scale[keep], scale_sd[keep], probability / probability.sum(), evidence)
+    return LawFit(law, theta[keep], scale[keep], scale_sd[keep], probability / probability.sum(), evidence)
 
 
-def _with_polished(fit: Fit, shape: Array, points: Points, sigma: float) -> Fit:
+def _with_polished(fit: LawFit, shape: Array, points: Points, sigma: float) -> LawFit:
     """The family fitted again with its best grid point polished and added to the grid."""
     if not fit.law.axes:
         return fit

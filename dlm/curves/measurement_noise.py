@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dlm.curves.forecaster import Forecast, describe_law, forecast
 from dlm.curves.law_posterior import fit_mixture
-from dlm.curves.points import MIN_SIZES, Points, read_points
-from dlm.curves.types import Curve, Noise
+from dlm.curves.points import MIN_SIZES, Points, make_points
+from dlm.curves.types import Curve, MeasurementNoise
 
 Array = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ def training_noise(errors: tuple[float, ...]) -> float | None:
     return float(np.std(errors, ddof=1)) if len(set(errors)) > 1 else 0.0  # which NumPy rounds to something
 
 
-def noise_at_largest(curve: Curve) -> Noise | None:
+def noise_at_largest(curve: Curve) -> MeasurementNoise | None:
     """Both noises at the largest size; None where neither is known."""
     if not curve.train_sizes:
         return None
@@ -51,7 +51,7 @@ def noise_at_largest(curve: Curve) -> Noise | None:
     training, test = training_noise(errors), binomial_noise(float(np.mean(errors)), curve)
     if training is None and test is None:
         return None
-    return Noise(curve.train_sizes[-1], training, test, len(errors))
+    return MeasurementNoise(curve.train_sizes[-1], training, test, len(errors))
 
 
 def standard_errors(curve: Curve) -> Array | None:
@@ -79,7 +79,7 @@ def standard_error(curve: Curve, place: int) -> float | None:
     return math.hypot(training / math.sqrt(len(errors)), test or 0.0)
 
 
-def remark(curve: Curve) -> str:
+def noise_warning(curve: Curve) -> str:
     """A warning where the test set moves the last error more than the seeds do, and by an amount that matters."""
     noise = noise_at_largest(curve)
     if noise is None or noise.test is None:
@@ -90,8 +90,8 @@ def remark(curve: Curve) -> str:
     if not few and (of_the_mean is None or noise.test <= max(of_the_mean, _WORTH_A_WORD * error)):
         return ""
     told = (
-        f"the error at {noise.size:,} examples is about {error * curve.num_test:.0f} mistakes in {curve.num_test:,} "
-        f"test examples; another test split may differ by ±{200 * noise.test:.1f} %"
+        f"the error at {noise.train_size:,} examples is about {error * curve.num_test:.0f} mistakes in "
+        f"{curve.num_test:,} test examples; another test split may differ by ±{200 * noise.test:.1f} %"
     )
     if of_the_mean is None:
         return told
@@ -113,7 +113,7 @@ def only_finite(curve: Curve) -> Curve:
     train_sizes, errors = tuple(size for size, _, _ in rows), tuple(kept for _, kept, _ in rows)
     stderrs = tuple(stderr for _, _, stderr in rows) if curve.stderr else ()
     return dataclasses.replace(
-        curve, train_sizes=train_sizes, errors=errors, failed=curve.failed + lost, stderr=stderrs
+        curve, train_sizes=train_sizes, errors=errors, num_failed=curve.num_failed + lost, stderr=stderrs
     )
 
 
@@ -127,7 +127,7 @@ def repeats_table(curve: Curve) -> Array:
 
 def curve_points(curve: Curve) -> Points:
     """The points of a curve, however few."""
-    return read_points(
+    return make_points(
         np.array(curve.train_sizes), repeats_table(curve), stderr=standard_errors(curve), bound=curve.bound, least=1
     )
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlm.curves.closed_form import NUM_GUESSES, ClosedFormFits, guess
+from dlm.curves.closed_form import NUM_FITS, ClosedFormFits, closed_form_fits
 
 Array = Any  # numpy.ndarray or jax.Array
 
@@ -18,14 +18,14 @@ Array = Any  # numpy.ndarray or jax.Array
 NODES = -np.log(2.0) * np.array([0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])
 WIDTHS = np.log(2.0) * np.array([0.25, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5, 2.0])
 NUM_LAST = 4  # points at the end that are also told one by one
-NUM_FEATURES = 5 * len(NODES) + 5 * NUM_LAST + 18 + NUM_GUESSES
-NUM_PLACE_FEATURES = 5 + 2 * NUM_GUESSES + 2
+NUM_FEATURES = 5 * len(NODES) + 5 * NUM_LAST + 18 + NUM_FITS
+NUM_PLACE_FEATURES = 5 + 2 * NUM_FITS + 2
 COMPONENTS = 6
 _LEAST_NOISE = 0.03  # of log error: no point says more than this, since laws bend
 _LEAST_SCALE = 0.003
 
 
-class Context(NamedTuple):
+class CurveBatch(NamedTuple):
     """B curves of up to K points, ascending in size; `there` [B, K] marks points, the rest is padding.
 
     `log_size` and `log_error` [B, K] are relative to the last point, `noise` [B, K] is the standard error of log_error
@@ -42,7 +42,7 @@ class Context(NamedTuple):
     bounded: Array
 
 
-class Scale(NamedTuple):
+class CurveScale(NamedTuple):
     """What a curve does near its end: `unit` [B], its slope [B] in log error an e-fold, its level [B] at the last size,
     and how the points scatter around that line [B]."""
 
@@ -52,7 +52,7 @@ class Scale(NamedTuple):
     scatter: Array
 
 
-def scale(context: Context, xp: Any = np) -> Scale:
+def scale(context: CurveBatch, xp: Any = np) -> CurveScale:
     """The line through the later points, by weighted least squares."""
     span = -xp.where(context.there > 0, context.log_size, 0.0).min(1)
     reach = xp.maximum(0.5 * span, 0.7)[:, None]
@@ -66,10 +66,10 @@ def scale(context: Context, xp: Any = np) -> Scale:
     slope = xp.clip(slope, -3.0, 3.0)
     scatter = xp.sqrt((weight * (moved - slope[:, None] * away) ** 2).sum(1) / total)
     unit = xp.sqrt(slope**2 + (0.5 * scatter) ** 2 + _LEAST_SCALE**2)
-    return Scale(unit, slope, mean - centre * slope, scatter)
+    return CurveScale(unit, slope, mean - centre * slope, scatter)
 
 
-def features(context: Context, by: Scale, xp: Any = np) -> Array:
+def features(context: CurveBatch, by: CurveScale, xp: Any = np) -> Array:
     """Numbers [B, NUM_FEATURES - NUM_GUESSES] that say what the points do, without any law."""
     rest = context.log_error - (by.level[:, None] + by.slope[:, None] * context.log_size)
     return xp.concatenate(
@@ -82,7 +82,7 @@ def _log(value: Array, xp: Any) -> Array:
     return xp.log(value + 1e-4) / 3 + 1
 
 
-def _around_nodes(context: Context, rest: Array, by: Scale, xp: Any) -> Array:
+def _around_nodes(context: CurveBatch, rest: Array, by: CurveScale, xp: Any) -> Array:
     """Kernel means of what the line leaves, of where the points are, and of their scatter."""
     nodes, widths = (values.astype(np.float32) for values in (NODES, WIDTHS))
     precision = context.there / (context.noise**2 + _LEAST_NOISE**2)
@@ -109,7 +109,7 @@ def _around_nodes(context: Context, rest: Array, by: Scale, xp: Any) -> Array:
     )
 
 
-def _last_points(context: Context, rest: Array, by: Scale, xp: Any) -> Array:
+def _last_points(context: CurveBatch, rest: Array, by: CurveScale, xp: Any) -> Array:
     index = context.there.sum(1).astype(int)[:, None] - 1 - np.arange(NUM_LAST)
     there = xp.where(index >= 0, 1.0, 0.0)
     index = xp.maximum(index, 0)
@@ -130,7 +130,7 @@ def _last_points(context: Context, rest: Array, by: Scale, xp: Any) -> Array:
     )
 
 
-def _as_a_whole(context: Context, rest: Array, by: Scale, xp: Any) -> Array:
+def _as_a_whole(context: CurveBatch, rest: Array, by: CurveScale, xp: Any) -> Array:
     count = context.there.sum(1)
     known = xp.where((context.noise > 0) & (context.zero < 0.5), 1.0, 0.0) * context.there
     noise = (known * context.noise).sum(1) / xp.maximum(known.sum(1), 1.0)
@@ -162,7 +162,7 @@ def _as_a_whole(context: Context, rest: Array, by: Scale, xp: Any) -> Array:
     return xp.stack(columns, axis=1)
 
 
-class Told(NamedTuple):
+class MixturePrediction(NamedTuple):
     """Mixtures of normals [B, A, M] of the log error relative to the last point, and the log odds [B, A] of error 0."""
 
     log_weight: Array
@@ -171,7 +171,7 @@ class Told(NamedTuple):
     zero: Array
 
 
-class Reading(NamedTuple):
+class NetworkInputs(NamedTuple):
     """What a network is given: `curve` [B, NUM_FEATURES] and `place` [B, A, NUM_PLACE_FEATURES].
 
     Its answer is relative to `start`, in units of `unit` [B, A, 1]. `counted` [B]: whether it can be exactly zero.
@@ -184,15 +184,15 @@ class Reading(NamedTuple):
     counted: Array
 
 
-def read(context: Context, place: Array, xp: Any = np) -> Reading:
+def network_inputs(context: CurveBatch, place: Array, xp: Any = np) -> NetworkInputs:
     """Reads curves for log sizes `place` [B, A], relative to the last point; the same for every network."""
     by = scale(context, xp)
-    guesses = guess(context, place, xp)
+    guesses = closed_form_fits(context, place, xp)
     unit = by.unit[:, None, None] * (xp.abs(place)[..., None] + 0.3)
     # A start: the line goes on at 0.7 of its slope, or what the laws say, where they do not run away from it.
     line = (by.level[:, None] + xp.where(place > 0, 0.7 * place, place) * by.slope[:, None])[..., None]
     start = line + xp.clip(guesses.all_mean[..., :1] - line, -unit, unit)
-    return Reading(
+    return NetworkInputs(
         curve=xp.concatenate([features(context, by, xp), _log(guesses.misfit, xp)], axis=1),
         place=xp.concatenate([_about(place, xp), _guessed(guesses, start, unit, xp)], axis=-1),
         start=start,
@@ -201,7 +201,7 @@ def read(context: Context, place: Array, xp: Any = np) -> Reading:
     )
 
 
-def apply(params: Any, reading: Reading, xp: Any = np) -> Told:
+def apply(params: Any, reading: NetworkInputs, xp: Any = np) -> MixturePrediction:
     """What the network of these parameters tells."""
     x = _dense(params["inputs"], reading.curve)
     for block in params["trunk"]:
@@ -212,7 +212,7 @@ def apply(params: Any, reading: Reading, xp: Any = np) -> Told:
     out = _dense(params["outputs"], _norm(h, xp))
     weight, mean, sd = (out[..., k * COMPONENTS : (k + 1) * COMPONENTS] for k in range(3))
     highest = weight.max(-1, keepdims=True)
-    return Told(
+    return MixturePrediction(
         log_weight=weight - highest - xp.log(xp.exp(weight - highest).sum(-1, keepdims=True)),
         mean=reading.start + reading.unit * (mean + np.linspace(-1, 1, COMPONENTS, dtype=np.float32)),
         sd=reading.unit * xp.exp(xp.clip(sd - 1.0, -8.0, 4.0)) + 1e-4,

@@ -51,7 +51,7 @@ class Points(NamedTuple):
         return int((self.zero > 0.5).sum())
 
 
-def read_points(
+def make_points(
     train_sizes: ArrayLike,
     errors: ArrayLike | Sequence[Sequence[float]],
     stderr: ArrayLike | None = None,
@@ -69,7 +69,7 @@ def read_points(
     return _fuse(_pool(size[keep], mean[keep], spread[keep], count[keep]))
 
 
-def check_places(at: ArrayLike) -> Array:
+def check_at_sizes(at: ArrayLike) -> Array:
     """Sizes [A] to forecast at. Raises ValueError unless there is one and all are positive numbers."""
     places = np.atleast_1d(np.asarray(at, dtype=float))
     if places.size == 0:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlm.curves.distributions import Marginals
-from dlm.curves.network import Context, apply, read
+from dlm.curves.network import CurveBatch, apply, network_inputs
 from dlm.curves.points import Bound, Points
 
 Array = NDArray[np.float64]
@@ -33,7 +33,7 @@ def predictive(points: Points, bound: Bound) -> Callable[[Array], Marginals]:
 
     def at(train_sizes: Array) -> Marginals:
         place = np.log(np.asarray(train_sizes, dtype=float) / points.train_sizes[-1])[None]
-        reading = read(context, place)
+        reading = network_inputs(context, place)
         return blend([apply(member, reading) for member in weights()], points.base)
 
     return at
@@ -55,11 +55,11 @@ def blend(told: list[Any], base: float) -> Marginals:
     )
 
 
-def context_of(points: Points, bound: Bound) -> Context:
+def context_of(points: Points, bound: Bound) -> CurveBatch:
     """The points as the network reads them, a batch of one."""
     largest = bound[1]
     row = np.ones((1, len(points.train_sizes)))
-    return Context(
+    return CurveBatch(
         log_size=np.log(points.x)[None],
         log_error=points.log_error[None],
         noise=points.noise[None],

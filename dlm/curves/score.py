@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlm.curves.measurement_noise import only_finite, standard_error
-from dlm.curves.types import Curve, Grid, LearnerSummary, StudySummary
+from dlm.curves.types import Curve, ForecastGrid, LearnerSummary, StudySummary
 
 Array = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ _DRAWS, _SHAKES = 1000, 101  # evenly spaced probabilities of the forecast, and 
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class ScoredPoint:
     """One size of one learner: forecast median and interval, and the measured mean with its standard error.
 
     `within` is the interval widened by the standard error (None: not known, taken for 0); `log_error` is
@@ -34,38 +34,38 @@ class Cell:
     """
 
     learner: str
-    size: int
+    train_size: int
     median: float
     low: float
     high: float
     mean: float
     stderr: float | None
     num_repeats: int
-    within: tuple[float, float]
+    interval: tuple[float, float]
     log_error: float | None
     interval_score: float
 
     @property
-    def inside(self) -> bool:
+    def covered(self) -> bool:
         """Whether the mean lies where it should."""
-        return self.within[0] <= self.mean <= self.within[1]
+        return self.interval[0] <= self.mean <= self.interval[1]
 
 
 @dataclasses.dataclass(frozen=True)
-class Score:
+class ForecastScore:
     """All cells that could be scored, and in sentences what could not, or is odd."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[ScoredPoint, ...]
     remarks: tuple[str, ...]
 
 
-def score(answer: StudySummary, later: Sequence[Curve]) -> Score:
+def score_forecast(answer: StudySummary, later: Sequence[Curve]) -> ForecastScore:
     """Score a stamped forecast at every size that was not measured when it was made. Learners go by their name."""
     by_name = {curve.learner: only_finite(curve) for curve in later}
     if len(answer.learners) == len(by_name) == 1:  # one curve here and one there are the same, whatever they are called
         by_name = {answer.learners[0].curve.learner: next(iter(by_name.values()))}
-    seen = {one.learner: frozenset(one.train_sizes) for one in answer.stamp.seen} if answer.stamp else {}
-    cells: list[Cell] = []
+    seen = {one.learner: frozenset(one.train_sizes) for one in answer.stamp.measured} if answer.stamp else {}
+    cells: list[ScoredPoint] = []
     remarks: list[str] = []
     for learner in answer.learners:
         name = learner.curve.learner
@@ -75,12 +75,12 @@ def score(answer: StudySummary, later: Sequence[Curve]) -> Score:
         found, said = _score_learner(learner, by_name[name], seen.get(name, frozenset()), answer.level)
         cells += found
         remarks += said
-    return Score(tuple(cells), tuple(remarks))
+    return ForecastScore(tuple(cells), tuple(remarks))
 
 
 def _score_learner(
     learner: LearnerSummary, later: Curve, seen: frozenset[int], level: float
-) -> tuple[list[Cell], list[str]]:
+) -> tuple[list[ScoredPoint], list[str]]:
     curve, grid = learner.curve, learner.grid
     name = curve.learner
     remarks = []
@@ -108,7 +108,7 @@ def _score_learner(
     ], remarks
 
 
-def _cell(learner: LearnerSummary, grid: Grid, later: Curve, place: int, level: float) -> Cell:
+def _cell(learner: LearnerSummary, grid: ForecastGrid, later: Curve, place: int, level: float) -> ScoredPoint:
     tails = np.array([(1 - level) / 2, 0.5, (1 + level) / 2])
     logs = quantiles_at(grid, later.train_sizes[place])
     low, median, high = np.clip(np.exp(_at_levels(grid, logs, tails)), *learner.curve.bound)
@@ -119,29 +119,29 @@ def _cell(learner: LearnerSummary, grid: Grid, later: Curve, place: int, level: 
         shaken = np.clip(expected, *learner.curve.bound)[:, None] + stderr * _normal(_even(_SHAKES))
         least, most = np.clip(np.quantile(shaken, tails[[0, 2]]), *learner.curve.bound)
     missed = max(least - mean, mean - most, 0.0)
-    return Cell(
+    return ScoredPoint(
         learner=learner.curve.learner,
-        size=later.train_sizes[place],
+        train_size=later.train_sizes[place],
         median=float(median),
         low=float(low),
         high=float(high),
         mean=mean,
         stderr=stderr,
         num_repeats=len(later.errors[place]),
-        within=(float(least), float(most)),
+        interval=(float(least), float(most)),
         log_error=abs(math.log(median / mean)) if min(median, mean) > _TINY else None,
         interval_score=float(most - least + 2 / (1 - level) * missed),
     )
 
 
-def quantiles_at(grid: Grid, size: float) -> Array:
+def quantiles_at(grid: ForecastGrid, size: float) -> Array:
     """Log errors at the grid's levels, for a size within its sizes: straight lines in log size."""
     logs = np.log(np.maximum(np.array(grid.errors, dtype=float), _TINY))
     place = np.log(np.array(grid.train_sizes, dtype=float))
     return np.array([np.interp(math.log(size), place, column) for column in logs.T])
 
 
-def _at_levels(grid: Grid, logs: Array, levels: Array) -> Array:
+def _at_levels(grid: ForecastGrid, logs: Array, levels: Array) -> Array:
     """Log errors at other levels: straight lines in the normal score of the level, also beyond the last two."""
     known, wanted = _normal(np.array(grid.levels)), _normal(levels)
     inside = np.interp(wanted, known, logs)

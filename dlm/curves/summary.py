@@ -1,4 +1,4 @@
-"""The answer of a study: what was measured, what more data would buy, and which learner overtakes which."""
+"""Summarizes a study: forecasts, required training-set sizes, and crossovers between learners."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.crossover import Side, crossover_of, side
+from dlm.curves.crossover import ComparedCurve, compared_curve, crossover_of
 from dlm.curves.diagnostics import carried_reach
 from dlm.curves.forecaster import Forecast, RequiredSizeEstimate, check_level
-from dlm.curves.measurement_noise import curve_forecast, noise_at_largest, only_finite, remark
+from dlm.curves.measurement_noise import curve_forecast, noise_at_largest, noise_warning, only_finite
 from dlm.curves.points import MIN_SIZES
-from dlm.curves.types import Crossover, Curve, Grid, LearnerSummary, Prediction, RequiredSize, StudySummary
-
-__all__ = ["Crossover", "Curve", "LearnerSummary", "Prediction", "RequiredSize", "StudySummary", "answer"]
+from dlm.curves.types import Curve, ForecastGrid, LearnerSummary, Prediction, RequiredSize, StudySummary
 
 Array = NDArray[np.float64]
 
@@ -28,7 +26,7 @@ _GRID_SIZES = 40
 _GRID_LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 
 
-def answer(
+def summarize(
     curves: Sequence[Curve],
     *,
     targets: Sequence[float] = (),
@@ -36,11 +34,10 @@ def answer(
     level: float = 0.95,
     seed: int = 0,
 ) -> StudySummary:
-    """The answer for some curves: forecasts at `multiples` of each learner's largest size, needs, overtakes.
+    """Forecasts at `multiples` of the largest size, required sizes for `targets`, and crossovers of all pairs.
 
-    A curve that cannot be forecast gets a `note` that says why, never an exception, so that a long study
-    still has its answer for the others. Raises ValueError only on a level, target or multiple that makes no
-    sense.
+    A curve without a forecast gets a `note` with the reason instead of an exception, so that the other curves are
+    still summarized. Raises ValueError for an invalid level, target or multiple.
     """
     check_level(level)
     for name, values, rule in (("target", targets, 0.0), ("multiple", multiples, 1e-9)):
@@ -48,25 +45,29 @@ def answer(
             if not (math.isfinite(value) and value >= rule):
                 raise ValueError(f"{name}={value} is not a {'non-negative' if rule == 0 else 'positive'} number")
     clean = [only_finite(curve) for curve in curves]
-    told = [_try_forecast(curve, multiples, level, seed) for curve in clean]
-    learners = tuple(_learner_answer(curve, one, targets, level) for curve, one in zip(clean, told))
-    sides = [one for curve, made in zip(clean, told) if (one := _side(curve, made.forecast)) is not None]
+    results = [_try_forecast(curve, multiples, level, seed) for curve in clean]
+    learners = tuple(_learner_summary(curve, result, targets, level) for curve, result in zip(clean, results))
+    compared = [
+        item for curve, result in zip(clean, results) if (item := _compared(curve, result.forecast)) is not None
+    ]
     crossovers = tuple(
-        crossover_of(a, b, level, seed) for a, b in itertools.combinations(sides, 2) if a.curve.noise == b.curve.noise
+        crossover_of(a, b, level, seed)
+        for a, b in itertools.combinations(compared, 2)
+        if a.curve.noise == b.curve.noise
     )
     return StudySummary(learners, crossovers, tuple(map(float, multiples)), level)
 
 
-def _side(curve: Curve, forecast: Forecast | None) -> Side | None:
+def _compared(curve: Curve, forecast: Forecast | None) -> ComparedCurve | None:
     try:
-        return side(curve, forecast)
+        return compared_curve(curve, forecast)
     except ValueError:
         return None
 
 
 @dataclasses.dataclass(frozen=True)
-class _Told:
-    """A forecast as far as the points carry one (`multiples` of the largest size), and a note on what they do not."""
+class _ForecastResult:
+    """A forecast, the supported `multiples` of the largest size, and a note on unsupported ones."""
 
     forecast: Forecast | None
     multiples: tuple[float, ...] = ()
@@ -74,58 +75,60 @@ class _Told:
     note: str = ""
 
 
-def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int) -> _Told:
+def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int) -> _ForecastResult:
     train_sizes = np.unique(np.array(curve.train_sizes, dtype=float))
     if len(train_sizes) < MIN_SIZES:
-        return _Told(None, note=f"{len(train_sizes)} sizes cannot carry a law: measure at least {MIN_SIZES}")
+        return _ForecastResult(None, note=f"{len(train_sizes)} sizes cannot carry a law: measure at least {MIN_SIZES}")
     carried = tuple(multiple for multiple in multiples if multiple <= carried_reach(train_sizes))
     try:
         forecast = curve_forecast(curve, np.array([*carried, 1.0]) * train_sizes[-1], level, seed)
     except ValueError as error:
-        return _Told(None, note=str(error))
+        return _ForecastResult(None, note=str(error))
     reason = forecast.diagnostics["reason"]
     if reason:
-        return _Told(forecast, note=reason)
+        return _ForecastResult(forecast, note=reason)
     if len(carried) < len(multiples):
         span, most = train_sizes[-1] / train_sizes[0], max(multiples)
         note = (
             f"{len(train_sizes)} sizes over a span of {span:.3g}x cannot carry a {most:.3g}x extrapolation: add sizes"
         )
-        return _Told(forecast, carried, True, note)
-    return _Told(forecast, carried, True, remark(curve))
+        return _ForecastResult(forecast, carried, True, note)
+    return _ForecastResult(forecast, carried, True, noise_warning(curve))
 
 
-def _learner_answer(curve: Curve, told: _Told, targets: Sequence[float], level: float) -> LearnerSummary:
-    forecast = told.forecast
-    needs = tuple(_need(curve, forecast if told.carries else None, target, level) for target in targets)
+def _learner_summary(curve: Curve, result: _ForecastResult, targets: Sequence[float], level: float) -> LearnerSummary:
+    forecast = result.forecast
+    required_sizes = tuple(
+        _required_size(curve, forecast if result.carries else None, target, level) for target in targets
+    )
     noise = noise_at_largest(curve)
     if forecast is None:
-        return LearnerSummary(curve, "", (), (), needs, told.note, noise)
+        return LearnerSummary(curve, "", (), (), required_sizes, result.note, noise)
     largest = float(curve.train_sizes[-1])
-    reach = max((min(multiple, FIGURE_REACH) for multiple in told.multiples), default=1.0)
+    reach = max((min(multiple, FIGURE_REACH) for multiple in result.multiples), default=1.0)
     grid = np.unique(np.rint(np.geomspace(curve.train_sizes[0], largest * reach, _FIGURE_SIZES)))
-    ahead = np.array(told.multiples) * largest
-    predictions = _predictions(forecast, ahead, level) if told.multiples else ()
+    ahead = np.array(result.multiples) * largest
+    predictions = _predictions(forecast, ahead, level) if result.multiples else ()
     return LearnerSummary(
         curve=curve,
         law=forecast.law,
         fitted=_predictions(forecast, grid, level),
         predictions=predictions,
-        needs=needs,
-        note=told.note,
+        required_sizes=required_sizes,
+        note=result.note,
         noise=noise,
-        grid=_grid(curve, forecast, level) if told.carries else None,
+        grid=_grid(curve, forecast, level) if result.carries else None,
     )
 
 
-def _grid(curve: Curve, forecast: Forecast, level: float) -> Grid:
-    """Quantiles as far as the points carry, so that the forecast can be held against any size there."""
+def _grid(curve: Curve, forecast: Forecast, level: float) -> ForecastGrid:
+    """Quantiles up to the supported reach, from which the forecast can be scored at any size in that range."""
     largest = curve.train_sizes[-1]
     levels = sorted({*_GRID_LEVELS, round((1 - level) / 2, 9), round((1 + level) / 2, 9)} - {0.0, 1.0})
     reach = largest * carried_reach(np.unique(np.array(curve.train_sizes, dtype=float)))
     train_sizes = np.unique(np.rint(np.geomspace(largest, max(math.floor(reach), largest), _GRID_SIZES)))
     errors = np.quantile(forecast.curves.at(train_sizes), levels, axis=0).T
-    return Grid(tuple(levels), tuple(map(int, train_sizes)), tuple(tuple(map(float, row)) for row in errors))
+    return ForecastGrid(tuple(levels), tuple(map(int, train_sizes)), tuple(tuple(map(float, row)) for row in errors))
 
 
 def _predictions(forecast: Forecast, train_sizes: Array, level: float) -> tuple[Prediction, ...]:
@@ -137,34 +140,34 @@ def _predictions(forecast: Forecast, train_sizes: Array, level: float) -> tuple[
     )
 
 
-def _need(curve: Curve, forecast: Forecast | None, target: float, level: float) -> RequiredSize:
-    """What `target` takes. Nothing is named beyond the reach that the points carry."""
-    met = _met_at(curve, target)
-    if met is not None:
-        return RequiredSize(target, "met", None, met, None, 1.0)
+def _required_size(curve: Curve, forecast: Forecast | None, target: float, level: float) -> RequiredSize:
+    """The size that `target` requires; no size beyond the supported reach is reported."""
+    reached = _reached_at(curve, target)
+    if reached is not None:
+        return RequiredSize(target, "reached", None, reached, None, 1.0)
     if forecast is None:
-        return RequiredSize(target, "cannot tell", None, None, None, 0.0)
+        return RequiredSize(target, "undetermined", None, None, None, 0.0)
     return required_size_of(target, forecast.required_train_size(target, level), curve, level)
 
 
 def required_size_of(target: float, train_sizes: RequiredSizeEstimate, curve: Curve, level: float) -> RequiredSize:
-    """What sizes that a target takes say, as far as the curve's points carry them."""
+    """Classifies an estimated size; sizes beyond the supported reach of the curve are not reported."""
     if train_sizes.p_reachable <= 1 - level:
         return RequiredSize(target, "not reachable", None, None, None, train_sizes.p_reachable)
-    farthest = curve.train_sizes[-1] * carried_reach(np.unique(np.array(curve.train_sizes, dtype=float)))
+    reach = curve.train_sizes[-1] * carried_reach(np.unique(np.array(curve.train_sizes, dtype=float)))
     low, median, high = (
         None if math.isinf(size) else float(round(size))
         for size in (train_sizes.low, train_sizes.median, train_sizes.high)
     )
-    if low is None or median is None or median > farthest:
-        least = farthest if low is None else min(low, farthest)
+    if low is None or median is None or median > reach:
+        least = reach if low is None else min(low, reach)
         return RequiredSize(target, "more than", float(round(least)), None, None, train_sizes.p_reachable)
     return RequiredSize(
-        target, "interval", low, median, high if high and high <= farthest else None, train_sizes.p_reachable
+        target, "interval", low, median, high if high and high <= reach else None, train_sizes.p_reachable
     )
 
 
-def _met_at(curve: Curve, target: float) -> float | None:
+def _reached_at(curve: Curve, target: float) -> float | None:
     """The measured size at which the median over seeds first reaches `target`, interpolated in log-log."""
     medians = [float(np.median(errors)) for errors in curve.errors]
     for index, (size, median) in enumerate(zip(curve.train_sizes, medians)):
@@ -184,7 +187,7 @@ MOST_SHOWN = 40  # of more sizes a few are shown, spread over all
 
 
 @dataclasses.dataclass(frozen=True)
-class Spread:
+class SeedSpread:
     """Median and spread of one cell. `low`..`high` is min–max, or the central 80 % when `central`."""
 
     median: float
@@ -194,7 +197,7 @@ class Spread:
     central: bool
 
 
-def spread(errors: Sequence[float]) -> Spread:
+def seed_spread(errors: Sequence[float]) -> SeedSpread:
     """The summary of the errors of one size (at least one)."""
     num_seeds = len(errors)
     central = num_seeds > MOST_SEEDS_FOR_RANGE
@@ -202,10 +205,10 @@ def spread(errors: Sequence[float]) -> Spread:
     if central:
         tenths = statistics.quantiles(errors, n=10, method="inclusive")
         low, high = tenths[0], tenths[-1]
-    return Spread(statistics.median(errors), low, high, num_seeds, central)
+    return SeedSpread(statistics.median(errors), low, high, num_seeds, central)
 
 
-def spread_words(curves: Iterable[Curve]) -> str:
+def describe_spread(curves: Iterable[Curve]) -> str:
     """What the spreads of these curves are: "min–max", "central 80 %", or both; empty without any."""
     counts = [len(errors) for curve in curves for errors in curve.errors]
     words = []
@@ -216,7 +219,7 @@ def spread_words(curves: Iterable[Curve]) -> str:
     return ", ".join(words)
 
 
-def evenly(train_sizes: Sequence[int]) -> Sequence[int]:
+def evenly_spaced(train_sizes: Sequence[int]) -> Sequence[int]:
     """All sizes, or of many some that lie evenly on a logarithmic axis, among them the first and the last."""
     if len(train_sizes) <= MOST_SHOWN:
         return train_sizes

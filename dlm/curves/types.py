@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
+
+RequiredSizeKind = Literal["reached", "interval", "more than", "not reachable", "undetermined"]
+CrossoverKind = Literal["already", "measured", "forecast", "never", "undetermined"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,27 +27,27 @@ class Curve:
     unit: str = "error rate"
     bound: tuple[float, float | None] = (0.0, 1.0)
     num_test: int = 0
-    failed: int = 0
+    num_failed: int = 0
     stderr: tuple[float, ...] = ()
     noise: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
-class Noise:
+class MeasurementNoise:
     """How much an error would move, at one size: by another seed, and by another test set; None where not known.
 
     `training` is the standard deviation over `num_seeds` seeds of one test set, `test` the binomial standard error
     of that test set, which all seeds share.
     """
 
-    size: int
+    train_size: int
     training: float | None
     test: float | None
     num_seeds: int
 
 
 @dataclasses.dataclass(frozen=True)
-class Grid:
+class ForecastGrid:
     """Quantiles of the forecast error: `errors[k][q]` at `train_sizes[k]`, from the largest measured size to the
     farthest that the points carry, and `levels[q]`; both ascending."""
 
@@ -53,7 +57,7 @@ class Grid:
 
 
 @dataclasses.dataclass(frozen=True)
-class Seen:
+class MeasuredSizes:
     """The sizes at which a learner's error had been measured by then, whether the forecast used them or not."""
 
     learner: str
@@ -68,18 +72,18 @@ class Stamp:
     measured (learners, sizes, errors, standard errors), `content` that of everything in the answer but itself.
     """
 
-    made: str
-    largest: int
-    seen: tuple[Seen, ...]
-    inputs: str
-    content: str
+    created: str
+    largest_train_size: int
+    measured: tuple[MeasuredSizes, ...]
+    inputs_hash: str
+    content_hash: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     """Forecast error at one size: median and central interval."""
 
-    size: int
+    train_size: int
     median: float
     low: float
     high: float
@@ -89,12 +93,12 @@ class Prediction:
 class RequiredSize:
     """How many examples a target error takes.
 
-    `kind`: "met" (already at `median`, within the measured sizes), "interval" (low..high, `high` may be
-    None = more than can be said), "more than" (only `low` can be said), "not reachable", or "cannot tell".
+    `kind`: "reached" (already at `median`, within the measured sizes), "interval" (low..high, `high` may be
+    None = more than can be said), "more than" (only `low` can be said), "not reachable", or "undetermined".
     """
 
     target: float
-    kind: str
+    kind: RequiredSizeKind
     low: float | None
     median: float | None
     high: float | None
@@ -110,19 +114,19 @@ class LearnerSummary:
     law: str
     fitted: tuple[Prediction, ...]  # a dense grid for the figure: measured sizes and, if carried, 10x beyond
     predictions: tuple[Prediction, ...]  # at each multiple of the largest size; empty when not carried
-    needs: tuple[RequiredSize, ...]
+    required_sizes: tuple[RequiredSize, ...]
     note: str = ""
-    noise: Noise | None = None  # at the largest size
-    grid: Grid | None = None  # None when nothing beyond the measured sizes is carried
+    noise: MeasurementNoise | None = None  # at the largest size
+    grid: ForecastGrid | None = None  # None when nothing beyond the measured sizes is carried
 
 
 @dataclasses.dataclass(frozen=True)
-class Chance:
+class ProbabilityBetter:
     """The probability `p` that the challenger's expected error is below the incumbent's at a size, which is `measured`
     or beyond what both were measured at."""
 
-    size: int
-    p: float
+    train_size: int
+    probability: float
     measured: bool
 
 
@@ -132,21 +136,21 @@ class Crossover:
 
     With several crossings inside the measured sizes, the last one counts.
 
-    `kind`: "already" (the challenger is better from the smallest common size on), "at" (inside the measured sizes),
-    "forecast" (beyond them), "never" (the incumbent stays ahead as far as the forecast is stood by: at most 16 times
-    the largest common size), or "cannot tell" (the noise, or the forecast, leaves both open). `low`, `median`, `high`
-    are sizes; `low` is the smallest common size where it may lie before that, `high` is None when it lies beyond that
-    range, and all three are None for "already", "never" and "cannot tell".
-    `chances`: at each common size, and at 2, 4 and 10 times the largest as far as the points carry.
+    `kind`: "already" (the challenger is better from the smallest common size on), "measured" (inside the measured
+    sizes), "forecast" (beyond them), "never" (the incumbent stays better within the supported reach of the forecast: at
+    most 16 times the largest common size), or "undetermined". `low`, `median`, `high` are sizes; `low` is the smallest
+    common size if the crossing may lie before it, `high` is None if it may lie beyond the reach, and all three are None
+    for "already", "never" and "undetermined".
+    `probabilities`: at each common size, and at 2, 4 and 10 times the largest as far as the points carry.
     """
 
     incumbent: str
     challenger: str
-    kind: str
+    kind: CrossoverKind
     low: float | None
     median: float | None
     high: float | None
-    chances: tuple[Chance, ...] = ()
+    probabilities: tuple[ProbabilityBetter, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

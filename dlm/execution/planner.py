@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 
 from dlm.baselines.evaluation import fit_and_evaluate
-from dlm.curves.summary import answer
+from dlm.curves.summary import summarize
 from dlm.curves.types import Curve
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.executor import RunOptions, folder_of, is_streamed, load_dataset, remaining
@@ -223,5 +223,5 @@ def _report_seconds(study: Study) -> float:
     ]
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        learning_curve(answer(curves, targets=study.targets or (0.01,)), Path(folder) / "curve")
+        learning_curve(summarize(curves, targets=study.targets or (0.01,)), Path(folder) / "curve")
     return time.perf_counter() - start

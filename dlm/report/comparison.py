@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dlm.curves.data_efficiency.study_comparison import Cell, Cells, Versus, versus
-from dlm.curves.from_records import curves, selected_rows
-from dlm.curves.summary import answer
+from dlm.curves.data_efficiency.study_comparison import SeedError, SeedErrors, StudyComparison, compare_studies
+from dlm.curves.from_records import learning_curves, selected_rows
+from dlm.curves.summary import summarize
 from dlm.curves.types import Curve
 from dlm.report.html.page import page_html
 from dlm.report.sections.study_comparison import comparison_page, comparison_sentences
@@ -34,24 +34,24 @@ class Read:
 
     name: str
     curves: Mapping[str, Curve]
-    cells: Mapping[str, Cells]
+    cells: Mapping[str, SeedErrors]
     about: Description | None
     data: frozenset[str]
 
 
-def report_compare(workdirs: Sequence[Path], console: Console, *, folder: Path | None = None) -> list[Versus]:
+def report_compare(workdirs: Sequence[Path], console: Console, *, folder: Path | None = None) -> list[StudyComparison]:
     """Compare workdirs, earlier ones with later ones, and write a page and data. UsageError leaves nothing written."""
     read = [_read(path, name) for path, name in zip(workdirs, short_names(workdirs), strict=True)]
     _check_units(read)
     level = max((one.about.study["level"] for one in read if one.about), default=0.95)
     found = [
-        versus((_named(one, a), one.cells[a]), (_named(other, b), other.cells[b]), level=level)
+        compare_studies((_named(one, a), one.cells[a]), (_named(other, b), other.cells[b]), level=level)
         for one, other, a, b in pairs(read)
     ]
     remarks, title = list(_remarks(read)), " against ".join(one.name for one in read)
     folder = folder or workdirs[0].absolute().parent / "-vs-".join(one.name.replace("/", "-") for one in read)
     together = [_named(one, learner) for one in read for learner in one.curves]
-    told = answer(together, targets=default_targets(together), level=level)
+    told = summarize(together, targets=default_targets(together), level=level)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / PAGE, page_html(comparison_page(told, found, folder, title=title, remarks=remarks)))
     write_atomically(folder / DATA, json.dumps([dataclasses.asdict(one) for one in found], indent=1) + "\n")
@@ -89,12 +89,16 @@ def short_names(workdirs: Sequence[Path]) -> list[str]:
 
 def _read(path: Path, name: str) -> Read:
     rows, about = record_log.rows(path), description.read(path)
-    found = {curve.learner: curve for curve in curves(rows, order=about.learners if about else ()) if curve.train_sizes}
+    found = {
+        curve.learner: curve
+        for curve in learning_curves(rows, order=about.learners if about else ())
+        if curve.train_sizes
+    }
     if not found:
         raise UsageError(f"--workdirs: {path} holds no finished trial; run a study there first, with --mode=run")
-    own: dict[str, Cells] = {
+    own: dict[str, SeedErrors] = {
         learner: {
-            size: [Cell(row.subset_seed, row.subset_hash, row.value) for row in each if row.value is not None]
+            size: [SeedError(row.subset_seed, row.subset_hash, row.value) for row in each if row.value is not None]
             for size, each in by_size.items()
         }
         for learner, by_size in selected_rows(rows).items()
@@ -126,7 +130,7 @@ def _remarks(read: Sequence[Read]) -> Iterator[str]:
             yield f"From {one.name} to {other.name}: {'; '.join(changes[:8])}{' …' if len(changes) > 8 else ''}."
 
 
-def _print(found: Sequence[Versus], remarks: Sequence[str], console: Console, title: str) -> None:
+def _print(found: Sequence[StudyComparison], remarks: Sequence[str], console: Console, title: str) -> None:
     console.print()
     say(console, title, style="bold")
     for one in found:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dlm.curves.summary import spread, spread_words
+from dlm.curves.summary import describe_spread, seed_spread
 from dlm.curves.types import Curve, LearnerSummary, Prediction, StudySummary
 from dlm.report.formatting import is_rate, percent
 from dlm.report.plot_labels import CurveEnd, error_label, label_curves, log_ticks, size_label
@@ -132,7 +132,7 @@ def _line(learner: LearnerSummary, index: int) -> _Line:
         (size, [shown for e in errors if (shown := positive(e, curve))])
         for size, errors in zip(curve.train_sizes, curve.errors, strict=True)
     ]
-    cells = [(size, spread(errors)) for size, errors in kept if errors]
+    cells = [(size, seed_spread(errors)) for size, errors in kept if errors]
     return _Line(
         learner=curve.learner,
         colour=COLOURS[index % len(COLOURS)],
@@ -157,12 +157,12 @@ def beyond(learner: LearnerSummary) -> list[Prediction]:
     if not fitted:
         return []
     end = learner.curve.train_sizes[-1]
-    after = [item for item in fitted if item.size > end]
-    before = [item for item in fitted if item.size <= end]
+    after = [item for item in fitted if item.train_size > end]
+    before = [item for item in fitted if item.train_size <= end]
     if not after or not before:
         return after
     left, right = before[-1], after[0]
-    share = math.log(end / left.size) / math.log(right.size / left.size)
+    share = math.log(end / left.train_size) / math.log(right.train_size / left.train_size)
     median, low, high = (
         (1 - share) * a + share * b
         for a, b in ((left.median, right.median), (left.low, right.low), (left.high, right.high))
@@ -195,7 +195,7 @@ def _draw_line(axes: Axes, line: _Line, in_pixels: bool) -> None:
         markeredgewidth=0.6,
         zorder=5,
     )
-    ahead = [item.size for item in line.forecast]
+    ahead = [item.train_size for item in line.forecast]
     # A lower end at zero cannot be drawn; far below the picture is where it would be.
     lows = [max(item.low, 1e-12) for item in line.forecast]
     highs = [item.high for item in line.forecast]
@@ -216,7 +216,7 @@ def _set_axes(axes: Axes, lines: list[_Line], curve: Curve) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     train_sizes = [size for line in lines for size in line.train_sizes] + [
-        p.size for line in lines for p in line.forecast
+        p.train_size for line in lines for p in line.forecast
     ]
     points = [error for line in lines for _, error in line.points]
     low, high = error_limits(points, [item for line in lines for item in line.forecast])
@@ -271,7 +271,7 @@ def _mark_ends(axes: Axes, lines: list[_Line]) -> None:
 
 def _end_of(line: _Line) -> CurveEnd | None:
     if line.forecast:
-        return CurveEnd(line.learner, line.colour, line.forecast[-1].size, line.forecast[-1].median)
+        return CurveEnd(line.learner, line.colour, line.forecast[-1].train_size, line.forecast[-1].median)
     return CurveEnd(line.learner, line.colour, line.train_sizes[-1], line.medians[-1]) if line.train_sizes else None
 
 
@@ -282,7 +282,7 @@ def _caption(answer: StudySummary) -> Iterator[str]:
     if counts and not means:
         number = str(min(counts)) if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
         yield f"dots: seeds ({number} a size)"
-    words = spread_words(curves)
+    words = describe_spread(curves)
     yield ("solid: mean" if means else "solid: median") + (f", {words}" if words else "")
     if any(beyond(learner) for learner in answer.learners):
         yield f"dashed: forecast, {percent(answer.level)} interval"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from dlm.curves.types import Curve, Grid, LearnerSummary, Seen, Stamp, StudySummary
+from dlm.curves.types import Curve, ForecastGrid, LearnerSummary, MeasuredSizes, Stamp, StudySummary
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
 
@@ -47,14 +47,14 @@ def add_stamp(
     curves = [learner.curve for learner in summary.learners]
     train_sizes = {curve.learner: {*curve.train_sizes, *measured.get(curve.learner, ())} for curve in curves}
     stamp = Stamp(
-        made=now.astimezone(datetime.UTC).isoformat(timespec="seconds"),
-        largest=max((curve.train_sizes[-1] for curve in curves if curve.train_sizes), default=0),
-        seen=tuple(Seen(name, tuple(sorted(sizes))) for name, sizes in train_sizes.items()),
-        inputs=hash_of_inputs(curves),
-        content="",
+        created=now.astimezone(datetime.UTC).isoformat(timespec="seconds"),
+        largest_train_size=max((curve.train_sizes[-1] for curve in curves if curve.train_sizes), default=0),
+        measured=tuple(MeasuredSizes(name, tuple(sorted(sizes))) for name, sizes in train_sizes.items()),
+        inputs_hash=hash_of_inputs(curves),
+        content_hash="",
     )
     summary = dataclasses.replace(summary, stamp=stamp)
-    return dataclasses.replace(summary, stamp=dataclasses.replace(stamp, content=_hash_of_content(summary)))
+    return dataclasses.replace(summary, stamp=dataclasses.replace(stamp, content_hash=_hash_of_content(summary)))
 
 
 def hash_of_inputs(curves: Sequence[Curve]) -> str:
@@ -76,9 +76,9 @@ def verify_stamp(summary: StudySummary) -> Stamp:
     stamp = summary.stamp
     if stamp is None:
         raise ValueError("has no stamp; make the forecast again, then measure larger sizes")
-    if stamp.inputs != hash_of_inputs([learner.curve for learner in summary.learners]):
+    if stamp.inputs_hash != hash_of_inputs([learner.curve for learner in summary.learners]):
         raise ValueError("has measurements that do not match the hash in its stamp; use the file as written")
-    if stamp.content != _hash_of_content(summary):
+    if stamp.content_hash != _hash_of_content(summary):
         raise ValueError("was changed after it was made: its content does not match its hash; use the file as written")
     time_made(stamp)
     if not 0 < summary.level < 1:
@@ -91,9 +91,9 @@ def verify_stamp(summary: StudySummary) -> Stamp:
 
 def time_made(stamp: Stamp) -> datetime.datetime:
     """When the forecast was made. ValueError for a time without a time zone."""
-    made = datetime.datetime.fromisoformat(stamp.made)
+    made = datetime.datetime.fromisoformat(stamp.created)
     if made.tzinfo is None:
-        raise ValueError(f"was made at {stamp.made!r}, which has no time zone; use the file as written")
+        raise ValueError(f"was made at {stamp.created!r}, which has no time zone; use the file as written")
     return made
 
 
@@ -110,9 +110,9 @@ def write_forecast(summary: StudySummary, folder: Path) -> StudySummary:
         previous = read_forecast(path)
     if previous is not None and previous.stamp is not None and summary.stamp is not None:
         unchanged = dataclasses.replace(previous, stamp=None) == dataclasses.replace(summary, stamp=None)
-        if unchanged and previous.stamp.seen == summary.stamp.seen:
+        if unchanged and previous.stamp.measured == summary.stamp.measured:
             return previous
-        if previous.stamp.inputs != summary.stamp.inputs:
+        if previous.stamp.inputs_hash != summary.stamp.inputs_hash:
             (folder / PREVIOUS).mkdir(exist_ok=True)
             name = time_made(previous.stamp).strftime("%Y-%m-%dT%H-%M-%S.json")
             write_atomically(folder / PREVIOUS / name, to_json(previous))
@@ -147,7 +147,7 @@ def read_forecast(path: Path) -> StudySummary:
 
 def _hash_of_content(summary: StudySummary) -> str:
     assert summary.stamp is not None
-    blank = dataclasses.replace(summary, stamp=dataclasses.replace(summary.stamp, content=""))
+    blank = dataclasses.replace(summary, stamp=dataclasses.replace(summary.stamp, content_hash=""))
     # Decoding gives a float field one form, whether the file holds 1 or 1.0.
     return hashlib.sha256(to_json(from_json(to_json(blank))).encode()).hexdigest()
 
@@ -164,7 +164,7 @@ def _is_valid(learner: LearnerSummary) -> bool:
     return measured and (grid is None or _is_valid_grid(grid))
 
 
-def _is_valid_grid(grid: Grid) -> bool:
+def _is_valid_grid(grid: ForecastGrid) -> bool:
     levels = [round(level, 9) for level in grid.levels]
     if not (grid.train_sizes and _ascend((0, *grid.train_sizes, _MAX_SIZE + 1)) and _ascend((0, *levels, 1))):
         return False

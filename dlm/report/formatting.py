@@ -97,7 +97,7 @@ def forecast_phrase(prediction: Prediction, unit: str) -> str:
 
 def times_text(prediction: Prediction, curve: Curve) -> str:
     """How much more data a forecast stands for: "2x the data"."""
-    return f"{prediction.size / curve.train_sizes[-1]:.3g}x the data"
+    return f"{prediction.train_size / curve.train_sizes[-1]:.3g}x the data"
 
 
 def size_interval(low: float | None, high: float | None) -> str:
@@ -112,15 +112,15 @@ def size_interval(low: float | None, high: float | None) -> str:
 def need_phrase(need: RequiredSize) -> str:
     """How many examples a target takes, short: "about 3,000 [2,000, 5,000]", "more than 12,000", …"""
     interval = size_interval(need.low, need.high)
-    if need.kind == "met" and need.median is not None:
-        return f"met at about {about(need.median)}{interval}"
+    if need.kind == "reached" and need.median is not None:
+        return f"reached at about {about(need.median)}{interval}"
     if need.kind == "interval" and (need.median is not None or interval):
         # Without a middle the interval stands alone and needs no brackets.
         return interval.strip(" []") if need.median is None else f"about {about(need.median)}{interval}"
     if need.kind == "more than" and need.low is not None:
         return f"more than {at_least(need.low)}"
     # A kind without its numbers says nothing that can be printed.
-    return "cannot tell" if need.kind in ("interval", "more than") else need.kind
+    return "undetermined" if need.kind in ("interval", "more than") else need.kind
 
 
 def need_cell(need: RequiredSize) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dlm.curves.from_csv import read_table
-from dlm.curves.from_records import curves
-from dlm.curves.score import Cell, Score, score
+from dlm.curves.from_csv import read_curve_table
+from dlm.curves.from_records import learning_curves
+from dlm.curves.score import ForecastScore, ScoredPoint, score_forecast
 from dlm.curves.types import Curve, StudySummary
 from dlm.report.forecast_file import read_forecast, time_made
 from dlm.report.formatting import error_number, error_text, is_rate, percent
@@ -23,7 +23,7 @@ from dlm.utils.errors import UsageError
 _SAME_UNIT = {"error": "error rate"}  # a table's unit depends on whether an error exceeds 1
 
 
-def report_score(forecast: Path, console: Console, *, workdir: Path | None, curve: Path | None) -> Score:
+def report_score(forecast: Path, console: Console, *, workdir: Path | None, curve: Path | None) -> ForecastScore:
     """Score a stamped forecast with the records of a workdir or with a table, and print the result.
 
     UsageError for a changed file and for a forecast made after the data: the scored sizes must be absent from its
@@ -33,29 +33,29 @@ def report_score(forecast: Path, console: Console, *, workdir: Path | None, curv
     assert summary.stamp is not None
     made = time_made(summary.stamp)
     if made > datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1):
-        raise UsageError(f"{forecast} was made at {summary.stamp.made}, which is in the future; set the clock")
+        raise UsageError(f"{forecast} was made at {summary.stamp.created}, which is in the future; set the clock")
     later, source = _measured_later(workdir, curve)
     _check_units(summary, later, source)
-    result = score(summary, later)
+    result = score_forecast(summary, later)
     if not result.cells:
-        reason = " ".join(result.remarks) or f"no size above {summary.stamp.largest:,} examples is measured."
+        reason = " ".join(result.remarks) or f"no size above {summary.stamp.largest_train_size:,} examples is measured."
         raise UsageError(f"{source} cannot score {forecast}: {reason} Measure larger sizes after the forecast")
     written = datetime.datetime.fromtimestamp(source.stat().st_mtime, datetime.UTC)
     if written < made:
         raise UsageError(
             f"{source} was last written at {written.isoformat(timespec='seconds')}, before {forecast} was made at "
-            f"{summary.stamp.made}; score a forecast made before the data"
+            f"{summary.stamp.created}; score a forecast made before the data"
         )
     print_score(summary, result, console, source)
     return result
 
 
-def print_score(summary: StudySummary, score: Score, console: Console, source: Path) -> None:
+def print_score(summary: StudySummary, score: ForecastScore, console: Console, source: Path) -> None:
     """Print coverage and accuracy, a table of each learner, remarks, and the checks that the forecast passed."""
     assert summary.stamp is not None
     unit = summary.learners[0].curve.unit
     console.print()
-    say(console, f"Score of the forecast of {summary.stamp.made} on {source.name}", style="bold")
+    say(console, f"Score of the forecast of {summary.stamp.created} on {source.name}", style="bold")
     console.print()
     for sentence in _overview(summary, score, unit):
         say(console, sentence)
@@ -67,8 +67,8 @@ def print_score(summary: StudySummary, score: Score, console: Console, source: P
     console.print()
 
 
-def _overview(summary: StudySummary, score: Score, unit: str) -> Iterator[str]:
-    inside = sum(row.inside for row in score.cells)
+def _overview(summary: StudySummary, score: ForecastScore, unit: str) -> Iterator[str]:
+    inside = sum(row.covered for row in score.cells)
     means = "mean lies" if len(score.cells) == 1 else "means lie"
     yield (
         f"{inside} of {len(score.cells)} measured {means} inside the {percent(summary.level)} interval "
@@ -80,14 +80,14 @@ def _overview(summary: StudySummary, score: Score, unit: str) -> Iterator[str]:
     yield f"{accuracy} mean interval score is {error_text(mean_score, unit)}."
 
 
-def _table(title: str, cells: Sequence[Cell], unit: str) -> Table:
+def _table(title: str, cells: Sequence[ScoredPoint], unit: str) -> Table:
     repeated = any(cell.num_repeats > 1 for cell in cells)
     rows = tuple(
         (
-            f"{cell.size:,}",
+            f"{cell.train_size:,}",
             _forecast(cell, unit),
             _measured(cell, unit) + (f" ({cell.num_repeats:,})" if repeated else ""),
-            "yes" if cell.inside else "no",
+            "yes" if cell.covered else "no",
             "–" if cell.log_error is None else f"{cell.log_error:.3f}",
             error_number(cell.interval_score, unit),
         )
@@ -96,17 +96,17 @@ def _table(title: str, cells: Sequence[Cell], unit: str) -> Table:
     return Table(title, ("examples", "forecast", "measured", "inside", "log error", "score"), rows, text_columns=0)
 
 
-def _forecast(row: Cell, unit: str) -> str:
+def _forecast(row: ScoredPoint, unit: str) -> str:
     median, low, high = (error_number(value, unit, row.median) for value in (row.median, row.low, row.high))
     return f"{median} [{low}, {high}]"
 
 
-def _measured(row: Cell, unit: str) -> str:
+def _measured(row: ScoredPoint, unit: str) -> str:
     noise = "" if row.stderr is None else f" ± {error_number(row.stderr, unit)}"
     return f"{error_number(row.mean, unit)}{noise}"
 
 
-def _notes(score: Score) -> Iterator[str]:
+def _notes(score: ForecastScore) -> Iterator[str]:
     yield (
         "Measured: mean ± standard error (number of repeats). A mean is inside if it lies in the forecast interval "
         "widened by its standard error. The interval score (Gneiting and Raftery 2007; lower is better) uses the "
@@ -128,9 +128,9 @@ def _checks(source: Path) -> Iterator[str]:
 def _measured_later(workdir: Path | None, curve: Path | None) -> tuple[Sequence[Curve], Path]:
     """The measured curves and the file that holds them."""
     if curve is not None:
-        return read_table(curve).curves, curve
+        return read_curve_table(curve).curves, curve
     assert workdir is not None
-    measured = curves(record_log.rows(workdir)) if workdir.is_dir() else []
+    measured = learning_curves(record_log.rows(workdir)) if workdir.is_dir() else []
     if not measured:
         raise UsageError(f"--workdir={workdir} has no finished trials; name the folder of a study, or use --curve")
     return measured, workdir / record_log.FILE

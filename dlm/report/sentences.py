@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlm.curves.summary import spread
+from dlm.curves.summary import seed_spread
 from dlm.curves.types import Crossover, LearnerSummary, RequiredSize, StudySummary
 from dlm.report.formatting import (
     SURE,
@@ -52,7 +52,7 @@ def lead(answer: StudySummary) -> list[str]:
     if not shared or len({learner.curve.unit for learner in answer.learners}) > 1:
         return []
     size = max(shared)
-    cells = [(one.curve, spread(one.curve.errors[one.curve.train_sizes.index(size)])) for one in answer.learners]
+    cells = [(one.curve, seed_spread(one.curve.errors[one.curve.train_sizes.index(size)])) for one in answer.learners]
     # Stable: learners that tie keep the order of the study.
     cells.sort(key=lambda cell: cell[1].median)
     counts = {cell.num_seeds for _, cell in cells}
@@ -102,7 +102,7 @@ def forecasts(answer: StudySummary) -> list[str]:
 
 def needs(answer: StudySummary) -> list[str]:
     """How many examples each target takes, a sentence for each learner and target."""
-    return [_need(learner, need) for learner in answer.learners for need in learner.needs]
+    return [_need(learner, need) for learner in answer.learners for need in learner.required_sizes]
 
 
 def crossovers(answer: StudySummary) -> list[str]:
@@ -110,7 +110,9 @@ def crossovers(answer: StudySummary) -> list[str]:
     items = answer.crossovers
     if len(items) > MOST_PAIRS:
         ends = [
-            (spread(one.curve.errors[-1]).median, one.curve.learner) for one in answer.learners if one.curve.train_sizes
+            (seed_spread(one.curve.errors[-1]).median, one.curve.learner)
+            for one in answer.learners
+            if one.curve.train_sizes
         ]
         best = min(ends)[1]
         items = tuple(item for item in items if best in (item.incumbent, item.challenger))[:MOST_TOLD]
@@ -124,11 +126,11 @@ def notes(answer: StudySummary) -> list[str]:
     lines = []
     for learner in answer.learners:
         curve = learner.curve
-        if curve.failed:
+        if curve.num_failed:
             cells = (
                 "1 cell failed or diverged and is"
-                if curve.failed == 1
-                else (f"{curve.failed:,} cells failed or diverged and are")
+                if curve.num_failed == 1
+                else (f"{curve.num_failed:,} cells failed or diverged and are")
             )
             lines.append(f"{curve.learner}: {cells} left out of every number.")
         if learner.note:
@@ -140,7 +142,7 @@ def _forecast(learner: LearnerSummary, level: float) -> str:
     curve = learner.curve
     if not curve.train_sizes:
         return f"{curve.learner} has no finished cell."
-    cell = spread(curve.errors[-1])
+    cell = seed_spread(curve.errors[-1])
     now = (
         f"{curve.learner} is at {error_text(cell.median, curve.unit)} with n={curve.train_sizes[-1]:,} "
         f"({'mean' if curve.stderr else f'median of {seeds(cell.num_seeds)}'})"
@@ -148,7 +150,7 @@ def _forecast(learner: LearnerSummary, level: float) -> str:
     if not learner.predictions:
         return f"{now}; no forecast beyond that size is given."
     ahead = [
-        f"with {times_text(item, curve)} (n={item.size:,}) {forecast_phrase(item, curve.unit)}"
+        f"with {times_text(item, curve)} (n={item.train_size:,}) {forecast_phrase(item, curve.unit)}"
         for item in learner.predictions
     ]
     return f"{now}; forecast {_listed(ahead)} ({percent(level)} interval{'s' if len(ahead) > 1 else ''})."
@@ -157,11 +159,11 @@ def _forecast(learner: LearnerSummary, level: float) -> str:
 def _need(learner: LearnerSummary, need: RequiredSize) -> str:
     name, phrase = learner.curve.learner, need_phrase(need)
     target = target_text(need.target, learner.curve.unit)
-    if phrase == "cannot tell":
+    if phrase == "undetermined":
         return f"How many examples {name} needs for {target} cannot be told from these measurements."
-    if need.kind == "met":
-        count = phrase.removeprefix("met at ")
-        return f"{name} needs {count} examples for {target}: met within the measured sizes."
+    if need.kind == "reached":
+        count = phrase.removeprefix("reached at ")
+        return f"{name} needs {count} examples for {target}: reached within the measured sizes."
     if need.kind == "not reachable":
         remark = f" (chance {chance(need.p_reachable)})" if need.p_reachable > 0 else ""
         return f"{target} is not reachable for {name} by more data alone{remark}."
@@ -177,7 +179,7 @@ def overtakes_sentence(item: Crossover) -> str:
     where = "" if item.median is None else f" at about {about(item.median)} examples"
     where += size_interval(item.low, item.high)
     likely = _likely(item)
-    if item.kind == "at":
+    if item.kind == "measured":
         return f"{challenger} overtakes {incumbent}{where}{likely}."
     if item.kind == "forecast":
         return f"{challenger} is forecast to overtake {incumbent}{where}, beyond the measured sizes{likely}."
@@ -185,15 +187,15 @@ def overtakes_sentence(item: Crossover) -> str:
         return f"{challenger} stays behind {incumbent} as far as the forecast reaches{likely}."
     if item.kind == "already":
         return f"{challenger} is ahead of {incumbent} at every measured size{likely}."
-    # "cannot tell", and what a later version may add.
+    # "undetermined", and what a later version may add.
     return f"Whether {challenger} overtakes {incumbent} cannot be told: noise and forecast leave it open{likely}."
 
 
 def _likely(item: Crossover) -> str:
     """The chance that the challenger is better at the largest measured size, and at the farthest that is carried."""
-    measured = [one for one in item.chances if one.measured][-1:]
-    ahead = [one for one in item.chances if not one.measured][-1:]
-    told = [f"{chance(one.p)} at {one.size:,}" for one in (*measured, *ahead)]
+    measured = [one for one in item.probabilities if one.measured][-1:]
+    ahead = [one for one in item.probabilities if not one.measured][-1:]
+    told = [f"{chance(one.probability)} at {one.train_size:,}" for one in (*measured, *ahead)]
     return f"; the chance that {item.challenger} is better is {_listed(told)}" if told else ""
 
 

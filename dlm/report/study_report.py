@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
-from dlm.curves.from_records import curve_name, curves
-from dlm.curves.summary import answer
+from dlm.curves.from_records import curve_name, learning_curves
+from dlm.curves.summary import summarize as summarize_curves
 from dlm.curves.types import Curve, StudySummary
 from dlm.report import sentences
 from dlm.report.figures import learning_curve
@@ -54,10 +54,10 @@ def summarize(
     trial_ids: Collection[str] | None = None,
 ) -> StudySummary:
     """The stamped summary of a workdir; nothing is written. Raises UsageError if there are no finished trials."""
-    measured = curves(workdir.records, trial_ids, workdir.description.learners)
+    measured = learning_curves(workdir.records, trial_ids, workdir.description.learners)
     if not measured:
         raise UsageError(f"--workdir={workdir.path} has no finished trial; run the study first, with --mode=run")
-    summary = answer(measured, targets=tuple(targets) or default_targets(measured), level=level)
+    summary = summarize_curves(measured, targets=tuple(targets) or default_targets(measured), level=level)
     return add_stamp(summary, _measured_sizes(workdir))
 
 
@@ -90,7 +90,7 @@ def page_of(summary: StudySummary, contents: Sequence[SectionContent], *, title:
         lead=(*sentences.brief(summary), *(line for content in contents for line in content.lead)),
         learners=tuple(learner.curve.learner for learner in summary.learners),
         sections=tuple(content.page for content in contents if content.page),
-        made=summary.stamp.made if summary.stamp else "",
+        made=summary.stamp.created if summary.stamp else "",
     )
 
 

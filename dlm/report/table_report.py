@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dlm.curves.from_csv import Bound, read_table
+from dlm.curves.from_csv import Bound, read_curve_table
 from dlm.curves.points import MIN_SIZES
-from dlm.curves.summary import answer
+from dlm.curves.summary import summarize
 from dlm.curves.types import StudySummary
 from dlm.report.forecast_file import FORECAST, add_stamp
 from dlm.report.sections.base import ReportContext
@@ -36,14 +36,14 @@ def report_table(
     learners: Sequence[str] = (),
 ) -> StudySummary:
     """Answer for a table, in `folder` or one beside it named after it. UsageError leaves nothing written."""
-    table = read_table(path, bound=bound, learners=learners)
+    table = read_curve_table(path, bound=bound, learners=learners)
     most = max(len(curve.train_sizes) for curve in table.curves)
     if most < MIN_SIZES:
         raise UsageError(f"{path}: {most} distinct sizes cannot carry a law; measure at least {MIN_SIZES}")
     folder = folder or path.with_name(f"{path.stem}-forecast")
     _check_folder(folder)
     try:
-        told = answer(
+        told = summarize(
             table.curves, targets=tuple(targets) or default_targets(table.curves), multiples=multiples, level=level
         )
     except ValueError as error:

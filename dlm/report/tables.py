@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from dlm.curves.summary import evenly, spread, spread_words
+from dlm.curves.summary import describe_spread, evenly_spaced, seed_spread
 from dlm.curves.types import Curve, StudySummary
 from dlm.report.formatting import error_number, forecast_phrase, need_cell, percent, target_text, times_text, unit_text
 
@@ -54,11 +54,11 @@ def measured_table(curves: Sequence[Curve], *, few_sizes: bool = False) -> Table
     The best of each size is bold where the learners share a unit. `few_sizes` selects evenly from very many sizes.
     """
     every = sorted({size for curve in curves for size in curve.train_sizes})
-    train_sizes = evenly(every) if few_sizes else every
+    train_sizes = evenly_spaced(every) if few_sizes else every
     units = {curve.unit for curve in curves}
     cells = [_measured_cells(curve) for curve in curves]
     medians = [
-        {size: spread(errors).median for size, errors in zip(curve.train_sizes, curve.errors)} for curve in curves
+        {size: seed_spread(errors).median for size, errors in zip(curve.train_sizes, curve.errors)} for curve in curves
     ]
     bold = set()
     for row, size in enumerate(train_sizes):
@@ -82,7 +82,7 @@ def _measured_title(curves: Sequence[Curve]) -> str:
     in_percent = " in %" if len(units) == 1 and unit_text(curves[0].unit) == "%" else ""
     if all(curve.stderr for curve in curves):
         return f"{quantity}{in_percent}: mean ± standard error"
-    words = spread_words(curves)
+    words = describe_spread(curves)
     return f"{quantity}{in_percent}: median{f' [{words}]' if words else ''} (number of seeds)"
 
 
@@ -95,7 +95,7 @@ def _measured_cells(curve: Curve) -> dict[int, str]:
     cells = {}
     stderr = dict(zip(curve.train_sizes, curve.stderr))
     for size, errors in zip(curve.train_sizes, curve.errors, strict=True):
-        of = spread(errors)
+        of = seed_spread(errors)
         low, high = (error_number(end, curve.unit, of.median) for end in (of.low, of.high))
         middle = error_number(of.median, curve.unit)
         if size in stderr:
@@ -115,13 +115,13 @@ def forecast_table(summary: StudySummary) -> Table | None:
     for k in range(widest):
         ahead = [one.predictions[k] if k < len(one.predictions) else None for one in learners]
         times = {times_text(item, one.curve) for item, one in zip(ahead, learners, strict=True) if item}
-        train_sizes = {item.size for item in ahead if item}
+        train_sizes = {item.train_size for item in ahead if item}
         # Learners with different largest sizes have forecasts at different sizes: each cell names its own.
         shared = len(train_sizes) == 1
         columns.append(" or ".join(sorted(times)) + (f", n={min(train_sizes):,}" if shared else ""))
         cells.append(
             [
-                f"{'' if shared else f'n={item.size:,}: '}{forecast_phrase(item, one.curve.unit)}"
+                f"{'' if shared else f'n={item.train_size:,}: '}{forecast_phrase(item, one.curve.unit)}"
                 if item
                 else "no forecast"
                 for item, one in zip(ahead, learners, strict=True)
@@ -134,7 +134,7 @@ def forecast_table(summary: StudySummary) -> Table | None:
 
 def required_size_table(summary: StudySummary) -> Table | None:
     """Targets x learners: the training examples that a target error needs; None without targets."""
-    asked = [(need, learner.curve) for learner in summary.learners for need in learner.needs]
+    asked = [(need, learner.curve) for learner in summary.learners for need in learner.required_sizes]
     rows = tuple(
         (target_text(target, curve.unit), curve.learner, need_cell(need))
         for target in dict.fromkeys(need.target for need, _ in asked)

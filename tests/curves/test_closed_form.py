@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dlm.curves.closed_form import NUM_FAMILIES, NUM_GUESSES, guess
-from dlm.curves.points import read_points
+from dlm.curves.closed_form import NUM_FAMILIES, NUM_FITS, closed_form_fits
+from dlm.curves.points import make_points
 from dlm.curves.predictive import context_of
 
 SIZES = 50.0 * 2.0 ** np.arange(9)
@@ -19,7 +19,7 @@ LAWS = {
 
 
 def guesses_of(errors, train_sizes=SIZES, place=AHEAD):
-    return guess(context_of(read_points(train_sizes, errors), (0.0, None)), place)
+    return closed_form_fits(context_of(make_points(train_sizes, errors), (0.0, None)), place)
 
 
 @pytest.mark.parametrize("family", LAWS)
@@ -30,7 +30,7 @@ def test_a_law_of_the_grid_is_found(family):
     for column in (family, NUM_FAMILIES + family):
         assert told.mean[0, :, column] == pytest.approx(truth, abs=0.03)
         assert told.misfit[0, column] < 1e-3
-    assert told.mean.shape == (1, 2, NUM_GUESSES)
+    assert told.mean.shape == (1, 2, NUM_FITS)
 
 
 def test_what_fits_worse_is_believed_less():

@@ -32,7 +32,7 @@ def test_crossing_inside_the_measured_sizes():
     held = 0
     for seed in range(10):
         told = crossover(curve("slow", slow, seed=seed), curve("fast", fast, seed=seed))
-        assert (told.incumbent, told.challenger, told.kind) == ("slow", "fast", "at")
+        assert (told.incumbent, told.challenger, told.kind) == ("slow", "fast", "measured")
         assert told.median == pytest.approx(400, rel=0.15)
         held += told.low < 400 < told.high
     assert held >= 8
@@ -62,7 +62,7 @@ def test_the_better_one_that_stays_better_is_never_overtaken():
 
 def test_noise_leaves_it_open():
     told = [crossover(curve("a", slow, noise=0.2, seed=s), curve("b", slow, noise=0.2, seed=s)) for s in range(10)]
-    open_ones = [one for one in told if one.kind == "cannot tell"]
+    open_ones = [one for one in told if one.kind == "undetermined"]
     assert len(open_ones) >= 6
     assert all(one.low is one.median is one.high is None for one in open_ones)
 
@@ -84,7 +84,7 @@ def test_whoever_leads_from_the_smallest_size_on_is_ahead_already():
     told = crossover(curve("bad", lambda n: 3 * slow(n)), curve("good", slow), as_given=True)
     assert (told.incumbent, told.challenger, told.kind) == ("bad", "good", "already")
     assert told.low is told.median is told.high is None
-    assert min(one.p for one in told.chances) > 0.95
+    assert min(one.probability for one in told.probabilities) > 0.95
 
 
 def test_the_chances_of_both_sum_to_one_and_grow_with_the_lead():
@@ -93,36 +93,38 @@ def test_the_chances_of_both_sum_to_one_and_grow_with_the_lead():
     told = [crossover(a, b, as_given=True) for b in better]
     turned = [crossover(b, a, as_given=True) for b in better]
     for one, other in zip(told, turned):
-        assert [c.size for c in one.chances] == [c.size for c in other.chances]
-        assert [c.p for c in one.chances] == pytest.approx([1 - c.p for c in other.chances], abs=2e-4)
+        assert [c.train_size for c in one.probabilities] == [c.train_size for c in other.probabilities]
+        assert [c.probability for c in one.probabilities] == pytest.approx(
+            [1 - c.probability for c in other.probabilities], abs=2e-4
+        )
     for place in range(len(SIZES)):
-        by_lead = [one.chances[place].p for one in told]
+        by_lead = [one.probabilities[place].probability for one in told]
         assert by_lead == sorted(by_lead)
 
 
 def test_chances_are_told_at_measured_sizes_and_multiples_that_the_points_carry():
     told = crossover(curve("slow", slow), curve("fast", fast))
-    assert [one.size for one in told.chances] == [*SIZES, 8192, 16384, 40960]
-    assert [one.measured for one in told.chances] == [True] * 7 + [False] * 3
+    assert [one.train_size for one in told.probabilities] == [*SIZES, 8192, 16384, 40960]
+    assert [one.measured for one in told.probabilities] == [True] * 7 + [False] * 3
     few = crossover(curve("slow", slow, SIZES[:3]), curve("fast", fast, SIZES[:3]))
-    assert [one.size for one in few.chances] == [64, 128, 256, 512, 1024]
+    assert [one.train_size for one in few.probabilities] == [64, 128, 256, 512, 1024]
 
 
 def test_few_sizes_say_only_what_was_measured():
     inside = crossover(curve("slow", slow, (100, 2000)), curve("fast", fast, (100, 2000)))
-    assert inside.kind == "at"
+    assert inside.kind == "measured"
     # The law between two sizes is a straight line in log-log, and so are these curves.
     assert inside.median == pytest.approx(400, rel=0.2)
     outside = crossover(curve("slow", slow, (64, 128)), curve("fast", fast, (64, 128)))
-    assert outside.kind == "cannot tell"
+    assert outside.kind == "undetermined"
 
 
 def test_only_common_sizes_count():
     told = crossover(curve("slow", slow, (128, 512, 2048, 8192)), curve("fast", fast, (64, 256, 1024)))
-    assert told.kind == "at"
+    assert told.kind == "measured"
     assert told.median == pytest.approx(400, rel=0.25)
     apart = crossover(curve("slow", slow, (1, 2, 4)), curve("fast", fast, (8, 16, 32)))
-    assert apart.kind == "cannot tell"
+    assert apart.kind == "undetermined"
 
 
 def test_crossing_twice_counts_the_last():
@@ -130,16 +132,16 @@ def test_crossing_twice_counts_the_last():
     told = crossover(curve("flat", lambda n: 0.2), curve("wavy", lambda n: 0.2 * np.exp(lead[n])))
     # The wavy one is better at the smallest size, worse in the middle, and better at the end.
     assert (told.incumbent, told.challenger) == ("wavy", "flat")
-    assert told.kind in ("never", "cannot tell")
+    assert told.kind in ("never", "undetermined")
 
 
 def test_single_seeds_zero_errors_and_failures_survive():
     a = Curve("a", SIZES, tuple((float(slow(n)),) for n in SIZES))
     b = Curve("b", SIZES, tuple((float(20 / n if n < 4000 else 0.0),) for n in SIZES))
     c = Curve("c", SIZES, tuple((float("nan"),) for _ in SIZES), num_test=100)
-    assert crossover(a, b).kind in ("never", "cannot tell")
-    assert crossover(b, b).kind == "cannot tell"
-    assert crossover(a, c).kind == "cannot tell"
+    assert crossover(a, b).kind in ("never", "undetermined")
+    assert crossover(b, b).kind == "undetermined"
+    assert crossover(a, c).kind == "undetermined"
 
 
 def test_is_deterministic():

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.tuning import Setting, exponent_row
 from dlm.analysis.tuning import expected_best, tuned_learners
-from dlm.curves.exponent import drift, exponent
+from dlm.curves.exponent import error_exponent, hyperparameter_trend
 from dlm.curves.types import Curve
 from dlm.report.sections.tuning import drift_sentences
 
@@ -43,31 +43,31 @@ def test_where_all_drawn_may_have_diverged_there_is_no_mean():
 
 def test_an_exponent_is_that_of_a_power_law_and_holds_what_seeds_do():
     errors = tuple(tuple(0.5 * (size / 32) ** -0.4 * factor for factor in (0.9, 1.0, 1.1)) for size in SIZES)
-    told = exponent(Curve("a", SIZES, errors))
+    told = error_exponent(Curve("a", SIZES, errors))
     assert (told.power, told.low, told.high) == pytest.approx((0.4, 0.4, 0.4))
     tilted = [[0.5 * (size / 32) ** -power for power in (0.3, 0.4, 0.5)] for size in SIZES]
-    told = exponent(Curve("a", SIZES, tuple(map(tuple, tilted))))
+    told = error_exponent(Curve("a", SIZES, tuple(map(tuple, tilted))))
     assert told.low < 0.3 < 0.5 < told.high
-    assert exponent(Curve("a", SIZES[:2], ((0.1,), (0.1,)))) is None
-    assert exponent(Curve("a", SIZES, ((0.0,),) * 5)) is None
-    assert exponent(Curve("a", SIZES, ((0.2,), (0.1,), (0.05,), (0.02,), (0.0,)), num_test=100)).power > 0
+    assert error_exponent(Curve("a", SIZES[:2], ((0.1,), (0.1,)))) is None
+    assert error_exponent(Curve("a", SIZES, ((0.0,),) * 5)) is None
+    assert error_exponent(Curve("a", SIZES, ((0.2,), (0.1,), (0.05,), (0.02,), (0.0,)), num_test=100)).power > 0
 
 
 def test_a_best_value_that_stays_does_not_drift_and_one_that_moves_does():
     values = (1e-4, 1e-3, 1e-2, 1e-1)
-    still = drift(dict.fromkeys(SIZES, (0.01, 0.01)), values)
+    still = hyperparameter_trend(dict.fromkeys(SIZES, (0.01, 0.01)), values)
     assert still.power == pytest.approx(0, abs=1e-9)
-    assert not still.is_shown
-    moving = drift({size: ((size / 32) ** -0.5,) * 3 for size in SIZES}, (0.1, 0.2, 0.4, 0.8, 1.0))
+    assert not still.is_significant
+    moving = hyperparameter_trend({size: ((size / 32) ** -0.5,) * 3 for size in SIZES}, (0.1, 0.2, 0.4, 0.8, 1.0))
     assert moving.power == pytest.approx(-0.5)
-    assert moving.is_shown
-    assert drift(dict.fromkeys(SIZES[:3], (1.0,)), values) is None
-    assert drift(dict.fromkeys(SIZES, (1.0,)), (0.0, 1.0)) is None
+    assert moving.is_significant
+    assert hyperparameter_trend(dict.fromkeys(SIZES[:3], (1.0,)), values) is None
+    assert hyperparameter_trend(dict.fromkeys(SIZES, (1.0,)), (0.0, 1.0)) is None
 
 
 def test_one_step_of_the_grid_at_one_size_is_no_drift():
     best = dict.fromkeys(SIZES, (0.01,) * 3)
-    assert not drift(best | {512: (1e-1,) * 3}, (1e-3, 1e-2, 1e-1)).is_shown
+    assert not hyperparameter_trend(best | {512: (1e-1,) * 3}, (1e-3, 1e-2, 1e-1)).is_significant
 
 
 def share_with_an_alarm(setting, studies):

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
+import dlm
 from dlm.curves import forecast_many
-from dlm.curves import forecaster as forecast_function
 from dlm.curves.forecaster import forecast
 from dlm.curves.laws import LAWS
 
@@ -24,7 +24,7 @@ def seeds(law, train_sizes=SIZES, num=3, noise=0.03, seed=0):
 
 
 def test_is_the_exported_function():
-    assert forecast_function is forecast
+    assert dlm.forecast is forecast
 
 
 @pytest.mark.parametrize("seed", range(5))

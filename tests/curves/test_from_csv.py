@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dlm import UsageError
 from dlm.curves import csv_columns
-from dlm.curves.from_csv import MAX_LEARNERS, read_table
+from dlm.curves.from_csv import MAX_LEARNERS, read_curve_table
 
 GOOD = "size,error\n100,0.3\n200,0.25\n400,0.2\n"
 
@@ -20,7 +20,7 @@ def read(tmp_path):
     def read(text, **more):
         path = tmp_path / "my.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return read_table(path, **more)
+        return read_curve_table(path, **more)
 
     return read
 
@@ -143,7 +143,7 @@ def test_what_is_no_file_is_told(tmp_path):
         (tmp_path / ("x" * 300), "cannot be read"),
     ):
         with pytest.raises(UsageError, match=message):
-            read_table(path)
+            read_curve_table(path)
 
 
 def test_a_table_that_is_too_long_is_refused_and_not_read_to_its_end(read, monkeypatch):
@@ -167,4 +167,4 @@ def test_whatever_the_file_holds_it_is_read_or_refused(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("any") / "any.csv"
     path.write_bytes(text)
     with contextlib.suppress(UsageError):
-        assert read_table(path).curves
+        assert read_curve_table(path).curves

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from dlm.curves import Curve, summary
-from dlm.curves.measurement_noise import noise_at_largest, remark, standard_error, standard_errors
+from dlm.curves import Curve, summarize
+from dlm.curves.measurement_noise import noise_at_largest, noise_warning, standard_error, standard_errors
 
 SEEDS = Curve("a", (10, 20), ((0.4, 0.5), (0.09, 0.10, 0.11)), num_test=900)
 ONE = Curve("a", (10, 20), ((0.4,), (0.1,)), num_test=900)
@@ -16,7 +16,7 @@ BINOMIAL = math.sqrt(0.1 * 0.9 / 900)
 
 def test_both_are_told_at_the_largest_size():
     noise = noise_at_largest(SEEDS)
-    assert (noise.size, noise.num_seeds) == (20, 3)
+    assert (noise.train_size, noise.num_seeds) == (20, 3)
     assert noise.training == pytest.approx(0.01)
     assert noise.test == pytest.approx(BINOMIAL)
 
@@ -58,9 +58,13 @@ def test_what_the_forecaster_is_given():
 
 def test_a_test_set_that_dominates_is_warned_of():
     quiet = dataclasses.replace(SEEDS, errors=((0.4, 0.5), (0.099, 0.100, 0.101)))
-    assert "another test split may differ by ±2.0 %, other seeds by ±0.1 %: the test set's noise dom" in remark(quiet)
+    assert "another test split may differ by ±2.0 %, other seeds by ±0.1 %: the test set's noise dom" in noise_warning(
+        quiet
+    )
     loud = dataclasses.replace(SEEDS, errors=((0.4, 0.5), (0.05, 0.10, 0.15)))
-    assert remark(loud) == ""
-    assert remark(dataclasses.replace(quiet, num_test=1_000_000)) == ""
-    assert remark(dataclasses.replace(ONE, num_test=100)).startswith("the error at 20 examples is about 10 mistakes")
-    assert summary([quiet], multiples=()).learners[0].noise == noise_at_largest(quiet)
+    assert noise_warning(loud) == ""
+    assert noise_warning(dataclasses.replace(quiet, num_test=1_000_000)) == ""
+    assert noise_warning(dataclasses.replace(ONE, num_test=100)).startswith(
+        "the error at 20 examples is about 10 mistakes"
+    )
+    assert summarize([quiet], multiples=()).learners[0].noise == noise_at_largest(quiet)

@@ -11,7 +11,7 @@ from benchmarks.forecasting.train.simulated import simulate
 from benchmarks.forecasting.train.tasks import NUM_PLACES, draw_tasks
 from dlm.curves import network
 from dlm.curves.distributions import Marginals, draw
-from dlm.curves.points import MAX_SIZES, read_points
+from dlm.curves.points import MAX_SIZES, make_points
 from dlm.curves.predictive import context_of, flatten, predictive, unflatten, weights
 
 SIZES = np.array([100.0, 200, 400, 800, 1600])
@@ -24,10 +24,10 @@ def batch():
 
 
 def test_numpy_and_jax_tell_the_same(batch):
-    context = network.Context(*batch[:7])
-    by_numpy = network.apply(weights()[0], network.read(context, batch.place))
+    context = network.CurveBatch(*batch[:7])
+    by_numpy = network.apply(weights()[0], network.network_inputs(context, batch.place))
     with jax.numpy_rank_promotion("allow"):
-        reading = jax.jit(lambda context, place: network.read(context, place, jnp))(context, batch.place)
+        reading = jax.jit(lambda context, place: network.network_inputs(context, place, jnp))(context, batch.place)
         by_jax = jax.jit(lambda reading: network.apply(weights()[0], reading, jnp))(reading)
     for one, other in zip(by_numpy, by_jax):
         # Single precision learns, double answers: laws that fit alike may be weighed a little differently.
@@ -37,18 +37,20 @@ def test_numpy_and_jax_tell_the_same(batch):
 
 
 def test_padding_says_nothing():
-    context = context_of(read_points(SIZES, ERRORS), (0.0, 1.0))
-    padded = network.Context(*(np.pad(column, ((0, 0), (0, 7))) if column.ndim > 1 else column for column in context))
+    context = context_of(make_points(SIZES, ERRORS), (0.0, 1.0))
+    padded = network.CurveBatch(
+        *(np.pad(column, ((0, 0), (0, 7))) if column.ndim > 1 else column for column in context)
+    )
     for one, other in zip(
-        *(network.apply(weights()[0], network.read(c, np.array([[0.7, 2.0]]))) for c in (context, padded))
+        *(network.apply(weights()[0], network.network_inputs(c, np.array([[0.7, 2.0]]))) for c in (context, padded))
     ):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize(("size_unit", "error_unit"), [(1e-3, 1e-6), (1e6, 1e6)])
 def test_another_unit_of_size_or_error_gives_the_same_answer(size_unit, error_unit):
-    told = predictive(read_points(SIZES, ERRORS), (0.0, None))(np.array([3200.0]))
-    other = predictive(read_points(SIZES * size_unit, ERRORS * error_unit), (0.0, None))(np.array([3200.0 * size_unit]))
+    told = predictive(make_points(SIZES, ERRORS), (0.0, None))(np.array([3200.0]))
+    other = predictive(make_points(SIZES * size_unit, ERRORS * error_unit), (0.0, None))(np.array([3200.0 * size_unit]))
     np.testing.assert_allclose(other.quantiles([0.1, 0.9]), told.quantiles([0.1, 0.9]) * error_unit, rtol=1e-6)
 
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from dlm.curves import Curve, summary
+from dlm.curves import Curve, summarize
 
 SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
 
@@ -18,13 +18,13 @@ def curve(name, law=lambda n: 0.05 + 2.0 * n**-0.5, train_sizes=SIZES, num=3, no
 
 
 def test_predictions_and_figure():
-    told = summary([curve("a")], multiples=(2, 10)).learners[0]
-    assert [p.size for p in told.predictions] == [8192, 40960]
+    told = summarize([curve("a")], multiples=(2, 10)).learners[0]
+    assert [p.train_size for p in told.predictions] == [8192, 40960]
     for prediction in told.predictions:
-        assert isinstance(prediction.size, int)
-        assert prediction.low < 0.05 + 2.0 * prediction.size**-0.5 < prediction.high
+        assert isinstance(prediction.train_size, int)
+        assert prediction.low < 0.05 + 2.0 * prediction.train_size**-0.5 < prediction.high
         assert prediction.low <= prediction.median <= prediction.high
-    train_sizes = [p.size for p in told.fitted]
+    train_sizes = [p.train_size for p in told.fitted]
     assert train_sizes == sorted(set(train_sizes))
     assert (train_sizes[0], train_sizes[-1]) == (64, 40960)
     assert len(train_sizes) >= 50
@@ -33,8 +33,8 @@ def test_predictions_and_figure():
 
 
 def test_needs():
-    met, soon, never = summary([curve("a", noise=0.01)], targets=(0.15, 0.075, 0.01)).learners[0].needs
-    assert met.kind == "met"
+    met, soon, never = summarize([curve("a", noise=0.01)], targets=(0.15, 0.075, 0.01)).learners[0].required_sizes
+    assert met.kind == "reached"
     assert met.median == pytest.approx(400, rel=0.1)  # 0.05 + 2/sqrt(400) = 0.15
     assert met.p_reachable == 1.0
     assert soon.kind == "interval"
@@ -45,12 +45,12 @@ def test_needs():
 
 
 def test_a_target_met_at_the_smallest_size():
-    need = summary([curve("a")], targets=(0.9,)).learners[0].needs[0]
-    assert (need.kind, need.median) == ("met", 64.0)
+    need = summarize([curve("a")], targets=(0.9,)).learners[0].required_sizes[0]
+    assert (need.kind, need.median) == ("reached", 64.0)
 
 
 def test_too_few_sizes():
-    two, three, none = summary(
+    two, three, none = summarize(
         [
             curve("two", train_sizes=(64, 128)),
             curve("three", train_sizes=(64, 128, 256)),
@@ -61,30 +61,30 @@ def test_too_few_sizes():
     assert two.predictions == two.fitted == ()
     assert two.law == ""
     assert two.note == "2 sizes cannot carry a law: measure at least 3"
-    assert two.needs[0].kind == "cannot tell"
-    assert two.needs[1].kind == "met"
-    assert [item.size for item in three.predictions] == [512], "twice the data is carried, ten times is not"
+    assert two.required_sizes[0].kind == "undetermined"
+    assert two.required_sizes[1].kind == "reached"
+    assert [item.train_size for item in three.predictions] == [512], "twice the data is carried, ten times is not"
     assert three.note == "3 sizes over a span of 4x cannot carry a 10x extrapolation: add sizes"
-    assert three.fitted[-1].size == 512
-    assert none.needs[0].kind == "cannot tell"
+    assert three.fitted[-1].train_size == 512
+    assert none.required_sizes[0].kind == "undetermined"
 
 
 def test_lost_seeds_are_counted_and_gone():
-    ragged = Curve("r", (64, 128, 256, 512), ((0.5, float("nan")), (0.4,), (float("inf"),), (0.3, 0.28)), failed=1)
-    told = summary([ragged]).learners[0]
+    ragged = Curve("r", (64, 128, 256, 512), ((0.5, float("nan")), (0.4,), (float("inf"),), (0.3, 0.28)), num_failed=1)
+    told = summarize([ragged]).learners[0]
     assert told.curve.train_sizes == (64, 128, 512)
     assert told.curve.errors == ((0.5,), (0.4,), (0.3, 0.28))
-    assert told.curve.failed == 3
+    assert told.curve.num_failed == 3
 
 
 def test_a_wrong_bound_is_a_note():
-    told = summary([curve("a", bound=(0.0, 0.1)), curve("b")]).learners
+    told = summarize([curve("a", bound=(0.0, 0.1)), curve("b")]).learners
     assert "above bound 0.1" in told[0].note
     assert told[1].predictions
 
 
 def test_test_set_size_is_the_noise_of_single_seeds():
-    small, large = (summary([curve("a", num=1, noise=0.0, num_test=num)]).learners[0] for num in (50, 100_000))
+    small, large = (summarize([curve("a", num=1, noise=0.0, num_test=num)]).learners[0] for num in (50, 100_000))
     width = [told.predictions[0].high / told.predictions[0].low for told in (small, large)]
     assert width[0] > width[1]
 
@@ -103,22 +103,22 @@ def test_becomes_json_whatever_the_curves():
         curve("loss", lambda n: 1e5 * n**-0.1, bound=(0.0, None), unit="nats"),
         curve("dead", lambda n: float("nan")),
     ]
-    told = summary(odd, targets=(0.0, 0.06, 0.5, 1e9), multiples=(1.5, 2, 10))
+    told = summarize(odd, targets=(0.0, 0.06, 0.5, 1e9), multiples=(1.5, 2, 10))
     text = json.dumps(dataclasses.asdict(told), allow_nan=False)
     assert json.loads(text)["multiples"] == [1.5, 2.0, 10.0]
     assert len(told.learners) == len(odd)
-    assert {need.target for need in told.learners[0].needs} == {0.0, 0.06, 0.5, 1e9}
+    assert {need.target for need in told.learners[0].required_sizes} == {0.0, 0.06, 0.5, 1e9}
 
 
 def test_nothing_asked():
-    told = summary([], multiples=())
+    told = summarize([], multiples=())
     assert told.learners == told.crossovers == ()
-    assert summary([curve("a")], multiples=()).learners[0].predictions == ()
+    assert summarize([curve("a")], multiples=()).learners[0].predictions == ()
 
 
 def test_overtakes_are_pairs_and_order_does_not_matter():
     curves = [curve("a"), curve("b", lambda n: 0.02 + 4.0 * n**-0.6), curve("c", lambda n: 0.4)]
-    told, turned = summary(curves), summary(curves[::-1])
+    told, turned = summarize(curves), summarize(curves[::-1])
     assert {frozenset((o.incumbent, o.challenger)) for o in told.crossovers} == {
         frozenset(pair) for pair in (("a", "b"), ("a", "c"), ("b", "c"))
     }
@@ -138,13 +138,13 @@ def test_overtakes_are_pairs_and_order_does_not_matter():
 )
 def test_errors(asked, message):
     with pytest.raises(ValueError, match=message):
-        summary([curve("a")], **asked)
+        summarize([curve("a")], **asked)
 
 
 def test_a_test_split_too_small_for_its_errors_is_said() -> None:
     train_sizes = (32, 64, 128, 256, 512)
     errors = tuple((0.6 / size**0.5,) * 4 for size in train_sizes)
-    few, many = (summary([Curve("a", train_sizes, errors, num_test=count)]).learners[0] for count in (360, 100_000))
+    few, many = (summarize([Curve("a", train_sizes, errors, num_test=count)]).learners[0] for count in (360, 100_000))
     assert "10 mistakes in 360 test examples" in few.note
     assert few.predictions
     assert many.note == ""

@@ -12,7 +12,7 @@ from small import small
 
 from dlm import Budget, UsageError
 from dlm.baselines import HistGradientBoosting, LogisticRegression
-from dlm.curves.from_records import curves
+from dlm.curves.from_records import learning_curves
 from dlm.data import Digits, File, Split
 from dlm.data.leakage import searched
 from dlm.execution import executor, proposal
@@ -39,7 +39,7 @@ def test_two_flags_run_a_study_that_says_how_the_file_was_read(launch, table, tm
     assert "Column diagnosis: taken for 2 classes (benign, malignant)" in out
     assert out.index("How cancer was read") < out.index("examples")
     assert "trained 6 trials (0 were complete)" in out
-    learners = {curve.learner for curve in curves(record_log.rows(tmp_path / "run"))}
+    learners = {curve.learner for curve in learning_curves(record_log.rows(tmp_path / "run"))}
     assert learners == {"mlp", "logreg", "boosting"}
     code, out, _ = launch(f"--data={table}", "--target=diagnosis", *CUT, f"--workdir={tmp_path / 'run'}")
     assert "trained 0 trials (6 were complete)" in out
@@ -159,7 +159,7 @@ def test_a_subset_of_one_class_is_learnt_as_that_class(tmp_path):
         seeds=1,
     )
     assert executor.run_trials(study, tmp_path / "run").failed == 0
-    errors = {curve.learner: curve.errors for curve in curves(record_log.rows(tmp_path / "run"))}
+    errors = {curve.learner: curve.errors for curve in learning_curves(record_log.rows(tmp_path / "run"))}
     assert errors["logreg"][0] == errors["boosting"][0] == (pytest.approx(np.mean(source.load().test.y == 0)),)
 
 

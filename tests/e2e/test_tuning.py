@@ -8,7 +8,7 @@ from small import ROW, small
 from dlm import Budget, Learner, grid, log_uniform, quasi_random
 from dlm.analysis.tuning import tuned_learners
 from dlm.baselines import LogisticRegression
-from dlm.curves.from_records import curves, selected_rows
+from dlm.curves.from_records import learning_curves, selected_rows
 from dlm.execution import executor, planner
 from dlm.models import MLP
 from dlm.report.sections.tuning import best_of_k_sentences
@@ -51,7 +51,7 @@ def test_the_best_of_all_settings_is_what_the_curve_shows(finished):
     _, folder = finished
     rows = record_log.rows(folder)
     for one, curve in zip(
-        tuned_learners(rows, order=("net", "logreg", "plain")), curves(rows, order=("net", "logreg", "plain"))
+        tuned_learners(rows, order=("net", "logreg", "plain")), learning_curves(rows, order=("net", "logreg", "plain"))
     ):
         for size, best in one.best_of.items():
             errors = curve.errors[curve.train_sizes.index(size)]

@@ -12,7 +12,7 @@ from small import small
 import dlm
 from dlm import Budget, Hyper, Learner, UsageError, grid
 from dlm.baselines import LogisticRegression
-from dlm.curves.from_records import curves
+from dlm.curves.from_records import learning_curves
 from dlm.data import Digits
 from dlm.execution import executor
 from dlm.models import MLP
@@ -151,7 +151,7 @@ def test_a_cell_that_raises_fails_alone_and_is_tried_again(tmp_path, monkeypatch
     rows = [row for row in record_log.rows(tmp_path) if row.status == "failed"]
     assert {row.train_size for row in rows} == {64, 128}
     assert all(row.value is None and "50 examples are all I hold" in row.note for row in rows)
-    assert curves(record_log.rows(tmp_path))[0].failed == 2
+    assert learning_curves(record_log.rows(tmp_path))[0].num_failed == 2
     monkeypatch.setattr(Fragile, "mended", True)
     assert executor.run_trials(study, tmp_path) == executor.Outcome(trained=2, before=1, failed=0, diverged=0)
 
@@ -175,7 +175,7 @@ def test_hyperparameter_axes_train_in_one_cohort_and_validation_chooses(tmp_path
     executor.run_trials(study, tmp_path)
     rows = [row for row in record_log.rows(tmp_path) if (row.split, row.metric) == ("test", "error")]
     good = [row.value for row in rows if json.loads(row.hyper)["hyper"]["lr"] == 1e-2]
-    (curve,) = curves(record_log.rows(tmp_path))
+    (curve,) = learning_curves(record_log.rows(tmp_path))
     assert sorted(curve.errors[0]) == sorted(good)
 
 

@@ -14,7 +14,7 @@ from small import small
 
 import dlm
 from dlm import Interrupted, Learner, UsageError, grid
-from dlm.curves.summary import answer
+from dlm.curves.summary import summarize
 from dlm.curves.types import Curve, LearnerSummary, StudySummary
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.models import MLP
@@ -150,7 +150,7 @@ def test_what_is_shown_begins_with_the_words_and_asks_for_nothing(result):
 
 def test_names_and_questions_are_escaped():
     curve = Curve(HOSTILE, (10, 20, 40, 80), ((0.5,), (0.4,), (0.3,), (0.25,)), num_test=100)
-    html = notebook.summary_html(answer([curve]), title=HOSTILE, question=HOSTILE, footer=HOSTILE)
+    html = notebook.summary_html(summarize([curve]), title=HOSTILE, question=HOSTILE, footer=HOSTILE)
     assert "<img" not in html
     assert html.count("&lt;img") > 4
     svg(html)

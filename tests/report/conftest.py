@@ -6,8 +6,8 @@ import pytest
 from small import small
 
 from dlm import Budget, grid
-from dlm.curves.from_records import curves
-from dlm.curves.summary import answer
+from dlm.curves.from_records import learning_curves
+from dlm.curves.summary import summarize
 from dlm.curves.types import Crossover, Curve, LearnerSummary, Prediction, RequiredSize, StudySummary
 from dlm.execution import executor
 from dlm.report.html.page import page_html
@@ -36,11 +36,11 @@ def make_learner(learner: str, needs: tuple[RequiredSize, ...] = (), note: str =
     grid = [SIZES[0] * (12570 / SIZES[0]) ** (k / 60) for k in range(61)]
     floor, scale, power = LAWS[learner]
     return LearnerSummary(
-        curve=Curve(learner, SIZES, errors, num_test=NUM_TEST, failed=failed),
+        curve=Curve(learner, SIZES, errors, num_test=NUM_TEST, num_failed=failed),
         law=f"error = {floor:g} + {scale:g} n^-{power:g}",
         fitted=tuple(make_prediction(learner, round(n)) for n in grid),
         predictions=(make_prediction(learner, 2514), make_prediction(learner, 12570)),
-        needs=needs,
+        required_sizes=needs,
         note=note,
     )
 
@@ -60,7 +60,7 @@ def digits() -> StudySummary:
             make_learner(
                 "mlp",
                 (
-                    RequiredSize(0.05, "met", 260.0, 300.0, 350.0, 1.0),
+                    RequiredSize(0.05, "reached", 260.0, 300.0, 350.0, 1.0),
                     RequiredSize(0.02, "interval", 1400.0, 2130.0, 4200.0, 0.97),
                     RequiredSize(0.01, "more than", 12570.0, None, None, 0.4),
                 ),
@@ -68,8 +68,8 @@ def digits() -> StudySummary:
             make_learner(
                 "cnn",
                 (
-                    RequiredSize(0.05, "met", 190.0, 212.0, 240.0, 1.0),
-                    RequiredSize(0.02, "met", 600.0, 680.0, 760.0, 1.0),
+                    RequiredSize(0.05, "reached", 190.0, 212.0, 240.0, 1.0),
+                    RequiredSize(0.02, "reached", 600.0, 680.0, 760.0, 1.0),
                     RequiredSize(0.01, "interval", 1600.0, 2431.0, None, 0.88),
                 ),
                 failed=1,
@@ -77,17 +77,17 @@ def digits() -> StudySummary:
             make_learner(
                 "logreg",
                 (
-                    RequiredSize(0.05, "met", 500.0, 570.0, 660.0, 1.0),
+                    RequiredSize(0.05, "reached", 500.0, 570.0, 660.0, 1.0),
                     RequiredSize(0.02, "not reachable", None, None, None, 0.03),
-                    RequiredSize(0.01, "cannot tell", None, None, None, 0.0),
+                    RequiredSize(0.01, "undetermined", None, None, None, 0.0),
                 ),
                 note="the last three sizes are flat, so that the interval at 10x the data is wide",
             ),
         ),
         crossovers=(
-            Crossover("logreg", "cnn", "at", 45.0, 61.0, 90.0),
+            Crossover("logreg", "cnn", "measured", 45.0, 61.0, 90.0),
             Crossover("cnn", "mlp", "never", None, None, None),
-            Crossover("logreg", "mlp", "at", 70.0, 118.0, 190.0),
+            Crossover("logreg", "mlp", "measured", 70.0, 118.0, 190.0),
         ),
         multiples=(2.0, 10.0),
         level=0.95,
@@ -112,7 +112,7 @@ def make_page(context, **texts):
 @pytest.fixture(scope="session")
 def page(workdir):
     opened = Workdir.open(workdir)
-    summary = answer(curves(opened.records), targets=(0.05,))
+    summary = summarize(learning_curves(opened.records), targets=(0.05,))
     context = ReportContext(summary, opened.path, opened, opened.records)
     return make_page(context, title="small", question="How <small> is it?")
 

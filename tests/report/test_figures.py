@@ -44,7 +44,7 @@ def test_one_size_one_seed_zeros_and_no_forecast(tmp_path: pathlib.Path) -> None
         "zeros left out" in learning_curve(StudySummary((plain, lost), (), (), 0.95), tmp_path / "mixed")[1].read_text()
     )
     assert learning_curve(StudySummary((lost,), (), (), 0.95), tmp_path / "lost")[1].stat().st_size > 0
-    empty = LearnerSummary(Curve("empty", (), (), failed=3), "", (), (), ())
+    empty = LearnerSummary(Curve("empty", (), (), num_failed=3), "", (), (), ())
     assert learning_curve(StudySummary((empty, plain), (), (), 0.95), tmp_path / "empty")[1].stat().st_size > 0
     assert learning_curve(StudySummary((empty,), (), (), 0.95), tmp_path / "empty")[1].stat().st_size > 0
     assert learning_curve(StudySummary((), (), (), 0.95), tmp_path / "none") == []

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from dlm import UsageError
-from dlm.curves.score import score
-from dlm.curves.summary import answer
-from dlm.curves.types import Chance, Crossover, Curve, StudySummary
+from dlm.curves.score import score_forecast
+from dlm.curves.summary import summarize
+from dlm.curves.types import Crossover, Curve, ProbabilityBetter, StudySummary
 from dlm.report.forecast_file import (
     FORECAST,
     PREVIOUS,
@@ -32,15 +32,15 @@ from dlm.report.score import print_score
 
 NOON = datetime.datetime(2026, 11, 25, 13, 0, 5, 678, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
 SIZES = (64, 128, 256, 512)
-SUMMARY = answer([Curve("a", SIZES, tuple((0.05 + 2 * n**-0.5, 0.06 + 2 * n**-0.5) for n in SIZES))], targets=(0, 1))
+SUMMARY = summarize([Curve("a", SIZES, tuple((0.05 + 2 * n**-0.5, 0.06 + 2 * n**-0.5) for n in SIZES))], targets=(0, 1))
 STAMPED = add_stamp(SUMMARY, {"a": [1024, 64], "other": [7]}, NOON)
 
 
 def test_a_stamp_holds_the_time_and_the_inputs():
     stamp = STAMPED.stamp
-    assert (stamp.made, stamp.largest) == ("2026-11-25T12:00:05+00:00", 512)
-    assert [(one.learner, one.train_sizes) for one in stamp.seen] == [("a", (64, 128, 256, 512, 1024))]
-    assert stamp.inputs == hash_of_inputs([SUMMARY.learners[0].curve])
+    assert (stamp.created, stamp.largest_train_size) == ("2026-11-25T12:00:05+00:00", 512)
+    assert [(one.learner, one.train_sizes) for one in stamp.measured] == [("a", (64, 128, 256, 512, 1024))]
+    assert stamp.inputs_hash == hash_of_inputs([SUMMARY.learners[0].curve])
     assert verify_stamp(from_json(to_json(STAMPED))) == stamp
 
 
@@ -50,7 +50,9 @@ def test_a_forecast_without_a_stamp_is_rejected(digits: StudySummary):
 
 
 def test_chances_come_back_from_json():
-    pair = Crossover("b", "a", "at", 1.0, 2.0, 3.0, (Chance(64, 0.25, True), Chance(128, 0.5, False)))
+    pair = Crossover(
+        "b", "a", "measured", 1.0, 2.0, 3.0, (ProbabilityBetter(64, 0.25, True), ProbabilityBetter(128, 0.5, False))
+    )
     summary = dataclasses.replace(SUMMARY, crossovers=(pair,))
     assert from_json(to_json(summary)) == summary
 
@@ -63,8 +65,8 @@ def test_round_trip(digits: StudySummary) -> None:
 
 
 def test_numpy_scalars_are_written(digits: StudySummary) -> None:
-    answer = dataclasses.replace(digits, level=np.float32(0.5), multiples=(np.int64(2),))
-    assert from_json(to_json(answer)).level == 0.5
+    summarize = dataclasses.replace(digits, level=np.float32(0.5), multiples=(np.int64(2),))
+    assert from_json(to_json(summarize)).level == 0.5
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, np.float32("nan")])
@@ -140,9 +142,9 @@ def test_an_identical_forecast_keeps_its_stamp_and_another_one_is_archived(tmp_p
     assert write_forecast(STAMPED, tmp_path) == read_forecast(tmp_path / FORECAST) == read_forecast(tmp_path)
     write_forecast(add_stamp(SUMMARY, {"a": [1024]}), tmp_path)
     assert read_forecast(tmp_path).stamp == STAMPED.stamp
-    more = answer([Curve("a", SIZES[1:], SUMMARY.learners[0].curve.errors[1:])])
+    more = summarize([Curve("a", SIZES[1:], SUMMARY.learners[0].curve.errors[1:])])
     write_forecast(add_stamp(more, {}), tmp_path)
-    assert read_forecast(tmp_path).stamp.inputs != STAMPED.stamp.inputs
+    assert read_forecast(tmp_path).stamp.inputs_hash != STAMPED.stamp.inputs_hash
     (previous,) = (tmp_path / PREVIOUS).iterdir()
     assert previous.name == "2026-11-25T12-00-05.json"
     assert read_forecast(previous).stamp == STAMPED.stamp
@@ -242,6 +244,6 @@ def test_any_forged_forecast_is_rejected_or_scored(tmp_path_factory, keys, depth
         summary = read_forecast(path)
     except (ValueError, TypeError, IndexError):  # UsageError is a ValueError; the others are the forger's own
         return
-    result = score(summary, [LATER])
+    result = score_forecast(summary, [LATER])
     if result.cells:
         print_score(summary, result, Console(quiet=True), path)

@@ -5,13 +5,13 @@ import itertools
 
 import pytest
 
-from dlm.curves.types import Chance, Crossover, Prediction, RequiredSize, StudySummary
+from dlm.curves.types import Crossover, Prediction, ProbabilityBetter, RequiredSize, StudySummary
 from dlm.report import sentences
 from dlm.report.formatting import about, at_least, chance, error_number, forecast_phrase, percent
 
 
 def with_needs(digits: StudySummary, need: RequiredSize) -> list[str]:
-    learner = dataclasses.replace(digits.learners[0], needs=(need,))
+    learner = dataclasses.replace(digits.learners[0], required_sizes=(need,))
     return sentences(StudySummary((learner,), (), (), 0.95))
 
 
@@ -19,8 +19,8 @@ def with_needs(digits: StudySummary, need: RequiredSize) -> list[str]:
     ("need", "sentence"),
     [
         (
-            RequiredSize(0.05, "met", 250.0, 300.0, 350.0, 1.0),
-            "mlp needs about 300 [250, 350] examples for 5 %: met within the measured sizes.",
+            RequiredSize(0.05, "reached", 250.0, 300.0, 350.0, 1.0),
+            "mlp needs about 300 [250, 350] examples for 5 %: reached within the measured sizes.",
         ),
         (
             RequiredSize(0.02, "interval", 1401.0, 2130.0, 4201.0, 1.0),
@@ -39,7 +39,7 @@ def with_needs(digits: StudySummary, need: RequiredSize) -> list[str]:
             "1 % is not reachable for mlp by more data alone (chance 3 %).",
         ),
         (
-            RequiredSize(0.01, "cannot tell", None, None, None, 0.0),
+            RequiredSize(0.01, "undetermined", None, None, None, 0.0),
             "How many examples mlp needs for 1 % cannot be told from these measurements.",
         ),
         (
@@ -55,8 +55,8 @@ def test_needs(digits: StudySummary, need: RequiredSize, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "train_sizes", "sentence"),
     [
-        ("at", (45.0, 60.0, 90.0), "cnn overtakes logreg at about 60 examples [45, 90]."),
-        ("at", (None, 60.0, None), "cnn overtakes logreg at about 60 examples."),
+        ("measured", (45.0, 60.0, 90.0), "cnn overtakes logreg at about 60 examples [45, 90]."),
+        ("measured", (None, 60.0, None), "cnn overtakes logreg at about 60 examples."),
         (
             "forecast",
             (3000.0, 5000.0, None),
@@ -69,7 +69,7 @@ def test_needs(digits: StudySummary, need: RequiredSize, sentence: str) -> None:
         ),
         ("already", (None, None, None), "cnn is ahead of logreg at every measured size."),
         (
-            "cannot tell",
+            "undetermined",
             (None, None, None),
             "Whether cnn overtakes logreg cannot be told: noise and forecast leave it open.",
         ),
@@ -81,8 +81,13 @@ def test_overtakes(digits: StudySummary, kind: str, train_sizes: tuple[float | N
 
 
 def test_an_overtake_says_how_likely_it_is_at_the_largest_size_and_the_farthest(digits: StudySummary) -> None:
-    chances = (Chance(32, 0.2, True), Chance(1257, 0.97, True), Chance(2514, 0.98, False), Chance(12570, 0.9999, False))
-    crossover = Crossover("logreg", "cnn", "at", 45.0, 60.0, 90.0, chances)
+    chances = (
+        ProbabilityBetter(32, 0.2, True),
+        ProbabilityBetter(1257, 0.97, True),
+        ProbabilityBetter(2514, 0.98, False),
+        ProbabilityBetter(12570, 0.9999, False),
+    )
+    crossover = Crossover("logreg", "cnn", "measured", 45.0, 60.0, 90.0, chances)
     assert sentences.overtakes_sentence(crossover) == (
         "cnn overtakes logreg at about 60 examples [45, 90]; "
         "the chance that cnn is better is 97 % at 1,257 and >99 % at 12,570."

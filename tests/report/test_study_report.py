@@ -9,8 +9,8 @@ import pytest
 from small import ROW
 
 from dlm.analysis.predictions import hardest_examples, suspicious_labels
-from dlm.curves.from_records import curves, selected_rows
-from dlm.curves.summary import answer
+from dlm.curves.from_records import learning_curves, selected_rows
+from dlm.curves.summary import summarize
 from dlm.report.html.elements import charts
 from dlm.report.html.media import png
 from dlm.report.html.page import page_html
@@ -103,7 +103,7 @@ def test_ten_thousand_cells_stay_below_fifteen_megabytes(tmp_path):
         for size in range(20)
         for seed in range(100)
     ]
-    told = answer(curves(rows))
+    told = summarize(learning_curves(rows))
     context = ReportContext(told, tmp_path, records=rows)
     html = page_html(page_of(told, [section(context) for section in SECTIONS]))
     assert len(rows) == 10_000

@@ -57,7 +57,7 @@ def test_the_tables_say_what_the_sentences_say(digits: StudySummary) -> None:
             phrase = forecast_phrase(prediction, learner.curve.unit)
             assert phrase in text
             assert phrase in spoken
-        for need in learner.needs:
+        for need in learner.required_sizes:
             assert need_cell(need) in text
     for sentence in (one for one in sentences(digits) if "crossovers" in one or "behind" in one or "left out" in one):
         assert sentence in text
@@ -94,7 +94,7 @@ def test_learners_measured_at_different_sizes() -> None:
 
 def test_other_units_are_plain_and_named() -> None:
     curve = Curve("lstm", (10, 20), ((2.345, 2.5), (1.2345, 1.3)), unit="nats per byte", bound=(0.0, None))
-    needs = (RequiredSize(1.25, "met", None, 18.0, None, 1.0),)
+    needs = (RequiredSize(1.25, "reached", None, 18.0, None, 1.0),)
     text = printed(StudySummary((LearnerSummary(curve, "", (), (), needs),), (), (), 0.95))
     assert "Test nats per byte" in text
     assert "1.27 [1.23–1.30] (2)" in text
@@ -112,7 +112,7 @@ def test_nothing_finished_yet() -> None:
 
 
 def test_a_learner_without_a_finished_cell(digits: StudySummary) -> None:
-    lost = LearnerSummary(Curve("lost", (), (), failed=56), "", (), (), ())
+    lost = LearnerSummary(Curve("lost", (), (), num_failed=56), "", (), (), ())
     text = printed(StudySummary((digits.learners[0], lost), (), (), 0.95))
     assert "lost: 56 cells failed or diverged and are left out of every number." in text
     assert "lost has no finished cell." in sentences(StudySummary((lost,), (), (), 0.95))

@@ -10,7 +10,7 @@ from small import interrupted, small, started
 
 from dlm import Budget, Hyper, Learner, UsageError, grid
 from dlm.baselines import LogisticRegression
-from dlm.curves.from_records import curves
+from dlm.curves.from_records import learning_curves
 from dlm.data.corruption import noisy_inputs, noisy_labels
 from dlm.data.permutation import batch_rows
 from dlm.data.subset_orders import SubsetOrders
@@ -113,7 +113,7 @@ def test_noise_is_an_axis_of_every_learner_with_a_curve_for_each_amount(tmp_path
         learners=learners, axes=grid({"noise.label": (0.0, 0.4)}), train_sizes=(100, 1000), budget=Budget(steps=200)
     )
     executor.run_trials(swept, tmp_path)
-    found = {curve.learner: curve for curve in curves(record_log.rows(tmp_path))}
+    found = {curve.learner: curve for curve in learning_curves(record_log.rows(tmp_path))}
     assert set(found) == {"net", "logreg", "net (label=0.4)", "logreg (label=0.4)"}
     for name in learners:
         assert found[f"{name} (label=0.4)"].noise == "label=0.4"

@@ -15,7 +15,14 @@ from benchmarks.forecasting.archives import ArchiveCurve, by_hash, number
 from benchmarks.forecasting.backtest.settings import Cell, Part, Setting, Table
 from benchmarks.forecasting.protocols import LEAST_SIZES, shown
 from benchmarks.forecasting.scored_tasks import spread_out
-from dlm.curves.crossover import ErrorGap, Side, conclude, crossing_interval, lead, side
+from dlm.curves.crossover import (
+    ComparedCurve,
+    ErrorGap,
+    classify_crossing,
+    compared_curve,
+    crossing_interval,
+    error_gap,
+)
 from dlm.curves.measurement_noise import curve_forecast
 from dlm.curves.types import Curve
 
@@ -140,7 +147,7 @@ def _pairs(group: Group) -> Iterator[PairRow]:
             continue
         if margin[cut] < 0:
             a, b, side_a, side_b, margin = b, a, side_b, side_a, -margin
-        drawn = lead(side_a, side_b, _SEED)
+        drawn = error_gap(side_a, side_b, _SEED)
         crossing = drawn.crossings()
         yield PairRow(
             archive=a.archive,
@@ -154,11 +161,11 @@ def _pairs(group: Group) -> Iterator[PairRow]:
             margin=float(margin[cut]),
             crossed=_crossed(train_sizes, margin),
             ends=tuple(_ends(crossing, level) for level in LEVELS),
-            kind=conclude(drawn, LEVELS[0])[0],
+            kind=classify_crossing(drawn, LEVELS[0])[0],
         )
 
 
-def _side(curve: ArchiveCurve) -> Side | None:
+def _side(curve: ArchiveCurve) -> ComparedCurve | None:
     """What is seen of a curve up to the cut."""
     seen = shown(curve.train_sizes, RATIO)
     stderr = curve.stderr[seen]
@@ -170,7 +177,7 @@ def _side(curve: ArchiveCurve) -> Side | None:
         stderr=tuple(map(float, stderr)) if np.isfinite(stderr).all() else (),
     )
     try:
-        return side(known, curve_forecast(known, curve.train_sizes[-1:], LEVELS[0], _SEED))
+        return compared_curve(known, curve_forecast(known, curve.train_sizes[-1:], LEVELS[0], _SEED))
     except ValueError:
         return None
 
@@ -186,7 +193,7 @@ def _margin(a: ArchiveCurve, b: ArchiveCurve) -> tuple[Array, Array, Array]:
 
 def _chance(drawn: ErrorGap, size: float) -> float:
     """P(better) at a size, between the nearest of the drawn ones."""
-    return float(np.interp(math.log(size), np.log(drawn.train_sizes), drawn.chances()))
+    return float(np.interp(math.log(size), np.log(drawn.train_sizes), drawn.probabilities()))
 
 
 def _crossed(train_sizes: Array, margin: Array) -> float:
@@ -323,7 +330,7 @@ def _covered(rows: Sequence[PairRow]) -> list[Cell]:
     ends = np.array([row.ends for row in rows])
     inside = ((ends[..., 0] <= true[:, None]) & (true[:, None] <= ends[..., 1])).mean(axis=0)
     low, high = ends[:, 0].T
-    said = np.mean([row.kind in ("already", "at", "forecast") for row in rows])
+    said = np.mean([row.kind in ("already", "measured", "forecast") for row in rows])
     return [
         len(rows),
         *map(float, inside),

@@ -16,7 +16,7 @@ from benchmarks.forecasting.protocols import Task, cut, cuts, with_few_seeds
 from benchmarks.forecasting.scored_tasks import spread_out, tell
 from benchmarks.forecasting.scores import coverage
 from dlm.curves.diagnostics import FAR, FEW, FEW_SIZES, NOISE, PLATEAU, PLATEAU_FALL, PLATEAU_REACH, RISE
-from dlm.curves.measurement_noise import remark
+from dlm.curves.measurement_noise import noise_warning
 from dlm.curves.types import Curve
 
 Array = NDArray[np.float64]
@@ -168,7 +168,7 @@ def _test_sets(num: int) -> tuple[list[Flagged], list[frozenset[str]]]:
         should = bool(of_test > max(of_mean, 0.05 * told[-1]))
         task = _task(f"test{index}", errors, _SIZES[-1:], told[-1:])
         cases.append(Flagged(task, {TEST_NOISE: should}))
-        raised.append(frozenset({TEST_NOISE} if remark(curve) else ()))
+        raised.append(frozenset({TEST_NOISE} if noise_warning(curve) else ()))
     return cases, raised
 
 

@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec
 from benchmarks.forecasting.train.simulated import simulate
 from benchmarks.forecasting.train.tasks import Batch
 from dlm.curves import network
-from dlm.curves.network import Context
+from dlm.curves.network import CurveBatch
 from dlm.study.learner import Optimizer
 from dlm.train.optimizer import transform, unit_schedule
 
@@ -44,7 +44,7 @@ MEASURED = Phase(steps=3_000, lr=5e-4, share=0.5)
 def loss(params: Any, batch: Batch) -> jax.Array:
     """Mean negative log likelihood of the targets, whose own noise widens what the network tells."""
     with jax.numpy_rank_promotion("allow"):  # the network is written for NumPy too
-        told = network.apply(params, network.read(Context(*batch[:7]), batch.place, jnp), jnp)
+        told = network.apply(params, network.network_inputs(CurveBatch(*batch[:7]), batch.place, jnp), jnp)
     variance = told.sd**2 + batch.target_noise[..., None] ** 2
     parts = told.log_weight - 0.5 * jnp.log(2 * jnp.pi * variance)
     likelihood = jax.nn.logsumexp(parts - 0.5 * (batch.target[..., None] - told.mean) ** 2 / variance, axis=-1)

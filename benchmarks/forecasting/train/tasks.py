@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.forecasting.archives import ArchiveCurve
-from dlm.curves.points import MAX_SIZES, Points, read_points
+from dlm.curves.points import MAX_SIZES, Points, make_points
 
 Array = NDArray[np.float64]
 
@@ -106,7 +106,7 @@ def _measured_again(
     if not error.any():
         return None
     silent = repeats == 1 or not spread.any() or rng.random() < 0.1
-    return read_points(size, error, None if silent else spread, bound=(0.0, 1.0))
+    return make_points(size, error, None if silent else spread, bound=(0.0, 1.0))
 
 
 def _packed(curve: ArchiveCurve, points: Points, asked: NDArray[np.int64], ahead: int) -> Batch:

@@ -16,10 +16,10 @@ from scipy import special
 
 from dlm.analysis.fairness.groups import Places
 from dlm.analysis.fairness.intervals import Array, Measure
-from dlm.curves.exponent import LEAST_SIZES, Exponent
-from dlm.curves.forecaster import first_size, required_size_estimate
-from dlm.curves.measurement_noise import curve_forecast, remark
-from dlm.curves.summary import answer, required_size_of
+from dlm.curves.exponent import MIN_SIZES_FOR_EXPONENT, Exponent
+from dlm.curves.forecaster import first_size_reaching, required_size_estimate
+from dlm.curves.measurement_noise import curve_forecast, noise_warning
+from dlm.curves.summary import required_size_of, summarize
 from dlm.curves.types import Curve, LearnerSummary, Prediction, RequiredSize
 
 _NO_MISTAKE = 1.0  # variance of a log error that was measured as zero and is taken for half a mistake
@@ -29,7 +29,7 @@ def exponent(tables: Mapping[int, Array], places: Places, *, measure: Measure, l
     """Of the test examples at `places`, from errors [S, N] by size; None for fewer than three sizes, or no mistake."""
     train_sizes = sorted(tables)
     own = [tables[size][:, places] for size in train_sizes]
-    if len(train_sizes) < LEAST_SIZES or not any(table.any() for table in own):
+    if len(train_sizes) < MIN_SIZES_FOR_EXPONENT or not any(table.any() for table in own):
         return None
     x = np.log(np.array(train_sizes, dtype=float))
     weight = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
@@ -78,13 +78,13 @@ def group_answer(
 
     Forecasts hold the test set's noise. Needs for `targets` are the forecaster's own, without it.
     """
-    told = answer([curve], targets=targets, multiples=multiples, level=level).learners[0]
+    told = summarize([curve], targets=targets, multiples=multiples, level=level).learners[0]
     spread = shared_spread(own, measure)
     return dataclasses.replace(
         told,
         fitted=tuple(_widened(one, spread, curve, level) for one in told.fitted),
         predictions=tuple(_widened(one, spread, curve, level) for one in told.predictions),
-        note="" if told.note == remark(curve) else told.note,  # it warns of the noise that is added here
+        note="" if told.note == noise_warning(curve) else told.note,  # it warns of the noise that is added here
         grid=None,
     )
 
@@ -95,13 +95,13 @@ def need(
     """Examples with which the group's error is where everyone else's is at its largest measured size.
 
     `own` [S, N] and `others` [S, M]: errors of the test examples of the group, and of everyone else, at that size.
-    `curve` None: its points carry no forecast. Training sets are mixed as the pool is. "met" where the group's error is
-    not above the others' already.
+    `curve` None: its points carry no forecast. Training sets are mixed as the pool is. "reached" where the group's
+    error is not above the others' already.
     """
     error, target = (float(measure.finish(np.array(table.mean()))) for table in (own, others))
     if error <= target:
-        return RequiredSize(target, "met", None, None, None, 1.0)
-    cannot_tell = RequiredSize(target, "cannot tell", None, None, None, 0.0)
+        return RequiredSize(target, "reached", None, None, None, 1.0)
+    cannot_tell = RequiredSize(target, "undetermined", None, None, None, 0.0)
     if curve is None or target <= 0:
         return cannot_tell
     try:
@@ -110,7 +110,7 @@ def need(
         return cannot_tell
     drawn = np.random.default_rng(seed).standard_normal(len(forecast.samples))
     spread = math.hypot(shared_spread(own, measure), mean_spread(others, measure))
-    train_sizes = required_size_estimate(first_size(forecast.curves, target * np.exp(spread * drawn)), level)
+    train_sizes = required_size_estimate(first_size_reaching(forecast.curves, target * np.exp(spread * drawn)), level)
     return required_size_of(target, train_sizes, curve, level)
 
 

@@ -21,6 +21,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,10 @@ from dlm.curves.types import Curve
 from dlm.utils.errors import UsageError
 
 Array = NDArray[np.float64]
+RatioKind = Literal["interval", "below", "above", "undetermined"]
+Ends = tuple[float | None, float | None, float | None, RatioKind]  # median, low, high and kind
 
-CLEARLY = 0.01  # chance with which a constant rate is said to change
+TREND_LEVEL = 0.01  # chance with which a constant rate is said to change
 _GRID = 40
 _OPEN = 1e-4  # chances nearer to 0 or 1 than this are of no interest
 _MOST_POWER = 10.0  # of size in a drift; more is what a flat reference makes of noise
@@ -41,39 +44,39 @@ _STEP = 0.02  # of the log rate, for the slope of the reference
 
 
 @dataclasses.dataclass(frozen=True)
-class Rate:
+class EquivalenceRatio:
     """How many examples of the reference one of the other's is worth, at `size` of the other.
 
-    `kind`: "interval" (low..high), "below" (only `high` can be said), "above" (only `low`), or "cannot tell".
+    `kind`: "interval" (low..high), "below" (only `high` can be said), "above" (only `low`), or "undetermined".
     `median` is None where it lies outside the reference's sizes. Each end is passed with a chance of (1 - level) / 2,
     also where it is the only one.
     """
 
-    size: int
+    train_size: int
     median: float | None
     low: float | None
     high: float | None
-    kind: str
+    kind: RatioKind
 
 
 @dataclasses.dataclass(frozen=True)
-class OverallRate:
-    """One rate for all sizes, as `Rate`; `train_sizes` are those of the other curve within the reference's range.
+class OverallEquivalenceRatio:
+    """One ratio for all sizes, as `EquivalenceRatio`; `train_sizes` are those with a partner in the reference.
 
-    `drift` is the factor by which the rate changes with each doubling of the size, None where that cannot be told;
-    `changes` whether that is clearly not 1: then one rate does not fit, and this one is between the sizes'.
+    `factor_per_doubling`: how the ratio changes with each doubling of the size, None if undetermined.
+    `changes_with_size`: that factor is significantly different from 1, so that no single ratio fits all sizes.
     """
 
     train_sizes: tuple[int, ...]
     median: float | None
     low: float | None
     high: float | None
-    kind: str
-    drift: float | None = None
-    changes: bool = False
+    kind: RatioKind
+    factor_per_doubling: float | None = None
+    changes_with_size: bool = False
 
 
-def exchange(reference: Curve, other: Curve, *, level: float = 0.95) -> tuple[Rate, ...]:
+def data_equivalence_ratio(reference: Curve, other: Curve, *, level: float = 0.95) -> tuple[EquivalenceRatio, ...]:
     """The rate at each size of `other`. Errors of both are aligned by seed.
 
     Raises UsageError where the curves have different units, ValueError for a level outside (0, 1).
@@ -85,28 +88,28 @@ def exchange(reference: Curve, other: Curve, *, level: float = 0.95) -> tuple[Ra
         for size in pair.train_sizes[pair.other]:
             x = math.log(size)
             log_rates, chance = _profile(_chance_at(posterior, np.array([x]), (least, most)), least - x, most - x)
-            told[round(size)] = Rate(round(size), *_ends(log_rates, chance, level))
-    return tuple(told.get(size, Rate(size, None, None, None, "cannot tell")) for size in other.train_sizes)
+            told[round(size)] = EquivalenceRatio(round(size), *_ends(log_rates, chance, level))
+    return tuple(told.get(size, EquivalenceRatio(size, None, None, None, "undetermined")) for size in other.train_sizes)
 
 
-def overall(reference: Curve, other: Curve, *, level: float = 0.95) -> OverallRate:
-    """The rate that fits all sizes of `other` best, and whether one rate does. Raises as `exchange`.
+def overall_equivalence_ratio(reference: Curve, other: Curve, *, level: float = 0.95) -> OverallEquivalenceRatio:
+    """The rate that fits all sizes of `other` best, and whether one rate does. Raises as `data_equivalence_ratio`.
 
     Sizes are weighted by how much they tell of the rate. Only a drift along the sizes is looked for.
     """
     pair, posterior = _read(reference, other, level)
     if posterior is None:
-        return OverallRate((), None, None, None, "cannot tell")
+        return OverallEquivalenceRatio((), None, None, None, "undetermined")
     (least, most), x = _range(pair), pair.x[pair.other]
     chance_at = _chance_at(posterior, x, (least, most))
     log_rates, chance = _profile(chance_at, least - x[-1], most - x[0])
     median, low, high, kind = _ends(log_rates, chance, level)
     if median is None:
-        return OverallRate((), median, low, high, kind)
+        return OverallEquivalenceRatio((), median, low, high, kind)
     partners = x + math.log(median)
     inside = x[(partners >= least) & (partners <= most)]
     train_sizes = tuple(round(math.exp(one)) for one in inside)
-    return OverallRate(
+    return OverallEquivalenceRatio(
         train_sizes, median, low, high, kind, *_drift(posterior, inside, math.log(median), (least, most))
     )
 
@@ -169,7 +172,7 @@ def _drift(
     if abs(power) > _MOST_POWER:
         return None, False
     chance = float(posterior.chance_above(x[None], x[None] + log_rate, weight)[0])
-    return 2.0**power, 2 * min(chance, 1 - chance) < CLEARLY
+    return 2.0**power, 2 * min(chance, 1 - chance) < TREND_LEVEL
 
 
 def _profile(chance_at: Callable[[Array], Array], least: float, most: float) -> tuple[Array, Array]:
@@ -186,7 +189,7 @@ def _profile(chance_at: Callable[[Array], Array], least: float, most: float) -> 
     return log_rates, np.concatenate([chance, chance_at(fine)])[place]
 
 
-def _ends(log_rates: Array, chance: Array, level: float) -> tuple[float | None, float | None, float | None, str]:
+def _ends(log_rates: Array, chance: Array, level: float) -> Ends:
     """Median, low, high and kind. Where the chance is not monotone, the hull of all rates that are not rejected."""
     tail = (1 - level) / 2
     low, high = _first_above(log_rates, chance, tail), _last_below(log_rates, chance, 1 - tail)
@@ -195,10 +198,16 @@ def _ends(log_rates: Array, chance: Array, level: float) -> tuple[float | None, 
     if high == -math.inf:
         return None, None, math.exp(log_rates[0]), "below"
     median = (_first_above(log_rates, chance, 0.5) + _last_below(log_rates, chance, 0.5)) / 2
-    kinds = {(True, True): "interval", (False, True): "below", (True, False): "above"}
-    kind = kinds.get((math.isfinite(low), math.isfinite(high)), "cannot tell")
+    kind = ratio_kind(math.isfinite(low), math.isfinite(high))
     ends = [math.exp(end) if math.isfinite(end) else None for end in (median, low, high)]
-    return (None if kind == "cannot tell" else ends[0]), ends[1], ends[2], kind
+    return (None if kind == "undetermined" else ends[0]), ends[1], ends[2], kind
+
+
+def ratio_kind(low: bool, high: bool) -> RatioKind:
+    """The kind of an interval with or without each of its ends."""
+    if low and high:
+        return "interval"
+    return "above" if low else "below" if high else "undetermined"
 
 
 def _first_above(at: Array, chance: Array, level: float) -> float:

@@ -15,16 +15,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.data_efficiency.equivalence import CLEARLY, OverallRate, Rate
+from dlm.curves.data_efficiency.equivalence import (
+    TREND_LEVEL,
+    Ends,
+    EquivalenceRatio,
+    OverallEquivalenceRatio,
+    ratio_kind,
+)
 
 Array = NDArray[np.float64]
 
-FEWEST_SEEDS = 3  # of two, Student's interval is hardly ever bounded
+MIN_SEEDS = 3  # of two, Student's interval is hardly ever bounded
 _GRID = 400
 _LEAST_SLOPE = 0.02  # of a log error along log size, below which a size tells nothing of a rate
 
 
-class Logs(NamedTuple):
+class LogErrors(NamedTuple):
     """Log errors [K, S] of the same S seeds at log sizes x [K], ascending."""
 
     x: Array
@@ -38,28 +44,28 @@ class _Profile(NamedTuple):
     numbers: Array
 
 
-def rate_for_all(a: Logs, b: Logs, level: float) -> OverallRate:
-    """How many times `b`'s data `a` needs, one rate for all sizes, with what drift; see `OverallRate`.
+def overall_ratio(a: LogErrors, b: LogErrors, level: float) -> OverallEquivalenceRatio:
+    """How many times `b`'s data `a` needs, one rate for all sizes, with what drift; see `OverallEquivalenceRatio`.
 
     Sizes count by how steep b's curve is at their partners.
     """
     profile = _profile(a, b)
     median, low, high, kind = _believed(profile, level)
     if median is None:
-        return OverallRate((), None, low, high, kind)
+        return OverallEquivalenceRatio((), None, low, high, kind)
     partners = a.x - math.log(median)
     inside = (partners >= b.x[0] - 1e-9) & (partners <= b.x[-1] + 1e-9)
     train_sizes = tuple(round(math.exp(one)) for one in a.x[inside])
-    return OverallRate(train_sizes, median, low, high, kind, *_drift(a, b, math.log(median), inside))
+    return OverallEquivalenceRatio(train_sizes, median, low, high, kind, *_drift(a, b, math.log(median), inside))
 
 
-def rate_at_each(a: Logs, b: Logs, level: float) -> tuple[Rate, ...]:
+def ratio_at_each_size(a: LogErrors, b: LogErrors, level: float) -> tuple[EquivalenceRatio, ...]:
     """The rate at each of `a`'s sizes by itself."""
-    found = [_believed(_profile(Logs(a.x[k : k + 1], a.y[k : k + 1]), b), level) for k in range(len(a.x))]
-    return tuple(Rate(round(math.exp(x)), *one) for x, one in zip(a.x, found, strict=True))
+    found = [_believed(_profile(LogErrors(a.x[k : k + 1], a.y[k : k + 1]), b), level) for k in range(len(a.x))]
+    return tuple(EquivalenceRatio(round(math.exp(x)), *one) for x, one in zip(a.x, found, strict=True))
 
 
-def _profile(a: Logs, b: Logs) -> _Profile:
+def _profile(a: LogErrors, b: LogErrors) -> _Profile:
     """Candidates as far as b's sizes reach. A rate k has partners at size / k, so that greater ones are worse for a."""
     rates = np.linspace(a.x[0] - b.x[-1], a.x[-1] - b.x[0], _GRID)
     partners = a.x - rates[:, None]
@@ -74,14 +80,14 @@ def _profile(a: Logs, b: Logs) -> _Profile:
     return _Profile(rates[known], numbers[known])
 
 
-def _interpolated(b: Logs):  # type: ignore[no-untyped-def]
+def _interpolated(b: LogErrors):  # type: ignore[no-untyped-def]
     from scipy.interpolate import PchipInterpolator
 
     curve = PchipInterpolator(b.x, b.y, axis=0)
     return lambda x, order: curve(x, nu=order)
 
 
-def _believed(profile: _Profile, level: float) -> tuple[float | None, float | None, float | None, str]:
+def _believed(profile: _Profile, level: float) -> Ends:
     """Median, low, high and kind of the rates that the t-test does not reject: the hull of them, open at the ends.
 
     A seed's number rises with the errors of a: a positive one says that a needs more than this rate.
@@ -101,10 +107,8 @@ def _believed(profile: _Profile, level: float) -> tuple[float | None, float | No
     high = _last_true(rates[::-1], too_large[::-1], -limit - t[::-1])
     crossing = np.flatnonzero(np.diff(np.sign(mean)))
     median = float(np.exp(np.mean([_zero(rates, mean, int(k)) for k in crossing]))) if len(crossing) else None
-    kind = {(True, True): "interval", (False, True): "below", (True, False): "above"}.get(
-        (low is not None, high is not None), "cannot tell"
-    )
-    return None if kind == "cannot tell" else median, low, high, kind
+    kind = ratio_kind(low is not None, high is not None)
+    return None if kind == "undetermined" else median, low, high, kind
 
 
 def _last_true(rates: Array, rejected: NDArray[np.bool_], excess: Array) -> float | None:
@@ -120,7 +124,7 @@ def _zero(x: Array, y: Array, k: int) -> float:
     return float(x[k] - y[k] * (x[k + 1] - x[k]) / (y[k + 1] - y[k]))
 
 
-def _drift(a: Logs, b: Logs, log_rate: float, inside: NDArray[np.bool_]) -> tuple[float | None, bool]:
+def _drift(a: LogErrors, b: LogErrors, log_rate: float, inside: NDArray[np.bool_]) -> tuple[float | None, bool]:
     """The factor by which the rate changes when the size doubles, and whether clearly: a trend for each seed."""
     from scipy import stats
 
@@ -135,4 +139,4 @@ def _drift(a: Logs, b: Logs, log_rate: float, inside: NDArray[np.bool_]) -> tupl
     trend = centred @ own / (centred @ centred)
     error = max(float(trend.std(ddof=1)), 1e-12) / math.sqrt(len(trend))
     p = float(2 * stats.t.sf(abs(trend.mean()) / error, len(trend) - 1))
-    return float(2.0 ** np.clip(trend.mean(), -10, 10)), p < CLEARLY
+    return float(2.0 ** np.clip(trend.mean(), -10, 10)), p < TREND_LEVEL

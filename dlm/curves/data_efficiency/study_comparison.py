@@ -3,7 +3,7 @@
 Cells are paired by size, seed and subset. Who errs less is judged by a t-test over seeds: of each seed the mean over
 sizes of its relative differences. So a seed, whose subsets nest and whose errors are alike along the curve, counts once
 however many sizes there are. Each size's own test is corrected for their number (Holm 1979).
-How much data: `seed_rate`, or `exchange` where there are fewer than three pairs.
+How much data: `seed_rate`, or `data_equivalence_ratio` where there are fewer than three pairs.
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from dlm.curves.data_efficiency.equivalence import OverallRate, Rate, exchange, overall
-from dlm.curves.data_efficiency.seed_test import FEWEST_SEEDS, Logs, rate_at_each, rate_for_all
+from dlm.curves.data_efficiency.equivalence import (
+    EquivalenceRatio,
+    OverallEquivalenceRatio,
+    RatioKind,
+    data_equivalence_ratio,
+    overall_equivalence_ratio,
+)
+from dlm.curves.data_efficiency.seed_test import MIN_SEEDS, LogErrors, overall_ratio, ratio_at_each_size
 from dlm.curves.types import Curve
 
-R = TypeVar("R", Rate, OverallRate)
+R = TypeVar("R", EquivalenceRatio, OverallEquivalenceRatio)
 
 POWER = 0.8  # with which a difference that is called visible is seen
 MOST_SEEDS = 1000  # that are advised
@@ -27,7 +33,7 @@ WORTH_SEEING = 0.05  # a relative difference for which seeds are advised
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class SeedError:
     """One measured error, and the content of the subset that it was learnt from."""
 
     seed: int
@@ -36,14 +42,14 @@ class Cell:
 
 
 @dataclasses.dataclass(frozen=True)
-class Difference:
+class ErrorDifference:
     """How much more `a` errs than `b`, relative to the mean of both; below 0 it errs less.
 
     `mean` with its interval low..high; `p` two-sided, of no difference. `num_seeds` are paired. `size` is None for that
     over all sizes. With one seed there is a mean and nothing else.
     """
 
-    size: int | None
+    train_size: int | None
     mean: float
     low: float | None
     high: float | None
@@ -52,66 +58,69 @@ class Difference:
 
 
 @dataclasses.dataclass(frozen=True)
-class Versus:
-    """`a` against `b`. `needs`: how many times `b`'s data `a` needs to err as little, see `Rate`, one for all sizes.
+class StudyComparison:
+    """`a` compared with `b`.
 
-    `needs_at`: at each of `a`'s sizes. `differences`: at each common size, Holm's p; `whole`: over all of them.
-    `visible` is the least relative difference that these seeds would show with a chance of 80 %, `seeds_needed` how
-    many would show one of 5 %; None where the noise is not known.
+    `data_ratio`: how many times `b`'s data `a` needs for the same error, one ratio for all sizes; `data_ratios`: at
+    each of `a`'s sizes. `differences`: at each common size, with Holm's p; `overall`: over all common sizes.
+    `detectable_difference`: the smallest relative difference that this number of seeds detects with a power of 80 %;
+    `num_seeds_needed`: the number of seeds that detects one of 5 %; None if the noise is unknown.
     """
 
     a: str
     b: str
-    needs: OverallRate
-    needs_at: tuple[Rate, ...]
-    differences: tuple[Difference, ...]
-    whole: Difference | None
-    visible: float | None
-    seeds_needed: int | None
+    data_ratio: OverallEquivalenceRatio
+    data_ratios: tuple[EquivalenceRatio, ...]
+    differences: tuple[ErrorDifference, ...]
+    overall: ErrorDifference | None
+    detectable_difference: float | None
+    num_seeds_needed: int | None
 
 
-Cells = Mapping[int, Sequence[Cell]]
+SeedErrors = Mapping[int, Sequence[SeedError]]
 
 
-def versus(a: tuple[Curve, Cells], b: tuple[Curve, Cells], *, level: float = 0.95) -> Versus:
+def compare_studies(
+    a: tuple[Curve, SeedErrors], b: tuple[Curve, SeedErrors], *, level: float = 0.95
+) -> StudyComparison:
     """Two curves with their cells by size. Raises UsageError where they have different units."""
     (curve_a, cells_a), (curve_b, cells_b) = a, b
     table = paired(cells_a, cells_b)
     seeds = sorted({seed for row in table.values() for seed in row})
     whole_of = [[row[seed] for row in table.values() if seed in row] for seed in seeds]
     complete = [float(np.mean(one)) for one in whole_of if len(one) == len(table)]
-    train_sizes = _holm([difference(list(row.values()), level, size) for size, row in table.items()])
-    whole = difference(complete, level, None) if complete else None
+    train_sizes = _holm([error_difference(list(row.values()), level, size) for size, row in table.items()])
+    whole = error_difference(complete, level, None) if complete else None
     needs, needs_at = _needs(a, b, table, level)
-    return Versus(
+    return StudyComparison(
         a=curve_a.learner,
         b=curve_b.learner,
-        needs=needs,
-        needs_at=needs_at,
+        data_ratio=needs,
+        data_ratios=needs_at,
         differences=tuple(train_sizes),
-        whole=whole,
-        visible=_visible(complete, level),
-        seeds_needed=_seeds_needed(complete, level),
+        overall=whole,
+        detectable_difference=_visible(complete, level),
+        num_seeds_needed=_seeds_needed(complete, level),
     )
 
 
 def _needs(
-    a: tuple[Curve, Cells], b: tuple[Curve, Cells], table: Mapping[int, Mapping[int, float]], level: float
-) -> tuple[OverallRate, tuple[Rate, ...]]:
-    """By seeds where there are enough that have every size of both; else by `exchange`, which knows of no seeds."""
+    a: tuple[Curve, SeedErrors], b: tuple[Curve, SeedErrors], table: Mapping[int, Mapping[int, float]], level: float
+) -> tuple[OverallEquivalenceRatio, tuple[EquivalenceRatio, ...]]:
+    """By the seed test where enough seeds have every size of both studies; otherwise by the curves' posterior."""
     rows = [set(row) for row in table.values()]
     rows += [{cell.seed for cell in row} for _, cells in (a, b) for row in cells.values()]
     seeds = set.intersection(*rows) if table else set()
-    if len(seeds) >= FEWEST_SEEDS:
+    if len(seeds) >= MIN_SEEDS:
         logs_a, logs_b = (_logs(curve, cells, seeds) for curve, cells in (a, b))
         if len(logs_a.x) and len(logs_b.x) > 1:
-            return rate_for_all(logs_a, logs_b, level), rate_at_each(logs_a, logs_b, level)
-    whole, each = overall(b[0], a[0], level=level), exchange(b[0], a[0], level=level)
-    drift = 1 / whole.drift if whole.drift else None
-    return dataclasses.replace(_inverted(whole), drift=drift), tuple(map(_inverted, each))
+            return overall_ratio(logs_a, logs_b, level), ratio_at_each_size(logs_a, logs_b, level)
+    whole, each = overall_equivalence_ratio(b[0], a[0], level=level), data_equivalence_ratio(b[0], a[0], level=level)
+    drift = 1 / whole.factor_per_doubling if whole.factor_per_doubling else None
+    return dataclasses.replace(_inverted(whole), factor_per_doubling=drift), tuple(map(_inverted, each))
 
 
-def _logs(curve: Curve, cells: Cells, seeds: Collection[int]) -> Logs:
+def _logs(curve: Curve, cells: SeedErrors, seeds: Collection[int]) -> LogErrors:
     """Log errors of some seeds; zero as half of one test example, sizes left out where that is not known."""
     least = 0.5 / curve.num_test if curve.num_test else 0.0
     table = {
@@ -119,16 +128,16 @@ def _logs(curve: Curve, cells: Cells, seeds: Collection[int]) -> Logs:
         for size in curve.train_sizes
     }
     kept = [size for size, errors in table.items() if min(errors) > 0]
-    return Logs(np.log(np.array(kept, float)), np.log(np.array([table[size] for size in kept])))
+    return LogErrors(np.log(np.array(kept, float)), np.log(np.array([table[size] for size in kept])))
 
 
-def paired(a: Cells, b: Cells) -> dict[int, dict[int, float]]:
+def paired(a: SeedErrors, b: SeedErrors) -> dict[int, dict[int, float]]:
     """Relative differences by common size and seed, of cells that learnt from the same subset."""
     table: dict[int, dict[int, float]] = {}
     for size in sorted(set(a) & set(b)):
         others = {(cell.seed, cell.subset): cell.error for cell in b[size]}
         row = {
-            cell.seed: relative(cell.error, others[cell.seed, cell.subset])
+            cell.seed: relative_difference(cell.error, others[cell.seed, cell.subset])
             for cell in a[size]
             if (cell.seed, cell.subset) in others
         }
@@ -137,25 +146,25 @@ def paired(a: Cells, b: Cells) -> dict[int, dict[int, float]]:
     return table
 
 
-def relative(a: float, b: float) -> float:
+def relative_difference(a: float, b: float) -> float:
     """a − b relative to their mean: between −2 and 2, and 0 where both are 0."""
     return 2 * (a - b) / (a + b) if a + b > 0 else 0.0
 
 
-def difference(values: Sequence[float], level: float, size: int | None) -> Difference:
+def error_difference(values: Sequence[float], level: float, size: int | None) -> ErrorDifference:
     """Student's interval and test of paired differences."""
     from scipy import stats
 
     mean, count = float(np.mean(values)), len(values)
     if count < 2:
-        return Difference(size, mean, None, None, None, count)
+        return ErrorDifference(size, mean, None, None, None, count)
     error = float(np.std(values, ddof=1)) / math.sqrt(count)
     half = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
     p = float(2 * stats.t.sf(abs(mean) / error, count - 1)) if error > 0 else float(mean == 0)
-    return Difference(size, mean, mean - half, mean + half, p, count)
+    return ErrorDifference(size, mean, mean - half, mean + half, p, count)
 
 
-def _holm(found: Sequence[Difference]) -> list[Difference]:
+def _holm(found: Sequence[ErrorDifference]) -> list[ErrorDifference]:
     """Step-down p-values in place of each size's own."""
     order = sorted((k for k, one in enumerate(found) if one.p is not None), key=lambda k: found[k].p or 0.0)
     adjusted, least = list(found), 0.0
@@ -167,7 +176,7 @@ def _holm(found: Sequence[Difference]) -> list[Difference]:
 
 def _inverted(rate: R) -> R:
     """From what an example of `a` is worth in `b`'s to how many times `b`'s data `a` needs."""
-    kinds = {"below": "above", "above": "below"}
+    kinds: dict[RatioKind, RatioKind] = {"below": "above", "above": "below"}
     median, low, high = (None if end is None else 1 / end for end in (rate.median, rate.high, rate.low))
     return dataclasses.replace(rate, median=median, low=low, high=high, kind=kinds.get(rate.kind, rate.kind))
 

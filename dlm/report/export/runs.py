@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlm.curves.from_records import curve_name, curves
+from dlm.curves.from_records import curve_name, learning_curves
 from dlm.curves.types import Curve, StudySummary
 from dlm.report.forecast_file import FORECAST, read_forecast
 from dlm.report.study_report import report_options
@@ -57,7 +57,7 @@ def gather(workdir: Path, *, forecast: bool) -> Contents:
     with contextlib.suppress(UsageError):  # a workdir that lost its study.json still has its numbers
         opened = Workdir.open(workdir)
         trial_ids, learners = report_options(opened)["trial_ids"], opened.description.learners
-    measured = tuple(curve for curve in curves(rows, trial_ids, learners) if curve.train_sizes)
+    measured = tuple(curve for curve in learning_curves(rows, trial_ids, learners) if curve.train_sizes)
     answer = read_forecast(workdir / FORECAST) if forecast and (workdir / FORECAST).exists() else None
     return Contents(rows[-1].study if rows else "", tuple(rows), measured, answer)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from dlm.curves.from_records import curve_name, curves
-from dlm.curves.summary import Spread, spread
+from dlm.curves.from_records import curve_name, learning_curves
+from dlm.curves.summary import SeedSpread, seed_spread
 from dlm.curves.types import Curve
 from dlm.report.progress import status as statuses
 from dlm.report.progress.eta import Left, Speed
@@ -50,7 +50,7 @@ class Tally:
         self._ends: dict[str, dict[str, Record]] = defaultdict(dict)  # by learner, then by trial
         self._validation: dict[str, dict[str, Record]] = defaultdict(dict)
         self._curves: dict[str, Curve] = {}
-        self._spreads: dict[tuple[str, int], Spread] = {}
+        self._spreads: dict[tuple[str, int], SeedSpread] = {}
         self._stale: set[str] = set()  # learners with new rows
         self._takes_all = cells is None
         for cell in cells or ():
@@ -74,9 +74,11 @@ class Tally:
         """The curves so far. Takes about a millisecond for a hundred cells of a learner that has new ones."""
         while self._stale:
             name = self._stale.pop()
-            for curve in curves([*self._ends[name].values(), *self._validation[name].values()]):
+            for curve in learning_curves([*self._ends[name].values(), *self._validation[name].values()]):
                 self._curves[name] = curve
-                self._spreads |= {(name, size): spread(errors) for size, errors in zip(curve.train_sizes, curve.errors)}
+                self._spreads |= {
+                    (name, size): seed_spread(errors) for size, errors in zip(curve.train_sizes, curve.errors)
+                }
         return list(self._curves.values())
 
     def rows(self, running: Collection[str] = ()) -> tuple[Row, ...]:

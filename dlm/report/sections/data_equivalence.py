@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from dlm.curves.data_efficiency.equivalence import OverallRate, Rate, exchange, overall
+from dlm.curves.data_efficiency.equivalence import (
+    EquivalenceRatio,
+    OverallEquivalenceRatio,
+    data_equivalence_ratio,
+    overall_equivalence_ratio,
+)
 from dlm.curves.types import Curve
 from dlm.report.formatting import percent
 from dlm.report.html.elements import PageSection, Sentences
@@ -42,17 +47,17 @@ def _curve_sentences(curve: Curve, clean: dict[str, Curve], level: float) -> Ite
     name = curve.learner.removesuffix(f" ({curve.noise})")
     if name not in clean or not curve.train_sizes:
         return
-    rates, words = exchange(clean[name], curve, level=level), noise_words(curve.noise)
+    rates, words = data_equivalence_ratio(clean[name], curve, level=level), noise_words(curve.noise)
     yield ratio_sentence(name, words, rates[-1])
-    every = overall(clean[name], curve, level=level)
+    every = overall_equivalence_ratio(clean[name], curve, level=level)
     if len(every.train_sizes) > 1:
         yield overall_ratio_sentence(name, words, every)
 
 
-def ratio_sentence(learner: str, noise_text: str, rate: Rate) -> str:
+def ratio_sentence(learner: str, noise_text: str, rate: EquivalenceRatio) -> str:
     """The ratio at one size. `noise_text` describes the noisy examples: "20 % wrong labels"."""
     ratio = equivalence_text(rate.low, rate.median, rate.high)
-    where = f"with {noise_text}, at {rate.size:,} examples"
+    where = f"with {noise_text}, at {rate.train_size:,} examples"
     if not ratio:
         return (
             f"{learner}: the data-equivalence ratio of examples {where}, cannot be determined from these measurements."
@@ -60,17 +65,16 @@ def ratio_sentence(learner: str, noise_text: str, rate: Rate) -> str:
     return f"{learner}: the data-equivalence ratio of examples {where}, is {ratio}."
 
 
-def overall_ratio_sentence(learner: str, noise_text: str, rate: OverallRate) -> str:
+def overall_ratio_sentence(learner: str, noise_text: str, rate: OverallEquivalenceRatio) -> str:
     """One ratio for all sizes, or how it changes with size."""
     ratio = equivalence_text(rate.low, rate.median, rate.high)
     what = f"{learner}: the data-equivalence ratio of examples with {noise_text}"
     if not ratio:
         return f"{what} cannot be determined from these measurements."
     where = f", from {rate.train_sizes[0]:,} to {rate.train_sizes[-1]:,} examples," if len(rate.train_sizes) > 1 else ""
-    if rate.changes and rate.drift is not None:
-        return (
-            f"{what}{where} changes by a factor of {_number(rate.drift, 2, round)} with each doubling of their number."
-        )
+    if rate.changes_with_size and rate.factor_per_doubling is not None:
+        factor = _number(rate.factor_per_doubling, 2, round)
+        return f"{what}{where} changes by a factor of {factor} with each doubling of their number."
     return f"{what}{where} is {ratio}."
 
 

@@ -112,7 +112,7 @@ def need_sentence(curve: GroupCurve, gap: Gap, others: str = "everyone else") ->
     """How many examples take a group to where everyone else is."""
     where = f"{_named(gap.column, gap.group)} where {others} is at n={gap.size:,}"
     need = curve.need
-    if need is None or need.kind == "cannot tell":
+    if need is None or need.kind == "undetermined":
         return f"{gap.learner}: how many examples would take {where} cannot be told from these measurements."
     if need.kind == "not reachable":
         return f"{gap.learner}: no number of examples is seen to take {where}."

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlm.analysis.measures import Trials
-from dlm.curves.summary import spread, spread_words
+from dlm.curves.summary import describe_spread, seed_spread
 from dlm.curves.types import Crossover, LearnerSummary, StudySummary
 from dlm.report import sentences
 from dlm.report.figures import beyond, error_limits, positive
@@ -56,7 +56,7 @@ def _still(folder: Path) -> str:
 
 
 def _note(answer: StudySummary) -> str:
-    what = spread_words([learner.curve for learner in answer.learners])
+    what = describe_spread([learner.curve for learner in answer.learners])
     parts = [f"Dots are seeds, lines their medians{f', bands their spread ({what})' if what else ''}."]
     if any(learner.predictions for learner in answer.learners):
         parts.append(f"Dashed lines are forecasts with their {percent(answer.level)} intervals.")
@@ -121,10 +121,10 @@ def _traces(learner: LearnerSummary, trials: Trials, most: int) -> Iterator[dict
     curve = learner.curve
     name, own = curve.learner, trials.get(curve.learner, {})
     ahead = beyond(learner)
-    spreads = [spread([positive(error, curve) for error in errors]) for errors in curve.errors]
+    spreads = [seed_spread([positive(error, curve) for error in errors]) for errors in curve.errors]
     yield _band(name, curve.train_sizes, [one.low for one in spreads], [one.high for one in spreads], 0.2)
     if ahead:
-        train_sizes = [one.size for one in ahead]
+        train_sizes = [one.train_size for one in ahead]
         yield _band(name, train_sizes, [max(one.low, 1e-12) for one in ahead], [one.high for one in ahead], 0.12)
         yield {
             "x": train_sizes,
@@ -221,7 +221,7 @@ def _crossing(one: Crossover, answer: StudySummary) -> Iterator[dict[str, Any]]:
 
 def _height(learner: LearnerSummary, size: float) -> float | None:
     """The fitted error at a size, interpolated in its grid; None outside it."""
-    points = [(one.size, one.median) for one in learner.fitted if one.median > 0]
+    points = [(one.train_size, one.median) for one in learner.fitted if one.median > 0]
     for (left, a), (right, b) in itertools.pairwise(points):
         if left <= size <= right:
             share = math.log(size / left) / math.log(right / left) if right > left else 0.0
@@ -236,7 +236,7 @@ def _safe(name: str) -> str:
 
 def better_block(answer: StudySummary) -> Chart | Choice | None:
     """Probabilities of being better than one learner, or than each of several; None where none are known."""
-    known = [item for item in answer.crossovers if item.chances]
+    known = [item for item in answer.crossovers if item.probabilities]
     if not known:
         return None
     # First the learner that is most often the incumbent.
@@ -254,15 +254,15 @@ def against(known: list[Crossover], incumbent: str) -> Lines:
     lines: Lines = {}
     for item in known:
         if item.incumbent == incumbent:
-            lines[item.challenger] = {one.size: one.p for one in item.chances}
+            lines[item.challenger] = {one.train_size: one.probability for one in item.probabilities}
         elif item.challenger == incumbent:
-            lines[item.incumbent] = {one.size: 1 - one.p for one in item.chances}
+            lines[item.incumbent] = {one.train_size: 1 - one.probability for one in item.probabilities}
     return lines
 
 
 def _chart(incumbent: str, lines: Lines, known: list[Crossover]) -> Chart:
     train_sizes = sorted({size for line in lines.values() for size in line})
-    measured = [one.size for item in known for one in item.chances if one.measured]
+    measured = [one.train_size for item in known for one in item.probabilities if one.measured]
     rows = [
         (f"{size:,}", *(chance(line[size]) if size in line else "–" for line in lines.values())) for size in train_sizes
     ]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dlm.analysis.learner_comparison import ratio_of
-from dlm.curves.data_efficiency.equivalence import OverallRate, Rate
-from dlm.curves.data_efficiency.study_comparison import Difference, Versus
+from dlm.curves.data_efficiency.equivalence import EquivalenceRatio, OverallEquivalenceRatio
+from dlm.curves.data_efficiency.study_comparison import ErrorDifference, StudyComparison
 from dlm.curves.types import StudySummary
 from dlm.report.formatting import percent, seeds
 from dlm.report.html.elements import Chart, Page, PageSection, Sentences, size_axis
@@ -21,24 +21,24 @@ from dlm.report.tables import ABSENT, Table
 SIGNIFICANT = 0.05  # p below which two errors are reported as different
 
 
-def comparison_sentences(pair: Versus) -> list[str]:
+def comparison_sentences(pair: StudyComparison) -> list[str]:
     """Relative data requirement, error ratio, and whether there are enough seeds to see a difference."""
     return [data_requirement_sentence(pair), error_ratio_sentence(pair), *_power_sentences(pair)]
 
 
-def data_requirement_sentence(pair: Versus) -> str:
+def data_requirement_sentence(pair: StudyComparison) -> str:
     """ "a needs 0.6x [0.5, 0.8] of b's data for the same error", or how that changes with size."""
-    needs = pair.needs
+    needs = pair.data_ratio
     ratio = times(needs)
     if not ratio:
         return f"How much of {pair.b}'s data {pair.a} needs for the same error cannot be determined from these sizes."
-    if needs.changes and needs.drift is not None:
-        rates = [rate for rate in pair.needs_at if rate.median is not None]
+    if needs.changes_with_size and needs.factor_per_doubling is not None:
+        rates = [rate for rate in pair.data_ratios if rate.median is not None]
         if len(rates) > 1:
             first, last = times(rates[0]), times(rates[-1])
             return (
                 f"How much of {pair.b}'s data {pair.a} needs for the same error changes with size: {first} at "
-                f"{rates[0].size:,} examples, {last} at {rates[-1].size:,}."
+                f"{rates[0].train_size:,} examples, {last} at {rates[-1].train_size:,}."
             )
     where = (
         f" (from {needs.train_sizes[0]:,} to {needs.train_sizes[-1]:,} examples)" if len(needs.train_sizes) > 1 else ""
@@ -46,16 +46,16 @@ def data_requirement_sentence(pair: Versus) -> str:
     return f"{pair.a} needs {ratio} of {pair.b}'s data for the same error{where}."
 
 
-def times(rate: Rate | OverallRate) -> str:
+def times(rate: EquivalenceRatio | OverallEquivalenceRatio) -> str:
     """A ratio: "0.6x [0.5, 0.8]", "less than 0.1x"; empty without a finite end."""
     text = equivalence_text(rate.low, rate.median, rate.high)
     head, bracket, rest = text.partition(" [")
     return f"{head}x{bracket}{rest}" if text else ""
 
 
-def error_ratio_sentence(pair: Versus) -> str:
+def error_ratio_sentence(pair: StudyComparison) -> str:
     """The ratio of the errors over all common sizes, paired by seed."""
-    whole = pair.whole
+    whole = pair.overall
     if whole is None:
         return f"{pair.a} and {pair.b} have no seed that used the same subsets, so their errors are not paired."
     ratio = f"error ratio of {pair.a} to {pair.b} is {ratio_text(whole)}"
@@ -66,7 +66,7 @@ def error_ratio_sentence(pair: Versus) -> str:
     return f"The {ratio}, {paired} (p={_p(whole.p)}){shown}."
 
 
-def ratio_text(difference: Difference) -> str:
+def ratio_text(difference: ErrorDifference) -> str:
     """The error ratio of a relative difference: "0.88 [0.80, 0.97]"."""
     ratio = f"{ratio_of(difference.mean):.2f}"
     if difference.low is None or difference.high is None:
@@ -74,16 +74,16 @@ def ratio_text(difference: Difference) -> str:
     return f"{ratio} [{ratio_of(difference.low):.2f}, {ratio_of(difference.high):.2f}]"
 
 
-def _power_sentences(pair: Versus) -> list[str]:
+def _power_sentences(pair: StudyComparison) -> list[str]:
     """Whether the seeds are too few to show a small difference."""
-    whole = pair.whole
-    if whole is None or whole.p is None or pair.visible is None or pair.seeds_needed is None:
+    whole = pair.overall
+    if whole is None or whole.p is None or pair.detectable_difference is None or pair.num_seeds_needed is None:
         return []
-    if whole.p < SIGNIFICANT or pair.seeds_needed <= whole.num_seeds:
+    if whole.p < SIGNIFICANT or pair.num_seeds_needed <= whole.num_seeds:
         return []
     return [
-        f"{seeds(whole.num_seeds)} detect a relative difference of {100 * pair.visible:.0f} % with probability 80 %; a "
-        f"difference of 5 % needs about {pair.seeds_needed:,} seeds."
+        f"{seeds(whole.num_seeds)} detect a relative difference of {100 * pair.detectable_difference:.0f} % with "
+        f"probability 80 %; a difference of 5 % needs about {pair.num_seeds_needed:,} seeds."
     ]
 
 
@@ -92,7 +92,7 @@ def _p(p: float) -> str:
 
 
 def comparison_page(
-    summary: StudySummary, pairs: Sequence[Versus], folder: Path, *, title: str, remarks: Sequence[str]
+    summary: StudySummary, pairs: Sequence[StudyComparison], folder: Path, *, title: str, remarks: Sequence[str]
 ) -> Page:
     """The sentences of each pair first, then charts, learning curves, and differences between the studies."""
     curves = learning_curve_section(ReportContext(summary, folder)).page
@@ -114,9 +114,11 @@ def comparison_page(
     )
 
 
-def _data_section(pairs: Sequence[Versus], level: float) -> PageSection:
+def _data_section(pairs: Sequence[StudyComparison], level: float) -> PageSection:
     rows = tuple(
-        (pair.a, pair.b, f"{rate.size:,}", times(rate) or "cannot tell") for pair in pairs for rate in pair.needs_at
+        (pair.a, pair.b, f"{rate.train_size:,}", times(rate) or "undetermined")
+        for pair in pairs
+        for rate in pair.data_ratios
     )
     layout = {
         "xaxis": size_axis("training examples of the first"),
@@ -140,13 +142,13 @@ def _data_section(pairs: Sequence[Versus], level: float) -> PageSection:
     return PageSection("data", "Data requirement", (chart,), note=note)
 
 
-def _data_traces(pair: Versus) -> Iterator[dict[str, Any]]:
-    rates = [rate for rate in pair.needs_at if rate.median is not None]
+def _data_traces(pair: StudyComparison) -> Iterator[dict[str, Any]]:
+    rates = [rate for rate in pair.data_ratios if rate.median is not None]
     if not rates:
         return
     medians = [rate.median or 1.0 for rate in rates]
     yield {
-        "x": [rate.size for rate in rates],
+        "x": [rate.train_size for rate in rates],
         "y": medians,
         "error_y": {
             "type": "data",
@@ -161,18 +163,18 @@ def _data_traces(pair: Versus) -> Iterator[dict[str, Any]]:
     }
 
 
-def _error_section(pairs: Sequence[Versus], level: float) -> PageSection:
+def _error_section(pairs: Sequence[StudyComparison], level: float) -> PageSection:
     rows = tuple(
         (
             pair.a,
             pair.b,
-            "all" if each.size is None else f"{each.size:,}",
+            "all" if each.train_size is None else f"{each.train_size:,}",
             ratio_text(each),
             ABSENT if each.p is None else f"{each.p:.2g}",
             str(each.num_seeds),
         )
         for pair in pairs
-        for each in (*pair.differences, *([pair.whole] if pair.whole else []))
+        for each in (*pair.differences, *([pair.overall] if pair.overall else []))
     )
     layout = {
         "xaxis": size_axis(),
@@ -197,7 +199,7 @@ def _error_section(pairs: Sequence[Versus], level: float) -> PageSection:
     return PageSection("errors", "Error ratio", (chart,), note=note)
 
 
-def _error_traces(pair: Versus) -> Iterator[dict[str, Any]]:
+def _error_traces(pair: StudyComparison) -> Iterator[dict[str, Any]]:
     each = [item for item in pair.differences if 0 < ratio_of(item.mean) < math.inf]
     if not each:
         return
@@ -207,7 +209,7 @@ def _error_traces(pair: Versus) -> Iterator[dict[str, Any]]:
         for item in each
     ]
     yield {
-        "x": [item.size for item in each],
+        "x": [item.train_size for item in each],
         "y": ratios,
         "error_y": {
             "type": "data",

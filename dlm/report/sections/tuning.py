@@ -107,12 +107,12 @@ def drift_sentences(learners: Iterable[TunedLearner]) -> list[str]:
         _drift_sentence(learner.learner, drift)
         for learner in learners
         for drift in learner.drifts
-        if drift.drift.is_shown
+        if drift.trend.is_significant
     ]
 
 
 def _drift_sentence(learner: str, item: HyperparameterDrift) -> str:
-    power, (first, last), (small, large) = item.drift, item.values, item.train_sizes
+    power, (first, last), (small, large) = item.trend, item.values, item.train_sizes
     sentence = (
         f"{learner}: the best {item.path} {'decreases' if power.power < 0 else 'increases'} with training-set size, as "
         f"n^{power.power:.2g} [{power.low:.2g}, {power.high:.2g}]: {first:g} at {small:,} examples, {last:g} at "

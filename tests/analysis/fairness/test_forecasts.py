@@ -40,9 +40,9 @@ def test_a_planted_need_is_held():
 def test_a_group_that_is_better_has_met_it_and_one_without_sizes_cannot_tell():
     curve = Curve("a", (10, 20), ((0.2,), (0.1,)))
     low, high = np.r_[np.ones((2, 10)), np.zeros((18, 10))].T, np.ones((10, 20))
-    assert need(curve, low, high, measure=RATE, level=0.95).kind == "met"
-    assert need(curve, high, low, measure=RATE, level=0.95).kind == "cannot tell"
-    assert need(curve, high, np.zeros((1, 20)), measure=RATE, level=0.95).kind == "cannot tell"
+    assert need(curve, low, high, measure=RATE, level=0.95).kind == "reached"
+    assert need(curve, high, low, measure=RATE, level=0.95).kind == "undetermined"
+    assert need(curve, high, np.zeros((1, 20)), measure=RATE, level=0.95).kind == "undetermined"
 
 
 def test_the_spread_that_seeds_share_does_not_fall_with_seeds():

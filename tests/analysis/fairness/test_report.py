@@ -12,7 +12,7 @@ from rich.console import Console
 from dlm import Budget, Hyper, Learner, Study
 from dlm.analysis.fairness.report import groups_in
 from dlm.baselines import LogisticRegression
-from dlm.curves.from_records import curves
+from dlm.curves.from_records import learning_curves
 from dlm.data import File
 from dlm.execution import executor
 from dlm.models import MLP
@@ -47,7 +47,7 @@ def finished(tmp_path_factory):
 def test_groups_make_up_the_curves(finished):
     rows = record_log.rows(finished)
     told = groups_in(finished, rows)
-    whole = {curve.learner: curve for curve in curves(rows)}
+    whole = {curve.learner: curve for curve in learning_curves(rows)}
     assert {(one.learner, one.group) for one in told.curves} == {(a, b) for a in ("net", "logreg") for b in ("f", "m")}
     for learner, curve in whole.items():
         parts = [one.answer.curve for one in told.curves if one.learner == learner]

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.data_equivalence import Setting, Tally
 from dlm.curves import Curve
-from dlm.curves.data_efficiency.equivalence import exchange, overall
+from dlm.curves.data_efficiency.equivalence import data_equivalence_ratio, overall_equivalence_ratio
 from dlm.utils.errors import UsageError
 
 SIZES = (64, 128, 256, 512, 1024, 2048)
@@ -34,7 +34,9 @@ def worth(rate):
 def width(setting, pairs=25):
     """The median of high over low."""
     rng = np.random.default_rng(0)
-    told = [rate for _ in range(pairs) for rate in exchange(*setting.draw(rng)) if rate.kind == "interval"]
+    told = [
+        rate for _ in range(pairs) for rate in data_equivalence_ratio(*setting.draw(rng)) if rate.kind == "interval"
+    ]
     return np.median([rate.high / rate.low for rate in told])
 
 
@@ -59,7 +61,7 @@ def test_the_interval_holds_a_planted_rate(setting):
 
 
 def test_without_noise_the_rate_is_exact():
-    for rate in exchange(curve(clean), curve(worth(0.3)))[2:]:
+    for rate in data_equivalence_ratio(curve(clean), curve(worth(0.3)))[2:]:
         assert rate.kind == "interval"
         assert rate.median == pytest.approx(0.3, rel=1e-3)
         assert rate.high / rate.low < 1.02
@@ -76,11 +78,11 @@ def test_more_seeds_make_the_interval_narrower():
 
 
 def test_a_partner_that_was_not_measured_leaves_an_end_open():
-    first, *_, last = exchange(curve(clean, noise=0.02), curve(worth(0.2), noise=0.02, seed=1))
+    first, *_, last = data_equivalence_ratio(curve(clean, noise=0.02), curve(worth(0.2), noise=0.02, seed=1))
     assert (first.kind, first.low, first.median) == ("below", None, None)
     assert first.high == pytest.approx(1.0)  # 64 of them are worth less than 64, the fewest that were measured
     assert last.kind == "interval"
-    first, *_, last = exchange(curve(clean, noise=0.02), curve(worth(5.0), noise=0.02, seed=1))
+    first, *_, last = data_equivalence_ratio(curve(clean, noise=0.02), curve(worth(5.0), noise=0.02, seed=1))
     assert (last.kind, last.high, last.median) == ("above", None, None)
     assert last.low == pytest.approx(1.0)
     assert first.kind == "interval"
@@ -88,42 +90,46 @@ def test_a_partner_that_was_not_measured_leaves_an_end_open():
 
 def test_the_same_curve_twice_is_worth_one():
     reference = curve(clean, noise=0.1)
-    for rate in exchange(reference, reference):
+    for rate in data_equivalence_ratio(reference, reference):
         assert (rate.low or 0) <= 1 <= (rate.high or math.inf)
-    assert overall(reference, reference).median == pytest.approx(1, rel=0.01)
+    assert overall_equivalence_ratio(reference, reference).median == pytest.approx(1, rel=0.01)
 
 
 @pytest.mark.parametrize("law", [lambda n: 0.3, lambda n: 0.1 * n**0.2], ids=["flat", "rising"])
 def test_a_reference_that_does_not_improve_tells_nothing(law):
-    told = exchange(curve(law, noise=0.05), curve(law, noise=0.05, seed=1))
-    assert {rate.kind for rate in told} == {"cannot tell"}
+    told = data_equivalence_ratio(curve(law, noise=0.05), curve(law, noise=0.05, seed=1))
+    assert {rate.kind for rate in told} == {"undetermined"}
     assert all(rate.low is rate.median is rate.high is None for rate in told)
 
 
 def test_one_rate_is_narrower_than_each_and_does_not_change():
     reference, other = curve(clean, noise=0.05), curve(worth(0.4), noise=0.05, seed=1)
-    one = overall(reference, other)
+    one = overall_equivalence_ratio(reference, other)
     assert one.kind == "interval"
     assert one.low < 0.4 < one.high
-    assert one.high / one.low < min(r.high / r.low for r in exchange(reference, other) if r.kind == "interval")
+    assert one.high / one.low < min(
+        r.high / r.low for r in data_equivalence_ratio(reference, other) if r.kind == "interval"
+    )
     assert one.train_sizes == (256, 512, 1024, 2048)
-    assert one.drift == pytest.approx(1, abs=0.1)
-    assert not one.changes
+    assert one.factor_per_doubling == pytest.approx(1, abs=0.1)
+    assert not one.changes_with_size
 
 
 def test_a_rate_that_falls_with_size_is_said_to_change():
     falling = curve(lambda n: clean(0.9 * n * (n / 64) ** -0.3), noise=0.03, seed=1)
-    one = overall(curve(clean, noise=0.03), falling)
-    assert one.changes
-    assert one.drift == pytest.approx(2**-0.3, rel=0.1)
+    one = overall_equivalence_ratio(curve(clean, noise=0.03), falling)
+    assert one.changes_with_size
+    assert one.factor_per_doubling == pytest.approx(2**-0.3, rel=0.1)
 
 
 def test_a_nearly_flat_reference_is_not_said_to_change():
     # One seed of a real learner that stops improving.
     flat, falling = (0.338, 0.346, 0.3426, 0.3514, 0.3412, 0.336), (0.4478, 0.357, 0.3432, 0.3462, 0.3294, 0.322)
-    one = overall(*(Curve("cnn", SIZES, tuple((error,) for error in errors)) for errors in (flat, falling)))
-    assert one.drift is None
-    assert not one.changes
+    one = overall_equivalence_ratio(
+        *(Curve("cnn", SIZES, tuple((error,) for error in errors)) for errors in (flat, falling))
+    )
+    assert one.factor_per_doubling is None
+    assert not one.changes_with_size
 
 
 def test_another_unit_of_error_or_size_gives_the_same_rates():
@@ -136,8 +142,8 @@ def test_another_unit_of_error_or_size_gives_the_same_rates():
         )
         for one in (reference, other)
     ]
-    for ours, theirs in zip(exchange(reference, other), exchange(*scaled)):
-        assert (theirs.size, theirs.kind) == (1000 * ours.size, ours.kind)
+    for ours, theirs in zip(data_equivalence_ratio(reference, other), data_equivalence_ratio(*scaled)):
+        assert (theirs.train_size, theirs.kind) == (1000 * ours.train_size, ours.kind)
         assert theirs.high == pytest.approx(ours.high, rel=1e-4)
 
 
@@ -145,34 +151,34 @@ def test_failed_seeds_and_zero_errors_are_survived():
     reference, other = curve(clean, noise=0.05), curve(worth(0.4), noise=0.05, seed=1)
     nan = math.nan
     lost = dataclasses.replace(other, errors=((nan, nan, nan, nan), (nan, *other.errors[1][1:]), *other.errors[2:]))
-    told = exchange(reference, lost)
-    assert [rate.kind for rate in told] == ["cannot tell", "below", *["interval"] * 4]
+    told = data_equivalence_ratio(reference, lost)
+    assert [rate.kind for rate in told] == ["undetermined", "below", *["interval"] * 4]
     perfect = dataclasses.replace(reference, errors=(*reference.errors[:-1], (0.0, 0.0, 0.0, 0.0)))
-    assert [rate.kind for rate in exchange(perfect, perfect)][-2:] == ["above", "cannot tell"]
+    assert [rate.kind for rate in data_equivalence_ratio(perfect, perfect)][-2:] == ["above", "undetermined"]
 
 
 def test_a_given_standard_error_is_the_noise():
     def means(law, share):
         return Curve("a", SIZES, tuple((law(n),) for n in SIZES), stderr=tuple(share * law(n) for n in SIZES))
 
-    small, large = (exchange(means(clean, share), means(worth(0.4), share))[-1] for share in (0.01, 0.05))
+    small, large = (data_equivalence_ratio(means(clean, share), means(worth(0.4), share))[-1] for share in (0.01, 0.05))
     assert small.median == pytest.approx(0.4, rel=0.01)
     assert 1 < small.high / small.low < large.high / large.low
 
 
 def test_few_sizes_are_enough_to_ask_and_too_few_tell_nothing():
-    [rate] = exchange(curve(clean, noise=0.02), curve(worth(0.5), train_sizes=(512,), noise=0.02, seed=1))
+    [rate] = data_equivalence_ratio(curve(clean, noise=0.02), curve(worth(0.5), train_sizes=(512,), noise=0.02, seed=1))
     assert rate.kind == "interval"
     assert rate.low < 0.5 < rate.high
-    [rate] = exchange(curve(clean, train_sizes=(512,)), curve(clean, train_sizes=(512,)))
-    assert rate.kind == "cannot tell"
-    assert exchange(curve(clean), Curve("b", (), ())) == ()
-    assert overall(curve(clean), Curve("b", (), ())).kind == "cannot tell"
+    [rate] = data_equivalence_ratio(curve(clean, train_sizes=(512,)), curve(clean, train_sizes=(512,)))
+    assert rate.kind == "undetermined"
+    assert data_equivalence_ratio(curve(clean), Curve("b", (), ())) == ()
+    assert overall_equivalence_ratio(curve(clean), Curve("b", (), ())).kind == "undetermined"
 
 
 def test_a_lower_level_gives_a_narrower_interval_around_the_same_median():
     pair = curve(clean, noise=0.05), curve(worth(0.4), noise=0.05, seed=1)
-    wide, narrow = exchange(*pair)[-1], exchange(*pair, level=0.5)[-1]
+    wide, narrow = data_equivalence_ratio(*pair)[-1], data_equivalence_ratio(*pair, level=0.5)[-1]
     assert wide.low < narrow.low < narrow.high < wide.high
     assert wide.median == pytest.approx(narrow.median)
 
@@ -180,6 +186,6 @@ def test_a_lower_level_gives_a_narrower_interval_around_the_same_median():
 def test_wrong_questions_are_refused():
     reference = curve(clean)
     with pytest.raises(UsageError, match=r"unit 'nats' of 'cnn' is not 'error rate' of 'cnn'; compare curves of one"):
-        exchange(reference, dataclasses.replace(reference, unit="nats"))
+        data_equivalence_ratio(reference, dataclasses.replace(reference, unit="nats"))
     with pytest.raises(ValueError, match="level"):
-        overall(reference, reference, level=1.0)
+        overall_equivalence_ratio(reference, reference, level=1.0)

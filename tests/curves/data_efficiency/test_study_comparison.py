@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from dlm import UsageError
-from dlm.curves.data_efficiency.seed_test import Logs, rate_for_all
-from dlm.curves.data_efficiency.study_comparison import Cell, difference, paired, relative, versus
+from dlm.curves.data_efficiency.seed_test import LogErrors, overall_ratio
+from dlm.curves.data_efficiency.study_comparison import (
+    SeedError,
+    compare_studies,
+    error_difference,
+    paired,
+    relative_difference,
+)
 from dlm.curves.types import Curve
 
 SIZES = (100, 200, 400, 800, 1600, 3200, 6400)
@@ -21,7 +27,7 @@ def study(name, errors, train_sizes=SIZES, subset="same", num_test=0, unit="erro
         name, tuple(train_sizes), tuple(map(tuple, np.asarray(errors).tolist())), unit=unit, num_test=num_test
     )
     return curve, {
-        size: [Cell(seed, f"{subset} {size} {seed}", error) for seed, error in enumerate(row)]
+        size: [SeedError(seed, f"{subset} {size} {seed}", error) for seed, error in enumerate(row)]
         for size, row in zip(curve.train_sizes, curve.errors, strict=True)
     }
 
@@ -41,11 +47,13 @@ def noisy(rng, errors, seeds, shared, along=0.5, sd=0.1):
 @pytest.mark.parametrize("need", [0.5, 1.0, 2.0])
 def test_a_planted_ratio_without_noise_is_found(need):
     tiny = 1 + 1e-6 * np.random.default_rng(0).normal(size=(7, 3))
-    told = versus(study("a", law(np.divide(SIZES, need))[:, None] * tiny), study("b", law(SIZES)[:, None] * tiny))
-    assert told.needs.median == pytest.approx(need, rel=0.01)
-    assert told.needs.kind == "interval"
-    for rate in told.needs_at:
-        if SIZES[0] < rate.size / need < SIZES[-1]:
+    told = compare_studies(
+        study("a", law(np.divide(SIZES, need))[:, None] * tiny), study("b", law(SIZES)[:, None] * tiny)
+    )
+    assert told.data_ratio.median == pytest.approx(need, rel=0.01)
+    assert told.data_ratio.kind == "interval"
+    for rate in told.data_ratios:
+        if SIZES[0] < rate.train_size / need < SIZES[-1]:
             assert rate.median == pytest.approx(need, rel=0.02)
 
 
@@ -55,7 +63,7 @@ def test_intervals_hold_planted_ratios(need, seeds, shared):
     inside = bounded = 0
     for _ in range(120):
         a, b = noisy(rng, [law(np.divide(SIZES, need)), law(SIZES)], seeds, shared)
-        needs = rate_for_all(logs(a), logs(b), 0.95)
+        needs = overall_ratio(logs(a), logs(b), 0.95)
         inside += (needs.low or 0.0) <= need <= (needs.high or np.inf)
         bounded += needs.kind == "interval"
     assert 107 <= inside <= 120  # 95 % of 120 is 114, three standard deviations are 7
@@ -68,7 +76,7 @@ def test_equal_studies_are_seldom_told_apart_and_different_ones_are():
     for _ in range(120):
         a, b = noisy(rng, [law(SIZES), law(SIZES)], 3, 0.5)
         alarms += whole(a, b).p < 0.05
-        needs = rate_for_all(logs(a), logs(b), 0.95)
+        needs = overall_ratio(logs(a), logs(b), 0.95)
         by_ratio += (needs.low or 0.0) > 1 or (needs.high or np.inf) < 1
         a, b = noisy(rng, [1.2 * law(SIZES), law(SIZES)], 5, 0.5)
         found += whole(a, b).p < 0.05
@@ -79,26 +87,28 @@ def test_equal_studies_are_seldom_told_apart_and_different_ones_are():
 
 def whole(a, b):
     """The test over all sizes, of errors [K, S]."""
-    return difference(list((2 * (a - b) / (a + b)).mean(axis=0)), 0.95, None)
+    return error_difference(list((2 * (a - b) / (a + b)).mean(axis=0)), 0.95, None)
 
 
 def logs(errors):
-    return Logs(np.log(SIZES), np.log(errors))
+    return LogErrors(np.log(SIZES), np.log(errors))
 
 
 def test_a_rate_that_changes_with_size_is_said_to():
     tiny = 1 + 1e-3 * np.random.default_rng(0).normal(size=(7, 4))
     train_sizes = np.asarray(SIZES, float)[:, None]
-    told = versus(study("a", 2 * train_sizes**-0.35 * tiny), study("b", 2 * train_sizes**-0.4 * tiny[::-1]))
-    assert told.needs.changes
-    assert told.needs.drift == pytest.approx(2 ** (1 - 0.35 / 0.4), rel=0.03)  # a needs size^(1 − 0.35 / 0.4) times
+    told = compare_studies(study("a", 2 * train_sizes**-0.35 * tiny), study("b", 2 * train_sizes**-0.4 * tiny[::-1]))
+    assert told.data_ratio.changes_with_size
+    assert told.data_ratio.factor_per_doubling == pytest.approx(
+        2 ** (1 - 0.35 / 0.4), rel=0.03
+    )  # a needs size^(1 − 0.35 / 0.4) times
 
 
 def test_sizes_that_do_not_overlap_tell_a_bound():
     tiny = 1 + 1e-3 * np.random.default_rng(0).normal(size=(7, 3))
-    told = versus(study("a", 0.01 * law(SIZES)[:, None] * tiny), study("b", law(SIZES)[:, None] * tiny))
-    assert (told.needs.kind, told.needs.low) == ("below", None)
-    assert told.needs.high < 1
+    told = compare_studies(study("a", 0.01 * law(SIZES)[:, None] * tiny), study("b", law(SIZES)[:, None] * tiny))
+    assert (told.data_ratio.kind, told.data_ratio.low) == ("below", None)
+    assert told.data_ratio.high < 1
 
 
 def test_only_the_same_subset_pairs():
@@ -107,10 +117,10 @@ def test_only_the_same_subset_pairs():
     assert paired(a, b) == {100: {0: pytest.approx(2 / 3), 1: 0.0}}
     _, other = study("b", [[0.1, 0.3]], train_sizes=(100,), subset="another")
     assert paired(a, other) == {}
-    told = versus(study("a", [[0.2, 0.3]] * 7), study("b", [[0.1, 0.3]] * 7, subset="another"))
-    assert told.whole is None
+    told = compare_studies(study("a", [[0.2, 0.3]] * 7), study("b", [[0.1, 0.3]] * 7, subset="another"))
+    assert told.overall is None
     assert told.differences == ()
-    assert relative(0.0, 0.0) == 0.0
+    assert relative_difference(0.0, 0.0) == 0.0
 
 
 def test_the_test_is_scipys_and_holms():
@@ -118,9 +128,9 @@ def test_the_test_is_scipys_and_holms():
 
     rng = np.random.default_rng(3)
     a, b = noisy(rng, [1.1 * law(SIZES[:3]), law(SIZES[:3])], 6, 0.0)
-    told = versus(study("a", a, SIZES[:3]), study("b", b, SIZES[:3]))
+    told = compare_studies(study("a", a, SIZES[:3]), study("b", b, SIZES[:3]))
     diffs = 2 * (a - b) / (a + b)
-    assert told.whole.p == pytest.approx(stats.ttest_1samp(diffs.mean(axis=0), 0).pvalue)
+    assert told.overall.p == pytest.approx(stats.ttest_1samp(diffs.mean(axis=0), 0).pvalue)
     raw = sorted(stats.ttest_1samp(row, 0).pvalue for row in diffs)
     wanted = np.minimum(1, np.maximum.accumulate([3 * raw[0], 2 * raw[1], raw[2]]))
     assert sorted(each.p for each in told.differences) == pytest.approx(wanted.tolist())
@@ -129,17 +139,20 @@ def test_the_test_is_scipys_and_holms():
 def test_too_few_seeds_are_told_with_how_many_would_do():
     rng = np.random.default_rng(4)
     a, b = noisy(rng, [law(SIZES), law(SIZES)], 3, 0.0, sd=0.2)
-    told = versus(study("a", a), study("b", b))
-    assert told.visible > 0.1
-    assert told.seeds_needed > 3
-    one = difference([0.1], 0.95, None)
+    told = compare_studies(study("a", a), study("b", b))
+    assert told.detectable_difference > 0.1
+    assert told.num_seeds_needed > 3
+    one = error_difference([0.1], 0.95, None)
     assert (one.mean, one.p, one.low) == (0.1, None, None)
     # What is called visible is seen in four of five studies.
     spread = 0.1
     rng = np.random.default_rng(5)
     from dlm.curves.data_efficiency.study_comparison import _effect
 
-    seen = [difference(list(rng.normal(_effect(4, 0.95) * spread, spread, 4)), 0.95, None).p < 0.05 for _ in range(500)]
+    seen = [
+        error_difference(list(rng.normal(_effect(4, 0.95) * spread, spread, 4)), 0.95, None).p < 0.05
+        for _ in range(500)
+    ]
     assert 0.74 < np.mean(seen) < 0.86
 
 
@@ -147,12 +160,12 @@ def test_errors_of_zero_stand_at_half_a_test_example():
     errors = np.maximum(law(SIZES)[:, None] * np.ones((7, 3)), 0.02)
     a = errors.copy()
     a[-1] = 0.0
-    told = versus(study("a", a, num_test=100), study("b", errors, num_test=100))
+    told = compare_studies(study("a", a, num_test=100), study("b", errors, num_test=100))
     assert told.differences[-1].mean == -2.0
-    assert len(told.needs_at) == 7
-    assert versus(study("a", a), study("b", errors)).needs_at[-1].size == SIZES[-2]
+    assert len(told.data_ratios) == 7
+    assert compare_studies(study("a", a), study("b", errors)).data_ratios[-1].train_size == SIZES[-2]
 
 
 def test_units_must_agree():
     with pytest.raises(UsageError, match="unit"):
-        versus(study("a", [[0.1] * 2] * 7, unit="RMSE"), study("b", [[0.1] * 2] * 7))
+        compare_studies(study("a", [[0.1] * 2] * 7, unit="RMSE"), study("b", [[0.1] * 2] * 7))

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from dlm import Budget, Hyper, Learner, Study, UsageError
 from dlm.baselines import HistGradientBoosting, LogisticRegression, Ridge, TfidfLogisticRegression
-from dlm.curves.from_records import curves
+from dlm.curves.from_records import learning_curves
 from dlm.data import File, Series, from_items
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor
@@ -139,7 +139,7 @@ def test_regression_learns_and_ridge_is_scikit_learns_own(diabetes, tmp_path):
         name="diabetes",
     )
     executor.run_trials(study, tmp_path)
-    found = {curve.learner: curve for curve in curves(record_log.rows(tmp_path))}
+    found = {curve.learner: curve for curve in learning_curves(record_log.rows(tmp_path))}
     dataset = study.data.load()
     spread = dataset.test.y.std()
     for curve in found.values():
@@ -181,7 +181,7 @@ def test_folders_of_pictures_sounds_and_texts_become_what_learners_take(folder):
     assert resized.train.x.shape[1:] == (4, 6, 1)
     cell = Study(texts_source(folder), Classification(), {"words": TfidfLogisticRegression()}, (30,), 1, name="texts")
     executor.run_trials(cell, folder / "run")
-    (curve,) = curves(record_log.rows(folder / "run"))
+    (curve,) = learning_curves(record_log.rows(folder / "run"))
     assert curve.errors[-1][0] == 0
 
 

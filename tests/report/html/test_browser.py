@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from small import ROW
 
-from dlm.curves.from_records import curves
-from dlm.curves.summary import answer
+from dlm.curves.from_records import learning_curves
+from dlm.curves.summary import summarize
 from dlm.report.comparison import report_compare
 from dlm.report.html.page import page_html
 from dlm.report.sections import SECTIONS, ReportContext
@@ -26,7 +26,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 
 def html_of(rows, folder):
     """The page of some records."""
-    summary = answer(curves(rows))
+    summary = summarize(learning_curves(rows))
     context = ReportContext(summary, folder, records=rows)
     return page_html(page_of(summary, [section(context) for section in SECTIONS]))
 

@@ -40,7 +40,7 @@ def test_no_gap_is_told_with_what_may_still_be_there():
     ("need", "words"),
     [
         (RequiredSize(0.03, "not reachable", None, None, None, 0.0), "no number of examples"),
-        (RequiredSize(0.03, "cannot tell", None, None, None, 0.0), "cannot be told"),
+        (RequiredSize(0.03, "undetermined", None, None, None, 0.0), "cannot be told"),
         (RequiredSize(0.03, "more than", 5000.0, None, None, 0.5), "more than 5,000 examples"),
     ],
 )

@@ -3,14 +3,14 @@
 import dataclasses
 
 from dlm.analysis.learner_comparison import ErrorRatio, Family, FamilyComparison, NaiveComparison
-from dlm.curves.types import Chance, Crossover, Curve
+from dlm.curves.types import Crossover, Curve, ProbabilityBetter
 from dlm.report.html.elements import Chart, Choice
 from dlm.report.sections.learner_comparison import family_sentences, naive_sentences
 from dlm.report.sections.learning_curve import against, better_block
 
 CLASSICAL = Family(Curve("the best classical learner", (64, 128), ((0.3,), (0.2,))), ("logreg", "logreg"), ())
 DEEP = Family(Curve("the best deep learner", (64, 128), ((0.4,), (0.1,))), ("mlp", "cnn"), ())
-CROSSING = Crossover("a", "b", "at", 70.0, 100.0, 120.0, (Chance(128, 0.98, True),))
+CROSSING = Crossover("a", "b", "measured", 70.0, 100.0, 120.0, (ProbabilityBetter(128, 0.98, True),))
 
 
 def test_crossover_ratio_and_selection_are_reported():
@@ -42,8 +42,8 @@ def test_learners_not_better_than_the_naive_baseline_are_named():
 
 
 def test_the_page_shows_probabilities_against_each_learner(digits):
-    chances = (Chance(32, 0.25, True), Chance(64, 0.5, False))
-    pairs = [Crossover(a, b, "cannot tell", None, None, None, chances) for a, b in (("logreg", "cnn"), ("cnn", "mlp"))]
+    chances = (ProbabilityBetter(32, 0.25, True), ProbabilityBetter(64, 0.5, False))
+    pairs = [Crossover(a, b, "undetermined", None, None, None, chances) for a, b in (("logreg", "cnn"), ("cnn", "mlp"))]
     block = better_block(dataclasses.replace(digits, crossovers=tuple(pairs)))
     assert isinstance(block, Choice)
     assert against(pairs, "cnn") == {"logreg": {32: 0.75, 64: 0.5}, "mlp": {32: 0.25, 64: 0.5}}

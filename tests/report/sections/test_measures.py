@@ -6,8 +6,8 @@ import io
 from rich.console import Console
 from small import ROW
 
-from dlm.curves.from_records import curves
-from dlm.curves.summary import answer
+from dlm.curves.from_records import learning_curves
+from dlm.curves.summary import summarize
 from dlm.report.sections.base import ReportContext
 from dlm.report.sections.measures import measures_section
 from dlm.report.terminal import print_table
@@ -32,7 +32,7 @@ def rows():
 
 
 def content(records, folder):
-    return measures_section(ReportContext(answer(curves(records)), folder, records=records))
+    return measures_section(ReportContext(summarize(learning_curves(records)), folder, records=records))
 
 
 def test_medians_over_seeds_by_learner_and_size(tmp_path):
