@@ -22,8 +22,8 @@ from dlm.models import MLP, build
 from dlm.study.learner import Optimizer
 from dlm.tasks import Classification
 from dlm.train import batch, devices
-from dlm.train.evaluate import batches
-from dlm.train.population import Population, replicated
+from dlm.train.device_data import evaluation_batches, replicate
+from dlm.train.population import Population
 from dlm.train.types import Data, Member, ProgramConfig
 
 POOL, FEATURES, MEMBERS, STEPS = 2**22, 32, 8, 1000
@@ -39,8 +39,8 @@ def setting() -> tuple[ProgramConfig, Member, Data]:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(POOL, FEATURES)).astype(np.float32)
     y = rng.integers(0, 10, POOL).astype(np.int32)
-    few = batches(Split(x[:64], y[:64]))
-    data = replicated(Data(x, y, np.arange(POOL, dtype=np.int32)[None], few, few), jax.devices())
+    few = evaluation_batches(Split(x[:64], y[:64]))
+    data = replicate(Data(x, y, np.arange(POOL, dtype=np.int32)[None], few, few), jax.devices())
     spec = ProgramConfig(
         build(MLP((128, 128)), 10), Classification(), Optimizer(), (FEATURES,), 1.0, 0.0, 64, False, 0, 0
     )

@@ -75,7 +75,7 @@ class NextSymbol(Task):
         """Mean cross-entropy in nats. logits [B, T, C], symbols int [B, T]."""
         return optax.softmax_cross_entropy_with_integer_labels(logits, symbols).mean()
 
-    def measures(self, logits: jax.Array, symbols: jax.Array) -> dict[str, jax.Array]:
+    def example_metrics(self, logits: jax.Array, symbols: jax.Array) -> dict[str, jax.Array]:
         """Of each text its share of wrong symbols. [B]."""
         return {"error": (logits.argmax(-1) != symbols).mean(-1, dtype=jnp.float32)}
 

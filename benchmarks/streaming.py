@@ -22,8 +22,8 @@ from dlm.data.subset_orders import SubsetOrders
 from dlm.study import experiment
 from dlm.study.trial import group_cohorts
 from dlm.train import devices
-from dlm.train.device_data import place
-from dlm.train.program import population_of
+from dlm.train.device_data import put_on_devices
+from dlm.train.population import population_of
 from dlm.train.trainer import CohortRun
 
 POOL, HELD_OUT, MEMBERS, STEPS, WAYS = 50_000, 500, 4, 64, ("resident", "from memory", "from a file")
@@ -36,7 +36,7 @@ def started(x: np.ndarray | Rows, y: np.ndarray, *, streamed: bool) -> CohortRun
     study = experiment.load("fashion_mnist")
     study = dataclasses.replace(study, learners={"cnn": study.learners["cnn"]}, train_sizes=(POOL,), seeds=MEMBERS)
     (cohort,) = group_cohorts(study.trials)
-    placed = place(SubsetOrders(dataset, range(MEMBERS)), streamed=streamed)
+    placed = put_on_devices(SubsetOrders(dataset, range(MEMBERS)), streamed=streamed)
     run = CohortRun(cohort, population_of(cohort, placed, devices.packing("auto")), placed)
     run.compile()
     return run

@@ -19,9 +19,9 @@ from dlm.models.mlp import MLP
 from dlm.study.learner import Precision
 from dlm.study.trial import group_cohorts
 from dlm.tasks import Classification
-from dlm.train.device_data import place
-from dlm.train.population import Packing
-from dlm.train.program import population_of
+from dlm.train.device_data import put_on_devices
+from dlm.train.devices import Packing
+from dlm.train.population import population_of
 from dlm.train.trainer import CohortRun
 
 LR, WEIGHT_DECAY = 1e-3, 0.01
@@ -136,7 +136,7 @@ def population(
     """The workload's members (or so many) as one cohort; its programs are compiled at their first use."""
     data = dataset(workload)
     cells = study(workload, members or workload.members, precision).trials
-    cohort, placed = group_cohorts(cells)[0], place(SubsetOrders(data, (trial.subset_seed for trial in cells)))
+    cohort, placed = group_cohorts(cells)[0], put_on_devices(SubsetOrders(data, (trial.subset_seed for trial in cells)))
     return CohortRun(cohort, population_of(cohort, placed, packing), placed)
 
 

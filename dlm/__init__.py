@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dlm.study.learner import Budget as Budget
     from dlm.study.learner import Hyper as Hyper
     from dlm.study.learner import Learner as Learner
+    from dlm.study.learner import Optax as Optax
     from dlm.study.learner import Optimizer as Optimizer
     from dlm.study.study import Study as Study
     from dlm.study.sweep import Axes as Axes
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "dlm.study.study": "Study",
-    "dlm.study.learner": "Budget Hyper Learner Optimizer",
+    "dlm.study.learner": "Budget Hyper Learner Optax Optimizer",
     "dlm.study.sweep": "Axes choice grid log_uniform quasi_random uniform zipped",
     "dlm.analysis.suggestions": "suggest",
     "dlm.execution.executor": "RunOptions",
@@ -52,7 +53,7 @@ _PUBLIC = {
     "dlm.utils.errors": "Interrupted UsageError",
     "dlm.data": "BreastCancer Dataset Digits File NextItems Ratings Series Split StdlibText Tfds TfdsSeries from_items "
     "hold_out",
-    "dlm.models": "CNN DLinear FTTransformer MLP MatrixFactorization PatchTST SASRec TabularMLP Transformer ViT",
+    "dlm.models": "CNN DLinear FTTransformer MLP MatrixFactorization NNX PatchTST SASRec TabularMLP Transformer ViT",
     "dlm.tasks": "Classification Decisions Forecasting LanguageModelling NextItem RareEvents Regression Task",
     "dlm.baselines": "SVC AlternatingLeastSquares AutoRegressive BiasModel Bicubic GaussianNB HistGradientBoosting "
     "ImplicitALS ItemKNN KNeighbors KneserNey LightGBM LinearSeries LogisticRegression MelCepstrumSVC NextItemKNN "

@@ -32,7 +32,7 @@ def study() -> Study:
     """Four learners at six sizes, ten seeds each, a plain and a tabular network among them."""
     return Study(
         data=BreastCancer(),
-        task=Classification(also=("auroc", "calibration_error")),
+        task=Classification(extra_metrics=("auroc", "calibration_error")),
         learners={
             "mlp": Learner(MLP((64, 64)), Hyper(lr=1e-3, weight_decay=0.1)),
             "periodic": Learner(TabularMLP(), Hyper(lr=1e-3, weight_decay=0.03, dropout=0.1), Optimizer(b2=0.95)),

@@ -11,7 +11,7 @@ from dlm.models import MLP
 from dlm.storage.record_log import Record
 from dlm.study.names import Status, Unit
 from dlm.tasks import Classification
-from dlm.train.program import population_of
+from dlm.train.population import population_of
 from dlm.train.trainer import CohortRun
 
 ROW = Record(

@@ -20,7 +20,7 @@ from dlm.study.names import CALIBRATION_ERROR
 from dlm.study.noise import Noise
 from dlm.study.study import Study
 from dlm.tasks.metrics import calibration_error
-from dlm.train.evaluate import TEST_SEED
+from dlm.train.types import TEST_SEED
 
 FEWEST = 2  # members
 LEAST_PROBABILITY = 1e-7  # float16 says nothing of smaller ones
@@ -83,10 +83,10 @@ def _measures(task: Any, kind: str, predictions: Any, y: np.ndarray) -> dict[str
     """What the task measures of predictions [N, ...], and of probabilities whether they are as sure as right."""
     outputs = np.log(np.maximum(predictions, LEAST_PROBABILITY)) if kind == PROBABILITIES else predictions
     outputs, targets, everyone = jnp.asarray(outputs, jnp.float32), jnp.asarray(y), jnp.ones(len(y))
-    each = task.measures(outputs, targets)
-    found = task.finish({name: float(np.asarray(values, np.float64).mean()) for name, values in each.items()})
-    if task.sees_whole_splits and not task.chooses:  # nothing was kept of validation to choose by
-        found |= task.over_split(outputs, targets, everyone, {})
+    each = task.example_metrics(outputs, targets)
+    found = task.aggregate({name: float(np.asarray(values, np.float64).mean()) for name, values in each.items()})
+    if task.needs_whole_split and not task.fits_threshold:  # nothing was kept of validation to choose by
+        found |= task.whole_split_metrics(outputs, targets, everyone, {})
     if kind == PROBABILITIES and y.ndim == 1:
         found[CALIBRATION_ERROR] = calibration_error(outputs, targets, everyone)
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}

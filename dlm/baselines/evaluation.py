@@ -22,7 +22,7 @@ from dlm.data.subset_orders import SubsetOrders
 from dlm.study.names import ERROR_WITHOUT_LEAKS
 from dlm.study.noise import Noise
 from dlm.study.trial import Trial
-from dlm.train.evaluate import BATCH_SIZE, TEST_SEED
+from dlm.train.types import EVAL_BATCH_SIZE, TEST_SEED
 
 OUTPUTS_PER_BLOCK = 2**24  # bounds memory
 
@@ -62,10 +62,10 @@ class Evaluation:
 
 def choose_on_validation(task: Any, fitted: FittedBaseline, view: SubsetView) -> dict[str, Any]:
     """Values that a task selects on the validation split, for example a decision threshold."""
-    if not task.chooses:
+    if not task.fits_threshold:
         return {}
     *_, whole = _per_example(task, fitted, view, view.dataset.validation, Noise(), TEST_SEED)
-    chosen: dict[str, Any] = _compiled(task).choose(*whole)
+    chosen: dict[str, Any] = _compiled(task).fit_threshold(*whole)
     return chosen
 
 
@@ -86,12 +86,12 @@ def evaluate_split(
     values, outputs, whole = _per_example(task, fitted, view, split, noise, seed)
 
     def over(rows: np.ndarray) -> dict[str, float]:
-        means: dict[str, float] = task.finish({name: _mean(each[rows]) for name, each in values.items()})
-        if not task.sees_whole_splits:
+        means: dict[str, float] = task.aggregate({name: _mean(each[rows]) for name, each in values.items()})
+        if not task.needs_whole_split:
             return means
         *arguments, weight = whole
         weight[: len(rows)] = rows
-        metrics = _compiled(task).over_split(*arguments, weight, dict(chosen))
+        metrics = _compiled(task).whole_split_metrics(*arguments, weight, dict(chosen))
         more = {name: float(value) for name, value in metrics.items()}
         # An undefined metric has no record, except the error, which marks the trial as diverged.
         return means | {name: value for name, value in more.items() if name == "error" or np.isfinite(value)}
@@ -116,7 +116,7 @@ def _per_example(
     """
     dataset = view.dataset
     positions = 1 if dataset.has_numeric_targets else int(np.prod(split.y.shape[1:]))
-    block = max(1, OUTPUTS_PER_BLOCK // (task.num_outputs(dataset) * positions * BATCH_SIZE)) * BATCH_SIZE
+    block = max(1, OUTPUTS_PER_BLOCK // (task.num_outputs(dataset) * positions * EVAL_BATCH_SIZE)) * EVAL_BATCH_SIZE
     parts: list[Any] = []
     whole: list[tuple[np.ndarray, ...]] = []
     for start in range(0, len(split), block):
@@ -124,13 +124,13 @@ def _per_example(
         x, y = view.examples(part, noise, seed, start)
         outputs = np.asarray(fitted.outputs(x))
         outputs = outputs if fitted.in_target_unit else view.outputs(outputs)
-        for first in range(0, len(outputs), BATCH_SIZE):
-            count = min(BATCH_SIZE, len(outputs) - first)
-            rows = np.arange(first, first + BATCH_SIZE) % len(outputs)
+        for first in range(0, len(outputs), EVAL_BATCH_SIZE):
+            count = min(EVAL_BATCH_SIZE, len(outputs) - first)
+            rows = np.arange(first, first + EVAL_BATCH_SIZE) % len(outputs)
             batch = _compiled(task).per_example(outputs[rows], y[rows])
             parts.append(jax.tree.map(lambda array, count=count: np.asarray(array)[:count], batch))
-            if task.sees_whole_splits or task.chooses:
-                whole.append((outputs[rows], y[rows], (np.arange(BATCH_SIZE) < count).astype(np.float32)))
+            if task.needs_whole_split or task.fits_threshold:
+                whole.append((outputs[rows], y[rows], (np.arange(EVAL_BATCH_SIZE) < count).astype(np.float32)))
     values, saved = jax.tree.map(lambda *values: np.concatenate(values), *parts)
     return values, saved, tuple(np.concatenate(column) for column in zip(*whole))
 
@@ -139,14 +139,16 @@ class _Compiled(NamedTuple):
     """A task's compiled functions."""
 
     per_example: Any
-    over_split: Any
-    choose: Any
+    whole_split_metrics: Any
+    fit_threshold: Any
 
 
 @functools.cache
 def _compiled(task: Any) -> _Compiled:
-    per_example = jax.jit(lambda outputs, targets: (task.measures(outputs, targets), task.kept(outputs)))
-    return _Compiled(per_example, jax.jit(task.over_split), jax.jit(task.choose))
+    per_example = jax.jit(
+        lambda outputs, targets: (task.example_metrics(outputs, targets), task.saved_outputs(outputs))
+    )
+    return _Compiled(per_example, jax.jit(task.whole_split_metrics), jax.jit(task.fit_threshold))
 
 
 WARM_UP_EXAMPLES = 64

@@ -13,6 +13,7 @@ from dlm.utils.errors import UsageError, nearest
 
 Kind = Literal["number", "class", "text", "image", "audio", "date"]
 KINDS: tuple[str, ...] = get_args(Kind)
+NOT_OFFERED = -1e9  # logit of an item that is not recommended: an item of the history, or padding
 
 
 @dataclasses.dataclass(frozen=True)

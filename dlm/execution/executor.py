@@ -30,7 +30,8 @@ from dlm.study.study import Study
 from dlm.study.trial import Trial, group_cohorts
 from dlm.tasks import Task
 from dlm.train import devices
-from dlm.train.program import check_model, program_of
+from dlm.train.population import summarize_program
+from dlm.train.program import check_model
 from dlm.utils.errors import UsageError, choose
 from dlm.utils.files import local_folder
 from dlm.utils.optional_imports import require
@@ -214,7 +215,7 @@ def is_streamed(input_mode: str, dataset: Dataset) -> bool:
 
 def _claim(study: Study, workdir: Workdir, dataset: Dataset, work: Work, options: RunOptions) -> dict[str, float]:
     """Claim the workdir for this study and code. Returns floating-point operations per update by cohort id."""
-    programs = {cohort: program_of(cohort.first, dataset) for cohort in work.cohorts}
+    programs = {cohort: summarize_program(cohort.first, dataset) for cohort in work.cohorts}
     workdir.claim(
         study,
         data={"name": dataset.name, "fingerprint": dataset.fingerprint},

@@ -25,10 +25,10 @@ from dlm.storage import record_log
 from dlm.study.study import Study
 from dlm.study.trial import Cohort, Trial
 from dlm.train import devices
-from dlm.train.device_data import DeviceData, place
-from dlm.train.memory import memory, waves
-from dlm.train.population import Packing
-from dlm.train.program import population_of, program_of
+from dlm.train.device_data import DeviceData, put_on_devices
+from dlm.train.devices import Packing
+from dlm.train.population import population_of, summarize_program
+from dlm.train.profiling import memory_chunks, memory_usage
 from dlm.train.trainer import CohortRun
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def plan(study: Study, workdir: str | os.PathLike[str] | None = None, **options:
     dataset = load_dataset(study, run_options)
     work = remaining(study, record_log.rows(folder))
     orders = subset_orders_of(study, dataset)
-    placed = place(orders, streamed=is_streamed(run_options.input, dataset))
+    placed = put_on_devices(orders, streamed=is_streamed(run_options.input, dataset))
     start_seconds = time.time() - psutil.Process().create_time()
     parts = [_cohort_cost(cohort, placed, devices.packing(run_options.packing)) for cohort in work.cohorts]
     for name in dict.fromkeys(trial.name for trial in work.classical):
@@ -146,8 +146,8 @@ def plan(study: Study, workdir: str | os.PathLike[str] | None = None, **options:
 
 def _cohort_cost(cohort: Cohort, placed: DeviceData, packing: Packing) -> Cost:
     population = population_of(cohort, placed, packing)
-    first, *more = waves(population, cohort, placed, devices.memory_limit())
-    fixed, each = memory(population, cohort, placed)
+    first, *more = memory_chunks(population, cohort, placed, devices.memory_limit())
+    fixed, each = memory_usage(population, cohort, placed)
     CohortRun(first, population, placed).compile()
     start = time.perf_counter()
     run = CohortRun(first, population_of(cohort, placed, packing), placed)
@@ -161,7 +161,7 @@ def _cohort_cost(cohort: Cohort, placed: DeviceData, packing: Packing) -> Cost:
         trials=len(cohort.trials),
         programs=run.population.num_compiled,
         updates=updates,
-        flops=updates * program_of(cohort.first, placed.dataset).flops,
+        flops=updates * summarize_program(cohort.first, placed.dataset).flops,
         memory=int(fixed + each * len(first.trials)),
         compile_seconds=compile_seconds,
         work_seconds=updates * _seconds_per_update(run) + evaluations * _seconds_per_evaluation(run),
@@ -173,7 +173,7 @@ def _seconds_per_update(run: CohortRun) -> float:
     applied, seconds = run.advance(1)
     steps = 1
     while seconds < TIMED_SECONDS and applied:
-        if seconds < TIMED_SECONDS / 8:  # too short to count, so a longer one in its place
+        if seconds < TIMED_SECONDS / 8:  # too short to count, so a longer one in its put_on_devices
             steps *= 4
             applied, seconds = run.advance(steps)
             continue

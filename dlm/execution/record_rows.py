@@ -16,8 +16,8 @@ from dlm.study.noise import described
 from dlm.study.study import Study
 from dlm.study.trial import Cohort, Trial
 from dlm.train import devices
-from dlm.train.population import Packing
-from dlm.train.trainer import Measured
+from dlm.train.devices import Packing
+from dlm.train.trainer import Measurement
 
 
 class Origin:
@@ -28,7 +28,7 @@ class Origin:
         self.num_leaked = 0 if self.dataset.leaked is None else len(self.dataset.leaked)
         self.versions = " ".join(f"{name}={version}" for name, version in description.versions().items())
 
-    def rows(self, measured: Measured, note: str = "", inference_seconds: float | None = None) -> list[Record]:
+    def rows(self, measured: Measurement, note: str = "", inference_seconds: float | None = None) -> list[Record]:
         """The numbers as records. The final block ends with the test error, absent where there is none."""
         values: dict[tuple[str, str], float | None] = dict(measured.values)
         last = ("test", "error")
@@ -53,7 +53,7 @@ class Origin:
             for (split, metric), value in values.items()
         ]
 
-    def _of(self, measured: Measured, note: str) -> dict[str, Any]:
+    def _of(self, measured: Measurement, note: str) -> dict[str, Any]:
         """What all rows of one measurement share."""
         trial = measured.trial
         deep = isinstance(trial.learner, Learner)
@@ -72,8 +72,8 @@ class Origin:
             "data": f"{self.dataset.name}@{self.dataset.fingerprint}",
             "packing": self.packing if deep else "none",
             "precision": trial.precision if deep else "none",
-            "seconds": round(measured.spent.seconds, 6),
-            "joules": measured.spent.joules,
+            "seconds": round(measured.usage.seconds, 6),
+            "joules": measured.usage.joules,
             "flops": flops or None,
             "device": devices.describe() if deep else "host",
             "versions": self.versions,

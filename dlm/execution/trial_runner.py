@@ -27,13 +27,12 @@ from dlm.study.study import Study
 from dlm.study.trial import Cohort, Trial
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
-from dlm.train.device_data import DeviceData, place
-from dlm.train.memory import halved, is_out_of_memory, waves
-from dlm.train.population import Packing, Population
-from dlm.train.predict import Predictor, text_of, writes_texts
-from dlm.train.program import population_of
-from dlm.train.throughput import updates_per_second
-from dlm.train.trainer import CohortRun, Measured, train
+from dlm.train.device_data import DeviceData, put_on_devices
+from dlm.train.devices import Packing
+from dlm.train.population import Population, population_of
+from dlm.train.predict import Predictor, generates_text, sample_text
+from dlm.train.profiling import halve_chunk, is_out_of_memory, memory_chunks, updates_per_second
+from dlm.train.trainer import CohortRun, Measurement, train
 from dlm.train.types import ResourceUsage
 from dlm.utils.errors import Interrupted, UsageError
 
@@ -102,7 +101,7 @@ class Session:
         if not work.num_trials:
             return
         if work.cohorts:
-            placed = place(self.orders, streamed=self.streamed, workers=self.workers)
+            placed = put_on_devices(self.orders, streamed=self.streamed, workers=self.workers)
         for cohort in work.cohorts:
             self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id])
         self.progress.expect_fits(((trial.name, trial.train_size) for trial in work.classical), self.fit_workers)
@@ -149,7 +148,7 @@ class Session:
         self.watch.check()
         self.progress.phase("compile", cohort.first.name)
         population = population_of(cohort, placed, self.packing)
-        parts = waves(population, cohort, placed, memory_limit)
+        parts = memory_chunks(population, cohort, placed, memory_limit)
         speed = updates_per_second(population, parts[0], placed)
         self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id], speed)
         return parts, population
@@ -159,7 +158,7 @@ class Session:
 
         Members that fail even so, or for another reason, are recorded as failed, and the study goes on.
         """
-        predictor = Predictor(population.spec, placed)
+        predictor = Predictor(population.config, placed)
         while waiting:
             wave, *waiting = waiting
             try:
@@ -167,7 +166,7 @@ class Session:
             except (OSError, Interrupted, UsageError):
                 raise
             except Exception as error:  # whatever a model or a device raises is these cells' failure
-                halves = halved(wave, population.num_devices) if is_out_of_memory(error) else []
+                halves = halve_chunk(wave, population.num_devices) if is_out_of_memory(error) else []
                 waiting = [*halves, *waiting]
                 if halves:
                     tell(f"{wave.first.name}: {len(wave.trials)} members ran out of memory; trying half as many")
@@ -186,9 +185,9 @@ class Session:
         self.training = tuple(trial.trial_id for trial in cohort.trials)
         progress.running(self.training)
         try:
-            for event in train(members, checkpoints, save_seconds=self.save_seconds, stop=self.watch, written=written):
+            for event in train(members, checkpoints, save_seconds=self.save_seconds, stop=self.watch, recorded=written):
                 self.collect()
-                if isinstance(event, Measured):
+                if isinstance(event, Measurement):
                     seconds = self.keep(event, members, predictor) if event.status == "done" else None
                     self.write(self.origin.rows(event, inference_seconds=seconds))
                     if event.status != "running":
@@ -206,20 +205,20 @@ class Session:
             checkpoints.close()
             self.watch.unsaved = False
 
-    def keep(self, measured: Measured, members: CohortRun, predictor: Predictor) -> float | None:
+    def keep(self, measured: Measurement, members: CohortRun, predictor: Predictor) -> float | None:
         """At the end of a trial, what it leaves beside its numbers; of the first seed's language models also a text.
 
         Returns the seconds that its answer for an example takes, None where there was no memory for it.
         """
         trial, keeper = measured.trial, self.keeper
-        writes = writes_texts(trial) and trial.subset_seed == self.study.seeds[0]  # type: ignore[index]
+        writes = generates_text(trial) and trial.subset_seed == self.study.seeds[0]  # type: ignore[index]
         self.check_workdir()
         params = members.params_of(trial)
         if trial.trial_id in keeper.params:
             keeper.keep_params(trial, params)
         seconds = self.keep_predictions(trial, params, predictor)
         if writes:
-            text = text_of(trial, params)
+            text = sample_text(trial, params)
             artifacts.append_samples(
                 self.folder, Sample(trial.trial_id, trial.name, trial.train_size, trial.subset_seed, text)
             )
@@ -245,7 +244,7 @@ class Session:
         finished = record_log.finished(record_log.rows(self.folder))
         for trial in cells:
             if finished.get(trial.trial_id, "failed") == "failed":
-                measured = Measured(trial, 0, "failed", {}, ResourceUsage())
+                measured = Measurement(trial, 0, "failed", {}, ResourceUsage())
                 self.write(self.origin.rows(measured, f"{type(error).__name__}: {error}"[:2000]))
 
     def fit(self, trial: Trial) -> None:
@@ -267,7 +266,7 @@ class Session:
             if trial.trial_id in self.keeper.predictions:
                 self.check_workdir()
                 self.keeper.keep_predictions(trial, found.test_examples)
-            measured = Measured(trial, found.iterations, "done", found.values, ResourceUsage(found.seconds))
+            measured = Measurement(trial, found.iterations, "done", found.values, ResourceUsage(found.seconds))
             self.write(self.origin.rows(measured, inference_seconds=found.inference_seconds))
         self.progress.fitted(trial.name, trial.train_size, seconds)
 

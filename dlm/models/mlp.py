@@ -1,15 +1,28 @@
-"""Multilayer perceptron."""
+"""Multilayer perceptrons: on flattened inputs, and on the fields of a table."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
-from dlm.models.layers import Dense, drop, layer
-from dlm.utils.errors import at_least
+from dlm.models.layers import FIELDS, Dense, drop, layer
+from dlm.models.tabular_features import (
+    FieldTokens,
+    Periodic,
+    PerNumber,
+    columns_of,
+    piecewise,
+    smoothly_clipped,
+    widths_of,
+)
+from dlm.utils.errors import UsageError, at_least, choose
+
+ACTIVATIONS = {"selu": nn.selu, "mish": jax.nn.mish, "relu": nn.relu}
+SCALE_SPEED = 6.0  # times as fast as other weights the inputs' scale learns under Adam
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,3 +60,88 @@ class MLPNet(nn.Module):
             x = layer(self, f"hidden {number}", nn.relu(Dense(width)(x)))
             x = drop(self, x, dropout)
         return Dense(self.num_outputs)(x)
+
+
+@dataclasses.dataclass(frozen=True)
+class TabularMLP:
+    """Config of an MLP on the fields of a table: the width of each hidden layer, and how fields are written.
+
+    `numbers`: each becomes `number_dim` features of sines and cosines (`periodic`: `frequencies` of them, which start
+    with a spread of `sigma`) or of a piecewise-linear encoding in `bins` (`piecewise`), beside itself; or `none`.
+    A category of more than `category_dim` places is embedded in so many numbers. `scaled`: every input has a factor.
+    """
+
+    widths: tuple[int, ...] = (128, 128)
+    numbers: Literal["periodic", "piecewise", "none"] = "periodic"
+    number_dim: int = 4
+    frequencies: int = 8
+    sigma: float = 0.1
+    bins: int = 8
+    category_dim: int = 8
+    activation: Literal["selu", "mish", "relu"] = "selu"
+    scaled: bool = True
+
+    takes_fields = True
+
+    def __post_init__(self) -> None:
+        sizes = ("widths", "number_dim", "frequencies", "category_dim")
+        at_least(1, **{name: getattr(self, name) for name in sizes})
+        at_least(2, bins=self.bins)
+        choose("model.numbers", self.numbers, ("periodic", "piecewise", "none"))
+        choose("model.activation", self.activation, tuple(ACTIVATIONS))
+        if not self.sigma > 0:
+            raise UsageError(
+                f"model.sigma={self.sigma} is a spread of frequencies; choose a number above 0, such as 0.1"
+            )
+
+    def net(self, num_outputs: int, fields: tuple[int, ...] = ()) -> TabularMLPNet:
+        """The module of this config for a table of these fields."""
+        return TabularMLPNet(self, num_outputs, fields)
+
+
+class TabularMLPNet(nn.Module):
+    """Fields, hidden layers with dropout, linear output: [B, D] -> [B, num_outputs].
+
+    Periodic and piecewise-linear encodings of numbers, each with a linear layer and ReLU of its own, are those of
+    Gorishniy, Rubachev & Babenko (2022), "On embeddings for numerical features in tabular deep learning". The number
+    itself beside them, smooth clipping, small categories as they are, large ones embedded, the learnt scale of inputs
+    with its own speed, SELU and Mish are of RealMLP: Holzmüller, Grinsztajn & Steinwart (2024), "Better by default".
+    """
+
+    config: TabularMLP
+    num_outputs: int
+    fields: tuple[int, ...] = ()
+
+    @nn.compact
+    def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
+        """See the class."""
+        x = layer(self, FIELDS, self._scaled(self._written(x)))
+        activation = ACTIVATIONS[self.config.activation]
+        for number, width in enumerate(self.config.widths, start=1):
+            x = drop(self, layer(self, f"hidden {number}", activation(Dense(width)(x))), dropout)
+        return Dense(self.num_outputs)(x)
+
+    def _written(self, x: jax.Array) -> jax.Array:
+        """The inputs of the first layer: columns as they are, encoded numbers, embedded categories. [B, D']."""
+        config, widths = self.config, widths_of(x, self.fields)
+        x = smoothly_clipped(x)
+        large = widths > max(1, config.category_dim)
+        parts = [x[:, columns_of(widths, ~large)]]
+        numbers = x[:, columns_of(widths, widths == 1)]
+        if config.numbers != "none" and numbers.shape[1]:
+            if config.numbers == "periodic":
+                encoded = Periodic(config.frequencies, config.sigma)(numbers)
+            else:
+                encoded = piecewise(numbers, config.bins)
+            parts.append(PerNumber(config.number_dim)(encoded).reshape(len(x), -1))
+        if large.any():
+            tokens = FieldTokens(tuple(widths[large].tolist()), config.category_dim)
+            parts.append(tokens(x[:, columns_of(widths, large)]))
+        return jnp.concatenate(parts, axis=1)
+
+    def _scaled(self, x: jax.Array) -> jax.Array:
+        """Each input times its learnt factor, which is stored small: Adam's steps are the same for any weight."""
+        if not self.config.scaled:
+            return x
+        stored = self.param("scale", nn.initializers.constant(1 / SCALE_SPEED), (x.shape[1],), jnp.float32)
+        return (x * jnp.broadcast_to(SCALE_SPEED * stored.astype(jnp.float32), x.shape)).astype(x.dtype)

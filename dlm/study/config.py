@@ -11,6 +11,7 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dlm.study.user_code import check_code, code_identity, is_code, is_flax_module, module_fields
 from dlm.utils.errors import UsageError
 
 SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
@@ -83,31 +84,38 @@ def check_fields(config: Any, where: str) -> None:
         raise UsageError(f"{_join(where, name)}={value!r} is not {describe(hint)}{remedy}")
 
 
-def check_frozen(value: Any, where: str) -> None:
-    """UsageError unless `value` may be in a study: scalars, tuples, frozen dataclasses, hashable mappings.
+def check_frozen(value: Any, where: str, allow_code: bool = False) -> None:
+    """UsageError unless `value` may be in a study: scalars, tuples, frozen dataclasses and mappings, flax modules.
 
-    `where` is its path, empty for the study itself.
+    `where` is its path, empty for the study itself. Functions and classes are allowed in fields of flax modules and in
+    fields with the metadata `code`.
     """
-    if isinstance(value, type):
+    if is_flax_module(value):
+        check_code(type(value), where)
+        for name, item in module_fields(value).items():
+            check_frozen(item, _join(where, name), allow_code=True)
+    elif allow_code and is_code(value):
+        check_code(value, where)
+    elif isinstance(value, type):
         raise UsageError(f"{where}={value.__name__} is a class; write {value.__name__}(…), with brackets")
-    if dataclasses.is_dataclass(value):
+    elif dataclasses.is_dataclass(value):
         if not getattr(type(value), "__dataclass_params__").frozen:  # noqa: B009 - unknown to type checkers
             raise UsageError(f"{where}: {type(value).__name__} can change; declare it as dataclass(frozen=True)")
         check_fields(value, where)
         for field in dataclasses.fields(value):
-            check_frozen(getattr(value, field.name), _join(where, field.name))
+            check_frozen(getattr(value, field.name), _join(where, field.name), field.metadata.get("code", False))
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
-            check_frozen(item, f"{where}[{index}]")
+            check_frozen(item, f"{where}[{index}]", allow_code)
     elif isinstance(value, Mapping) and type(value).__hash__ is not None:
         for key, item in value.items():
-            check_frozen(item, _join(where, str(key)))
+            check_frozen(item, _join(where, str(key)), allow_code)
     elif value is not None and not isinstance(value, bool | int | float | str):
         remedies = {"list": "write a tuple", "dict": "write a frozen dataclass"}
         remedy = remedies.get(type(value).__name__, "use numbers, text, tuples and frozen dataclasses")
         raise UsageError(f"{where}={value!r} cannot be part of a study; {remedy}")
     elif value != value:
-        raise UsageError(f"{where}={value!r} is no number")
+        raise UsageError(f"{where}={value!r} is not a number")
 
 
 def _join(where: str, name: str) -> str:
@@ -168,6 +176,10 @@ def canonical(value: Any) -> Any:
 
     A dataclass is identified by its name without its module, so moving it to another file changes no trial id.
     """
+    if is_flax_module(value):
+        return {"type": code_identity(type(value)), **canonical(module_fields(value))}
+    if is_code(value):
+        return canonical(code_identity(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: canonical(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {"type": type(value).__qualname__, **fields}
@@ -193,6 +205,8 @@ def digest(value: Any) -> str:
 def has(config: Any, path: str) -> bool:
     """Whether a config has a field at a dotted path."""
     head, _, rest = path.partition(".")
+    if isinstance(config, FrozenDict):
+        return head in config and (has(config[head], rest) if rest else True)
     if not dataclasses.is_dataclass(config) or head not in {field.name for field in dataclasses.fields(config)}:
         return False
     return has(getattr(config, head), rest) if rest else True

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 from dlm.study.augmentation import Augment
-from dlm.study.config import check_fields, has
+from dlm.study.config import FrozenDict, check_fields, has
 from dlm.utils.errors import UsageError, choose
 
 Precision = Literal["float32", "bfloat16"]  # that a model is computed in; parameters and measures are float32 always
@@ -60,15 +61,54 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         choose("optimizer.name", self.name, ("adamw", "sgd"))
-        choose("optimizer.schedule", self.schedule, ("cosine", "constant"))
         check_fields(self, "optimizer")
-        if not 0 <= self.warmup <= 1:
-            raise UsageError(f"optimizer.warmup={self.warmup} is a share of the updates; choose 0 to 1")
+        _check_schedule(self.warmup, self.schedule)
         for name in ("b1", "b2"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"optimizer.{name}={getattr(self, name)} is a decay rate; choose 0 to below 1")
         if not 0 <= self.clip < math.inf:
             raise UsageError(f"optimizer.clip={self.clip} is a norm; choose a number above 0, or 0 for none")
+
+
+@dataclasses.dataclass(frozen=True, init=False, repr=False)
+class Optax:
+    """An optimizer of optax or of user code: `Optax(optax.adafactor, momentum=0.9)`.
+
+    factory: a function defined at the top level of a module that returns an `optax.GradientTransformation`. Every
+    step calls `factory(learning_rate=…, **arguments)` with `hyper.lr` times the schedule, a traced number.
+    `warmup` and `schedule` are those of `Optimizer`. `hyper.weight_decay` adds decoupled decay of matrices to its
+    updates.
+    """
+
+    factory: Callable[..., Any] = dataclasses.field(metadata={"code": True})
+    arguments: Mapping[str, Any] = dataclasses.field(metadata={"code": True})
+    warmup: float = 0.1
+    schedule: Literal["cosine", "constant"] = "cosine"
+
+    def __init__(
+        self,
+        factory: Callable[..., Any],
+        arguments: Mapping[str, Any] | None = None,
+        warmup: float = 0.1,
+        schedule: Literal["cosine", "constant"] = "cosine",
+        **more: Any,
+    ) -> None:
+        if not callable(factory):
+            raise UsageError(f"Optax({factory!r}): the first argument must be a function such as optax.adafactor")
+        _check_schedule(warmup, schedule)
+        values = {"factory": factory, "arguments": FrozenDict({**(arguments or {}), **more})}
+        for name, value in (values | {"warmup": warmup, "schedule": schedule}).items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        arguments = "".join(f", {name}={value!r}" for name, value in self.arguments.items())
+        return f"Optax({getattr(self.factory, '__qualname__', self.factory)}{arguments})"
+
+
+def _check_schedule(warmup: float, schedule: str) -> None:
+    choose("optimizer.schedule", schedule, ("cosine", "constant"))
+    if not 0 <= warmup <= 1:
+        raise UsageError(f"optimizer.warmup={warmup} is a share of the updates; choose 0 to 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,13 +156,21 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True)
 class Learner:
-    """A gradient-trained learner: a model's config, hyperparameters, optimizer, a budget of its own, augmentation."""
+    """A gradient-trained learner: model, hyperparameters, optimizer, a budget of its own, augmentation.
+
+    model: a config of `dlm.models`, any `flax.linen.Module`, or `NNX(MyModule, …)` for a `flax.nnx` class.
+    optimizer: `Optimizer(…)`, `Optax(…)`, or a function that takes `learning_rate` (short for `Optax(function)`).
+    """
 
     model: Any
     hyper: Hyper = Hyper()
-    optimizer: Optimizer = Optimizer()
+    optimizer: Optimizer | Optax = Optimizer()
     budget: Budget | None = None
     augment: Augment = Augment()
+
+    def __post_init__(self) -> None:
+        if callable(self.optimizer):
+            object.__setattr__(self, "optimizer", Optax(self.optimizer))
 
 
 def full_path(path: str, learner: Any = None) -> str:

@@ -1,12 +1,11 @@
-"""Tasks: what a batch's loss and error are."""
+"""Tasks: the training loss, the error that is reported, and further metrics."""
 
 from dlm.tasks.base import Task
 from dlm.tasks.classification import Classification
 from dlm.tasks.decisions import Decisions
-from dlm.tasks.language_modelling import LanguageModelling
-from dlm.tasks.next_item import NextItem
 from dlm.tasks.rare_events import RareEvents
 from dlm.tasks.regression import Forecasting, Regression
+from dlm.tasks.tokens import LanguageModelling, NextItem
 
 __all__ = [
     "Classification",

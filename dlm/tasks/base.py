@@ -1,20 +1,21 @@
-"""What every task says, and what goes without saying."""
+"""The interface of tasks: loss, metrics, and the checks of the data."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 
-from dlm.data.dataset import Dataset
+if TYPE_CHECKING:
+    from dlm.data.dataset import Dataset
 
 
 class Task:
-    """Base of tasks, which are frozen dataclasses.
+    """Base class of tasks, which are frozen dataclasses.
 
-    `unit` is that of the error, `loss_unit` of the loss, `bound` the error's possible range. With `loss_is_mean` the
-    loss is the mean of the examples' losses, so that a batch may be taken in parts. With `weighs_classes` the loss
-    takes `focal` and `class_weights` too.
+    `unit` is the unit of the error, `loss_unit` that of the loss, `bound` the range of the error. `loss_is_mean`: the
+    loss is the mean of the examples' losses, so a batch may be processed in microbatches. `weighs_classes`: the loss
+    takes `focal` and `class_weights`.
     """
 
     unit = ""
@@ -25,52 +26,52 @@ class Task:
 
     @property
     def units(self) -> dict[str, str]:
-        """The unit of each measure, by its name."""
+        """The unit of each metric, by its name."""
         return {"error": self.unit, "loss": self.loss_unit}
 
     @property
-    def sees_whole_splits(self) -> bool:
-        """Whether `over_split` measures anything, for which the outputs of a split are held together."""
+    def needs_whole_split(self) -> bool:
+        """Whether `whole_split_metrics` returns metrics, for which all outputs of a split are held in memory."""
         return False
 
     @property
-    def chooses(self) -> bool:
-        """Whether `choose` chooses anything on validation."""
+    def fits_threshold(self) -> bool:
+        """Whether `fit_threshold` returns anything."""
         return False
 
     def check(self, dataset: Dataset) -> None:
-        """UsageError unless the data's targets are of this task's kind."""
+        """UsageError unless the targets of the data fit the task."""
 
     def num_outputs(self, dataset: Dataset) -> int:
-        """Outputs a model needs."""
+        """Number of outputs of a model."""
         raise NotImplementedError
 
     def loss(self, outputs: jax.Array, targets: jax.Array, label_smoothing: Any) -> jax.Array:
-        """What training makes small. outputs [B, ...], targets [B, ...]; a scalar."""
+        """The training loss, a scalar. outputs [B, ...], targets [B, ...]."""
         raise NotImplementedError
 
-    def measures(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
-        """What is averaged over a split, of each example [B]. "error" is the one that curves plot."""
+    def example_metrics(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+        """Metrics of each example [B], which are averaged over a split. "error" is the error of the learning curve."""
         raise NotImplementedError
 
-    def finish(self, means: dict[str, Any]) -> dict[str, Any]:
-        """The measures of a split from the means over its examples."""
+    def aggregate(self, means: dict[str, Any]) -> dict[str, Any]:
+        """Metrics of a split from the means over its examples."""
         return means
 
-    def over_split(
-        self, outputs: jax.Array, targets: jax.Array, weight: jax.Array, chosen: dict[str, jax.Array]
+    def whole_split_metrics(
+        self, outputs: jax.Array, targets: jax.Array, weight: jax.Array, fitted: dict[str, jax.Array]
     ) -> dict[str, jax.Array]:
-        """Measures of a split that are no means over examples, beside those or in their place; scalars.
+        """Metrics of a split that are not means over examples, as scalars; they replace means of the same name.
 
-        outputs [N, ...], targets [N, ...]; weight [N] is 1, or 0 for an example that does not count; `chosen` is what
-        `choose` found. NaN where there is no number, such as without an example to find.
+        outputs [N, ...], targets [N, ...]; weight [N] is 1, or 0 for excluded examples; `fitted` is the result of
+        `fit_threshold`. NaN if a metric is undefined, for example without a positive example.
         """
         return {}
 
-    def choose(self, outputs: jax.Array, targets: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
-        """What is chosen on validation by the very learner that is measured, such as a threshold; as `over_split`."""
+    def fit_threshold(self, outputs: jax.Array, targets: jax.Array, weight: jax.Array) -> dict[str, jax.Array]:
+        """Fits the task's threshold to validation outputs; arguments as for `whole_split_metrics`."""
         return {}
 
-    def kept(self, outputs: jax.Array) -> dict[str, jax.Array]:
-        """What of the outputs is worth keeping of each test example, arrays [B, ...] by name; nothing by default."""
+    def saved_outputs(self, outputs: jax.Array) -> dict[str, jax.Array]:
+        """Outputs to save for each test example, arrays [B, ...] by name; none by default."""
         return {}

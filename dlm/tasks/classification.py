@@ -1,29 +1,31 @@
-"""Classification: softmax cross-entropy to learn by, error rate to report."""
+"""Classification: trains with softmax cross-entropy and reports the error rate."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from dlm.data.dataset import Dataset
 from dlm.tasks.base import Task
-from dlm.tasks.metrics import MEASURES, OF_TWO_CLASSES
+from dlm.tasks.metrics import BINARY_METRICS, METRICS
 from dlm.utils.errors import UsageError, choose
+
+if TYPE_CHECKING:
+    from dlm.data.dataset import Dataset
 
 
 @dataclasses.dataclass(frozen=True)
 class Classification(Task):
-    """One label an example; the error is the share of wrong labels.
+    """One label for each example; the error is the fraction of wrong labels.
 
-    `also` names measures of a whole split to record beside it: auroc, auprc, recall_at_1, recall_at_5 (of two classes,
-    the second being the one to find, at 1 % and 5 % alarms) and calibration_error.
+    `extra_metrics` names metrics of a whole split to record as well: calibration_error, and for two classes, of which
+    the second is the positive one, auroc, auprc, recall_at_1 and recall_at_5 (recall at 1 % and 5 % alarms).
     """
 
-    also: tuple[str, ...] = ()
+    extra_metrics: tuple[str, ...] = ()
 
     unit = "error rate"
     loss_unit = "nats"
@@ -32,37 +34,37 @@ class Classification(Task):
     weighs_classes = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.also, tuple):
-            raise UsageError(f"also={self.also!r} must be a tuple of names, such as ('auroc',)")
-        for name in self.also:
-            choose("also", name, tuple(MEASURES))
+        if not isinstance(self.extra_metrics, tuple):
+            raise UsageError(f"extra_metrics={self.extra_metrics!r} must be a tuple of names such as ('auroc',)")
+        for name in self.extra_metrics:
+            choose("extra_metrics", name, tuple(METRICS))
 
     @property
     def units(self) -> dict[str, str]:
-        """The unit of each measure, by its name."""
-        return super().units | {name: MEASURES[name][0] for name in self.also}
+        """The unit of each metric, by its name."""
+        return super().units | {name: METRICS[name][0] for name in self.extra_metrics}
 
     @property
-    def sees_whole_splits(self) -> bool:
-        """Whether anything of a whole split is measured."""
-        return bool(self.also)
+    def needs_whole_split(self) -> bool:
+        """Whether there are extra metrics."""
+        return bool(self.extra_metrics)
 
     def check(self, dataset: Dataset) -> None:
-        """UsageError unless there is one class an example, and two classes for what is measured of two."""
+        """UsageError unless targets are classes, two of them for a binary metric."""
         if not dataset.num_classes:
             raise UsageError(
-                f"task=Classification() needs classes to tell apart, and {dataset.name!r} has none; choose a target "
-                "that is a class, or another task, such as Regression()"
+                f"task=Classification() needs classes, and {dataset.name!r} has none; choose a target that is a class, "
+                "or another task such as Regression()"
             )
-        of_two = [name for name in self.also if name in OF_TWO_CLASSES]
-        if of_two and dataset.num_classes != 2:
+        binary = [name for name in self.extra_metrics if name in BINARY_METRICS]
+        if binary and dataset.num_classes != 2:
             raise UsageError(
-                f"task.also={of_two[0]!r} needs two classes, and {dataset.name!r} has {dataset.num_classes}; "
+                f"task.extra_metrics={binary[0]!r} needs two classes, and {dataset.name!r} has {dataset.num_classes}; "
                 "leave it out, or choose a target of two classes"
             )
 
     def num_outputs(self, dataset: Dataset) -> int:
-        """Outputs a model needs: one logit a class."""
+        """One logit for each class."""
         return dataset.num_classes
 
     def loss(
@@ -75,36 +77,45 @@ class Classification(Task):
     ) -> jax.Array:
         """Mean cross-entropy in nats. Logits [B, C], labels int [B], label_smoothing [] (may be traced).
 
-        With `focal`, γ [], each example counts by (1 − P(its label))^γ; with `class_weights` [C] by that of its label.
+        `focal`, γ []: weights each example by (1 − P(label))^γ; `class_weights` [C]: by the weight of its label.
         """
-        wanted = jax.nn.one_hot(targets, outputs.shape[-1])
-        wanted = wanted * (1.0 - label_smoothing) + label_smoothing / outputs.shape[-1]
-        each = optax.softmax_cross_entropy(outputs, wanted)
+        probabilities = jax.nn.one_hot(targets, outputs.shape[-1])
+        probabilities = probabilities * (1.0 - label_smoothing) + label_smoothing / outputs.shape[-1]
+        losses = optax.softmax_cross_entropy(outputs, probabilities)
         if focal is not None:
-            each = each * jnp.exp(focal * _log_doubt(outputs, targets))
+            losses = losses * jnp.exp(focal * _log_not_label(outputs, targets))
         if class_weights is not None:
-            each = each * class_weights[targets]
-        return each.mean()
+            losses = losses * class_weights[targets]
+        return losses.mean()
 
-    def measures(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
-        """Of each example its error (0 or 1) and loss (nats). Logits [B, C], labels int [B]; each returned [B]."""
+    def example_metrics(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+        """Error (0 or 1) and loss (nats) of each example [B]. Logits [B, C], labels int [B]."""
         return {
             "error": (jnp.argmax(outputs, axis=-1) != targets).astype(jnp.float32),
             "loss": optax.softmax_cross_entropy_with_integer_labels(outputs, targets),
         }
 
-    def over_split(
-        self, outputs: jax.Array, targets: jax.Array, weight: jax.Array, chosen: dict[str, jax.Array]
+    def whole_split_metrics(
+        self, outputs: jax.Array, targets: jax.Array, weight: jax.Array, fitted: dict[str, jax.Array]
     ) -> dict[str, jax.Array]:
-        """What is to be recorded also. Logits [N, C], labels int [N], weight [N]; scalars."""
-        return {name: MEASURES[name][1](outputs, targets, weight) for name in self.also}
+        """The extra metrics. Logits [N, C], labels int [N], weight [N]; scalars."""
+        return {name: METRICS[name][1](outputs, targets, weight) for name in self.extra_metrics}
 
-    def kept(self, outputs: jax.Array) -> dict[str, jax.Array]:
-        """Probabilities of the classes, float16 [B, C]. Logits [B, C]."""
+    def saved_outputs(self, outputs: jax.Array) -> dict[str, jax.Array]:
+        """Class probabilities, float16 [B, C]. Logits [B, C]."""
         return {"probabilities": jax.nn.softmax(outputs, axis=-1).astype(jnp.float16)}
 
 
-def _log_doubt(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-    """Log of 1 − P(label), never of 0, so that its gradient is finite. Logits [B, C], labels int [B]; returns [B]."""
+def _log_not_label(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    """log(1 − P(label)) [B], with a finite gradient where P(label) rounds to 1. Logits [B, C], labels int [B]."""
     others = ~jax.nn.one_hot(targets, outputs.shape[-1], dtype=bool)
     return jax.nn.logsumexp(outputs, axis=-1, where=others) - jax.nn.logsumexp(outputs, axis=-1)
+
+
+def check_two_classes(task: str, dataset: Dataset) -> None:
+    """UsageError unless there are two classes."""
+    if dataset.num_classes != 2:
+        raise UsageError(
+            f"task={task}() needs two classes, and {dataset.name!r} has {dataset.num_classes}; choose a target of "
+            "two classes, or Classification()"
+        )

@@ -1,41 +1,44 @@
-"""Rare events: the second of two classes is to be found among many of the first."""
+"""Detection of rare events: two classes, of which the second is rare."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import jax
 
-from dlm.data.dataset import Dataset
-from dlm.tasks.classification import Classification
+from dlm.tasks.classification import Classification, check_two_classes
 from dlm.tasks.metrics import auprc
 from dlm.utils.errors import UsageError
+
+if TYPE_CHECKING:
+    from dlm.data.dataset import Dataset
 
 
 @dataclasses.dataclass(frozen=True)
 class RareEvents(Classification):
     """Two classes, of which the second is rare; the error is 1 − AUPRC (average precision).
 
-    Guessing has 1 − the share of events. The share of wrong labels is recorded as `error_rate`: it says little here,
-    since to find nothing is right nearly always. `also` as of `Classification`.
+    Random scores have an error of 1 − the fraction of events. The fraction of wrong labels is recorded as `error_rate`;
+    it is low even for a model that finds no event. `extra_metrics`: see `Classification`.
     """
 
-    also: tuple[str, ...] = ("auroc", "recall_at_1", "recall_at_5")
+    extra_metrics: tuple[str, ...] = ("auroc", "recall_at_1", "recall_at_5")
 
     unit = "missed AUPRC"
 
     @property
     def units(self) -> dict[str, str]:
-        """The unit of each measure, by its name."""
+        """The unit of each metric, by its name."""
         return super().units | {"error_rate": "error rate"}
 
     @property
-    def sees_whole_splits(self) -> bool:
-        """Always: the error is a split's."""
+    def needs_whole_split(self) -> bool:
+        """True: the error is computed on a whole split."""
         return True
 
     def check(self, dataset: Dataset) -> None:
-        """UsageError unless there are two classes, and events to find in what is measured."""
+        """UsageError unless there are two classes, and events in validation and test."""
         super().check(dataset)
         check_two_classes("RareEvents", dataset)
         for name in ("validation", "test"):
@@ -47,26 +50,18 @@ class RareEvents(Classification):
         if dataset.groups:
             raise UsageError(
                 f"groups={tuple(name for name, _ in dataset.groups)} are compared by the errors of single examples, "
-                "and that of RareEvents() is a whole split's; leave groups out, or use Classification() or Decisions()"
+                "but the error of RareEvents() is defined on a whole split; remove groups, or use Classification() or "
+                "Decisions()"
             )
 
-    def measures(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
-        """Of each example whether its label is wrong, as error and as error_rate, and its loss (nats). Each [B]."""
-        values = super().measures(outputs, targets)
+    def example_metrics(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+        """Error, the same as error_rate, and loss (nats) of each example [B]."""
+        values = super().example_metrics(outputs, targets)
         return values | {"error_rate": values["error"]}
 
-    def over_split(
-        self, outputs: jax.Array, targets: jax.Array, weight: jax.Array, chosen: dict[str, jax.Array]
+    def whole_split_metrics(
+        self, outputs: jax.Array, targets: jax.Array, weight: jax.Array, fitted: dict[str, jax.Array]
     ) -> dict[str, jax.Array]:
-        """1 − AUPRC as the error, and what is to be recorded also. Logits [N, 2], labels int [N], weight [N]."""
-        more = super().over_split(outputs, targets, weight, chosen)
+        """1 − AUPRC as the error, and the extra metrics. Logits [N, 2], labels int [N], weight [N]."""
+        more = super().whole_split_metrics(outputs, targets, weight, fitted)
         return more | {"error": 1.0 - auprc(outputs, targets, weight)}
-
-
-def check_two_classes(task: str, dataset: Dataset) -> None:
-    """UsageError unless a label is one of two."""
-    if dataset.num_classes != 2:
-        raise UsageError(
-            f"task={task}() needs two classes, and {dataset.name!r} has {dataset.num_classes}; choose a target of "
-            "two classes, or Classification()"
-        )

@@ -1,24 +1,26 @@
-"""Regression: squared error to learn by, its root over a split to report."""
+"""Regression and forecasting: train with the squared error and report its (root) mean."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlm.data.dataset import Dataset
 from dlm.tasks.base import Task
 from dlm.utils.errors import UsageError
+
+if TYPE_CHECKING:
+    from dlm.data.dataset import Dataset
 
 
 @dataclasses.dataclass(frozen=True)
 class Regression(Task):
-    """One or several numbers an example; the error is the root of the mean squared one (RMSE), in the targets' unit.
+    """One or several numbers for each example; the error is the root mean squared error in the unit of the targets.
 
-    Targets are standardized by the training subset, see `NormalizationStats`; measures undo that.
+    Targets are standardized by the training subset, see `NormalizationStats`; metrics are computed after undoing that.
     """
 
     unit = "RMSE"
@@ -29,29 +31,29 @@ class Regression(Task):
         """UsageError unless targets are numbers."""
         if not dataset.has_numeric_targets:
             raise UsageError(
-                f"task=Regression() needs numbers to come near to, and the targets of {dataset.name!r} are classes or "
-                "tokens; choose another target or task, such as Classification()"
+                f"task=Regression() needs numeric targets, and the targets of {dataset.name!r} are classes or "
+                "tokens; choose another target, or another task such as Classification()"
             )
 
     def num_outputs(self, dataset: Dataset) -> int:
-        """Outputs a model needs: one a number."""
+        """One output for each number of a target."""
         return int(np.prod(dataset.train.y.shape[1:]))
 
     def loss(self, outputs: jax.Array, targets: jax.Array, label_smoothing: Any) -> jax.Array:
-        """Mean squared error. outputs [B, K], targets [B] or [B, K]; labels to smooth there are none."""
+        """Mean squared error. outputs [B, K], targets [B] or [B, K]; label_smoothing is ignored."""
         return _squares(outputs, targets).mean()
 
-    def measures(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
-        """Of each example its squared error, twice: as loss, and to become the RMSE. Each [B]."""
+    def example_metrics(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+        """Squared error of each example [B], as error and as loss."""
         squares = _squares(outputs, targets)
         return {"error": squares, "loss": squares}
 
-    def finish(self, means: dict[str, Any]) -> dict[str, Any]:
-        """The root of the mean squared error in place of the mean."""
+    def aggregate(self, means: dict[str, Any]) -> dict[str, Any]:
+        """Replaces the mean squared error by its root."""
         return means | {"error": means["error"] ** 0.5}
 
-    def kept(self, outputs: jax.Array) -> dict[str, jax.Array]:
-        """The numbers themselves, in the targets' own unit. [B, K]."""
+    def saved_outputs(self, outputs: jax.Array) -> dict[str, jax.Array]:
+        """The predictions in the unit of the targets. [B, K]."""
         return {"outputs": outputs}
 
 
@@ -62,21 +64,21 @@ def _squares(outputs: jax.Array, targets: jax.Array) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class Forecasting(Regression):
-    """The next H steps of C series; the error is the mean squared one over windows, steps and series (MSE).
+    """The next H steps of C series; the error is the mean squared error over windows, steps and series (MSE).
 
-    It is of values as the source scales them, which published tables give for `TfdsSeries`; "mae" is the mean absolute
-    error. Of the forecasts themselves nothing is kept: H · C numbers for each window are megabytes a cell.
+    Values are scaled as by the source, so errors on `TfdsSeries` compare with published tables; "mae" is the mean
+    absolute error. Forecasts are not saved: H · C numbers for each window are megabytes a trial.
     """
 
     unit = "MSE"
 
     @property
     def units(self) -> dict[str, str]:
-        """The unit of each measure, by its name."""
+        """The unit of each metric, by its name."""
         return super().units | {"mae": "MAE"}
 
     def check(self, dataset: Dataset) -> None:
-        """UsageError unless all series are forecast together, in steps."""
+        """UsageError unless inputs and targets are windows of the same series."""
         super().check(dataset)
         x, y = dataset.train.x, dataset.train.y
         if x.ndim != 3 or y.ndim != 3 or x.shape[2] != y.shape[2]:
@@ -85,15 +87,15 @@ class Forecasting(Regression):
                 f"has {x.shape} and {y.shape}; choose TfdsSeries(), Series(in_time=True), or Regression()"
             )
 
-    def measures(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
-        """Of each window its squared error, as error and as loss, and its absolute error. Each [B]."""
-        off = jnp.abs(outputs.reshape(outputs.shape[0], -1) - targets.reshape(targets.shape[0], -1))
-        return super().measures(outputs, targets) | {"mae": off.mean(axis=-1)}
+    def example_metrics(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+        """Squared error, as error and as loss, and absolute error of each window [B]."""
+        absolute = jnp.abs(outputs.reshape(outputs.shape[0], -1) - targets.reshape(targets.shape[0], -1))
+        return super().example_metrics(outputs, targets) | {"mae": absolute.mean(axis=-1)}
 
-    def finish(self, means: dict[str, Any]) -> dict[str, Any]:
-        """The means themselves."""
+    def aggregate(self, means: dict[str, Any]) -> dict[str, Any]:
+        """The means, without a root."""
         return means
 
-    def kept(self, outputs: jax.Array) -> dict[str, jax.Array]:
-        """Nothing."""
+    def saved_outputs(self, outputs: jax.Array) -> dict[str, jax.Array]:
+        """None."""
         return {}

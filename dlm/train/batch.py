@@ -1,4 +1,4 @@
-"""The examples that a member meets in one step: which they are, what is wrong with them, and how they are changed."""
+"""Builds one step's batch: sample indices, noise, then augmentation."""
 
 from __future__ import annotations
 
@@ -13,95 +13,99 @@ from dlm.data.corruption import Amounts, noisy_inputs, noisy_labels
 from dlm.data.permutation import batch_rows
 from dlm.study.augmentation import Augment
 from dlm.study.noise import Noise
-from dlm.train.augmentation import augmented, partners
-from dlm.train.types import AUGMENT, Array, Data, Member, Noisy, ProgramConfig, Window, key_of
+from dlm.train.augmentation import augment_inputs, mixup_partners
+from dlm.train.types import AUGMENT, Array, Data, Member, MemberNoise, ProgramConfig, StreamWindow, key_of
 
 
-class Drawn(NamedTuple):
-    """Examples of a batch, int [B] each: where they are held, their ranks in the subset, their places in the batch."""
+class ExampleIndices(NamedTuple):
+    """Indices of examples, int [B] each: into the stored arrays, into the subset, and into the batch."""
 
-    index: Array
+    row: Array
     rank: Array
-    place: Array
+    position: Array
 
 
-class Shown(NamedTuple):
-    """Inputs and targets as the model meets them; with mixup also the partners' targets, and the weight of the own."""
+class Examples(NamedTuple):
+    """Inputs and targets after noise and augmentation; with mixup also the partners' targets and the own weight."""
 
     inputs: jax.Array
     targets: jax.Array
-    others: Any = None
+    partner_targets: Any = None
     weight: Any = None
 
-    def mixed(self, loss: Callable[[jax.Array], jax.Array]) -> jax.Array:
-        """The loss to the targets, or to both in their proportion."""
-        if self.others is None:
+    def mixed_loss(self, loss: Callable[[jax.Array], jax.Array]) -> jax.Array:
+        """`loss(targets)`; with mixup the weighted mean of the losses for both targets."""
+        if self.partner_targets is None:
             return loss(self.targets)
-        return self.weight * loss(self.targets) + (1 - self.weight) * loss(self.others)
+        return self.weight * loss(self.targets) + (1 - self.weight) * loss(self.partner_targets)
 
 
 @dataclasses.dataclass(frozen=True)
-class Meeting:
-    """One step's examples: x and y are what holds them, `key` is of their changes.
+class Batch:
+    """The examples of one step. `x` and `y` are the arrays that the indices refer to, `key` is for augmentation.
 
-    `batch` is a tree of arrays [B]; `show` takes it, or a part of its rows.
+    `indices` is a tree of arrays [B], with a second entry for mixup partners; `examples` takes all or some of its rows.
     """
 
-    spec: ProgramConfig
+    config: ProgramConfig
     member: Member
     x: jax.Array
     y: jax.Array
     key: jax.Array | None
     weight: Any
-    batch: tuple[Drawn, ...]
+    indices: tuple[ExampleIndices, ...]
 
-    def show(self, batch: tuple[Drawn, ...]) -> Shown:
-        """Some of the step's examples, mixed with their partners if there are any."""
-        shown = self._show(batch[0])
-        if len(batch) == 1:
-            return shown
-        other = self._show(batch[1])
-        inputs = self.weight * shown.inputs + (1 - self.weight) * other.inputs
-        return Shown(inputs, shown.targets, other.targets, self.weight)
+    def examples(self, indices: tuple[ExampleIndices, ...]) -> Examples:
+        """The examples at `indices`, mixed with their partners if there are any."""
+        own = self._examples(indices[0])
+        if len(indices) == 1:
+            return own
+        partner = self._examples(indices[1])
+        inputs = self.weight * own.inputs + (1 - self.weight) * partner.inputs
+        return Examples(inputs, own.targets, partner.targets, self.weight)
 
-    def _show(self, drawn: Drawn) -> Shown:
-        spec, member = self.spec, self.member
-        inputs, targets = spec.inputs(self.x[drawn.index], member.stats), self.y[drawn.index]
+    def _examples(self, indices: ExampleIndices) -> Examples:
+        config, member = self.config, self.member
+        inputs, targets = config.inputs(self.x[indices.row], member.stats), self.y[indices.row]
         if member.noise is not None:
-            inputs, targets = noisy(spec, inputs, targets, drawn.rank, member.noise)
-        if spec.numeric_targets and member.stats is not None:
+            inputs, targets = _add_member_noise(config, inputs, targets, indices.rank, member.noise)
+        if config.numeric_targets and member.stats is not None:
             targets = member.stats.targets(targets)
         if self.key is not None:
-            inputs = augmented(spec.augment, inputs, self.key, drawn.place)
-        return Shown(inputs, targets)
+            inputs = augment_inputs(config.augment, inputs, self.key, indices.position)
+        return Examples(inputs, targets)
 
 
-def meet(spec: ProgramConfig, member: Member, step: jax.Array, data: Data, window: Window | None) -> Meeting:
-    """What a member meets after `step` updates: of the pool, or of the window that has been streamed to it."""
-    ranks = batch_rows(step.astype(jnp.uint32), spec.batch_size, member.size, member.seed, jnp)
-    places = jnp.arange(spec.batch_size)
-    held: Any = window or data
-    index = (step - held.first) * spec.batch_size + places if window else held.orders[member.order, ranks]
-    drawn = Drawn(index, ranks, places)
-    key = jax.random.fold_in(key_of(member, AUGMENT), step) if spec.augment != Augment() else None
-    if key is None or not spec.augment.mixup:
-        return Meeting(spec, member, held.x, held.y, key, None, (drawn,))
-    partner, weight = partners(spec.augment.mixup, spec.batch_size, key)
-    return Meeting(spec, member, held.x, held.y, key, weight, (drawn, jax.tree.map(lambda leaf: leaf[partner], drawn)))
+def make_batch(
+    config: ProgramConfig, member: Member, step: jax.Array, data: Data, window: StreamWindow | None
+) -> Batch:
+    """A member's batch after `step` updates, from the resident pool or from the window of a streamed pool."""
+    ranks = batch_rows(step.astype(jnp.uint32), config.batch_size, member.train_size, member.seed, jnp)
+    positions = jnp.arange(config.batch_size)
+    source: Any = window or data
+    rows = (step - source.first) * config.batch_size + positions if window else source.orders[member.order, ranks]
+    own = ExampleIndices(rows, ranks, positions)
+    key = jax.random.fold_in(key_of(member, AUGMENT), step) if config.augment != Augment() else None
+    if key is None or not config.augment.mixup:
+        return Batch(config, member, source.x, source.y, key, None, (own,))
+    order, weight = mixup_partners(config.augment.mixup, config.batch_size, key)
+    partner = jax.tree.map(lambda leaf: leaf[order], own)
+    return Batch(config, member, source.x, source.y, key, weight, (own, partner))
 
 
-def noisy(
-    spec: ProgramConfig, x: jax.Array, y: jax.Array, ranks: jax.Array, noise: Noisy
+def _add_member_noise(
+    config: ProgramConfig, x: jax.Array, y: jax.Array, ranks: jax.Array, noise: MemberNoise
 ) -> tuple[jax.Array, jax.Array]:
-    """Inputs, as the model sees them, and labels of examples of these ranks [B] with what is wrong with them."""
-    # A kind that no member has is a plain 0, which leaves it out of the program.
-    amounts = Amounts(*(amount if name in spec.noise else 0.0 for name, amount in zip(Amounts._fields, noise.amounts)))
-    return corrupted(spec, x, y, ranks, noise.seed, amounts)
+    # A kind that no member has is the Python number 0, which leaves it out of the program.
+    amounts = Amounts(
+        *(amount if name in config.noise else 0.0 for name, amount in zip(Amounts._fields, noise.amounts))
+    )
+    return add_noise(config, x, y, ranks, noise.seed, amounts)
 
 
-def corrupted(
-    spec: ProgramConfig, x: jax.Array, y: jax.Array, ranks: jax.Array, seed: Array, amounts: Amounts | Noise
+def add_noise(
+    config: ProgramConfig, x: jax.Array, y: jax.Array, ranks: jax.Array, seed: Array, amounts: Amounts | Noise
 ) -> tuple[jax.Array, jax.Array]:
-    """Inputs and labels with these amounts wrong."""
-    y = noisy_labels(y, ranks, seed, amounts, spec.num_classes, jnp)
-    return noisy_inputs(x, ranks, seed, amounts, *spec.extent, jnp), y
+    """Noisy inputs and labels. x: model inputs [B, ...]; y: labels [B]; ranks: int [B], indices into the subset."""
+    y = noisy_labels(y, ranks, seed, amounts, config.num_classes, jnp)
+    return noisy_inputs(x, ranks, seed, amounts, *config.extent, jnp), y

@@ -1,4 +1,4 @@
-"""Checkpoints of a cohort. The only file with orbax."""
+"""Saves and restores the checkpoints of a cohort. The only module that imports orbax."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ from dlm.utils.files import set_aside
 
 
 @dataclasses.dataclass(frozen=True)
-class Saved:
-    """States [M] as NumPy arrays, with the trial of each row and what its training took."""
+class SavedCohort:
+    """States [M] as NumPy arrays, with the trial id and the resource usage of each row."""
 
     states: State
     trial_ids: tuple[str, ...]
-    spent: tuple[ResourceUsage, ...]
+    usage: tuple[ResourceUsage, ...]
 
 
-class Damaged(RuntimeError):
-    """What was read is not what was saved."""
+class ChecksumError(RuntimeError):
+    """The data read differ from the data saved."""
 
 
 class Checkpoints:
-    """The checkpoints under one folder; the newest two are kept.
+    """The checkpoints in one folder; the newest two are retained.
 
-    A checkpoint is numbered by the updates that the cohort's members had applied in all, so numbers only grow. Rows go
-    by trial id, so that members may join and leave between two runs. Each holds the CRC-32 of every array and of the
-    table of rows; one that does not fit is moved to `damaged/` beside the folder, `tell` says so, and the one before it
-    is used. Errors of a full or vanished disk are OSErrors.
+    A checkpoint's number is the total of updates of the cohort's members, so numbers only grow. Rows are identified by
+    trial id, so members may join and leave between two runs. Each checkpoint holds the CRC-32 of every array and of the
+    table of rows; a damaged one is moved to `damaged/` beside the folder and reported through `log`, and the one before
+    it is restored. Errors of a full or vanished disk are OSErrors.
     """
 
-    def __init__(self, folder: Path, tell: Callable[[str], None] = lambda _: None):
+    def __init__(self, folder: Path, log: Callable[[str], None] = lambda _: None):
         options = ocp.CheckpointManagerOptions(
             preservation_policy=ocp.checkpoint_managers.LatestN(2),
             save_decision_policy=ocp.checkpoint_managers.FixedIntervalPolicy(1),
             enable_async_checkpointing=True,
         )
-        self._folder, self._tell = folder.absolute(), tell
+        self._folder, self._log = folder.absolute(), log
         with _storage_errors(self._folder):
             self._manager = ocp.CheckpointManager(self._folder, options=options)
             self._step = self._manager.latest_step() or 0
 
-    def save(self, updates: int, states: State, spent: Mapping[str, ResourceUsage]) -> None:
-        """Save states whose rows belong to the keys of `spent`, `updates` updates after the last save.
+    def save(self, updates: int, states: State, usage: Mapping[str, ResourceUsage]) -> None:
+        """Saves states whose rows belong to the keys of `usage`, `updates` updates after the last save.
 
-        Returns when the arrays are copied; they are written while training goes on. An error of writing is raised by
-        the next call.
+        Returns when the arrays are copied; they are written while training continues. A write error is raised by the
+        next call.
         """
         self._step += max(1, updates)
-        # Copies: the next update is donated a device's buffers while orbax still writes them.
+        # Copies, because the next update reuses the device buffers while orbax still writes.
         states = jax.tree.map(lambda leaf: np.array(leaf) if isinstance(leaf, jax.Array) else leaf, states)
-        rows = {"trial_ids": list(spent), "spent": [list(each) for each in spent.values()], "crc32": _checksums(states)}
+        rows = {"trial_ids": list(usage), "usage": [list(used) for used in usage.values()], "crc32": _checksums(states)}
         with _storage_errors(self._folder):
             self._manager.save(
                 self._step,
@@ -71,37 +71,36 @@ class Checkpoints:
                 ),
             )
 
-    def restore(self, example: State) -> Saved | None:
-        """The newest checkpoint that is whole, None if there is none. `example`: a state's shapes, without the rows."""
+    def restore(self, example: State) -> SavedCohort | None:
+        """The newest undamaged checkpoint, None if there is none. `example`: shapes of the state of one member."""
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 return self._read(step, example)
             except PermissionError:
                 raise
-            except Exception as error:  # whatever orbax makes of damaged files
+            except Exception as error:  # orbax raises anything for damaged files
                 self._set_aside(step, error)
         return None
 
-    def _read(self, step: int, example: State) -> Saved:
+    def _read(self, step: int, example: State) -> SavedCohort:
         rows = self._manager.restore(step, args=ocp.args.Composite(rows=ocp.args.JsonRestore())).rows
         if rows.pop("check") != _checksum_of(rows):
-            raise Damaged("the table of rows does not fit its checksum")
+            raise ChecksumError("the table of rows does not match its checksum")
         number = len(rows["trial_ids"])
         target = jax.tree.map(lambda leaf: np.zeros((number, *leaf.shape), leaf.dtype), example)
         states = self._manager.restore(step, args=ocp.args.Composite(states=ocp.args.StandardRestore(target))).states
         if _checksums(states) != rows["crc32"]:
-            raise Damaged("an array does not fit its checksum")
-        spent = rows.get("spent") or [[seconds] for seconds in rows["seconds"]]  # before there were joules
-        return Saved(states, tuple(rows["trial_ids"]), tuple(ResourceUsage(*each) for each in spent))
+            raise ChecksumError("an array does not match its checksum")
+        return SavedCohort(states, tuple(rows["trial_ids"]), tuple(ResourceUsage(*used) for used in rows["usage"]))
 
     def _set_aside(self, step: int, error: Exception) -> None:
         moved = set_aside(self._folder / str(step), self._folder.parent / "damaged")
         self._manager.reload()
         reason = str(error).partition("\n")[0][:200]
-        self._tell(f"the checkpoint {self._folder / str(step)} is damaged ({reason}); it is now {moved}")
+        self._log(f"the checkpoint {self._folder / str(step)} is damaged ({reason}); it was moved to {moved}")
 
     def close(self) -> None:
-        """Wait until what was saved is on disk."""
+        """Waits until all checkpoints are on disk."""
         with _storage_errors(self._folder):
             try:
                 self._manager.wait_until_finished()
@@ -120,7 +119,7 @@ def _checksum_of(rows: Mapping[str, Any]) -> int:
 
 @contextlib.contextmanager
 def _storage_errors(folder: Path) -> Iterator[None]:
-    """Turn what orbax and its libraries raise on a full disk, or where the folder vanished, into OSErrors."""
+    """Converts errors of orbax on a full disk or in a vanished folder to OSErrors."""
     try:
         yield
     except OSError:

@@ -1,29 +1,31 @@
-"""A study's data where training finds it: on every device, or its pool on the host to be streamed from."""
+"""Puts a study's data on the devices, or streams its training pool from the host."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
-from dlm.data.dataset import Dataset
+from dlm.data.dataset import Dataset, Split
 from dlm.data.streaming import Seat, Windows, window_updates
 from dlm.data.subset_orders import SubsetOrders
 from dlm.study.trial import Trial
-from dlm.train.evaluate import batches
 from dlm.train.packing import Group
-from dlm.train.population import replicated
-from dlm.train.types import Data, ProgramConfig, Window
+from dlm.train.types import EVAL_BATCH_SIZE, Data, EvaluationBatches, ProgramConfig, StreamWindow
+
+MEMBER_AXIS = "member"
 
 
 @dataclasses.dataclass(frozen=True)
 class DeviceData:
-    """`data` on every device; with `streamed` without the pool, which stays in `orders.dataset`.
+    """`data` on every device. With `streamed` the training pool stays on the host, in `orders.dataset`.
 
-    It is read there by threads, or by `workers` processes where there are any.
+    A streamed pool is read by threads, or by `workers` processes if above 0.
     """
 
     orders: SubsetOrders
@@ -38,49 +40,78 @@ class DeviceData:
 
     @property
     def devices(self) -> set[jax.Device]:
-        """Where members are trained."""
+        """The devices that hold the data and train the members."""
         devices: set[jax.Device] = self.data.validation.x.devices()
         return devices
 
 
-def place(
+def put_on_devices(
     orders: SubsetOrders, devices: Sequence[jax.Device] | None = None, *, streamed: bool = False, workers: int = 0
 ) -> DeviceData:
-    """The data on every device (all local ones by default), where the members will then be trained."""
+    """The data on every device; all local devices by default."""
     dataset = orders.dataset
     pool: tuple[Any, Any, Any] = (None, None, None)
     if not streamed:
         pool = (np.asarray(dataset.train.x), dataset.train.y, orders.stacked)
-    data = Data(*pool, batches(dataset.validation), batches(dataset.test, dataset.leaked))
-    return DeviceData(orders, replicated(data, devices or jax.local_devices()), streamed, workers)
+    data = Data(*pool, evaluation_batches(dataset.validation), evaluation_batches(dataset.test, dataset.leaked))
+    return DeviceData(orders, replicate(data, devices or jax.local_devices()), streamed, workers)
 
 
-def shapes(dataset: Dataset) -> Data:
-    """Shapes and types of resident data with one subset seed, for what a program is: leaks make no other one of it."""
+def member_mesh(devices: Collection[jax.Device]) -> Mesh:
+    """A mesh with one axis, over which members are distributed."""
+    return Mesh(np.array(sorted(devices, key=lambda device: device.id)), (MEMBER_AXIS,))
+
+
+def replicate(tree: Any, devices: Collection[jax.Device]) -> Any:
+    """Copies arrays to every device."""
+    return jax.device_put(tree, NamedSharding(member_mesh(devices), P()))
+
+
+def evaluation_batches(split: Split, leaked: np.ndarray | None = None) -> EvaluationBatches:
+    """A split in batches of equal size, the last one padded with copies of weight 0 (NumPy dataset).
+
+    leaked: indices of the examples that are in the training pool too.
+    """
+    size = min(EVAL_BATCH_SIZE, len(split))
+    count = -(-len(split) // size)
+    rows = np.arange(count * size)
+    inside = rows < len(split)
+    rows = np.where(inside, rows, 0)
+    shape = (count, size)
+    return EvaluationBatches(
+        split.x[rows].reshape(*shape, *split.x.shape[1:]),
+        split.y[rows].reshape(*shape, *split.y.shape[1:]),
+        inside.astype(np.float32).reshape(shape),
+        None if leaked is None else (inside & ~np.isin(rows, leaked)).astype(np.float32).reshape(shape),
+    )
+
+
+def data_shapes(dataset: Dataset) -> Data:
+    """Shapes and types of resident data for one subset seed and without overlap of the splits."""
 
     def shape(leaf: Any) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
-    validation, test = (jax.tree.map(shape, batches(split)) for split in (dataset.validation, dataset.test))
+    validation, test = (jax.tree.map(shape, evaluation_batches(split)) for split in (dataset.validation, dataset.test))
     order = jax.ShapeDtypeStruct((1, len(dataset.train)), np.int32)
     return Data(shape(dataset.train.x), shape(dataset.train.y), order, validation, test)
 
 
-def windows_of(group: Group, placed: DeviceData, spec: ProgramConfig) -> Windows:
-    """The windows of a group's members from where they stand."""
+def group_windows(group: Group, device_data: DeviceData, config: ProgramConfig) -> Windows:
+    """The windows of a group's members, from each member's current step on."""
 
     def seat(trial: Trial, step: int) -> Seat:
-        return Seat(placed.orders[trial.subset_seed], trial.train_size, trial.init_seed, step, trial.num_steps)
+        return Seat(device_data.orders[trial.subset_seed], trial.train_size, trial.init_seed, step, trial.num_steps)
 
     seats = [seat(trial, int(step)) if trial else None for trial, step in zip(group.rows, group.steps)]
-    return Windows(placed.dataset.train, seats, spec.batch_size, spec.eval_every)
+    return Windows(device_data.dataset.train, seats, config.batch_size, config.eval_every)
 
 
-def window_shapes(placed: DeviceData, spec: ProgramConfig, width: int) -> Window | None:
-    """Shapes of the windows of `width` members; None where the pool is on the devices."""
-    if not placed.streamed:
+def window_shapes(device_data: DeviceData, config: ProgramConfig, width: int) -> StreamWindow | None:
+    """Shapes of the windows of `width` members; None for a resident pool."""
+    if not device_data.streamed:
         return None
-    pool = placed.dataset.train
-    held = window_updates(pool, width, spec.batch_size) * spec.batch_size
-    x, y = (jax.ShapeDtypeStruct((width, held, *part.shape[1:]), part.dtype) for part in (pool.x, pool.y))
-    return Window(x, y, jax.ShapeDtypeStruct((width,), np.int32))
+    pool = device_data.dataset.train
+    length = window_updates(pool, width, config.batch_size) * config.batch_size
+    x, y = (jax.ShapeDtypeStruct((width, length, *part.shape[1:]), part.dtype) for part in (pool.x, pool.y))
+    return StreamWindow(x, y, jax.ShapeDtypeStruct((width,), np.int32))

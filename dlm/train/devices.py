@@ -1,4 +1,4 @@
-"""Set JAX up before it looks for devices: one virtual CPU device a core, and a compilation cache that is on."""
+"""Configures JAX before it initializes its devices, and measures their memory and energy."""
 
 from __future__ import annotations
 
@@ -8,46 +8,49 @@ import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import jax
 import psutil
 
-from dlm.train.population import Packing
 from dlm.utils.files import user_cache
 
+Packing = Literal["exact", "fast"]
+
 POWERCAP = Path("/sys/class/powercap")
+TRITON = "xla_gpu_enable_triton_gemm"
 
 
-class Meter:
-    """Joules that some devices have used, by counters of each; without any, nothing is measured."""
+class EnergyMeter:
+    """Joules used by a list of devices, one counter for each; measures nothing without counters."""
 
     def __init__(self, counters: Sequence[Callable[[], float]]) -> None:
         self._counters = counters
 
     def read(self) -> float | None:
-        """Joules since some time or other; None without a counter, or when one fails."""
+        """Joules since an arbitrary start; None without a counter or if a counter fails."""
         try:
             return sum(counter() for counter in self._counters) if self._counters else None
-        except Exception:  # a driver's or a file system's trouble is not the training's
+        except Exception:  # an error of a driver or file system must not stop training
             return None
 
 
-def used_since(before: float | None, by: Meter) -> float | None:
-    """Joules since a reading of the meter; None where either is not known."""
-    now = by.read()
+def joules_since(before: float | None, meter: EnergyMeter) -> float | None:
+    """Joules since an earlier reading of the meter; None if either reading is missing."""
+    now = meter.read()
     return None if before is None or now is None else now - before
 
 
 @functools.cache
-def meter() -> Meter:
+def energy_meter() -> EnergyMeter:
     """The meter of the devices that JAX computes on."""
     if jax.default_backend() == "gpu":
-        return Meter(_gpus())
-    return Meter(_processors()) if jax.default_backend() == "cpu" else Meter([])
+        return EnergyMeter(_gpu_counters())
+    return EnergyMeter(_cpu_counters()) if jax.default_backend() == "cpu" else EnergyMeter([])
 
 
-def _gpus() -> Sequence[Callable[[], float]]:
-    """A counter for each local GPU; none without the package nvidia-ml-py, or a GPU that counts (Volta or later)."""
+def _gpu_counters() -> Sequence[Callable[[], float]]:
+    """A counter for each local GPU; empty without the package nvidia-ml-py or on a GPU before Volta."""
     with contextlib.suppress(Exception):
         import pynvml
 
@@ -62,21 +65,21 @@ def _gpus() -> Sequence[Callable[[], float]]:
     return []
 
 
-def _processors(folder: Path = POWERCAP) -> Sequence[Callable[[], float]]:
-    """A counter for each processor package that may be read, which is root's right on most systems."""
-    found = []
+def _cpu_counters(folder: Path = POWERCAP) -> Sequence[Callable[[], float]]:
+    """A counter for each readable processor package; most systems allow only root to read them."""
+    counters: list[Callable[[], float]] = []
     for package in sorted(folder.glob("intel-rapl:*")):
         with contextlib.suppress(OSError, ValueError):
             if ":" in package.name.removeprefix("intel-rapl:"):
-                continue  # a part of a package, which is counted with it
+                continue  # a part of a package, included in its counter
             counter = _Rapl(package)
             counter()
-            found.append(counter)
-    return found
+            counters.append(counter)
+    return counters
 
 
 class _Rapl:
-    """Joules of one package. Its counter of microjoules begins again at 0 after a while."""
+    """Joules of one processor package. Its counter of microjoules wraps around to 0."""
 
     def __init__(self, package: Path) -> None:
         self._file = package / "energy_uj"
@@ -91,19 +94,16 @@ class _Rapl:
         return self._total / 1e6
 
 
-TRITON = "xla_gpu_enable_triton_gemm"
-
-
 def configure(num_cpu_devices: int = 0) -> None:
-    """Virtual CPU devices (0: one a usable core) and the persistent compilation cache. Call before any computation.
+    """Sets the number of virtual CPU devices and the persistent compilation cache; call before any computation.
 
-    There are always at least two: XLA simplifies a program for one device by other rules (it turns divisions into
-    products with a reciprocal), so that a study begun there would end in other bits on a machine with more cores.
-    Where JAX already runs, or devices were configured before and none are asked for now, what is there stays.
+    num_cpu_devices: 0 for one per usable core, at least two. XLA simplifies a program for a single device differently
+    (it replaces divisions by products with a reciprocal), so its bits would differ from those on more cores. Has no
+    effect on devices that JAX has initialized, or that were configured before when `num_cpu_devices` is 0.
 
-    The cache lives in the user's cache folder unless JAX_COMPILATION_CACHE_DIR names another; empty turns it off.
+    The cache is in the user's cache folder; JAX_COMPILATION_CACHE_DIR names another, and an empty value disables it.
     """
-    _spare_gpus_a_crash()
+    _disable_triton_gemm()
     if num_cpu_devices or jax.config.jax_num_cpu_devices < 2:  # type: ignore[attr-defined]
         with contextlib.suppress(RuntimeError):
             jax.config.update("jax_num_cpu_devices", max(2, num_cpu_devices or num_usable_cores()))
@@ -113,10 +113,10 @@ def configure(num_cpu_devices: int = 0) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def _spare_gpus_a_crash() -> None:
-    """Turn XLA's Triton matrix products off, whose compiler aborts on `digits`' CNN (jax 0.11.2; openxla/xla#47381).
+def _disable_triton_gemm() -> None:
+    """Disables XLA's Triton matrix products on GPUs, which abort for a CNN (jax 0.11.2; openxla/xla#47381).
 
-    Who names that flag in XLA_FLAGS decides. Where there is no CUDA plugin, nothing needs it.
+    A value of the flag in XLA_FLAGS takes precedence.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     has_cuda = any(importlib.util.find_spec(f"jax_cuda{version}_plugin") for version in (12, 13))
@@ -125,24 +125,24 @@ def _spare_gpus_a_crash() -> None:
 
 
 def num_usable_cores() -> int:
-    """Cores this process may run on."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cache_folder() -> Path:
-    """Where compiled programs are kept between runs."""
+    """Folder of compiled programs, shared by all runs."""
     return user_cache() / "xla"
 
 
 def packing(choice: str) -> Packing:
-    """`auto` resolved for this machine: exact on CPU, fast on accelerators."""
+    """Resolves `auto`: exact on CPU, fast on accelerators."""
     if choice in ("exact", "fast"):
         return choice  # type: ignore[return-value]
     return "exact" if jax.default_backend() == "cpu" else "fast"
 
 
 def memory_limit() -> int:
-    """Bytes that training may take on the devices: nine tenths of what is free of theirs, four fifths of a host's."""
+    """Bytes that training may use: 90 % of the free memory of accelerators, 80 % of a host's available memory."""
     devices = jax.local_devices()
     if devices[0].platform == "cpu":
         return int(0.8 * psutil.virtual_memory().available)
@@ -151,12 +151,12 @@ def memory_limit() -> int:
 
 
 def memory_in_use() -> tuple[int, int | None]:
-    """(bytes of this process, bytes that arrays take on the devices or None where these do not tell)."""
+    """(bytes of this process, bytes of arrays on the devices or None if the devices do not report it)."""
     known = [stats["bytes_in_use"] for device in jax.local_devices() if (stats := device.memory_stats())]
     return psutil.Process().memory_info().rss, sum(known) if known else None
 
 
 def describe() -> str:
-    """The devices, for records: kind and number."""
+    """Kind and number of the devices, for records."""
     devices = jax.local_devices()
     return f"{devices[0].platform}:{devices[0].device_kind} x{len(devices)}"

@@ -1,8 +1,9 @@
-"""Rows of members that are advanced together: who sits where, and how far each goes before the host looks again.
+"""Assigns members to rows of groups that are advanced together, and sets how far each row advances.
 
-Where members run side by side, each row costs an update whether or not its member has one left. So the live ones sit in
-few groups whose widths are powers of two (few programs to compile, little padding), and go to the next place where one
-of them has to stop. Where they run one after another, a device with fewer live members lets each go further meanwhile.
+With fast packing each row costs an update whether or not its member is finished. Unfinished members therefore form few
+groups whose widths are powers of two (few programs to compile, little padding), and a group advances to the next step
+at which one of its members has to stop. With exact packing a device with fewer unfinished members advances each of them
+further in the same time.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ import numpy as np
 
 from dlm.data.streaming import Part
 from dlm.study.trial import Trial
-from dlm.train.population import Packing
+from dlm.train.devices import Packing
 from dlm.train.types import Member, State
 
-MOST_PADDING = 0.1  # of a group's rows; more, and the group becomes two
+MAX_PADDING = 0.1  # share of a group's rows; with more the group is split
 
 
 @dataclasses.dataclass
 class Group:
-    """Members [W] in rows, None for padding, with their states, and what is streamed to them."""
+    """Members [W] in rows (None for padding) with their states and their stream of windows."""
 
     rows: list[Trial | None]
     members: Member
@@ -32,8 +33,8 @@ class Group:
     stream: Iterator[Part] | None = None
 
     @property
-    def limits(self) -> np.ndarray:
-        """Updates of each row at most; padding has none. int [W]."""
+    def num_steps(self) -> np.ndarray:
+        """Largest number of updates of each row, 0 for padding. int [W]."""
         return np.array([trial.num_steps if trial else 0 for trial in self.rows])
 
     @property
@@ -43,51 +44,70 @@ class Group:
 
     @property
     def finished(self) -> np.ndarray:
-        """Rows that train no further: at their limit, stopped early or diverged; padding too. bool [W]."""
-        return (self.steps >= self.limits) | np.asarray(self.states.stopped) | np.asarray(self.states.diverged)
+        """Rows that are at their last step, stopped early, diverged, or padding. bool [W]."""
+        return (self.steps >= self.num_steps) | np.asarray(self.states.stopped) | np.asarray(self.states.diverged)
 
 
-def widths(count: int, num_devices: int) -> list[int]:
-    """Widths of the groups that `count` members sit in side by side: powers of two times the number of devices.
+def assign(num_steps: Sequence[int], num_devices: int) -> list[int | None]:
+    """Assigns members to devices so that the devices get about the same number of updates.
 
-    At most a tenth of a group is padding, but for what fills up the devices.
+    num_steps: updates of each member. Returns member indices, device after device, with the same number of rows for
+    each device (None for padding): the longest members are dealt out first, back and forth.
     """
-    left, out = -(-count // num_devices), []
-    while left:
-        width = 1 << (left - 1).bit_length()
-        if width - left > MOST_PADDING * width:
+    padding = [None] * (-len(num_steps) % num_devices)
+    longest_first = [*sorted(range(len(num_steps)), key=lambda index: (-num_steps[index], index)), *padding]
+    rows_of: list[list[int | None]] = [[] for _ in range(num_devices)]
+    for start in range(0, len(longest_first), num_devices):
+        turn = longest_first[start : start + num_devices]
+        for rows, index in zip(rows_of, turn if (start // num_devices) % 2 == 0 else turn[::-1]):
+            rows.append(index)
+    return [index for rows in rows_of for index in rows]
+
+
+def group_widths(count: int, num_devices: int) -> list[int]:
+    """Widths of the groups for `count` members with fast packing: powers of two times the number of devices.
+
+    At most a tenth of a group is padding, except for rows that fill up the devices.
+    """
+    remaining, widths = -(-count // num_devices), []
+    while remaining:
+        width = 1 << (remaining - 1).bit_length()
+        if width - remaining > MAX_PADDING * width:
             width //= 2
-        out.append(width * num_devices)
-        left -= min(left, width)
-    return out
+        widths.append(width * num_devices)
+        remaining -= min(remaining, width)
+    return widths
 
 
 def longest_first(trials: Sequence[Trial]) -> list[Trial]:
-    """Trials by updates, the most first, else in their order."""
+    """Trials in order of decreasing number of updates (stable)."""
     return sorted(trials, key=lambda trial: -trial.num_steps)
 
 
-def reach(group: Group, steps: int, packing: Packing, num_devices: int, eval_every: int) -> np.ndarray:
-    """Updates that each row may make in a chunk, `steps` for those of the busiest device. int32 [W]."""
-    live = ~group.finished
+def steps_ahead(group: Group, steps: int, packing: Packing, num_devices: int, eval_every: int) -> np.ndarray:
+    """Updates that each row may apply before the host looks again; `steps` on the busiest device. int32 [W]."""
+    unfinished = ~group.finished
     if packing == "exact":
-        hands = live.reshape(num_devices, -1)
-        busy = hands.sum(axis=1)
+        by_device = unfinished.reshape(num_devices, -1)
+        busy = by_device.sum(axis=1)
         share = steps * busy.max() // np.maximum(busy, 1)
-        return np.repeat(np.clip(share, 1, 2**30), hands.shape[1]).astype(np.int32)
-    done, end = group.steps, group.limits
+        return np.repeat(np.clip(share, 1, 2**30), by_device.shape[1]).astype(np.int32)
+    step, end = group.steps, group.num_steps
     if eval_every:
-        end = np.minimum(end, (done // eval_every + 1) * eval_every)
-    nearest = int((end - done)[live].min(initial=steps))
-    return np.full(len(live), min(steps, nearest), np.int32)
+        end = np.minimum(end, (step // eval_every + 1) * eval_every)
+    nearest = int((end - step)[unfinished].min(initial=steps))
+    return np.full(len(unfinished), min(steps, nearest), np.int32)
 
 
-def gathered(groups: Sequence[Group], wanted: Sequence[Trial]) -> State:
-    """The states of some trials, stacked in their order. NumPy arrays [len(wanted), ...]."""
-    place = {trial: (group, row) for group in groups for row, trial in enumerate(group.rows) if trial}
+def gather_states(groups: Sequence[Group], trials: Sequence[Trial]) -> State:
+    """The states of some trials, stacked in their order. NumPy arrays [len(trials), ...]."""
+    location = {
+        trial: (number, row) for number, group in enumerate(groups) for row, trial in enumerate(group.rows) if trial
+    }
     leaves = [[np.asarray(leaf) for leaf in jax.tree.leaves(group.states)] for group in groups]
-    by_group = {id(group): each for group, each in zip(groups, leaves, strict=True)}
-    picked = [(by_group[id(place[trial][0])], place[trial][1]) for trial in wanted]
+    picked = [(leaves[location[trial][0]], location[trial][1]) for trial in trials]
     structure = jax.tree.structure(groups[0].states)
-    stacked: list[Any] = [np.stack([each[number][row] for each, row in picked]) for number in range(len(leaves[0]))]
+    stacked: list[Any] = [
+        np.stack([group_leaves[number][row] for group_leaves, row in picked]) for number in range(len(leaves[0]))
+    ]
     return jax.tree.unflatten(structure, stacked)

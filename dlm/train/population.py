@@ -1,54 +1,60 @@
-"""A cohort's members as XLA programs: members × devices, exact or fast.
+"""Compiles a cohort's XLA programs: members × devices, with exact or fast packing.
 
-`exact` runs a device's members one after another inside the program (`lax.map`): each gets bit for bit what it would
-get alone, and a member that is done costs nothing. `fast` runs them side by side (`vmap`), which fills an accelerator
-and may differ by rounding. Devices share the members out among them and never talk.
+`exact` runs the members of a device one after another inside the program (`lax.map`): each gets bit for bit the result
+of training it alone, and a finished member costs nothing. `fast` runs them side by side (`vmap`), which fills an
+accelerator and may differ by rounding. Members are distributed over the devices, which never communicate.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Collection, Sequence
-from typing import Any, Literal
+import hashlib
+from collections.abc import Collection
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from dlm.data.dataset import Dataset
+from dlm.data.normalization import NormalizationStats, normalization_stats
+from dlm.study.trial import Cohort, Trial
 from dlm.train import evaluate, train_step
-from dlm.train.types import Data, Member, ProgramConfig, State, Window
+from dlm.train.device_data import MEMBER_AXIS, DeviceData, data_shapes, member_mesh
+from dlm.train.devices import Packing
+from dlm.train.program import member_shapes, members_of, program_config_of
+from dlm.train.types import Data, Member, ProgramConfig, State, StreamWindow
 
-Packing = Literal["exact", "fast"]
-AXIS = "member"
-_OF_ONE_USE = {"xla_backend_optimization_level": 1}  # takes half as long to compile as the default
+_FAST_COMPILATION = {"xla_backend_optimization_level": 1}  # halves the compile time of a program that runs once
 
 
 class Population:
     """The programs of one cohort on one set of devices.
 
-    Each is compiled at its first use for a number of members, and counted in `num_compiled`.
+    Each program is compiled when it is first used for a number of members; `num_compiled` counts them.
     """
 
-    def __init__(self, spec: ProgramConfig, packing: Packing, devices: Collection[jax.Device]):
-        self.spec = spec = _in_parts(spec) if packing == "exact" else spec
+    def __init__(self, config: ProgramConfig, packing: Packing, devices: Collection[jax.Device]):
+        self.config = config = _with_microbatches(config) if packing == "exact" else config
         self.packing = packing
-        self.mesh = _mesh(devices)
+        self.mesh = member_mesh(devices)
         self.num_compiled = 0
         self._compiled: dict[tuple[str, int], Any] = {}
-        over = _one_by_one if packing == "exact" else _side_by_side
+        over = _one_by_one if packing == "exact" else jax.vmap
         self._functions = {
-            "init": self._sharded(over(functools.partial(train_step.init, spec)), "m"),
+            "init": self._sharded(over(functools.partial(train_step.init, config)), "m"),
             "advance": self._sharded(
                 lambda states, members, data, steps, window: over(
-                    lambda state, one, count, window: train_step.advance(spec, one, state, data, count, window)
+                    lambda state, member, count, window: train_step.advance(config, member, state, data, count, window)
                 )(states, members, steps, window),
                 "mm.mm",
             ),
             "evaluate": self._sharded(
                 lambda states, members, on_validation, on_test, data: over(
-                    lambda state, one, *wanted: evaluate.evaluate(spec, one, state, data, *wanted)
+                    lambda state, member, *splits: evaluate.evaluate(config, member, state, data, *splits)
                 )(states, members, on_validation, on_test),
                 "mmmm.",
             ),
@@ -56,7 +62,7 @@ class Population:
 
     @property
     def num_devices(self) -> int:
-        """Devices that members are shared among."""
+        """Number of devices that members are distributed over."""
         return self.mesh.size
 
     def init(self, members: Member) -> State:
@@ -64,97 +70,124 @@ class Population:
         return self._run("init", members)
 
     def advance(
-        self, members: Member, states: State, data: Data, steps: np.ndarray, window: Window | None = None
+        self, members: Member, states: State, data: Data, steps: np.ndarray, window: StreamWindow | None = None
     ) -> State:
-        """Up to `steps` updates, int32 [M], for each member. Consumes `states`."""
+        """Applies up to `steps` updates, int32 [M], to each member. Donates `states`."""
         return self._run("advance", states, members, data, self.shard(steps), window)
 
     def evaluate(
         self, members: Member, states: State, validation: np.ndarray, test: np.ndarray, data: Data
     ) -> tuple[State, dict[str, dict[str, np.ndarray]]]:
-        """Measures of the members marked in `validation` and `test` (bool [M]), NaN for others. Consumes `states`."""
-        states, measures = self._run("evaluate", states, members, self.shard(validation), self.shard(test), data)
-        return states, jax.device_get(measures)
+        """Metrics of the members marked in `validation` and `test` (bool [M]), NaN for others. Donates `states`."""
+        states, metrics = self._run("evaluate", states, members, self.shard(validation), self.shard(test), data)
+        return states, jax.device_get(metrics)
 
     def shard(self, tree: Any) -> Any:
-        """Arrays [M, ...] onto the devices, members dealt out in order."""
-        return jax.device_put(tree, NamedSharding(self.mesh, P(AXIS)))
+        """Puts arrays [M, ...] on the devices, members distributed in order."""
+        return jax.device_put(tree, NamedSharding(self.mesh, P(MEMBER_AXIS)))
 
     def compile(self, name: str, *arguments: Any) -> Any:
-        """The compiled program `name` for these arguments (arrays or their shapes), compiled once a width."""
+        """The compiled program `name` for these arguments (arrays or their shapes), compiled once for each width."""
         width = jax.tree.leaves(arguments[0])[0].shape[0]
         if (name, width) not in self._compiled:
             lowered = self._functions[name].lower(*arguments)
-            self._compiled[name, width] = lowered.compile(_OF_ONE_USE if name == "init" else None)
+            self._compiled[name, width] = lowered.compile(_FAST_COMPILATION if name == "init" else None)
             self.num_compiled += 1
         return self._compiled[name, width]
 
     def memory(self) -> int:
-        """Bytes on all devices while members train: data, states and what an update needs besides."""
+        """Bytes on all devices while members train: data, states and temporary buffers."""
         sizes = [self._compiled[key].memory_analysis() for key in self._compiled if key[0] == "advance"]
         return self.num_devices * max(
             size.argument_size_in_bytes + size.output_size_in_bytes - size.alias_size_in_bytes + size.temp_size_in_bytes
             for size in sizes
         )
 
-    def scratch(self) -> int:
-        """Bytes on all devices that an update needs besides data and states."""
+    def scratch_memory(self) -> int:
+        """Bytes on all devices of an update's temporary buffers."""
         return self.num_devices * max(
             self._compiled[key].memory_analysis().temp_size_in_bytes for key in self._compiled if key[0] == "advance"
         )
 
-    def shapes(self, members: Member) -> State:
-        """Shapes and placement of the states that `init` would make."""
-        placed = NamedSharding(self.mesh, P(AXIS))
+    def state_shapes(self, members: Member) -> State:
+        """Shapes and shardings of the states that `init` returns."""
+        sharding = NamedSharding(self.mesh, P(MEMBER_AXIS))
         shapes = jax.eval_shape(self._functions["init"], members)
-        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=placed), shapes)
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes)
 
     def _run(self, name: str, *arguments: Any) -> Any:
         return self.compile(name, *arguments)(*arguments)
 
     def _sharded(self, function: Any, arguments: str) -> Any:
-        """`function` on every device's own members: of its arguments those marked `m` are [M, …], the others shared.
+        """`function` on each device's members. Arguments marked `m` are [M, …], the others are shared.
 
         States come first and are replaced, so their buffers are donated.
         """
-        specs = tuple(P(AXIS) if mark == "m" else P() for mark in arguments)
-        mapped = jax.shard_map(function, mesh=self.mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False)
+        specs = tuple(P(MEMBER_AXIS) if mark == "m" else P() for mark in arguments)
+        mapped = jax.shard_map(function, mesh=self.mesh, in_specs=specs, out_specs=P(MEMBER_AXIS), check_vma=False)
         return jax.jit(mapped, donate_argnums=(0,) if len(specs) > 1 else ())
 
 
-def replicated(tree: Any, devices: Collection[jax.Device]) -> Any:
-    """Arrays onto every device."""
-    return jax.device_put(tree, NamedSharding(_mesh(devices), P()))
+def population_of(cohort: Cohort, device_data: DeviceData, packing: Packing) -> Population:
+    """The programs of a cohort on the devices that hold the data."""
+    return Population(program_config_of(cohort.first, device_data.dataset), packing, device_data.devices)
 
 
-def deal(limits: Sequence[int], num_devices: int) -> list[int | None]:
-    """Places of members on devices so that each device gets its share of the updates.
-
-    limits: updates of each member. Returns member indices, one device's after another's, all devices the same number,
-    None for padding: the longest are dealt out first, back and forth.
-    """
-    padding = [None] * (-len(limits) % num_devices)
-    longest_first = [*sorted(range(len(limits)), key=lambda index: (-limits[index], index)), *padding]
-    hands: list[list[int | None]] = [[] for _ in range(num_devices)]
-    for start in range(0, len(longest_first), num_devices):
-        row = longest_first[start : start + num_devices]
-        for hand, place in zip(hands, row if (start // num_devices) % 2 == 0 else row[::-1]):
-            hand.append(place)
-    return [place for hand in hands for place in hand]
-
-
-def _mesh(devices: Collection[jax.Device]) -> jax.sharding.Mesh:
-    return jax.sharding.Mesh(np.array(sorted(devices, key=lambda device: device.id)), (AXIS,))
-
-
-def _in_parts(spec: ProgramConfig) -> ProgramConfig:
-    """Batches taken in parts, where that changes rounding alone: a mask drawn for a part is not the batch's."""
-    return dataclasses.replace(spec, in_parts=getattr(spec.task, "loss_is_mean", False) and not spec.dropout)
+def _with_microbatches(config: ProgramConfig) -> ProgramConfig:
+    """Enables microbatches if they change only rounding: no random mask and no statistics of the batch."""
+    is_separable = not config.dropout and not config.model.is_stochastic
+    return dataclasses.replace(config, microbatched=getattr(config.task, "loss_is_mean", False) and is_separable)
 
 
 def _one_by_one(function: Any) -> Any:
-    return lambda *arguments: jax.lax.map(lambda each: function(*each), arguments)
+    return lambda *arguments: jax.lax.map(lambda row: function(*row), arguments)
 
 
-def _side_by_side(function: Any) -> Any:
-    return jax.vmap(function)
+@dataclasses.dataclass(frozen=True)
+class ProgramSummary:
+    """Floating-point operations of one update of one member, and a hash of a cohort's programs."""
+
+    flops: float
+    digest: str
+
+
+def summarize_program(trial: Trial, dataset: Dataset) -> ProgramSummary:
+    """FLOPs and hash of a trial's programs: init, update and evaluation, lowered for one member; compiles nothing.
+
+    The hash changes if and only if the code of a model, a task or dlm changes a program: programs are lowered for a CPU
+    on every machine, and for one subset seed.
+    """
+    config, member = program_config_of(trial, dataset), member_shapes(members_of([trial], _ShapeOrders(dataset)))
+    state, data = jax.eval_shape(functools.partial(train_step.init, config), member), data_shapes(dataset)
+    yes = jax.ShapeDtypeStruct((), np.bool_)
+    steps = (
+        (functools.partial(train_step.update, config), (member, state, data)),
+        (functools.partial(train_step.init, config), (member,)),
+        (functools.partial(evaluate.evaluate, config), (member, state, data, yes, yes)),
+    )
+    with _on_cpu():
+        lowered = [jax.jit(step).trace(*shapes).lower(lowering_platforms=("cpu",)) for step, shapes in steps]
+        cost: dict[str, float] = lowered[0].cost_analysis() or {}
+    digest = hashlib.sha256("".join(program.as_text() for program in lowered).encode())
+    return ProgramSummary(float(cost.get("flops", 0.0)), digest.hexdigest()[:16])
+
+
+def _on_cpu() -> contextlib.AbstractContextManager[Any]:
+    """The CPU client, the only one that counts the operations of an uncompiled program; it may not be loaded."""
+    try:
+        return jax.default_device(jax.devices("cpu")[0])
+    except RuntimeError:
+        return contextlib.nullcontext()
+
+
+class _ShapeOrders:
+    """Subset orders of which only shapes matter: no data are read."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def index(self, seed: int) -> int:
+        return 0
+
+    def normalization_stats(self, seed: int, train_size: int) -> NormalizationStats | None:
+        return normalization_stats(self.dataset, np.arange(1))

@@ -1,4 +1,4 @@
-"""What one trained member says of each test example, the batches of the split shared out among the devices."""
+"""Predicts the test split with one trained member, its batches distributed over the devices."""
 
 from __future__ import annotations
 
@@ -12,55 +12,53 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from dlm.data.normalization import NormalizationStats
-from dlm.models.generation import sample
-from dlm.models.transformer import Transformer
+from dlm.models.transformer import Transformer, sample
 from dlm.study.noise import Noise
 from dlm.study.trial import Trial
 from dlm.train.device_data import DeviceData
-from dlm.train.evaluate import of_each
-from dlm.train.types import Batches, ProgramConfig
+from dlm.train.evaluate import example_metrics
+from dlm.train.types import EvaluationBatches, ProgramConfig
 
-LENGTH, TEMPERATURE = 160, 0.8
+SAMPLE_LENGTH, TEMPERATURE = 160, 0.8
+AXIS = "batch"
 
 
-def writes_texts(trial: Trial) -> bool:
-    """Whether a trial's model gives a distribution of the next token to draw from."""
+def generates_text(trial: Trial) -> bool:
+    """Whether a trial's model is a language model that text can be sampled from."""
     model = getattr(trial.learner, "model", None)
     return isinstance(model, Transformer) and model.head == "tokens"
 
 
-def text_of(trial: Trial, params: Any) -> str:
-    """A text drawn from the model, from the beginning of a text on: the same for the same parameters and seed."""
+def sample_text(trial: Trial, params: Any) -> str:
+    """A text sampled from the model, starting at the beginning of a text; a function of parameters and seed."""
     key = jax.random.key(trial.init_seed)
-    local = jax.tree.map(np.asarray, params)  # of one member, away from the others' devices
-    tokens = sample(trial.learner.model, local, np.zeros(1, np.uint8), LENGTH, key, TEMPERATURE)
+    local = jax.tree.map(np.asarray, params)  # on one device, apart from the other members' devices
+    tokens = sample(trial.learner.model, local, np.zeros(1, np.uint8), SAMPLE_LENGTH, key, TEMPERATURE)
     return tokens[1:].tobytes().decode(errors="replace")
 
 
-AXIS = "batch"
-
-
 class Predictor:
-    """Predictions of the test split by a cohort's members, one member after another: one program a cohort.
+    """Predicts the test split with the members of a cohort, one after another; compiles one program a cohort.
 
-    `inference_seconds` is what the last call took on the devices for each example, None before the first.
+    `inference_seconds` is the device time of the last call for each example, None before the first call.
     """
 
-    def __init__(self, spec: ProgramConfig, placed: DeviceData) -> None:
-        self._test, self._num_examples = placed.data.test, len(placed.dataset.test)
-        mesh = Mesh(np.array(sorted(placed.devices, key=lambda device: device.id)), (AXIS,))
-        self._everywhere = NamedSharding(mesh, P())
+    def __init__(self, config: ProgramConfig, device_data: DeviceData) -> None:
+        self._test, self._num_examples = device_data.data.test, len(device_data.dataset.test)
+        mesh = Mesh(np.array(sorted(device_data.devices, key=lambda device: device.id)), (AXIS,))
+        self._replicated = NamedSharding(mesh, P())
         num_batches = len(self._test.weight)
-        each = -(-num_batches // mesh.size)  # batches of a device
+        batches_per_device = -(-num_batches // mesh.size)
 
-        def predict(params: Any, stats: NormalizationStats | None, test: Batches) -> dict[str, jax.Array]:
-            def one(place: jax.Array) -> dict[str, jax.Array]:
-                number = jnp.minimum(place * mesh.size + jax.lax.axis_index(AXIS), num_batches - 1)
+        def predict(params: Any, stats: NormalizationStats | None, test: EvaluationBatches) -> dict[str, jax.Array]:
+            def predict_batch(index: jax.Array) -> dict[str, jax.Array]:
+                number = jnp.minimum(index * mesh.size + jax.lax.axis_index(AXIS), num_batches - 1)
                 batch = jax.tree.map(lambda leaf: leaf[number], test)
-                values, outputs, _ = of_each(spec, stats, params, batch, number, spec.test_noise != Noise())
-                return values | spec.task.kept(outputs)
+                is_noisy = config.test_noise != Noise()
+                values, outputs, _ = example_metrics(config, stats, params, batch, number, is_noisy)
+                return values | config.task.saved_outputs(outputs)
 
-            return jax.lax.map(one, jnp.arange(each))
+            return jax.lax.map(predict_batch, jnp.arange(batches_per_device))
 
         mapped = jax.shard_map(predict, mesh=mesh, in_specs=(P(), P(), P()), out_specs=P(None, AXIS), check_vma=False)
         self._program = jax.jit(mapped)
@@ -68,13 +66,13 @@ class Predictor:
         self.inference_seconds: float | None = None
 
     def __call__(self, params: Any, stats: NormalizationStats | None) -> dict[str, np.ndarray]:
-        """The task's measures of each example [N], and what it keeps of outputs [N, ...]."""
-        params, stats = jax.device_put((params, stats), self._everywhere)
-        if self._compiled is None:  # apart, so that it is not in the time
+        """The task's metrics of each example [N], and the outputs that it saves [N, ...]."""
+        params, stats = jax.device_put((params, stats), self._replicated)
+        if self._compiled is None:  # compiled first, so that compilation is not timed
             self._compiled = self._program.lower(params, stats, self._test).compile()
         start = time.perf_counter()
         outputs = jax.block_until_ready(self._compiled(params, stats, self._test))
         self.inference_seconds = (time.perf_counter() - start) / self._num_examples
-        found = jax.device_get(outputs)
-        # [batches of a device, devices × B, ...] are the batches in their order, but for repeats at the end.
-        return {name: value.reshape(-1, *value.shape[2:])[: self._num_examples] for name, value in found.items()}
+        arrays = jax.device_get(outputs)
+        # [batches of a device, devices × B, ...] holds the batches in order, with repeats at the end.
+        return {name: value.reshape(-1, *value.shape[2:])[: self._num_examples] for name, value in arrays.items()}

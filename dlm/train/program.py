@@ -1,33 +1,39 @@
-"""From trials to what a program is compiled from and fed with: a spec, and members as arrays."""
+"""Converts trials to the static configuration of a program and the arrays of its members."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
-import hashlib
+import math
+import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 
 from dlm.data.corruption import Amounts
 from dlm.data.dataset import Dataset, class_weights
-from dlm.data.normalization import NormalizationStats, normalization_stats
-from dlm.data.subset_orders import SubsetOrders
+from dlm.data.normalization import NormalizationStats
 from dlm.models import build
+from dlm.models.adapters import split_variables
 from dlm.study import augmentation
-from dlm.study.trial import Cohort, Trial
-from dlm.train import device_data, evaluate, train_step
-from dlm.train.device_data import DeviceData
-from dlm.train.population import Packing, Population
-from dlm.train.types import Member, Noisy, ProgramConfig
+from dlm.study.trial import Trial
+from dlm.train.optimizer import apply_gradient, init_optimizer
+from dlm.train.types import Member, MemberNoise, ProgramConfig
 from dlm.utils.errors import UsageError
 
 
+class Orders(Protocol):
+    """The parts of `SubsetOrders` that members are made from."""
+
+    dataset: Dataset
+
+    def index(self, seed: int) -> int: ...
+    def normalization_stats(self, seed: int, train_size: int) -> NormalizationStats | None: ...
+
+
 def program_config_of(trial: Trial, dataset: Dataset) -> ProgramConfig:
-    """What a trial's cohort compiles."""
+    """The static configuration of a trial's cohort."""
     return ProgramConfig(
         model=build(trial.learner.model, trial.task.num_outputs(dataset), dataset.fields),
         task=trial.task,
@@ -51,94 +57,81 @@ def program_config_of(trial: Trial, dataset: Dataset) -> ProgramConfig:
     )
 
 
-def population_of(cohort: Cohort, where: DeviceData, packing: Packing) -> Population:
-    """The programs of a cohort on the devices that hold the data."""
-    return Population(program_config_of(cohort.first, where.dataset), packing, where.devices)
-
-
 def params_shapes(trial: Trial, dataset: Dataset) -> Any:
-    """Shapes and types of a trial's parameters, found without a device."""
-    spec = program_config_of(trial, dataset)
-    return jax.eval_shape(spec.model.init, jax.random.key(0), _example(spec))
+    """Shapes and types of a trial's model variables; computes nothing."""
+    config = program_config_of(trial, dataset)
+    return jax.eval_shape(config.model.init, jax.random.key(0), _example(config))
 
 
-def _example(spec: ProgramConfig) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct((1, *spec.input_shape), np.int32 if spec.tokens else np.float32)
+def _example(config: ProgramConfig, batch_size: int = 1) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((batch_size, *config.input_shape), np.int32 if config.tokens else np.float32)
 
 
 def check_model(trial: Trial, dataset: Dataset) -> None:
-    """UsageError if a trial's model or augmentation does not suit this data, found without a device."""
-    spec, hyper = program_config_of(trial, dataset), trial.learner.hyper
-    augmentation.check(trial.learner.augment, spec.input_shape, spec.tokens)
+    """UsageError if a trial's model, optimizer or augmentation does not fit the data; computes nothing."""
+    config, hyper = program_config_of(trial, dataset), trial.learner.hyper
+    augmentation.check(trial.learner.augment, config.input_shape, config.tokens)
     if (hyper.focal or hyper.balance) and not trial.task.weighs_classes:
         raise UsageError(
-            f"learners.{trial.name}: hyper.focal={hyper.focal:g} and hyper.balance={hyper.balance:g} are of classes, "
-            f"which task={type(trial.task).__name__}() does not weigh; leave both at 0"
+            f"learners.{trial.name}: hyper.focal={hyper.focal:g} and hyper.balance={hyper.balance:g} weight classes, "
+            f"but task={type(trial.task).__name__}() has none; set both to 0"
+        )
+    if hyper.dropout and not config.model.takes_dropout:
+        raise UsageError(
+            f"learners.{trial.name}: hyper.dropout={hyper.dropout:g}, but the module takes no `dropout` argument; set "
+            "hyper.dropout=0 and give the module's own rate"
         )
     try:
-        params = params_shapes(trial, dataset)
-        jax.eval_shape(spec.outputs, params, _example(spec))
+        variables = params_shapes(trial, dataset)
+        outputs = jax.eval_shape(config.outputs, variables, _example(config))
+        _check_training(config, variables)
     except UsageError:
         raise
-    except Exception as error:  # whatever a model raises says that it does not fit
+    except Exception as error:  # a model may raise anything for inputs that it does not take
+        raise UsageError(_unsuitable(trial, config, error)) from error
+    expected = trial.task.num_outputs(dataset)
+    if expected not in (outputs.shape[-1], math.prod(outputs.shape[1:])) or outputs.shape[0] != 1:
         raise UsageError(
-            f"learners.{trial.name}: {trial.learner.model} does not take examples of shape {spec.input_shape}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+            f"learners.{trial.name}: the model gives outputs of shape {outputs.shape[1:]} for an example, but "
+            f"task={type(trial.task).__name__}() needs {expected} outputs; change the width of its last layer"
+        )
 
 
-@dataclasses.dataclass(frozen=True)
-class Program:
-    """What a cohort computes: floating-point operations of one update of one member, and a hash of the programs."""
-
-    flops: float
-    digest: str
-
-
-def program_of(trial: Trial, dataset: Dataset) -> Program:
-    """What a trial's cohort computes, from its init, update and measurement lowered for one member.
-
-    The hash changes with the code of a model, a task or dlm itself where that changes a program, and with nothing else:
-    they are lowered for a CPU whatever the machine, and for one subset seed. Nothing is compiled.
-    """
-    spec, one = program_config_of(trial, dataset), one_of(members_of([trial], _Unread(dataset)))
-    state, data = jax.eval_shape(functools.partial(train_step.init, spec), one), device_data.shapes(dataset)
-    yes = jax.ShapeDtypeStruct((), np.bool_)
-    steps = (
-        (functools.partial(train_step.update, spec), (one, state, data)),
-        (functools.partial(train_step.init, spec), (one,)),
-        (functools.partial(evaluate.evaluate, spec), (one, state, data, yes, yes)),
+def _unsuitable(trial: Trial, config: ProgramConfig, error: Exception) -> str:
+    if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.NonConcreteBooleanIndexError):
+        return (
+            f"learners.{trial.name}: the model or optimizer uses the value of an array in Python, or an array whose "
+            f"shape depends on values, which a compiled program cannot; use jnp.where, jax.lax.cond and fixed shapes "
+            f"({type(error).__name__}: {str(error).partition(chr(10))[0]})"
+        )
+    return (
+        f"learners.{trial.name}: {trial.learner.model} does not take examples of shape {config.input_shape}: "
+        f"{type(error).__name__}: {error}"
     )
-    with _on_cpu():
-        lowered = [jax.jit(step).trace(*shapes).lower(lowering_platforms=("cpu",)) for step, shapes in steps]
-        cost: dict[str, float] = lowered[0].cost_analysis() or {}
-    digest = hashlib.sha256("".join(program.as_text() for program in lowered).encode())
-    return Program(float(cost.get("flops", 0.0)), digest.hexdigest()[:16])
 
 
-def _on_cpu() -> contextlib.AbstractContextManager[Any]:
-    """The CPU's client alone tells the operations of a program that is not compiled; it may have been left out."""
-    try:
-        return jax.default_device(jax.devices("cpu")[0])
-    except RuntimeError:
-        return contextlib.nullcontext()
+def _check_training(config: ProgramConfig, variables: Any) -> None:
+    """UsageError for a model or optimizer that a population cannot train."""
+    if not config.model.is_user_module and type(config.optimizer).__name__ == "Optimizer":
+        return
+
+    def step(variables: Any, inputs: jax.Array, key: jax.Array) -> Any:
+        params, model_state = split_variables(variables)
+        outputs, model_state = config.train_outputs(params, model_state, inputs, None, key)
+        opt_state = init_optimizer(config.optimizer, params)
+        return outputs, apply_gradient(config.optimizer, 0.1, 0.0, params, opt_state, params, outputs.sum())
+
+    program = str(jax.make_jaxpr(step)(variables, _example(config, config.batch_size), jax.random.key(0)))
+    callback = re.search(r"\b(pure|io|debug)_callback\b", program)
+    if callback:
+        raise UsageError(
+            f"the model or optimizer calls Python from the compiled program ({callback.group()}), which a population "
+            "cannot; remove jax.debug.print and callbacks"
+        )
 
 
-class _Unread:
-    """Orders for whom only shapes matter: nothing is read."""
-
-    def __init__(self, dataset: Dataset):
-        self.dataset = dataset
-
-    def index(self, seed: int) -> int:
-        return 0
-
-    def normalization_stats(self, seed: int, train_size: int) -> NormalizationStats | None:
-        return normalization_stats(self.dataset, np.arange(1))
-
-
-def members_of(rows: Sequence[Trial | None], orders: SubsetOrders | _Unread) -> Member:
-    """The arrays [M] that tell members apart; padding is a member without updates."""
+def members_of(rows: Sequence[Trial | None], orders: Orders) -> Member:
+    """Arrays [M] of the values in which members differ; padding is a member with 0 updates."""
 
     def column(value: Callable[[Trial], Any], dtype: Any, padding: Any = 0) -> np.ndarray:
         return np.array([padding if trial is None else value(trial) for trial in rows], dtype)
@@ -146,45 +139,43 @@ def members_of(rows: Sequence[Trial | None], orders: SubsetOrders | _Unread) -> 
     return Member(
         seed=column(lambda trial: trial.init_seed, np.uint32),
         order=column(lambda trial: orders.index(trial.subset_seed), np.int32),
-        size=column(lambda trial: trial.train_size, np.uint32, padding=1),
-        limit=column(lambda trial: trial.num_steps, np.int32),
+        train_size=column(lambda trial: trial.train_size, np.uint32, padding=1),
+        num_steps=column(lambda trial: trial.num_steps, np.int32),
         lr=column(lambda trial: trial.learner.hyper.lr, np.float32),
         weight_decay=column(lambda trial: trial.learner.hyper.weight_decay, np.float32),
         dropout=column(lambda trial: trial.learner.hyper.dropout, np.float32),
         label_smoothing=column(lambda trial: trial.learner.hyper.label_smoothing, np.float32),
-        focal=_stacked([trial and _focal_of(trial) for trial in rows]),
-        class_weights=_stacked([trial and _class_weights_of(trial, orders.dataset) for trial in rows]),
-        noise=_stacked([trial and noise_of(trial) for trial in rows]),
-        stats=_stacked([trial and orders.normalization_stats(trial.subset_seed, trial.train_size) for trial in rows]),
+        focal=_stack([trial and _focal_gamma(trial) for trial in rows]),
+        class_weights=_stack([trial and _class_weights(trial, orders.dataset) for trial in rows]),
+        noise=_stack([trial and _member_noise(trial) for trial in rows]),
+        stats=_stack([trial and orders.normalization_stats(trial.subset_seed, trial.train_size) for trial in rows]),
     )
 
 
-def noise_of(trial: Trial) -> Noisy | None:
-    """How much is wrong with a trial's examples, None if nothing."""
+def _member_noise(trial: Trial) -> MemberNoise | None:
     if not trial.noise.kinds:
         return None
     amounts = dataclasses.astuple(trial.noise)
-    return Noisy(np.uint32(trial.subset_seed), Amounts(*(np.float32(amount) for amount in amounts)))
+    return MemberNoise(np.uint32(trial.subset_seed), Amounts(*(np.float32(amount) for amount in amounts)))
 
 
-def _focal_of(trial: Trial) -> np.float32 | None:
-    """The γ of a trial's focal loss, None where it has none."""
+def _focal_gamma(trial: Trial) -> np.float32 | None:
     return np.float32(trial.learner.hyper.focal) if trial.learner.hyper.focal else None
 
 
-def _class_weights_of(trial: Trial, dataset: Dataset) -> np.ndarray | None:
-    """How much each class counts [C], None where all count what they are."""
+def _class_weights(trial: Trial, dataset: Dataset) -> np.ndarray | None:
+    """The weight of each class [C]; None if all weights are 1."""
     balance = trial.learner.hyper.balance
     return class_weights(dataset.train.y, dataset.num_classes, balance) if balance else None
 
 
-def _stacked(trees: Sequence[Any]) -> Any:
-    """Trees of arrays as one of arrays [M, ...]; zeros where there is none, None where there are none at all."""
+def _stack(trees: Sequence[Any]) -> Any:
+    """Stacks trees of arrays to arrays [M, ...], with zeros for a missing tree; None if all are missing."""
     known = next((tree for tree in trees if tree is not None), None)
     zeros = jax.tree.map(np.zeros_like, known)
     return jax.tree.map(lambda *leaves: np.stack(leaves), *(zeros if tree is None else tree for tree in trees))
 
 
-def one_of(tree: Any) -> Any:
+def member_shapes(tree: Any) -> Any:
     """Shapes of one member's part of arrays [M, ...]."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), tree)

@@ -1,4 +1,4 @@
-"""The loop around a cohort: advance, measure, tell, save; what it tells is for others to write down."""
+"""Trains a cohort: a generator that advances, evaluates and saves its members and yields their measurements."""
 
 from __future__ import annotations
 
@@ -13,46 +13,60 @@ import numpy as np
 from dlm.data.streaming import Part, streamed
 from dlm.study.trial import Cohort, Trial
 from dlm.train.checkpoint import Checkpoints
-from dlm.train.device_data import DeviceData, window_shapes, windows_of
-from dlm.train.devices import meter, used_since
-from dlm.train.packing import Group, gathered, longest_first, reach, widths
-from dlm.train.population import Population, deal
-from dlm.train.program import members_of, one_of
-from dlm.train.types import Member, ResourceUsage, Window
+from dlm.train.device_data import DeviceData, group_windows, window_shapes
+from dlm.train.devices import energy_meter, joules_since
+from dlm.train.packing import Group, assign, gather_states, group_widths, longest_first, steps_ahead
+from dlm.train.population import Population
+from dlm.train.program import member_shapes, members_of
+from dlm.train.types import Member, ResourceUsage, StreamWindow
 from dlm.utils.errors import Interrupted
+
+FIRST_STEPS = 4  # updates of the first chunk, which determines the length of the next
+MAX_STEPS = 2**20  # in one chunk
+CHUNK_SECONDS = 1.0  # between two checks for signals, progress and finished members
+SAVE_SECONDS, MAX_COPY_SHARE = 60.0, 0.01  # between checkpoints; longer where copying states would exceed this share
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
-    """Numbers of one trial after `step` updates.
+class Measurement:
+    """Metrics of one trial after `step` updates.
 
-    `values[split, measure]`; `status` is "running", "done" or "diverged" (then there are no values but the last finite
-    training loss). `spent` is what its training took so far.
+    `values[split, metric]`; `status` is "running", "done" or "diverged" (then the only value is the last finite
+    training loss). `usage` holds the resources used so far.
     """
 
     trial: Trial
     step: int
     status: str
     values: dict[tuple[str, str], float]
-    spent: ResourceUsage
+    usage: ResourceUsage
+
+
+@dataclasses.dataclass(frozen=True)
+class ProgressEvent:
+    """The phase that begins now, and the number of updates just applied."""
+
+    phase: str
+    updates: int = 0
 
 
 class CohortRun:
-    """One cohort on its way: which member sits in which row of which group, and the programs.
+    """The training of one cohort: its programs, and its members in rows of groups.
 
-    Members run one after another are one group. `computed` counts the updates that rows went through, `applied` those
-    that members still had to make.
+    With exact packing all members are one group. `computed` counts the updates that rows went through, `applied` those
+    that members needed.
     """
 
-    def __init__(self, cohort: Cohort, population: Population, placed: DeviceData) -> None:
-        self.cohort, self.population, self.placed, self.data = cohort, population, placed, placed.data
-        self.meter = meter()
-        nothing = ResourceUsage(0.0, None if self.meter.read() is None else 0.0)
-        self.spent = {trial.trial_id: nothing for trial in cohort.trials}
+    def __init__(self, cohort: Cohort, population: Population, device_data: DeviceData) -> None:
+        self.cohort, self.population = cohort, population
+        self.device_data, self.data = device_data, device_data.data
+        self.meter = energy_meter()
+        unused = ResourceUsage(0.0, None if self.meter.read() is None else 0.0)
+        self.usage = {trial.trial_id: unused for trial in cohort.trials}
         self.seconds_per_step = 0.0  # of all rows, in the last chunk
         self.computed = self.applied = 0
         self.groups = [
-            Group(rows, members, self.population.init(members)) for rows, members in self._seats(cohort.trials)
+            Group(rows, members, self.population.init(members)) for rows, members in self._assign(cohort.trials)
         ]
 
     @property
@@ -69,211 +83,198 @@ class CohortRun:
 
     @property
     def members(self) -> Member:
-        """What tells the rows apart [M]."""
-        return members_of(self.rows, self.placed.orders)
+        """Members of all rows [M]."""
+        return members_of(self.rows, self.device_data.orders)
 
     def compile(self) -> None:
-        """Compile what the groups will need, so that it is not mistaken for training."""
+        """Compiles the programs of all groups, so that compilation does not count as training."""
         for group in self.groups:
-            nobody = self.population.shard(np.zeros(len(group.rows), bool))
+            none = self.population.shard(np.zeros(len(group.rows), bool))
             steps = self.population.shard(np.zeros(len(group.rows), np.int32))
-            window = window_shapes(self.placed, self.population.spec, len(group.rows))
+            window = window_shapes(self.device_data, self.population.config, len(group.rows))
             self.population.compile("advance", group.states, group.members, self.data, steps, window)
-            self.population.compile("evaluate", group.states, group.members, nobody, nobody, self.data)
+            self.population.compile("evaluate", group.states, group.members, none, none, self.data)
 
-    def restore(self, checkpoints: Checkpoints, written: Mapping[str, Collection[int]] | None = None) -> None:
-        """Continue the members that the newest checkpoint holds; the others keep their initial state.
+    def restore(self, checkpoints: Checkpoints, recorded: Mapping[str, Collection[int]] | None = None) -> None:
+        """Restores the members of the newest checkpoint; the others keep their initial state.
 
-        `written`: by trial id the steps whose measurements are on record. A member that lacks one of those it has
-        passed begins again, since that is how to have them all. None: nobody asks.
+        `recorded` maps trial ids to the steps whose measurements are on record. A member restarts from its initial
+        state if one of the measurements before its saved step is missing. None skips this check.
         """
-        saved = checkpoints.restore(one_of(self.groups[0].states))
+        saved = checkpoints.restore(member_shapes(self.groups[0].states))
         if saved is None:
             return
         source = {
             trial_id: row
             for row, trial_id in enumerate(saved.trial_ids)
-            if written is None or self._passed(int(saved.states.step[row])) <= set(written.get(trial_id, ()))
+            if recorded is None
+            or self._evaluated_before(int(saved.states.step[row])) <= set(recorded.get(trial_id, ()))
         }
         for group in self.groups:
-            wanted = [(row, trial.trial_id) for row, trial in enumerate(group.rows) if trial]
-            pairs = [(row, source[trial_id]) for row, trial_id in wanted if trial_id in source]
+            trial_ids = [(row, trial.trial_id) for row, trial in enumerate(group.rows) if trial]
+            pairs = [(row, source[trial_id]) for row, trial_id in trial_ids if trial_id in source]
             if pairs:
-                into, out_of = (np.array(column) for column in zip(*pairs))
-                group.states = self.population.shard(_replaced(group.states, into, saved.states, out_of))
+                rows, saved_rows = (np.array(column) for column in zip(*pairs))
+                group.states = self.population.shard(_replace_rows(group.states, rows, saved.states, saved_rows))
                 group.stream = None
-                for row in out_of:
-                    self.spent[saved.trial_ids[row]] = saved.spent[row]
+                for row in saved_rows:
+                    self.usage[saved.trial_ids[row]] = saved.usage[row]
 
-    def _passed(self, step: int) -> set[int]:
-        """Steps of the validations on the way to a step, but for one that it stands at: that is repeated."""
-        every = self.population.spec.eval_every
+    def _evaluated_before(self, step: int) -> set[int]:
+        """Steps of the evaluations before `step`; one at `step` itself is repeated."""
+        every = self.population.config.eval_every
         return set(range(every, step, every)) if every else set()
 
     def save(self, checkpoints: Checkpoints, updates: int) -> None:
-        """Checkpoint every real row."""
+        """Saves a checkpoint of every member."""
         trials = [trial for trial in self.rows if trial]
-        checkpoints.save(
-            updates, gathered(self.groups, trials), {trial.trial_id: self.spent[trial.trial_id] for trial in trials}
-        )
+        usage = {trial.trial_id: self.usage[trial.trial_id] for trial in trials}
+        checkpoints.save(updates, gather_states(self.groups, trials), usage)
 
     def steps(self) -> np.ndarray:
         """Updates applied to each row. int [M]."""
         return np.concatenate([group.steps for group in self.groups])
 
     def finished(self) -> np.ndarray:
-        """Rows that train no further; padding too. bool [M]."""
+        """Rows that train no further, including padding. bool [M]."""
         return np.concatenate([group.finished for group in self.groups])
 
     def advance(self, steps: int) -> tuple[int, float]:
-        """(updates applied by all members, seconds) of up to about `steps` updates each."""
-        parts = [self._advance(group, steps) for group in self.groups]
-        self.seconds_per_step = sum(seconds / max(1.0, made) for _, made, seconds in parts)
-        return sum(applied for applied, _, _ in parts), sum(seconds for _, _, seconds in parts)
+        """Applies about `steps` updates to each row; returns (updates applied to all members, seconds)."""
+        results = [self._advance(group, steps) for group in self.groups]
+        self.seconds_per_step = sum(seconds / max(1.0, row_steps) for _, row_steps, seconds in results)
+        return sum(applied for applied, _, _ in results), sum(seconds for _, _, seconds in results)
 
     def _advance(self, group: Group, steps: int) -> tuple[int, float, float]:
-        """(updates applied, steps that one row made, seconds)."""
+        """(updates applied, steps of one row, seconds)."""
         population, before = self.population, group.steps
         start, joules = time.perf_counter(), self.meter.read()
-        if self.placed.streamed:
-            part = self._next(group)
-            window = Window(*population.shard(part))
-            asked = np.full(len(group.rows), part.x.shape[1] // population.spec.batch_size, np.int32)
+        if self.device_data.streamed:
+            part = self._next_window(group)
+            window = StreamWindow(*population.shard(part))
+            counts = np.full(len(group.rows), part.x.shape[1] // population.config.batch_size, np.int32)
         else:
-            window = None
-            asked = reach(group, steps, population.packing, population.num_devices, population.spec.eval_every)
-        group.states = population.advance(group.members, group.states, self.data, asked, window)
-        applied, seconds, joules = group.steps - before, time.perf_counter() - start, used_since(joules, self.meter)
+            window, every = None, population.config.eval_every
+            counts = steps_ahead(group, steps, population.packing, population.num_devices, every)
+        group.states = population.advance(group.members, group.states, self.data, counts, window)
+        applied, seconds, joules = group.steps - before, time.perf_counter() - start, joules_since(joules, self.meter)
         for row, trial in enumerate(group.rows):
             if trial:
                 share = float(applied[row] / max(1, applied.sum()))
-                spent = self.spent[trial.trial_id]
-                self.spent[trial.trial_id] = spent.plus(seconds * share, None if joules is None else joules * share)
+                usage = self.usage[trial.trial_id]
+                self.usage[trial.trial_id] = usage.plus(seconds * share, None if joules is None else joules * share)
         self.applied += int(applied.sum())
         self.computed += int(applied.sum() if population.packing == "exact" else applied.max() * len(applied))
-        return int(applied.sum()), float((applied / asked).max() * asked.min()), seconds
+        return int(applied.sum()), float((applied / counts).max() * counts.min()), seconds
 
-    def _next(self, group: Group) -> Part:
-        """The next window of a group, of a stream that begins where its members stand; empty seats at the end."""
+    def _next_window(self, group: Group) -> Part:
+        """The next window of a group's stream, which starts at the members' current steps; empty after its end."""
         if group.stream is None:
-            group.stream = streamed(windows_of(group, self.placed, self.population.spec), self.placed.workers)
+            windows = group_windows(group, self.device_data, self.population.config)
+            group.stream = streamed(windows, self.device_data.workers)
         part = next(group.stream, None)
-        return part if part is not None else windows_of(group, self.placed, self.population.spec)[0]
+        return part if part is not None else group_windows(group, self.device_data, self.population.config)[0]
 
     def evaluate_all(self) -> None:
-        """Measure every row on both splits, for its time."""
+        """Evaluates every row on both splits, to measure how long that takes."""
         for group in self.groups:
-            everyone = np.ones(len(group.rows), bool)
-            self._evaluated(group, everyone, everyone)
+            all_rows = np.ones(len(group.rows), bool)
+            self._evaluate(group, all_rows, all_rows)
 
-    def measure(self, told: set[str]) -> list[Measured]:
-        """Measure the members that stand at a validation or at their end, but those already `told` their last."""
-        return [measured for group in self.groups for measured in self._measure(group, told)]
+    def measure(self, reported: set[str]) -> list[Measurement]:
+        """Measures the members that are at an evaluation step or finished, except those in `reported` (trial ids)."""
+        return [measurement for group in self.groups for measurement in self._measure(group, reported)]
 
     def params_of(self, trial: Trial) -> Any:
-        """What a trial's test numbers are of: its parameters, or with early stopping its best ones."""
+        """The variables that a trial's test metrics are of: its last ones, or its best ones with early stopping."""
         group, row = next((group, group.rows.index(trial)) for group in self.groups if trial in group.rows)
         best = group.states.best
         return jax.tree.map(lambda leaf: np.asarray(leaf[row]), group.states.params if best is None else best.params)
 
-    def _measure(self, group: Group, told: set[str]) -> list[Measured]:
-        spec, steps = self.population.spec, group.steps
-        open_rows = np.array([trial is not None and trial.trial_id not in told for trial in group.rows])
-        at_eval = (steps % spec.eval_every == 0) & (steps > 0) if spec.eval_every else np.zeros(len(steps), bool)
-        healthy = open_rows & ~np.asarray(group.states.diverged)
+    def _measure(self, group: Group, reported: set[str]) -> list[Measurement]:
+        every, steps = self.population.config.eval_every, group.steps
+        is_open = np.array([trial is not None and trial.trial_id not in reported for trial in group.rows])
+        at_eval = (steps % every == 0) & (steps > 0) if every else np.zeros(len(steps), bool)
+        healthy = is_open & ~np.asarray(group.states.diverged)
         tested = healthy & group.finished
-        values = self._evaluated(group, tested | (healthy & at_eval), tested)
-        stopped = healthy & group.finished & ~tested  # early, by what validation just said
-        for row, more in self._evaluated(group, np.zeros_like(stopped), stopped).items():
+        values = self._evaluate(group, tested | (healthy & at_eval), tested)
+        stopped = healthy & group.finished & ~tested  # early, by the validation error just computed
+        for row, more in self._evaluate(group, np.zeros_like(stopped), stopped).items():
             values[row] |= more
-        ended = group.finished & open_rows
-        rows = sorted({*values, *_where(ended)})
-        return [self._told(group, row, values.get(row, {}), bool(ended[row])) for row in rows]
+        ended = group.finished & is_open
+        rows = sorted({*values, *_indices(ended)})
+        return [self._measurement(group, row, values.get(row, {}), bool(ended[row])) for row in rows]
 
-    def _evaluated(
+    def _evaluate(
         self, group: Group, on_validation: np.ndarray, on_test: np.ndarray
     ) -> dict[int, dict[tuple[str, str], float]]:
-        """Measures by row, then by (split, measure), of the rows marked; bool [W] each."""
-        rows = _where(on_validation | on_test)
+        """Metrics by row, then by (split, metric), of the rows marked in the masks, bool [W]."""
+        rows = _indices(on_validation | on_test)
         if not rows:
             return {}
-        group.states, measures = self.population.evaluate(
-            group.members, group.states, on_validation, on_test, self.data
-        )
-        return {row: _flat(measures, row) for row in rows}
+        group.states, metrics = self.population.evaluate(group.members, group.states, on_validation, on_test, self.data)
+        return {row: _finite_values(metrics, row) for row in rows}
 
-    def _told(self, group: Group, row: int, values: dict[tuple[str, str], float], ended: bool) -> Measured:
+    def _measurement(self, group: Group, row: int, values: dict[tuple[str, str], float], ended: bool) -> Measurement:
         trial, states = group.rows[row], group.states
         assert trial is not None
         status = "running"
         if ended:
             status = "diverged" if states.diverged[row] else "done"
         values = {("train", "loss"): float(states.loss[row]), **values}
-        return Measured(trial, int(states.step[row]), status, values, self.spent[trial.trial_id])
+        return Measurement(trial, int(states.step[row]), status, values, self.usage[trial.trial_id])
 
-    def regroup(self, told: set[str]) -> None:
-        """Where members run side by side, let the done ones go: they cost as much as the others."""
-        live = [trial for trial in self.rows if trial and trial.trial_id not in told]
-        fewest = sum(widths(len(live), self.population.num_devices))
-        if self.population.packing == "exact" or not live or fewest == len(self.rows):
+    def regroup(self, reported: set[str]) -> None:
+        """With fast packing, drops finished members, which cost as much as the others."""
+        remaining = [trial for trial in self.rows if trial and trial.trial_id not in reported]
+        num_rows = sum(group_widths(len(remaining), self.population.num_devices))
+        if self.population.packing == "exact" or not remaining or num_rows == len(self.rows):
             return
-        states, at = gathered(self.groups, live), {trial: row for row, trial in enumerate(live)}
+        states = gather_states(self.groups, remaining)
+        index_of = {trial: index for index, trial in enumerate(remaining)}
         self.groups = []
-        for rows, members in self._seats(live):
-            index = [at[trial] if trial else 0 for trial in rows]  # padding is anybody's, and never advances
-            own = jax.tree.map(lambda leaf, index=index: leaf[index], states)
-            self.groups.append(Group(rows, members, self.population.shard(own)))
+        for rows, members in self._assign(remaining):
+            index = [index_of[trial] if trial else 0 for trial in rows]  # padding has any state and never advances
+            group_states = jax.tree.map(lambda leaf, index=index: leaf[index], states)
+            self.groups.append(Group(rows, members, self.population.shard(group_states)))
         self.compile()
 
-    def _seats(self, trials: Sequence[Trial]) -> list[tuple[list[Trial | None], Member]]:
-        """Rows of each group of some trials, with what tells them apart: dealt out evenly, or longest together."""
+    def _assign(self, trials: Sequence[Trial]) -> list[tuple[list[Trial | None], Member]]:
+        """(rows, members) of each group: balanced over devices with exact packing, longest first with fast packing."""
+        rows_of: list[list[Trial | None]]
         if self.population.packing == "exact":
-            places = deal([trial.num_steps for trial in trials], self.population.num_devices)
-            seats = [[None if place is None else trials[place] for place in places]]
+            assigned = assign([trial.num_steps for trial in trials], self.population.num_devices)
+            rows_of = [[None if index is None else trials[index] for index in assigned]]
         else:
-            waiting, seats = longest_first(trials), []
-            for width in widths(len(trials), self.population.num_devices):
-                seats.append([*waiting[:width], *[None] * (width - len(waiting))])
+            waiting, rows_of = longest_first(trials), []
+            for width in group_widths(len(trials), self.population.num_devices):
+                rows_of.append([*waiting[:width], *[None] * (width - len(waiting))])
                 waiting = waiting[width:]
-        return [(rows, self.population.shard(members_of(rows, self.placed.orders))) for rows in seats]
+        return [(rows, self.population.shard(members_of(rows, self.device_data.orders))) for rows in rows_of]
 
 
-def _replaced(states: Any, into: np.ndarray, others: Any, out_of: np.ndarray) -> Any:
-    """States [W] with rows `into` taken from rows `out_of` of others. NumPy arrays."""
+def _replace_rows(states: Any, rows: np.ndarray, others: Any, other_rows: np.ndarray) -> Any:
+    """States [W] with `rows` replaced by `other_rows` of others. NumPy arrays."""
 
-    def merged(own: Any, other: np.ndarray) -> np.ndarray:
-        leaf = np.array(own)
-        leaf[into] = other[out_of]
+    def replace(leaf: Any, other: np.ndarray) -> np.ndarray:
+        leaf = np.array(leaf)
+        leaf[rows] = other[other_rows]
         return leaf
 
-    return jax.tree.map(merged, states, others)
+    return jax.tree.map(replace, states, others)
 
 
-def _where(marked: np.ndarray) -> list[int]:
-    return [int(row) for row in np.flatnonzero(marked)]
+def _indices(mask: np.ndarray) -> list[int]:
+    return [int(index) for index in np.flatnonzero(mask)]
 
 
-def _flat(measures: dict[str, dict[str, np.ndarray]], row: int) -> dict[tuple[str, str], float]:
+def _finite_values(metrics: dict[str, dict[str, np.ndarray]], row: int) -> dict[tuple[str, str], float]:
     return {
         (split, name): float(values[row])
-        for split, named in measures.items()
+        for split, named in metrics.items()
         for name, values in named.items()
         if np.isfinite(values[row])
     }
-
-
-FIRST_STEPS = 4  # updates of the first chunk, which only tells how long a chunk should be
-MOST_STEPS = 2**20  # in one chunk
-CHUNK_SECONDS = 1.0  # between two looks at signals, progress and finished members
-SAVE_SECONDS, MOST_COPYING = 60.0, 0.01  # between checkpoints, or as long as keeps copying below this share
-
-
-@dataclasses.dataclass(frozen=True)
-class ProgressEvent:
-    """Progress: what begins now, and how many updates were just applied."""
-
-    phase: str
-    updates: int = 0
 
 
 def train(
@@ -282,49 +283,49 @@ def train(
     *,
     save_seconds: float | None = None,
     stop: Callable[[], int] = lambda: 0,
-    written: Mapping[str, Collection[int]] | None = None,
-) -> Iterator[ProgressEvent | Measured]:
-    """Train a cohort to its end, telling progress and numbers as they come.
+    recorded: Mapping[str, Collection[int]] | None = None,
+) -> Iterator[ProgressEvent | Measurement]:
+    """Trains a cohort to its end; yields progress and measurements.
 
-    `stop()` returns an exit code once a signal asks to stop: the state is saved and Interrupted raised. What is saved
-    was told before, so whoever writes it down loses nothing: after a crash it is told again, the same. `written` says
-    which of these numbers are on record (see `CohortRun.restore`). `save_seconds` None: SAVE_SECONDS, or more.
+    `stop()` returns a non-zero exit code when a signal asks to stop: the state is saved and Interrupted raised. A state
+    is saved only after its measurements were yielded, so no measurement is lost in a crash: it is yielded again with
+    the same values. `recorded`: see `CohortRun.restore`. `save_seconds` None: SAVE_SECONDS, or longer for large states.
     """
     if checkpoints:
-        run.restore(checkpoints, written)
+        run.restore(checkpoints, recorded)
     yield ProgressEvent("compile", int(run.steps().sum()))
     run.compile()
-    told: set[str] = set()
-    steps, updates, since_save, saved_at = FIRST_STEPS, 0, 0, time.monotonic()
+    reported: set[str] = set()
+    steps, updates, unsaved, saved_at = FIRST_STEPS, 0, 0, time.monotonic()
     interval = SAVE_SECONDS if save_seconds is None else save_seconds
     while True:
         yield ProgressEvent("evaluate", updates)
-        for measured in run.measure(told):
-            if measured.status != "running":
-                told.add(measured.trial.trial_id)
-            yield measured
-        if len(told) == len(run.cohort.trials):
-            if checkpoints and since_save:
+        for measurement in run.measure(reported):
+            if measurement.status != "running":
+                reported.add(measurement.trial.trial_id)
+            yield measurement
+        if len(reported) == len(run.cohort.trials):
+            if checkpoints and unsaved:
                 yield ProgressEvent("save")
-                run.save(checkpoints, since_save)
+                run.save(checkpoints, unsaved)
             return
-        run.regroup(told)
+        run.regroup(reported)
         code = stop()
-        if checkpoints and since_save and (code or time.monotonic() - saved_at > interval):
+        if checkpoints and unsaved and (code or time.monotonic() - saved_at > interval):
             yield ProgressEvent("save")
             begin = time.monotonic()
-            run.save(checkpoints, since_save)
-            since_save, saved_at = 0, time.monotonic()
+            run.save(checkpoints, unsaved)
+            unsaved, saved_at = 0, time.monotonic()
             if save_seconds is None:
                 interval = save_interval(saved_at - begin)
         if code:
-            raise Interrupted("stopped by a signal; the state is saved, run the same command again to go on", code)
+            raise Interrupted("stopped by a signal; the state is saved, run the same command again to resume", code)
         yield ProgressEvent("train")
         updates, _ = run.advance(steps)
-        since_save += updates
-        steps = int(np.clip(CHUNK_SECONDS / max(run.seconds_per_step, 1e-9), 1, min(8 * steps, MOST_STEPS)))
+        unsaved += updates
+        steps = int(np.clip(CHUNK_SECONDS / max(run.seconds_per_step, 1e-9), 1, min(8 * steps, MAX_STEPS)))
 
 
-def save_interval(copying: float) -> float:
-    """Seconds between checkpoints of which each makes training wait `copying` seconds."""
-    return max(SAVE_SECONDS, copying / MOST_COPYING)
+def save_interval(copy_seconds: float) -> float:
+    """Seconds between checkpoints, each of which pauses training for `copy_seconds`."""
+    return max(SAVE_SECONDS, copy_seconds / MAX_COPY_SHARE)

@@ -1,4 +1,4 @@
-"""What training is about, as arrays and static numbers: members, states, data, and what a program is made of."""
+"""Array types of training: members, states, data, and the static configuration of a program."""
 
 from __future__ import annotations
 
@@ -12,55 +12,64 @@ from dlm.data.corruption import Amounts
 from dlm.data.normalization import NormalizationStats
 from dlm.models import Model
 from dlm.study.augmentation import Augment
-from dlm.study.learner import Optimizer, Precision
+from dlm.study.learner import Optax, Optimizer, Precision
 from dlm.study.noise import Noise
 
 INIT, DROPOUT, AUGMENT = 0, 1, 2  # purposes of a random draw
+TEST_SEED = 2**32 - 1  # for noise on test examples: not a subset's seed, and the same for every trial
+EVAL_BATCH_SIZE = 256
 
-Array = Any  # jax.Array, or a NumPy array on its way to the devices
+Array = Any  # jax.Array, or a NumPy array before it is put on the devices
 
 
-class Noisy(NamedTuple):
-    """How much is wrong with a member's examples, and the subset seed that says with which."""
+class MemberNoise(NamedTuple):
+    """Noise of a member's examples: the amount of each kind, and the subset seed that it is drawn with."""
 
     seed: Array
     amounts: Amounts
 
 
 class Member(NamedTuple):
-    """What tells members of a cohort apart: scalars, or arrays [M] for a population.
+    """The values in which members of a cohort differ: scalars, or arrays [M] for a population.
 
-    `order` is a row of `Data.orders`; `size` the number of examples; `limit` the number of updates; `stats` are
-    of the training subset, None where inputs and targets are met as they are; `noise` is None where nothing is wrong;
-    `focal` and `class_weights` [C] are None where the loss has none.
+    `order` is a row of `Data.orders`; `num_steps` the largest number of updates. `stats` holds the statistics
+    of the training subset, None for data that are not standardized; `noise`, `focal` and `class_weights` [C] are None
+    in a cohort that does not use them.
     """
 
     seed: Array
     order: Array
-    size: Array
-    limit: Array
+    train_size: Array
+    num_steps: Array
     lr: Array
     weight_decay: Array
     dropout: Array
     label_smoothing: Array
     stats: NormalizationStats | None = None
-    noise: Noisy | None = None
+    noise: MemberNoise | None = None
     focal: Array | None = None
     class_weights: Array | None = None
 
 
-class Best(NamedTuple):
-    """The state with the best validation error so far, the measurements since, and the step of the last of them."""
+class BestSnapshot(NamedTuple):
+    """Variables with the lowest validation error so far.
+
+    `num_worse` counts the evaluations since; `evaluated_at` is the step of the last evaluation.
+    """
 
     params: Any
     error: jax.Array
     step: jax.Array
-    waited: jax.Array
-    measured_at: jax.Array
+    num_worse: jax.Array
+    evaluated_at: jax.Array
 
 
 class State(NamedTuple):
-    """A member's state. `loss` is the last finite training loss; `best` is None without early stopping."""
+    """Training state of a member.
+
+    `params` are the model's variables: its parameters, or `dlm.models.Variables` for a model with state (BatchNorm).
+    `loss` is the last finite training loss; `best` is None without early stopping.
+    """
 
     params: Any
     opt_state: Any
@@ -68,25 +77,25 @@ class State(NamedTuple):
     loss: jax.Array
     diverged: jax.Array
     stopped: jax.Array
-    best: Best | None
+    best: BestSnapshot | None
 
 
 class ResourceUsage(NamedTuple):
-    """What a member's training took so far: seconds, its share of its cohort's; joules, None where none are told."""
+    """Resources that a member's training has used: its share of the cohort's seconds and joules (None: unknown)."""
 
     seconds: float = 0.0
     joules: float | None = None
 
     def plus(self, seconds: float, joules: float | None) -> ResourceUsage:
-        """What it is after some more; once joules are not known, their sum is not."""
+        """The usage after `seconds` and `joules` more; joules stay unknown once a reading is missing."""
         known = self.joules is not None and joules is not None
         return ResourceUsage(self.seconds + seconds, self.joules + joules if known else None)  # type: ignore[operator]
 
 
-class Batches(NamedTuple):
-    """A split cut into batches for measuring: x [K, B, ...], y [K, B], weight [K, B] (0 for padding).
+class EvaluationBatches(NamedTuple):
+    """A split in batches: x [K, B, ...], y [K, B, ...], weight [K, B] (0 for padding).
 
-    `clean` [K, B] are the weights without examples that are in the training pool too; None where there are no such.
+    `clean` [K, B] are weights that also exclude examples of the training pool; None if the splits do not overlap.
     """
 
     x: Array
@@ -96,22 +105,22 @@ class Batches(NamedTuple):
 
 
 class Data(NamedTuple):
-    """The data on the device, shared by all members. `orders` [S, N]: the pool's order for each subset seed.
+    """Data on the devices, shared by all members. `orders` [S, N]: the order of the pool for each subset seed.
 
-    Of a pool that is streamed `x`, `y` and `orders` are None; its examples come in a `Window`.
+    For a streamed pool, `x`, `y` and `orders` are None and examples arrive as `StreamWindow`.
     """
 
     x: Array | None
     y: Array | None
     orders: Array | None
-    validation: Batches
-    test: Batches
+    validation: EvaluationBatches
+    test: EvaluationBatches
 
 
-class Window(NamedTuple):
-    """The examples of one member's next updates in the order they are met: x [W·B, ...], y [W·B, ...].
+class StreamWindow(NamedTuple):
+    """Examples of the next W updates of a member, in training order: x [W·B, ...], y [W·B, ...].
 
-    `first` is the number of updates applied before the first of them.
+    `first` is the number of updates applied before the window.
     """
 
     x: Array
@@ -121,17 +130,18 @@ class Window(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ProgramConfig:
-    """What a cohort's program is compiled from: functions and static numbers.
+    """Functions and static numbers that a cohort's program is compiled from.
 
-    `tokens`: inputs are whole numbers and stay so; `standardize`, `numeric_targets`: inputs, targets are met by the
-    subset's statistics. `noise`: the kinds that members have amounts of; `extent`: the range of inputs as the model
-    sees them. `precision`: what the model is computed in, forward and backward; all else is float32.
-    `in_parts`: a batch may be taken in parts that stay in the cache, where the loss is a mean over examples.
+    `tokens`: inputs are integers and stay integers. `standardize`, `numeric_targets`: inputs, targets are normalized by
+    the statistics of the training subset. `noise`: kinds of noise that members have. `extent`: smallest and largest
+    input after scaling. `precision`: type of the forward and backward pass; all other arithmetic is float32.
+    `microbatched`: a batch may be processed in microbatches that fit into the cache; the loss must be a mean over
+    examples.
     """
 
     model: Model
     task: Any
-    optimizer: Optimizer
+    optimizer: Optimizer | Optax
     input_shape: tuple[int, ...]
     scale: float
     shift: float
@@ -140,7 +150,7 @@ class ProgramConfig:
     eval_every: int
     patience: int
     precision: Precision = "float32"
-    in_parts: bool = False
+    microbatched: bool = False
     tokens: bool = False
     standardize: bool = False
     numeric_targets: bool = False
@@ -151,7 +161,7 @@ class ProgramConfig:
     num_classes: int = 0
 
     def inputs(self, x: jax.Array, stats: NormalizationStats | None) -> jax.Array:
-        """Stored inputs as the model sees them: float32, or int32 tokens."""
+        """Model inputs from stored inputs: float32, or int32 tokens."""
         if self.tokens:
             return x.astype(jnp.int32)
         x = x.astype(jnp.float32)
@@ -161,14 +171,24 @@ class ProgramConfig:
         return x * self.scale + self.shift
 
     def outputs(self, params: Any, inputs: jax.Array, dropout: Any = None, key: jax.Array | None = None) -> jax.Array:
-        """The model's outputs, float32. A cast to the type that an array has leaves no trace."""
-        params, inputs = jax.tree.map(self._in_precision, (params, inputs))
+        """Outputs of the model, float32; in evaluation mode unless a dropout rate is given."""
+        params, inputs = self._cast((params, inputs))
         return self.model.apply(params, inputs, dropout, key).astype(jnp.float32)
 
-    def _in_precision(self, leaf: jax.Array) -> jax.Array:
-        return leaf.astype(self.precision) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+    def train_outputs(
+        self, params: Any, model_state: Any, inputs: jax.Array, dropout: Any, key: jax.Array | None
+    ) -> tuple[jax.Array, Any]:
+        """(outputs of the model in training mode, float32; the updated model state)."""
+        outputs, model_state = self.model.train(self._cast(params), model_state, self._cast(inputs), dropout, key)
+        return outputs.astype(jnp.float32), model_state
+
+    def _cast(self, tree: Any) -> Any:
+        """Floating-point leaves in the model's precision. No operation is added where the type is right already."""
+        return jax.tree.map(
+            lambda leaf: leaf.astype(self.precision) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree
+        )
 
 
 def key_of(member: Member, purpose: int) -> jax.Array:
-    """The key of a member's draws for a purpose."""
+    """The key of a member's random draws for a purpose."""
     return jax.random.fold_in(jax.random.key(member.seed), purpose)

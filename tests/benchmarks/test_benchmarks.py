@@ -10,7 +10,7 @@ from benchmarks import accelerator_utilization as accelerator
 from benchmarks.peers import FlaxLoop, Start, TorchLoop
 from benchmarks.study_phases import Union
 from benchmarks.workloads import WORKLOADS, dataset, first_weights, population, row_of_seed_0, study, useful_operations
-from dlm.train.program import program_of
+from dlm.train.population import summarize_program
 
 STEPS = 10
 SMALL = [dataclasses.replace(workload, members=2, batch_size=4) for workload in WORKLOADS[:4]]
@@ -53,7 +53,7 @@ def test_the_torch_twin_takes_the_same_batches_to_the_same_loss(number):
 @pytest.mark.parametrize("workload", WORKLOADS, ids=named)
 def test_useful_operations_are_most_of_what_xla_counts(workload):
     data = dataset(workload)
-    counted = program_of(study(workload, 1).trials[0], data).flops
+    counted = summarize_program(study(workload, 1).trials[0], data).flops
     assert 0.75 < useful_operations(workload) / counted < 1.05
 
 

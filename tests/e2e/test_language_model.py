@@ -67,7 +67,7 @@ def test_the_loss_is_cross_entropy_over_all_places(smoothing):
 def test_the_error_of_a_text_is_its_mean_nats():
     outputs, targets = random_outputs()
     wanted = optax.softmax_cross_entropy_with_integer_labels(outputs, targets.astype(np.int32)).mean(axis=1)
-    for value in LanguageModelling().measures(outputs, targets).values():
+    for value in LanguageModelling().example_metrics(outputs, targets).values():
         np.testing.assert_allclose(value, wanted, rtol=1e-5)
 
 

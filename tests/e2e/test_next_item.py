@@ -24,7 +24,7 @@ def test_the_error_is_one_less_scikit_learns_ndcg_with_its_ties(k):
     rng = np.random.default_rng(0)
     scores = np.concatenate([rng.normal(size=(40, 30)), rng.integers(0, 4, (40, 30))]).astype(np.float32)
     y = rng.integers(0, 30, (80, 1))
-    found = NextItem(k).measures(jnp.asarray(scores), jnp.asarray(y))
+    found = NextItem(k).example_metrics(jnp.asarray(scores), jnp.asarray(y))
     for row in range(80):
         came = (np.arange(30) == y[row])[None].astype(int)
         assert 1 - found["error"][row] == pytest.approx(ndcg_score(came, scores[row][None], k=k), abs=1e-6)
@@ -33,16 +33,16 @@ def test_the_error_is_one_less_scikit_learns_ndcg_with_its_ties(k):
 
 
 def test_a_scorer_that_does_not_tell_items_apart_gains_only_by_chance():
-    measures = NextItem(10).measures(jnp.zeros((2, 100)), jnp.array([[3], [99]]))
+    measures = NextItem(10).example_metrics(jnp.zeros((2, 100)), jnp.array([[3], [99]]))
     np.testing.assert_allclose(measures["recall_at_10"], 0.1, rtol=1e-6)
     np.testing.assert_allclose(measures["loss"], np.log(100), rtol=1e-5)
     assert (measures["error"] > 0.95).all()
-    lost = NextItem(10).measures(jnp.full((1, 100), jnp.nan), jnp.array([[3]]))
+    lost = NextItem(10).example_metrics(jnp.full((1, 100), jnp.nan), jnp.array([[3]]))
     assert (lost["error"][0], lost["recall_at_10"][0]) == (1.0, 0.0)
 
 
 def test_the_best_are_kept_and_data_without_a_next_item_are_refused(digits):
-    assert NextItem(2).kept(jnp.array([[0.0, 3.0, 1.0, 2.0]]))["recommended"].tolist() == [[1, 3]]
+    assert NextItem(2).saved_outputs(jnp.array([[0.0, 3.0, 1.0, 2.0]]))["recommended"].tolist() == [[1, 3]]
     with pytest.raises(UsageError, match=r"NextItem.*digits"):
         NextItem().check(digits)
 

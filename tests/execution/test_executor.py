@@ -19,9 +19,8 @@ from dlm.models import MLP
 from dlm.report.study_report import report_options
 from dlm.storage import description, record_log
 from dlm.storage.workdir import Workdir
-from dlm.train import optimizer, train_step
-from dlm.train.population import Population
-from dlm.train.program import program_of
+from dlm.train import optimizer
+from dlm.train.population import Population, summarize_program
 
 
 def final(folder):
@@ -221,7 +220,7 @@ def test_a_changed_program_is_refused_where_it_would_make_new_numbers_and_nowher
     executor.run_trials(study, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.glob("*.json*")}
     transform = optimizer.transform
-    monkeypatch.setattr(train_step, "transform", lambda *given: optax.chain(transform(*given), optax.scale(0.5)))
+    monkeypatch.setattr(optimizer, "transform", lambda *given: optax.chain(transform(*given), optax.scale(0.5)))
     assert executor.run_trials(study, tmp_path).trained == 0, "nothing is left to make"
     with pytest.raises(UsageError, match=r"was made with other code: learners\.net computes another program") as error:
         executor.run_trials(small(train_sizes=(32, 64), seeds=1), tmp_path)
@@ -240,7 +239,7 @@ def test_another_version_of_a_compiler_or_of_a_classical_library_is_named(tmp_pa
 
 def test_what_a_cohort_computes_has_one_name_whatever_its_sizes_seeds_and_rates(digits):
     first, *others = (
-        program_of(study.trials[0], digits).digest
+        summarize_program(study.trials[0], digits).digest
         for study in (
             small(),
             small(train_sizes=(64,), seeds=5, budget=Budget(steps=7)),

@@ -1,25 +1,18 @@
 """What cells leave beside their numbers: it is what the numbers are of, within a limit, and never in the way."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
-from small import small, started
+from small import small
 
 from dlm import grid
 from dlm.data import Digits
-from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor, retention
 from dlm.models import build
 from dlm.storage import artifacts, record_log
 from dlm.study.noise import Noise
-from dlm.study.trial import Cohort
-from dlm.train import checkpoint
-from dlm.train.checkpoint import Checkpoints
-from dlm.train.device_data import place
 from dlm.train.program import program_config_of
-from dlm.train.types import ResourceUsage
 
 
 @pytest.fixture(scope="module")
@@ -102,25 +95,6 @@ def test_a_model_is_looked_at_once_however_many_cells_it_has(study, digits, tmp_
     keeper = retention.Keeper(swept, digits, tmp_path, 2**20)
     assert len(looked) == 1
     assert keeper.params == {trial.trial_id for trial in swept.trials if trial.name == "net"}
-
-
-def test_a_checkpoint_from_before_there_were_joules_is_gone_on_with(tmp_path):
-    study = small(train_sizes=(32,), seeds=1)
-    executor.run_trials(study, tmp_path, executor.RunOptions(save_seconds=0.0))
-    paths = (tmp_path / "cohorts").glob("*/checkpoints/*/rows/metadata")
-    path = max(paths, key=lambda path: int(path.parents[1].name))
-    rows = json.loads(path.read_text())
-    rows["seconds"] = [seconds for seconds, _ in rows.pop("spent")]
-    del rows["check"]
-    path.write_text(json.dumps(rows | {"check": checkpoint._checksum_of(rows)}))
-    trial = next(trial for trial in study.trials if trial.name == "net")
-    dataset = executor.load_dataset(study)
-    members = started(Cohort((trial,)), place(SubsetOrders(dataset, (trial.subset_seed,))))
-    saved = Checkpoints(path.parents[2])
-    members.restore(saved)
-    saved.close()
-    assert members.steps().max() == 40
-    assert members.spent[trial.trial_id] == ResourceUsage(rows["seconds"][0], None)
 
 
 def test_a_damaged_file_is_as_good_as_absent(study, finished, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from dlm import UsageError
 from dlm.models import Transformer, build
-from dlm.models.generation import empty_cache, next_logits, sample
+from dlm.models.transformer import empty_cache, next_logits, sample
 
 CONFIG = Transformer(dim=16, depth=2, heads=2, vocabulary=50)
 TOKENS = np.random.default_rng(0).integers(0, 50, 20).astype(np.uint8)

@@ -9,7 +9,7 @@ from small import small
 
 from dlm import Learner
 from dlm.models import CNN, MLP, FTTransformer, TabularMLP, Transformer, ViT, build
-from dlm.train.program import program_of
+from dlm.train.population import summarize_program
 
 IMAGE = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 1)), jnp.float32)
 TEXT = jnp.asarray(np.random.default_rng(0).integers(1, 50, (2, 12)), jnp.int32)
@@ -51,10 +51,10 @@ def test_what_takes_a_layer_s_place_decides_all_that_follows(config, x, names):
 @pytest.mark.parametrize("config", [MLP((8,)), CNN((8, 8), (0, 1)), ViT(patch=4, dim=16, depth=1)])
 def test_training_programs_do_not_know_of_layers(config, digits, monkeypatch):
     trial = small(learners={"net": Learner(config)}).trials[0]
-    with_names = program_of(trial, digits).digest
+    with_names = summarize_program(trial, digits).digest
     for module in ("mlp", "cnn", "vit"):
         monkeypatch.setattr(f"dlm.models.{module}.layer", lambda module, name, x: x)
-    assert program_of(trial, digits).digest == with_names
+    assert summarize_program(trial, digits).digest == with_names
 
 
 def test_a_module_that_names_no_layer_tells_its_submodules():

@@ -21,10 +21,11 @@ from dlm.storage import record_log
 from dlm.study.noise import Noise
 from dlm.tasks import Classification, Decisions, RareEvents
 from dlm.tasks import metrics as whole
-from dlm.train.evaluate import batches, measure
+from dlm.train.device_data import evaluation_batches
+from dlm.train.evaluate import split_metrics
 from dlm.train.program import program_config_of
 
-EVERYTHING = tuple(whole.MEASURES)
+EVERYTHING = tuple(whole.METRICS)
 LEARNER = Learner(MLP((8,)), Hyper(lr=0.01))
 
 
@@ -83,23 +84,23 @@ def test_the_calibration_error_is_the_report_s():
 def test_a_split_without_positives_has_no_number():
     outputs, y = scored(0)
     given = padded(outputs, 0 * y)
-    assert all(np.isnan(float(whole.MEASURES[name][1](*given))) for name in EVERYTHING if name != "calibration_error")
+    assert all(np.isnan(float(whole.METRICS[name][1](*given))) for name in EVERYTHING if name != "calibration_error")
 
 
 def test_the_threshold_costs_least_among_all_that_there_are():
     outputs, y = scored(3)
     task = Decisions(costs=(1.0, 5.0))
     margins = outputs[:, 1]
-    chosen = jax.jit(task.choose)(*padded(outputs, y))
+    chosen = jax.jit(task.fit_threshold)(*padded(outputs, y))
 
     def cost(threshold):
         return float(np.where(y == 1, 5.0 * (margins <= threshold), margins > threshold).mean())
 
-    found = task.over_split(*padded(outputs, y), chosen)
+    found = task.whole_split_metrics(*padded(outputs, y), chosen)
     assert float(found["cost_at_chosen"]) == pytest.approx(min(cost(at) for at in [*margins, margins.min() - 1]))
     assert float(found["cost_at_chosen"]) == pytest.approx(cost(float(chosen["margin"])))
     # By probability the second class is decided for from 1 / (1 + 5) on.
-    values = task.measures(jnp.asarray(outputs), jnp.asarray(y))
+    values = task.example_metrics(jnp.asarray(outputs), jnp.asarray(y))
     assert float(values["error"].mean()) == pytest.approx(cost(np.log(1 / 5)))
 
 
@@ -108,8 +109,8 @@ def deep(task, dataset):
     study = Study(data=BreastCancer(), task=task, learners={"net": LEARNER}, train_sizes=(32,), budget=Budget(steps=1))
     spec = program_config_of(study.trials[0], dataset)
     params = spec.model.init(jax.random.key(1), jnp.zeros((1, 2)))
-    validation = batches(dataset.validation)
-    return measure(spec, None, params, batches(dataset.test, dataset.leaked), False, validation)
+    validation = evaluation_batches(dataset.validation)
+    return split_metrics(spec, None, params, evaluation_batches(dataset.test, dataset.leaked), False, validation)
 
 
 def classical(task, dataset):
@@ -147,8 +148,8 @@ def test_leaked_examples_are_left_out_of_the_ranking_too(measured_by):
 @pytest.mark.parametrize(
     ("task", "changes", "message"),
     [
-        (RareEvents(), {"test": np.zeros(20, np.int32)}, "no example of its second class"),
-        (Classification(also=("auroc",)), {"num_classes": 3}, "leave it out"),
+        (RareEvents(), {"test": np.zeros(20, np.int32)}, "no example of the second class"),
+        (Classification(extra_metrics=("auroc",)), {"num_classes": 3}, "leave it out"),
         (Decisions(), {"num_classes": 3}, "two classes"),
     ],
 )
@@ -161,7 +162,7 @@ def test_data_that_a_task_says_nothing_of_are_refused(task, changes, message):
 
 def test_unknown_measures_and_costs_are_refused():
     with pytest.raises(UsageError, match="auroc"):
-        Classification(also=("aurox",))
+        Classification(extra_metrics=("aurox",))
     with pytest.raises(UsageError, match="above 0"):
         Decisions(costs=(0.0, 1.0))
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from dlm.study.augmentation import Augment
-from dlm.train.augmentation import augmented, partners
+from dlm.train.augmentation import augment_inputs, mixup_partners
 
 KEY = jax.random.key(7)
 IMAGES = Augment(flip=True, crop=2, cutout=3)
@@ -17,7 +17,7 @@ CASES = {
     "spectrograms": (Augment(time_mask=4, frequency_mask=3), (9, 5, 2)),
     "tokens": (Augment(token_drop=0.3), (12,)),
 }
-run = jax.jit(augmented, static_argnums=0)
+run = jax.jit(augment_inputs, static_argnums=0)
 
 
 def examples(shape, count=16):
@@ -40,8 +40,8 @@ def band(count, chance):
 @pytest.mark.parametrize("case", CASES)
 def test_everything_off_is_the_input_and_no_draw(case):
     x = examples(CASES[case][1])
-    assert augmented(Augment(), x, KEY) is x
-    assert not jax.make_jaxpr(lambda x, key: augmented(Augment(), x, key))(x, KEY).eqns
+    assert augment_inputs(Augment(), x, KEY) is x
+    assert not jax.make_jaxpr(lambda x, key: augment_inputs(Augment(), x, key))(x, KEY).eqns
 
 
 def test_about_half_are_mirrored_and_none_is_anything_else():
@@ -126,8 +126,8 @@ def test_a_batch_in_parts_is_changed_as_the_whole_one(case, bits_equal):
 def test_members_side_by_side_get_the_bits_of_one_after_another(case, bits_equal):
     augment, shape = CASES[case]
     x, keys = jnp.stack([examples(shape), -examples(shape)]), jax.random.split(KEY, 2)
-    beside = jax.jit(jax.vmap(lambda x, key: augmented(augment, x, key)))(x, keys)
-    after = jax.jit(lambda x, keys: jax.lax.map(lambda each: augmented(augment, *each), (x, keys)))(x, keys)
+    beside = jax.jit(jax.vmap(lambda x, key: augment_inputs(augment, x, key)))(x, keys)
+    after = jax.jit(lambda x, keys: jax.lax.map(lambda each: augment_inputs(augment, *each), (x, keys)))(x, keys)
     assert bits_equal(beside, after)
     assert bits_equal(after[1], run(augment, x[1], keys[1]))
 
@@ -141,14 +141,14 @@ def test_switching_one_kind_on_leaves_the_draws_of_the_others():
 
 @pytest.mark.parametrize("batch", [1, 7])
 def test_everyone_is_somebodys_partner_in_mixup(batch):
-    partner, weight = jax.jit(lambda key: partners(0.4, batch, key))(KEY)
+    partner, weight = jax.jit(lambda key: mixup_partners(0.4, batch, key))(KEY)
     assert sorted(partner.tolist()) == list(range(batch))
     assert 0 <= weight <= 1
 
 
 @pytest.mark.parametrize("alpha", [0.2, 4.0])
 def test_mixup_weights_are_beta_and_partners_uniform(alpha):
-    draw = jax.jit(jax.vmap(lambda key: partners(alpha, 8, key)))
+    draw = jax.jit(jax.vmap(lambda key: mixup_partners(alpha, 8, key)))
     partner, weight = draw(jax.random.split(KEY, 4000))
     # float32 has too few numbers next to 1 for a test of all of Beta(0.2, 0.2).
     inner = weight[(weight > 0.01) & (weight < 0.99)].astype(float)

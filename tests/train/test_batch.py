@@ -20,8 +20,8 @@ from dlm.storage import record_log
 from dlm.study.augmentation import Augment
 from dlm.study.noise import Noise
 from dlm.study.trial import group_cohorts
-from dlm.train.batch import meet
-from dlm.train.device_data import place
+from dlm.train.batch import make_batch
+from dlm.train.device_data import put_on_devices
 from dlm.train.program import members_of, program_config_of
 
 SEEDS = (0, 1)
@@ -34,7 +34,7 @@ SHORT = Budget(steps=24)
 def placed(digits):
     pytest.importorskip("grain", reason="needs the extra stream: grain")
     orders = SubsetOrders(digits, SEEDS)
-    return {way: place(orders, jax.devices()[:2], streamed=way == "stream") for way in ("device", "stream")}
+    return {way: put_on_devices(orders, jax.devices()[:2], streamed=way == "stream") for way in ("device", "stream")}
 
 
 def study(noise=Noise(), augment=Augment(), model=MLP((16,)), **changes):  # noqa: B008 - frozen
@@ -43,12 +43,12 @@ def study(noise=Noise(), augment=Augment(), model=MLP((16,)), **changes):  # noq
     return small(**{**base, "noise": noise, **changes})
 
 
-def shown(trial, orders, step, data):
+def batch_of(trial, orders, step, data):
     """Inputs and targets of a trial's batch after `step` updates."""
-    spec = program_config_of(trial, orders.dataset)
+    config = program_config_of(trial, orders.dataset)
     member = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), members_of([trial], orders))
-    meeting = meet(spec, member, jnp.int32(step), data, None)
-    return meeting.show(meeting.batch)
+    batch = make_batch(config, member, jnp.int32(step), data, None)
+    return batch.examples(batch.indices)
 
 
 def test_what_is_wrong_with_an_example_is_so_at_every_step_and_for_classical_learners_too(digits, placed):
@@ -60,7 +60,7 @@ def test_what_is_wrong_with_an_example_is_so_at_every_step_and_for_classical_lea
     inputs = noisy_inputs(digits.features(subset.x), ranks, np.uint32(trial.subset_seed), NOISE, *digits.extent)
     assert 0.1 < (labels != subset.y).mean() < 0.5
     for step in (0, 1, 7):
-        batch = shown(trial, orders, step, placed["device"].data)
+        batch = batch_of(trial, orders, step, placed["device"].data)
         met = batch_rows(np.uint32(step), 64, np.uint32(trial.train_size), np.uint32(trial.init_seed))
         assert np.array_equal(batch.targets, labels[met])
         assert np.allclose(batch.inputs, inputs[met], atol=1e-5)
@@ -68,11 +68,11 @@ def test_what_is_wrong_with_an_example_is_so_at_every_step_and_for_classical_lea
 
 def test_changes_are_others_at_every_step_and_mixup_weighs_two_targets(placed):
     trial = study(augment=CHANGES).trials[0]
-    first, again, later = (shown(trial, placed["device"].orders, step, placed["device"].data) for step in (3, 3, 4))
+    first, again, later = (batch_of(trial, placed["device"].orders, step, placed["device"].data) for step in (3, 3, 4))
     assert np.array_equal(first.inputs, again.inputs)
     assert not np.array_equal(first.inputs, later.inputs)
-    assert sorted(first.targets) == sorted(first.others)
-    loss = first.mixed(lambda targets: jnp.mean(targets.astype(jnp.float32)))
+    assert sorted(first.targets) == sorted(first.partner_targets)
+    loss = first.mixed_loss(lambda targets: jnp.mean(targets.astype(jnp.float32)))
     assert float(loss) == pytest.approx(float(np.mean(first.targets)), rel=1e-5)
 
 

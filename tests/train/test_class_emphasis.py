@@ -15,7 +15,8 @@ from dlm.models import MLP
 from dlm.storage import record_log
 from dlm.study.trial import group_cohorts
 from dlm.tasks import Classification, Regression
-from dlm.train.program import check_model, members_of, program_of
+from dlm.train.population import summarize_program
+from dlm.train.program import check_model, members_of
 
 TASK = Classification()
 
@@ -67,9 +68,9 @@ def test_0_leaves_ids_and_programs_as_they_were(digits):
     plain, zero = trial_with(), trial_with(focal=0.0, balance=0)
     assert plain.trial_id == zero.trial_id
     assert trial_with(focal=1.0).trial_id != trial_with(balance=1.0).trial_id != plain.trial_id
-    programs = {program_of(trial, digits).digest for trial in (plain, zero, trial_with(dropout=0.0))}
+    programs = {summarize_program(trial, digits).digest for trial in (plain, zero, trial_with(dropout=0.0))}
     assert len(programs) == 1
-    assert program_of(trial_with(focal=1.0), digits).digest not in programs
+    assert summarize_program(trial_with(focal=1.0), digits).digest not in programs
 
 
 def test_members_of_one_cohort_may_differ_in_how_much(digits):

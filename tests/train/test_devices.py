@@ -3,7 +3,7 @@
 import pytest
 
 from dlm.train import devices
-from dlm.train.devices import Meter
+from dlm.train.devices import EnergyMeter
 from dlm.train.types import ResourceUsage
 
 
@@ -17,7 +17,7 @@ def powercap(tmp_path):
 
 
 def test_packages_are_added_and_their_parts_are_not_counted_twice(powercap):
-    meter = Meter(devices._processors(powercap))
+    meter = EnergyMeter(devices._cpu_counters(powercap))
     assert meter.read() == 0.0
     (powercap / "intel-rapl:0" / "energy_uj").write_text("7000000\n")
     (powercap / "intel-rapl:0:0" / "energy_uj").write_text("9000000\n")
@@ -26,17 +26,17 @@ def test_packages_are_added_and_their_parts_are_not_counted_twice(powercap):
 
 
 def test_a_counter_that_begins_again_goes_on(powercap):
-    meter = Meter(devices._processors(powercap))
+    meter = EnergyMeter(devices._cpu_counters(powercap))
     (powercap / "intel-rapl:0" / "energy_uj").write_text("1000000\n")  # past the end: 5 J more, then 1 J
     assert meter.read() == pytest.approx(6.0)
 
 
 def test_what_fails_or_is_not_there_is_no_number(powercap, tmp_path):
-    meter = Meter(devices._processors(powercap))
+    meter = EnergyMeter(devices._cpu_counters(powercap))
     (powercap / "intel-rapl:0" / "energy_uj").unlink()
     assert meter.read() is None
-    assert Meter(devices._processors(tmp_path / "nowhere")).read() is None
-    assert devices.used_since(None, meter) is None
+    assert EnergyMeter(devices._cpu_counters(tmp_path / "nowhere")).read() is None
+    assert devices.joules_since(None, meter) is None
 
 
 def test_a_sum_with_an_unknown_part_is_unknown():

@@ -21,29 +21,33 @@ def setting(config, batch_size=16):
     model = build(config, 10)
     batch = rng.normal(size=(batch_size, *SHAPE)).astype(np.float32), rng.integers(0, 10, batch_size)
     params = model.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))
-    return lambda params, batch: Classification().loss(model.apply(params, batch[0]), batch[1], 0.1), params, batch
+
+    def loss(params, batch):
+        return Classification().loss(model.apply(params, batch[0]), batch[1], 0.1), None
+
+    return loss, params, batch
 
 
 @pytest.mark.parametrize("at_once", [1, 4, 16])
 def test_loss_and_gradient_of_parts_are_those_of_the_batch(at_once):
     loss, params, batch = setting(CNN((8, 8), (1, 1)))
-    whole = jax.value_and_grad(loss)(params, batch)
+    whole = jax.value_and_grad(loss, has_aux=True)(params, batch)
     taken = train_step.value_and_grad(loss, params, batch, at_once)
     for mine, right in zip(jax.tree.leaves(taken), jax.tree.leaves(whole), strict=True):
         np.testing.assert_allclose(mine, right, rtol=1e-5, atol=1e-6)
 
 
 def test_small_activations_are_taken_whole_and_large_ones_in_parts_that_divide_the_batch():
-    assert train_step.examples_at_once(*setting(MLP((16,)))) == 16
+    assert train_step.microbatch_size(*setting(MLP((16,)))) == 16
     loss, params, batch = setting(CNN((64, 64), (2, 2)), batch_size=48)
-    at_once = train_step.examples_at_once(loss, params, batch)
+    at_once = train_step.microbatch_size(loss, params, batch)
     assert at_once < 48
     assert 48 % at_once == 0
 
 
 def test_large_weights_make_parts_larger(monkeypatch):
-    monkeypatch.setattr(train_step, "PART_BYTES", 0)
-    narrow, wide = (train_step.examples_at_once(*setting(ViT(patch=2, dim=dim, depth=1, heads=2))) for dim in (4, 64))
+    monkeypatch.setattr(train_step, "MICROBATCH_BYTES", 0)
+    narrow, wide = (train_step.microbatch_size(*setting(ViT(patch=2, dim=dim, depth=1, heads=2))) for dim in (4, 64))
     assert narrow < wide
 
 
@@ -56,7 +60,7 @@ def test_only_a_mean_loss_without_masks_is_taken_in_parts_and_only_one_by_one():
         loss_is_mean = False
 
     devices = jax.devices()[:2]
-    assert Population(spec(Classification()), "exact", devices).spec.in_parts
-    assert not Population(spec(Classification()), "fast", devices).spec.in_parts
-    assert not Population(spec(Ranking()), "exact", devices).spec.in_parts
-    assert not Population(spec(Classification(), dropout=True), "exact", devices).spec.in_parts
+    assert Population(spec(Classification()), "exact", devices).config.microbatched
+    assert not Population(spec(Classification()), "fast", devices).config.microbatched
+    assert not Population(spec(Ranking()), "exact", devices).config.microbatched
+    assert not Population(spec(Classification(), dropout=True), "exact", devices).config.microbatched

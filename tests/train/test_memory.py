@@ -1,4 +1,4 @@
-"""A cohort that does not fit is trained in waves, with the same numbers."""
+"""A cohort that does not fit is trained in memory_chunks, with the same numbers."""
 
 import pytest
 from small import small
@@ -8,9 +8,9 @@ from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor, trial_runner
 from dlm.storage import record_log
 from dlm.study.trial import group_cohorts
-from dlm.train.device_data import place
-from dlm.train.memory import memory, waves
-from dlm.train.program import population_of
+from dlm.train.device_data import put_on_devices
+from dlm.train.population import population_of
+from dlm.train.profiling import memory_chunks, memory_usage
 
 LEARNER = "net"
 
@@ -24,7 +24,7 @@ def study():
 @pytest.fixture(scope="module")
 def parts(study, digits):
     """(programs, cohort, data) of the small study's network."""
-    data = place(SubsetOrders(digits, range(3)))
+    data = put_on_devices(SubsetOrders(digits, range(3)))
     (cohort,) = group_cohorts(study.trials)
     return population_of(cohort, data, "exact"), cohort, data
 
@@ -35,9 +35,9 @@ def values(folder):
 
 def test_a_cohort_is_cut_into_as_few_parts_as_fit_the_longest_first(parts):
     run, cohort, data = parts
-    fixed, each = memory(run, cohort, data)
-    assert waves(run, cohort, data, int(fixed + 100 * each)) == [cohort]
-    cut = waves(run, cohort, data, int(fixed + 4.5 * each))
+    fixed, each = memory_usage(run, cohort, data)
+    assert memory_chunks(run, cohort, data, int(fixed + 100 * each)) == [cohort]
+    cut = memory_chunks(run, cohort, data, int(fixed + 4.5 * each))
     assert [len(wave.trials) for wave in cut] == [3, 3, 3]
     together = [trial for wave in cut for trial in wave.trials]
     assert set(together) == set(cohort.trials)
@@ -48,19 +48,19 @@ def test_a_cohort_is_cut_into_as_few_parts_as_fit_the_longest_first(parts):
 def test_memory_a_member_is_that_of_its_state_and_grows_with_its_weights(parts):
     run, cohort, data = parts
     weights = 64 * 16 + 16 + 16 * 10 + 10
-    assert memory(run, cohort, data)[1] == pytest.approx(3 * 3 * 4 * weights, rel=0.1)
+    assert memory_usage(run, cohort, data)[1] == pytest.approx(3 * 3 * 4 * weights, rel=0.1)
 
 
 def test_no_room_for_one_member_is_said_before_anything_is_trained(study, tmp_path):
     with pytest.raises(UsageError, match=r"learners\.net: .* of memory, and 0 MiB are free; choose a smaller model"):
-        executor.run_trials(study, tmp_path / "new", executor.RunOptions(memory_limit=1000))
+        executor.run(study, tmp_path / "new", memory_limit=1000)
     assert not record_log.rows(tmp_path / "new")
 
 
 def test_waves_give_the_same_records_as_one_cohort_and_go_on_after_a_stop(study, parts, tmp_path, monkeypatch):
-    fixed, each = memory(*parts)
+    fixed, each = memory_usage(*parts)
     limit = int(fixed + 4.5 * each)
-    executor.run_trials(study, tmp_path / "whole")
+    executor.run(study, tmp_path / "whole")
     seen = []
     train = trial_runner.Session.train
 

@@ -13,9 +13,9 @@ from dlm.data.subset_orders import SubsetOrders
 from dlm.models import MLP
 from dlm.study.trial import group_cohorts
 from dlm.tasks import Classification
-from dlm.train.device_data import place
-from dlm.train.packing import reach, widths
-from dlm.train.trainer import Measured, train
+from dlm.train.device_data import put_on_devices
+from dlm.train.packing import group_widths, steps_ahead
+from dlm.train.trainer import Measurement, train
 
 SEEDS = list(range(8))
 
@@ -34,7 +34,7 @@ def study(train_sizes, seeds, budget):
 @pytest.fixture(scope="module")
 def data(digits):
     orders = SubsetOrders(digits, SEEDS)
-    return {count: place(orders, jax.devices()[:count]) for count in (1, 2)}
+    return {count: put_on_devices(orders, jax.devices()[:count]) for count in (1, 2)}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_members_side_by_side_waste_at_most_a_tenth_of_the_updates_with_few_prog
 ):
     (cohort,) = group_cohorts(study(train_sizes, seeds, budget).trials)
     run = started(cohort, data[1], "fast")
-    told = [event for event in train(run, None) if isinstance(event, Measured) and event.status == "done"]
+    told = [event for event in train(run, None) if isinstance(event, Measurement) and event.status == "done"]
     assert len(told) == len(cohort.trials)
     assert run.applied == sum(event.step for event in told)
     assert run.applied >= 0.9 * run.computed
@@ -62,7 +62,7 @@ def test_members_side_by_side_waste_at_most_a_tenth_of_the_updates_with_few_prog
 def test_widths_hold_everyone_with_little_padding():
     for count in range(1, 300):
         for num_devices in (1, 2, 4):
-            groups = widths(count, num_devices)
+            groups = group_widths(count, num_devices)
             full = -(-count // num_devices) * num_devices
             assert 0.9 * sum(groups) <= full <= sum(groups)
             assert all((width // num_devices).bit_count() == 1 for width in groups)
@@ -73,7 +73,7 @@ def test_a_device_with_fewer_members_lets_each_go_further(digits, data):
     (cohort,) = group_cohorts(study((100,), 5, Budget(steps=1000)).trials)
     run = started(cohort, data[2])
     (group,) = run.groups
-    asked = reach(group, 20, "exact", 2, 0)
+    asked = steps_ahead(group, 20, "exact", 2, 0)
     hands = [sum(asked[row] for row in rows if group.rows[row]) for rows in np.split(np.arange(6), 2)]
     assert hands == [60, 60]
     run.advance(20)

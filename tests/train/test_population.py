@@ -14,9 +14,9 @@ from dlm.data.subset_orders import SubsetOrders
 from dlm.models import CNN, MLP, ViT
 from dlm.study.trial import group_cohorts
 from dlm.tasks import Classification
-from dlm.train.device_data import place
-from dlm.train.population import deal
-from dlm.train.trainer import Measured, train
+from dlm.train.device_data import put_on_devices
+from dlm.train.packing import assign
+from dlm.train.trainer import Measurement, train
 
 SEEDS = [0, 1]
 MODELS = {
@@ -40,7 +40,7 @@ def study(model=MODELS["mlp"], train_sizes=(20, 32, 100, 300), **budget):
 @pytest.fixture(scope="module")
 def data(digits):
     orders = SubsetOrders(digits, SEEDS)
-    return {count: place(orders, jax.devices()[:count]) for count in (2, 4)}
+    return {count: put_on_devices(orders, jax.devices()[:count]) for count in (2, 4)}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def trained(digits, data):
 
     def run(cells, packing="exact", num_devices=2):
         members = started(group_cohorts(cells)[0], data[num_devices], packing)
-        told = {event.trial: event for event in train(members, None) if isinstance(event, Measured)}
+        told = {event.trial: event for event in train(members, None) if isinstance(event, Measurement)}
         rows = {trial: row for row, trial in enumerate(members.rows) if trial}  # fast ones leave once they are done
         states = {
             trial: jax.tree.map(lambda leaf, row=row: np.asarray(leaf)[row], members.states)
@@ -152,7 +152,7 @@ def test_training_copies_nothing_from_the_device_but_whether_members_are_done(di
 
 @pytest.mark.parametrize(("limits", "num_devices"), [([5, 1, 9, 3, 7], 2), ([4] * 8, 2), ([1], 4), ([*range(40)], 3)])
 def test_deal_seats_everyone_once_and_shares_the_updates(limits, num_devices):
-    places = deal(limits, num_devices)
+    places = assign(limits, num_devices)
     assert sorted(place for place in places if place is not None) == list(range(len(limits)))
     hands = np.array_split(np.array([0 if place is None else limits[place] for place in places]), num_devices)
     assert len({len(hand) for hand in hands}) == 1

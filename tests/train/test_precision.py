@@ -16,9 +16,9 @@ from dlm.models.layers import add_bias
 from dlm.study.trial import group_cohorts
 from dlm.tasks import Classification
 from dlm.train import evaluate, train_step
-from dlm.train.device_data import place
+from dlm.train.device_data import put_on_devices
 from dlm.train.program import program_config_of
-from dlm.train.trainer import Measured, train
+from dlm.train.trainer import Measurement, train
 
 SEEDS = [0, 1]
 MODELS = {
@@ -42,7 +42,7 @@ def study(precision, model=MODELS["mlp"], dropout=0.0):
 
 @pytest.fixture(scope="module")
 def data(digits):
-    return place(SubsetOrders(digits, SEEDS), jax.devices()[:2])
+    return put_on_devices(SubsetOrders(digits, SEEDS), jax.devices()[:2])
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def trained(digits, data):
 
     def run(cells):
         members = started(group_cohorts(cells)[0], data)
-        told = {event.trial: event for event in train(members, None) if isinstance(event, Measured)}
+        told = {event.trial: event for event in train(members, None) if isinstance(event, Measurement)}
         rows = {trial: row for row, trial in enumerate(members.rows) if trial}
         return {
             trial: (jax.tree.map(lambda leaf, row=row: np.asarray(leaf)[row], members.states), told[trial])

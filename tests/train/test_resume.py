@@ -16,8 +16,8 @@ from dlm.study.trial import group_cohorts
 from dlm.tasks import Classification
 from dlm.train import trainer
 from dlm.train.checkpoint import Checkpoints
-from dlm.train.device_data import place
-from dlm.train.trainer import Measured, ProgressEvent, train
+from dlm.train.device_data import put_on_devices
+from dlm.train.trainer import Measurement, ProgressEvent, train
 
 SEEDS = [0, 1]
 BUDGETS = {
@@ -40,7 +40,7 @@ def study(budget, train_sizes=(32, 200), dropout=0.2):
 
 @pytest.fixture(scope="module")
 def start(digits):
-    data = {count: place(SubsetOrders(digits, SEEDS), jax.devices()[:count]) for count in (2, 4)}
+    data = {count: put_on_devices(SubsetOrders(digits, SEEDS), jax.devices()[:count]) for count in (2, 4)}
 
     def run(cells, num_devices=2):
         return started(group_cohorts(cells)[0], data[num_devices])
@@ -62,7 +62,7 @@ def finish(members, checkpoints=None, stop_after=None):
         return 75 if stop_after is not None and chunks > stop_after else 0
 
     for event in train(members, checkpoints, save_seconds=1e9, stop=stop):
-        if isinstance(event, Measured):
+        if isinstance(event, Measurement):
             told[event.trial, event.step] = (event.status, event.values)
         elif isinstance(event, ProgressEvent) and event.phase == "train":
             chunks += 1

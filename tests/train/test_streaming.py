@@ -18,7 +18,7 @@ from dlm.execution import executor
 from dlm.models import CNN, MLP
 from dlm.storage import record_log
 from dlm.study.trial import group_cohorts
-from dlm.train.device_data import place
+from dlm.train.device_data import put_on_devices
 
 pytest.importorskip("grain", reason="needs the extra stream: grain")
 SEEDS = (0, 1)
@@ -28,7 +28,7 @@ MODELS = {"mlp": MLP((16,)), "cnn": CNN((8,), (1,))}
 @pytest.fixture(scope="module")
 def placed(digits):
     orders = SubsetOrders(digits, SEEDS)
-    return {way: place(orders, jax.devices()[:2], streamed=way == "stream") for way in ("device", "stream")}
+    return {way: put_on_devices(orders, jax.devices()[:2], streamed=way == "stream") for way in ("device", "stream")}
 
 
 SHORT = Budget(steps=50)
@@ -150,7 +150,7 @@ def test_a_pool_on_disk_trains_as_one_in_memory(digits, tmp_path, bits_equal):
     dataset = dataclasses.replace(digits, train=on_disk)
     assert dataset.fingerprint == digits.fingerprint
     first, second = (
-        trained(run(place(SubsetOrders(data, SEEDS), jax.devices()[:2]), budget=Budget(steps=5)))
+        trained(run(put_on_devices(SubsetOrders(data, SEEDS), jax.devices()[:2]), budget=Budget(steps=5)))
         for data in (digits, dataset)
     )
     assert bits_equal(first.states.params, second.states.params)

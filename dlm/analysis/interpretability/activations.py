@@ -14,8 +14,7 @@ from dlm.analysis.interpretability.network import Network, flat_outputs
 from dlm.data.dataset import Split
 from dlm.data.normalization import NormalizationStats
 from dlm.models.transformer import PADDING
-from dlm.train.evaluate import BATCH_SIZE
-from dlm.train.types import ProgramConfig
+from dlm.train.types import EVAL_BATCH_SIZE, ProgramConfig
 
 INPUT = "input"  # what is read before the first layer
 MOST_FEATURES = 1024
@@ -40,10 +39,10 @@ def read(network: Network, split: Split) -> Activations:
     """Run a network on a split, in batches of one shape."""
     places = _places(split) if is_language_model(network.spec, split) else None
     parts = []
-    for start in range(0, len(split), BATCH_SIZE):
-        rows = np.arange(start, start + BATCH_SIZE) % len(split)
+    for start in range(0, len(split), EVAL_BATCH_SIZE):
+        rows = np.arange(start, start + EVAL_BATCH_SIZE) % len(split)
         x, y, at = np.asarray(split.x[rows]), split.y[rows], None if places is None else places[rows]
-        kept = min(BATCH_SIZE, len(split) - start)
+        kept = min(EVAL_BATCH_SIZE, len(split) - start)
         found = _read(network.spec, network.vocabulary, network.params, x, y, network.stats, at)
         parts.append(jax.tree.map(lambda leaf, kept=kept: np.asarray(leaf)[:kept], found))
     features, outputs, measures = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
@@ -81,7 +80,7 @@ def _read(
     every = OrderedDict([(INPUT, first), *layers.items()])
     is_text = (inputs != PADDING)[..., None] if spec.tokens else None
     features = OrderedDict((name, _features(of, is_text, places)) for name, of in every.items())
-    return features, flat_outputs(outputs), spec.task.measures(outputs, y)
+    return features, flat_outputs(outputs), spec.task.example_metrics(outputs, y)
 
 
 def _with_channels(x: jax.Array) -> jax.Array:

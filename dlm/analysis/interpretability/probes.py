@@ -104,6 +104,7 @@ def measured(task: Any, outputs: np.ndarray, y: np.ndarray) -> dict[str, float]:
     if isinstance(task, LanguageModelling) and y.ndim == 1:
         outputs, y = outputs[:, None], y[:, None]  # each place a text of its own
     means = {
-        name: float(np.mean(np.asarray(each), dtype=np.float64)) for name, each in task.measures(outputs, y).items()
+        name: float(np.mean(np.asarray(values), dtype=np.float64))
+        for name, values in task.example_metrics(outputs, y).items()
     }
-    return {name: float(value) for name, value in task.finish(means).items()}
+    return {name: float(value) for name, value in task.aggregate(means).items()}

@@ -274,7 +274,7 @@ def _probes(reads: Sequence[Read], num_outputs: int) -> Iterator[Probe]:
 def _own(each: Read, pool: int) -> OwnError:
     trial = each.network.trial
     means = {name: float(np.mean(values, dtype=np.float64)) for name, values in each.tested.measures.items()}
-    error = float(trial.task.finish(means)["error"])
+    error = float(trial.task.aggregate(means)["error"])
     return OwnError(trial.train_size, error, share_seen(trial.train_size, pool))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dlm.data.columns import Column, Ragged
+from dlm.data.columns import NOT_OFFERED, Column, Ragged
 from dlm.data.dataset import Dataset, Split, hold_out
 from dlm.utils.errors import UsageError, at_least, choose, nearest
 
@@ -129,7 +129,6 @@ def _numbers(values: np.ndarray, where: str) -> np.ndarray:
     return values
 
 
-NOT_OFFERED = -1e9  # the logit of an item that is not recommended: those of the input's history, and padding
 OVERLAP = "events of one user share most of their histories by design, so nothing was looked for"
 
 
