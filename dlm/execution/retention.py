@@ -106,7 +106,7 @@ def _groups(dataset: Dataset) -> dict[str, np.ndarray]:
 def prediction_bytes(task: Any, dataset: Dataset) -> int:
     """Bytes of one cell's predictions: error and loss of each example, and what the task keeps of its outputs."""
     outputs = jax.ShapeDtypeStruct((1, task.num_outputs(dataset)), np.float32)
-    return len(dataset.test) * (8 + _nbytes(jax.eval_shape(task.kept, outputs)))
+    return len(dataset.test) * (8 + _nbytes(jax.eval_shape(task.saved_outputs, outputs)))
 
 
 def _is_deep(trial: Trial) -> bool:
