@@ -163,14 +163,14 @@ def report(folder: Path, console: Console, study: Study | None = None, question:
 
 def interpret(study: Study, folder: Path, trials: Sequence[str], console: Console, **options: Any) -> None:
     """Analyse trained networks of a workdir, print the results and add them to the report page."""
-    from dlm.analysis.interpretability.survey import look
+    from dlm.analysis.interpretability.analysis import analyze_trials
     from dlm.execution.executor import RunOptions, load_dataset
-    from dlm.report.sections.interpretability import print_inside
+    from dlm.report.sections.interpretability import print_analysis
     from dlm.train import devices
 
     run_options = RunOptions(**options)
     devices.configure(run_options.num_cpu_devices)
-    for inside in look(study, folder, trials, load_dataset(study, run_options)):
-        print_inside(inside, folder, console)
+    for analysis in analyze_trials(study, folder, trials, load_dataset(study, run_options)):
+        print_analysis(analysis, folder, console)
     report(folder, Console(quiet=True), study, run_options.question)
     console.print(f"The analysis is also in {folder / PAGE}.", soft_wrap=True, highlight=False)

@@ -56,7 +56,6 @@ def print_answer(answer: StudySummary, console: Console, *, title: str = "", que
     print_list(console, "Fitted laws (n: training examples)", sentences.laws(answer))
     print_list(console, "Noise of the error at the largest size", sentences.noises(answer))
     print_list(console, "Caveats", sentences.notes(answer))
-    console.print()
 
 
 def print_table(console: Console, table: Table) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import ndcg_score
 
 from dlm import Budget, Hyper, Learner, Study, UsageError
-from dlm.analysis.interpretability.survey import look
+from dlm.analysis.interpretability.analysis import analyze_trials
 from dlm.analysis.predictions import read_test_set
 from dlm.baselines import ImplicitALS, NextItemKNN, Popularity
 from dlm.data import NextItems
@@ -156,4 +156,4 @@ def test_a_study_of_next_items_learns_what_follows(tmp_path):
     shown = text(read_test_set(tmp_path / "run"), 0)  # items are no letters
     assert shown.split()[1:] == [str(item) for item in study.data.load().test.x[0]]
     with pytest.raises(UsageError, match="next item"):
-        next(look(study, tmp_path / "run", [], study.data.load()))
+        next(analyze_trials(study, tmp_path / "run", [], study.data.load()))

@@ -1,1 +1,1 @@
-"""Inside a trained network: what it looks at, what each layer has learnt, and how alike two networks are."""
+"""Interpretability of trained networks: attributions, linear probes of layers, similarity of representations."""

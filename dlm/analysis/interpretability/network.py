@@ -1,35 +1,41 @@
-"""A trained network of a study's cell, with what turns stored examples into its inputs."""
+"""Loads a trained network of a study, and computes its activations, first-layer filters and explained outputs."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlm.data.dataset import Dataset
+from dlm.data.dataset import Dataset, Split
 from dlm.data.normalization import NormalizationStats
 from dlm.data.subset_orders import SubsetOrders
 from dlm.models.layers import EMBEDDING
+from dlm.models.transformer import PADDING
 from dlm.storage import artifacts
 from dlm.study.trial import Trial
 from dlm.train.program import program_config_of
-from dlm.train.types import ProgramConfig
+from dlm.train.types import EVAL_BATCH_SIZE, ProgramConfig
 from dlm.utils.errors import UsageError
 
-CONTROL = 1000  # and on: the purposes of a draw of weights to compare with, beyond those of training
+CONTROL = 1000  # first seed offset of the untrained networks that maps are compared with
+MOST_FILTERS = 64
+INPUT = "input"  # what the first layer reads
+MOST_FEATURES = 1024
+TEXT_POSITIONS = 1  # of each text at which a language model is probed
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A cell's spec, its parameters, and the normalization statistics of its training subset.
+    """A trial's program config, its parameters, and the normalization statistics of its training subset.
 
-    `vocabulary`: kinds of tokens, 0 where inputs are numbers.
+    `vocabulary`: number of distinct tokens, 0 for numeric inputs.
     """
 
     trial: Trial
@@ -39,30 +45,30 @@ class Network:
     vocabulary: int = 0
 
     def inputs(self, x: Any) -> jax.Array:
-        """Stored examples [N, ...] as the network sees them."""
+        """Stored examples [N, ...] as network inputs."""
         return self.spec.inputs(jnp.asarray(np.asarray(x)), self.stats)
 
-    def redrawn(self, number: int) -> Any:
-        """Parameters as they are before training, from another draw."""
-        return _drawn(self.spec, self.trial.init_seed, number)
+    def reinitialized(self, number: int) -> Any:
+        """Untrained parameters from another seed."""
+        return _init(self.spec, self.trial.init_seed, number)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _drawn(spec: ProgramConfig, seed: Any, number: Any) -> Any:
+def _init(spec: ProgramConfig, seed: Any, number: Any) -> Any:
     key = jax.random.fold_in(jax.random.key(seed), CONTROL + number)
     return spec.model.init(key, jnp.zeros((1, *spec.input_shape), jnp.int32 if spec.tokens else jnp.float32))
 
 
-def float32_spec(trial: Trial, dataset: Dataset) -> ProgramConfig:
-    """What networks that differ in size and seed alone share, so that they share what is compiled.
+def float32_config(trial: Trial, dataset: Dataset) -> ProgramConfig:
+    """The config shared by networks that differ only in size and seed, so that they share compiled programs.
 
-    They are looked into in float32, whatever they were trained in.
+    They are analysed in float32, whatever the precision of their training.
     """
     return dataclasses.replace(program_config_of(trial, dataset), precision="float32")
 
 
-def network(workdir: Path, trial: Trial, orders: SubsetOrders, spec: ProgramConfig) -> Network | None:
-    """The network of a cell; None where the workdir does not hold its parameters."""
+def load_network(workdir: Path, trial: Trial, orders: SubsetOrders, spec: ProgramConfig) -> Network | None:
+    """The network of a trial; None where the workdir does not have its parameters."""
     saved = artifacts.read_parameters(workdir, trial.trial_id)
     if saved is None:
         return None
@@ -74,34 +80,36 @@ def network(workdir: Path, trial: Trial, orders: SubsetOrders, spec: ProgramConf
 
 
 def _check(trial: Trial, spec: ProgramConfig, params: Any) -> None:
-    """UsageError for parameters of another model than the study's."""
+    """Raises UsageError for parameters of a different model than the study's."""
     example = jax.ShapeDtypeStruct((1, *spec.input_shape), np.int32 if spec.tokens else np.float32)
     wanted = jax.eval_shape(spec.model.init, jax.random.key(0), example)
     if jax.tree.map(jnp.shape, wanted) != jax.tree.map(jnp.shape, params):
         raise UsageError(
-            f"the parameters kept for {trial.name}, n={trial.train_size:,}, are of another model than "
-            f"{trial.learner.model}; train it anew in another --workdir"
+            f"the saved parameters of {trial.name}, n={trial.train_size:,}, do not fit {trial.learner.model}; train it "
+            "again in another --workdir"
         )
 
 
-def points(spec: ProgramConfig, params: Any, inputs: jax.Array) -> jax.Array:
-    """Where attributions are taken: the inputs themselves, or the embeddings of tokens, [B, T, D]."""
+def attribution_points(spec: ProgramConfig, params: Any, inputs: jax.Array) -> jax.Array:
+    """What attributions are computed for: the inputs, or the embeddings of tokens [B, T, D]."""
     if not spec.tokens:
         return inputs
     layers: Mapping[str, jax.Array] = spec.model.layers(params, inputs)[1]
     if EMBEDDING not in layers:
         raise UsageError(
-            f"the model names no layer {EMBEDDING!r}, so its tokens have nothing to be attributed to; name it in the "
-            f'module: x = dlm.models.layers.layer(self, "{EMBEDDING}", x)'
+            f"the model has no layer named {EMBEDDING!r}, which attributions to tokens need; name it in the module: "
+            f'x = dlm.models.layers.layer(self, "{EMBEDDING}", x)'
         )
     return layers[EMBEDDING]
 
 
-def explained(spec: ProgramConfig, params: Any, inputs: jax.Array, at: jax.Array, target: jax.Array) -> jax.Array:
-    """The number that is explained, [B]: output `target` (int [B]) of the network with `at` for its `points`.
+def explained_output(
+    spec: ProgramConfig, params: Any, inputs: jax.Array, at: jax.Array, target: jax.Array
+) -> jax.Array:
+    """The explained number [B]: output `target` (int [B]) of the network, with `at` as its `attribution_points`.
 
-    Of classes and tokens it is the logit above the mean of all logits, which softmax does not see; of a language model
-    after the last token.
+    For classes and tokens it is the logit minus the mean logit, to which softmax is invariant; of a language model the
+    logit after the last token.
     """
     outputs = spec.model.layers(params, inputs, {EMBEDDING: at})[0] if spec.tokens else spec.model.apply(params, at)
     outputs = flat_outputs(outputs)
@@ -111,22 +119,110 @@ def explained(spec: ProgramConfig, params: Any, inputs: jax.Array, at: jax.Array
 
 
 def flat_outputs(outputs: jax.Array) -> jax.Array:
-    """Outputs [B, K], of a language model those after the last token."""
+    """Outputs [B, K]; of a language model those after the last token."""
     return outputs[:, -1] if outputs.ndim == 3 else outputs.reshape(len(outputs), -1)
 
 
-MOST = 64  # shown, the heaviest first
+def first_layer_filters(network: Network) -> np.ndarray | None:
+    """Weights [F, ...] of the first layer's units with the largest norm: h x w x channels, or columns of a table.
 
-
-def filters(network: Network) -> np.ndarray | None:
-    """Weights of the first layer's heaviest units, [F, ...]: h × w × channels of an image, columns of a table.
-
-    None for tokens, whose first layer is a table of embeddings, and for a model whose config has no
-    `filters(params, input_shape)`.
+    None for tokens, whose first layer is an embedding, and for models without `filters(params, input_shape)`.
     """
     of_model = getattr(network.trial.learner.model, "filters", None)
     if of_model is None or network.spec.tokens:
         return None
     weights = np.asarray(of_model(network.params, network.spec.input_shape))
     heaviest = np.argsort(-np.square(weights).reshape(len(weights), -1).sum(axis=1), kind="stable")
-    return weights[heaviest[:MOST]]
+    return weights[heaviest[:MOST_FILTERS]]
+
+
+class Activations(NamedTuple):
+    """Activations of a network on N examples.
+
+    `features` [M, F] of the input and of each layer by name, with `targets` [M, ...] for probes. M is N, except for a
+    language model, where `TEXT_POSITIONS` positions of each text are examples, the same ones for every network.
+    `outputs` [N, K] in the targets' unit, of a language model after the last token; `measures` of the task [N].
+    """
+
+    features: OrderedDict[str, np.ndarray]
+    targets: np.ndarray
+    outputs: np.ndarray
+    measures: dict[str, np.ndarray]
+
+
+def compute_activations(network: Network, split: Split) -> Activations:
+    """Runs a network on a split in batches of one shape."""
+    positions = _positions(split) if is_language_model(network.spec, split) else None
+    parts = []
+    for start in range(0, len(split), EVAL_BATCH_SIZE):
+        rows = np.arange(start, start + EVAL_BATCH_SIZE) % len(split)
+        x, y, at = np.asarray(split.x[rows]), split.y[rows], None if positions is None else positions[rows]
+        count = min(EVAL_BATCH_SIZE, len(split) - start)
+        batch = _forward(network.spec, network.vocabulary, network.params, x, y, network.stats, at)
+        parts.append(jax.tree.map(lambda leaf, count=count: np.asarray(leaf)[:count], batch))
+    features, outputs, measures = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    targets = split.y if positions is None else np.take_along_axis(split.y, positions, axis=1).reshape(-1)
+    flat = OrderedDict((name, of.reshape(-1, of.shape[-1])) for name, of in features.items())
+    return Activations(flat, targets, outputs, measures)
+
+
+def is_language_model(spec: ProgramConfig, split: Split) -> bool:
+    """Whether there is a target at each position of a text."""
+    return spec.tokens and split.y.ndim == 2
+
+
+def _positions(split: Split) -> np.ndarray:
+    """Positions in the second half of each text, fixed by a seed. int [N, TEXT_POSITIONS]."""
+    length = split.x.shape[1]
+    return np.random.default_rng(0).integers(length // 2, length, (len(split), TEXT_POSITIONS))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _forward(
+    spec: ProgramConfig,
+    vocabulary: int,
+    params: Any,
+    x: jax.Array,
+    y: jax.Array,
+    stats: NormalizationStats | None,
+    positions: Any,
+) -> tuple[OrderedDict[str, jax.Array], jax.Array, dict[str, jax.Array]]:
+    inputs = spec.inputs(x, stats)
+    outputs, layers = spec.model.layers(params, inputs)
+    if spec.numeric_targets and stats:
+        outputs = stats.outputs(outputs)
+    first = jax.nn.one_hot(inputs, vocabulary) if spec.tokens else _with_channels(inputs)
+    every = OrderedDict([(INPUT, first), *layers.items()])
+    is_text = (inputs != PADDING)[..., None] if spec.tokens else None
+    features = OrderedDict((name, _features(of, is_text, positions)) for name, of in every.items())
+    return features, flat_outputs(outputs), spec.task.example_metrics(outputs, y)
+
+
+def _with_channels(x: jax.Array) -> jax.Array:
+    return x[..., None] if x.ndim == 3 else x
+
+
+def _features(x: jax.Array, is_text: jax.Array | None, positions: jax.Array | None) -> jax.Array:
+    """A layer's activations [B, ...] as [B, F], or [B, P, F] at positions of a text."""
+    if positions is not None:
+        return jnp.take_along_axis(x, positions[:, :, None], axis=1)
+    if is_text is not None and x.ndim == 3:
+        return (x * is_text).sum(axis=1) / jnp.maximum(is_text.sum(axis=1), 1)
+    return pooled(x)
+
+
+def pooled(x: jax.Array, most: int = MOST_FEATURES) -> jax.Array:
+    """Activations [B, *positions, C] flattened to [B, F]; neighbouring positions are averaged until F ≤ `most`.
+
+    Pixels are averaged over squares of nearly equal size.
+    """
+    positions, factor = x.shape[1:-1], 1
+    while x[0].size > most and np.prod([-(-size // factor) for size in positions]) * x.shape[-1] > most:
+        if all(size <= factor for size in positions):
+            break
+        factor += 1
+    for axis, size in enumerate(positions, start=1):
+        parts = np.array_split(np.eye(size, dtype=np.float32), -(-size // factor))
+        averages = jnp.asarray(np.stack([part.mean(axis=0) for part in parts]))
+        x = jnp.moveaxis(jnp.tensordot(averages, x, axes=(1, axis)), 0, axis) if factor > 1 else x
+    return x.reshape(len(x), -1)

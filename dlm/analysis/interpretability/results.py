@@ -1,4 +1,4 @@
-"""What was found inside a network, as plain dataclasses kept in `<workdir>/inside/`: needs NumPy only."""
+"""Results of network analyses as dataclasses, saved in `<workdir>/interpretability/`; needs NumPy only."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ import numpy as np
 
 from dlm.utils.files import replacing, write_atomically
 
-FOLDER = "inside"
+FOLDER = "interpretability"
 
 
 @dataclasses.dataclass(frozen=True)
 class Attribution:
-    """What is to know about the maps of one method.
+    """Sanity checks of one attribution method.
 
-    `control`: the rank correlation of their absolute values with those of networks of the same kind whose weights were
-    never trained, the mean over examples; `signed_control` of their values with their signs; None where there is none.
-    `completeness`, of integrated gradients: the largest difference between an example's sum and the difference of
-    outputs, as a share of the typical difference.
+    `control`: the mean rank correlation of the maps' absolute values with those of untrained networks;
+    `signed_control`: the same for signed values; None where undefined. `completeness` of integrated gradients: the
+    largest difference between an example's sum and its difference of outputs, relative to the RMS difference.
     """
 
     method: str
@@ -35,29 +34,29 @@ class Attribution:
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """The test error of a linear reader of one layer of the network trained on `train_size` examples."""
+    """The test error of a linear probe of one layer of the network trained on `train_size` examples."""
 
     layer: str
     train_size: int
     error: float
     num_features: int
-    reader: str
+    estimator: str
 
 
 @dataclasses.dataclass(frozen=True)
-class OwnError:
-    """The test error of the network itself; `seen`: the share of the readers' examples that it has learnt from too."""
+class NetworkError:
+    """The test error of a network, and the share of the probes' training examples that it was trained on too."""
 
     train_size: int
     error: float
-    seen: float
+    share_trained_on: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Similarity:
     """Linear CKA of every layer between networks that differ in `of`, "train_size" or "subset_seed", by its `values`.
 
-    `cka` [L, K, K]; `control` [L]: the same with the examples of one network in another order, 0 but for chance.
+    `cka` [L, K, K]; `control` [L]: the same with the examples of one network permuted, 0 in expectation.
     """
 
     of: str
@@ -68,13 +67,13 @@ class Similarity:
 
 
 @dataclasses.dataclass(frozen=True)
-class Inside:
-    """What was found inside one trial's network.
+class NetworkAnalysis:
+    """Analysis of one trial's network.
 
-    `kind` is what its inputs are: image, table or text. `probes`: by layer, for every size of the same seed whose
-    parameters were there; `missing`: the sizes whose were not. `num_probe`, `num_test`: examples that readers learnt
-    from, and that errors are of. Arrays: `examples` [B, ...] as stored, `rows` of the test split they are, `targets`,
-    `predicted` [B, ...]; `maps` by method [B, *places]; `filters` [F, ...], None where there are none.
+    `kind` of inputs: image, table or text. `probes`: by layer, for every size of the same seed with saved parameters;
+    `missing`: the other sizes. `num_probe`, `num_test`: training and test examples of the probes. Arrays: `examples`
+    [B, ...] as stored, `rows` in the test split, `targets`, `predicted` [B, ...]; `maps` by method [B, *positions];
+    `filters` [F, ...] of the first layer or None.
     """
 
     trial_id: str
@@ -85,7 +84,7 @@ class Inside:
     unit: str
     layers: tuple[str, ...]
     probes: tuple[Probe, ...]
-    own: tuple[OwnError, ...]
+    networks: tuple[NetworkError, ...]
     missing: tuple[int, ...]
     num_probe: int
     num_test: int
@@ -107,7 +106,7 @@ class Inside:
 
     @property
     def column_weights(self) -> np.ndarray | None:
-        """Of a table, the root mean square weight that each column has in the first layer. [D]."""
+        """RMS weight of each column of a table in the first layer [D]; None for other inputs."""
         if self.kind != "table" or self.filters is None:
             return None
         return np.sqrt(np.mean(np.square(self.filters), axis=0))
@@ -116,56 +115,56 @@ class Inside:
 ARRAYS = ("examples", "rows", "targets", "predicted", "filters")
 
 
-def write(workdir: Path, inside: Inside) -> list[Path]:
-    """Keep it as `<trial_id>.json` and `.npz`, in place of what was there."""
-    folder = workdir / FOLDER
+def write_analysis(folder: Path, analysis: NetworkAnalysis) -> list[Path]:
+    """Writes `<trial_id>.json` and `.npz`, replacing an earlier analysis."""
+    folder = folder / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {name: value for name in ARRAYS if (value := getattr(inside, name)) is not None}
-    arrays |= {f"maps/{method}": value for method, value in inside.maps.items()}
-    arrays |= {f"cka/{each.of}": each.cka for each in inside.similarities}
-    told = {name: value for name, value in dataclasses.asdict(inside).items() if name not in (*ARRAYS, "maps")}
-    for each in told["similarities"]:
+    arrays = {name: value for name in ARRAYS if (value := getattr(analysis, name)) is not None}
+    arrays |= {f"maps/{method}": value for method, value in analysis.maps.items()}
+    arrays |= {f"cka/{each.of}": each.cka for each in analysis.similarities}
+    fields = {name: value for name, value in dataclasses.asdict(analysis).items() if name not in (*ARRAYS, "maps")}
+    for each in fields["similarities"]:
         del each["cka"]
-    text, numbers = (folder / f"{inside.trial_id}.{ending}" for ending in ("json", "npz"))
+    text, numbers = (folder / f"{analysis.trial_id}.{ending}" for ending in ("json", "npz"))
     with replacing(numbers) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
-    write_atomically(text, json.dumps(_finite(told), indent=1, allow_nan=False) + "\n")
+    write_atomically(text, json.dumps(_finite(fields), indent=1, allow_nan=False) + "\n")
     return [text, numbers]
 
 
-def read(workdir: Path) -> list[Inside]:
-    """All that was found in a workdir, by learner, size and seed; what cannot be read is as good as absent."""
-    found = [_read(path) for path in sorted((workdir / FOLDER).glob("*.json"))]
+def read_analyses(folder: Path) -> list[NetworkAnalysis]:
+    """All analyses of a workdir, by learner, size and seed; unreadable files are ignored."""
+    analyses = [_read(path) for path in sorted((folder / FOLDER).glob("*.json"))]
     return sorted(
-        (inside for inside in found if inside),
+        (analysis for analysis in analyses if analysis),
         key=lambda each: (each.learner, each.train_size, each.seed, each.trial_id),
     )
 
 
-def _read(path: Path) -> Inside | None:
+def _read(path: Path) -> NetworkAnalysis | None:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(path.read_text(encoding="utf-8"))
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         similar = [
-            Similarity(**_tuples(each | {"cka": arrays[f"cka/{each['of']}"]})) for each in told.pop("similarities")
+            Similarity(**_tuples(each | {"cka": arrays[f"cka/{each['of']}"]})) for each in fields.pop("similarities")
         ]
-        told["probes"] = tuple(Probe(**each) for each in told["probes"])
-        told["own"] = tuple(OwnError(**each) for each in told["own"])
-        told["attributions"] = tuple(Attribution(**each) for each in told["attributions"])
+        fields["probes"] = tuple(Probe(**each) for each in fields["probes"])
+        fields["networks"] = tuple(NetworkError(**each) for each in fields["networks"])
+        fields["attributions"] = tuple(Attribution(**each) for each in fields["attributions"])
         maps = {name.removeprefix("maps/"): value for name, value in arrays.items() if name.startswith("maps/")}
         named = {name: arrays.get(name) for name in ARRAYS}
-        return Inside(**_tuples(told), similarities=tuple(similar), maps=maps, **named)  # type: ignore[arg-type]
+        return NetworkAnalysis(**_tuples(fields), similarities=tuple(similar), maps=maps, **named)  # type: ignore[arg-type]
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
 
 
-def _tuples(told: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
 def _finite(value: Any) -> Any:
-    """With None for every number that is none."""
+    """The value with None for every number that is not finite."""
     if isinstance(value, dict):
         return {name: _finite(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -54,6 +54,7 @@
     const whole = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: ink, size: 13},
       margin: {l: 56, r: 12, t: 12, b: 48}, hovermode: "closest", dragmode: "pan", height: 420, showlegend: false,
+      modebar: {bgcolor: "rgba(0,0,0,0)", color: isDark() ? "#a5adb8" : "#57606a", activecolor: ink},
       legend: {orientation: "h", y: -0.22}, hoverlabel: {align: "left"}, ...layout,
     };
     for (const name of Object.keys(whole)) if (/^[xy]axis\d*$/.test(name)) whole[name] = axis(whole[name]);

@@ -75,8 +75,8 @@ def _card(example: HardExample, test: TestSet, loss_unit: str) -> Card:
         lines.append(f"label: {names[label]}")
         alt += f", labelled {names[label]}"
         for learner, (predicted, p_predicted, p_label) in list(example.predicted.items())[:MOST_LEARNERS]:
-            of_label = "" if predicted == label else f"; label {percent(round(p_label, 2))}"
-            lines.append(f"{learner}: {names[predicted]}, {percent(round(p_predicted, 2))}{of_label}")
+            of_label = "" if predicted == label else f", label {percent(round(p_label, 2))}"
+            lines.append(f"{learner} predicts {names[predicted]} ({percent(round(p_predicted, 2))}{of_label})")
     lines.append(f"mean loss {example.loss:.3g} {loss_unit}".strip())
     return Card(
         (*lines, *values(test, row)), image=picture(test, row), alt=alt, audio=sound(test, row), text=text(test, row)

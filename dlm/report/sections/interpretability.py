@@ -1,4 +1,4 @@
-"""Inside networks: what each layer has learnt against n, how alike networks are, maps of what counts, first filters."""
+"""Interpretability of trained networks: linear probes of layers, similarity, attribution maps, first-layer filters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from dlm.analysis.interpretability.results import FOLDER, Inside, Similarity, read
+from dlm.analysis.interpretability.results import FOLDER, NetworkAnalysis, Similarity, read_analyses
 from dlm.report.formatting import error_number, error_text, is_rate, unit_text
 from dlm.report.html.elements import (
     Card,
@@ -27,41 +27,45 @@ from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.tables import Table
 from dlm.report.terminal import print_list, print_table, say
 
+SIMILARITY = "Similarity of networks (CKA: 1 equal up to rotation and scale, 0 independent)"
 METHODS = {"integrated_gradients": "integrated gradients", "smooth_grad": "SmoothGrad", "occlusion": "occlusion"}
-MAX_TERMINAL_COLUMNS = 5  # that are named
-DEPENDS, SAME = 0.3, 0.6  # rank correlations with untrained weights, below and above which a map is judged
+MOST_NAMED_COLUMNS = 5
+# Rank correlations with the maps of untrained networks, below and above which a map passes and fails.
+PASSES, FAILS = 0.3, 0.6
 
 
-def print_inside(inside: Inside, workdir: Path, console: Console) -> None:
-    """Prints what each layer has learnt, how alike the networks are, and what the maps are worth."""
+def print_analysis(analysis: NetworkAnalysis, folder: Path, console: Console) -> None:
+    """Prints probe errors, similarities of networks, and sanity checks of the attribution maps."""
     console.print()
-    say(console, f"Inside {inside.learner}, n={inside.train_size:,}, seed {inside.seed}", style="bold")
-    for sentence in lead(inside):
-        say(console, sentence)
-    print_table(console, probe_table(inside))
-    print_list(console, "How to read it", probe_notes(inside))
-    print_list(
-        console, "How alike the networks are (CKA: 1 the same, 0 nothing in common)", similarity_sentences(inside)
+    say(
+        console,
+        f"Interpretability of {analysis.learner}, n={analysis.train_size:,}, seed {analysis.seed}",
+        style="bold",
     )
-    print_list(console, "What the maps are worth", map_sentences(inside))
-    print_list(console, "What the columns count for", column_sentences(inside))
-    path = workdir / FOLDER / f"{inside.trial_id}.json"
+    for sentence in probe_sentences(analysis):
+        say(console, sentence)
+    print_table(console, probe_table(analysis))
+    print_list(console, "Notes on the probes", probe_notes(analysis))
+    print_list(console, SIMILARITY, similarity_sentences(analysis))
+    print_list(console, "Sanity checks of the attribution maps", map_sentences(analysis))
+    print_list(console, "Importance of the columns", column_sentences(analysis))
+    path = folder / FOLDER / f"{analysis.trial_id}.json"
     console.print()
-    say(console, f"Written: {path}, .npz; {inside.seconds:.0f} s")
+    say(console, f"Written: {path}, .npz; {analysis.seconds:.0f} s")
 
 
-def lead(inside: Inside) -> list[str]:
-    """What the layers of the network itself tell a linear reader."""
-    sign = " %" if unit_text(inside.unit) == "%" else ""
+def probe_sentences(analysis: NetworkAnalysis) -> list[str]:
+    """The test errors of linear probes of the trial's network, and its own."""
+    sign = " %" if unit_text(analysis.unit) == "%" else ""
     told = [
-        f"{error_number(probe.error, inside.unit)}{sign} at {_named(probe.layer)}"
-        for probe in inside.probes
-        if probe.train_size == inside.train_size
+        f"{error_number(probe.error, analysis.unit)}{sign} at {_named(probe.layer)}"
+        for probe in analysis.probes
+        if probe.train_size == analysis.train_size
     ]
-    own = next(each.error for each in inside.own if each.train_size == inside.train_size)
+    own = next(each.error for each in analysis.networks if each.train_size == analysis.train_size)
     return [
-        f"{inside.learner}, n={inside.train_size:,}: the test error of a linear reader is {', '.join(told)}; that of "
-        f"the network itself is {error_text(own, inside.unit)}."
+        f"{analysis.learner}, n={analysis.train_size:,}: the test error of a linear probe is {', '.join(told)}; that "
+        f"of the network is {error_text(own, analysis.unit)}."
     ]
 
 
@@ -69,106 +73,111 @@ def _named(layer: str) -> str:
     return f"the {layer}" if layer in ("input", "stem", "embedding", "patches", "last hidden") else layer
 
 
-def probe_table(inside: Inside) -> Table:
+def probe_table(analysis: NetworkAnalysis) -> Table:
     """Sizes x layers: the test error of a linear probe of each layer, and of the network itself."""
     rows = []
-    for own in inside.own:
-        probes = [inside.probe(layer, own.train_size) for layer in inside.layers]
-        errors = [error_number(probe.error, inside.unit) if probe else "–" for probe in probes]
-        rows.append((f"{own.train_size:,}", *errors, error_number(own.error, inside.unit)))
-    title = f"Test {inside.unit}{' in %' if is_rate(inside.unit) else ''} of a linear probe of each layer"
-    return Table(title, ("examples", *inside.layers, "network"), tuple(rows), text_columns=0)
+    for own in analysis.networks:
+        probes = [analysis.probe(layer, own.train_size) for layer in analysis.layers]
+        errors = [error_number(probe.error, analysis.unit) if probe else "–" for probe in probes]
+        rows.append((f"{own.train_size:,}", *errors, error_number(own.error, analysis.unit)))
+    title = f"Test {analysis.unit}{' in %' if is_rate(analysis.unit) else ''} of a linear probe of each layer"
+    return Table(title, ("examples", *analysis.layers, "network"), tuple(rows), text_columns=0)
 
 
-def probe_notes(inside: Inside) -> list[str]:
-    """What the probes' errors are of."""
-    seen = [f"{100 * own.seen:.0f} % at n={own.train_size:,}" for own in inside.own if own.seen > 0]
+def probe_notes(analysis: NetworkAnalysis) -> list[str]:
+    """What limits the comparison of the probes."""
+    seen = [
+        f"{100 * own.share_trained_on:.0f} % at n={own.train_size:,}"
+        for own in analysis.networks
+        if own.share_trained_on > 0
+    ]
     lines = [
-        f"The reader learns from the same {inside.num_probe:,} examples at every n, and is tested on "
-        f"{inside.num_test:,}; the network's own output layer had n, so at small n its layers may look better than it."
+        f"A probe is trained on the same {analysis.num_probe:,} examples at every n and tested on "
+        f"{analysis.num_test:,}; the network's own output layer had n, so at small n the probes may be better than the "
+        "network."
     ]
     if seen:
-        lines.append(f"Of those {inside.num_probe:,} the network itself has learnt from {', '.join(seen)}.")
-    if inside.missing:
-        train_sizes = ", ".join(f"{size:,}" for size in inside.missing)
-        lines.append(f"No parameters are kept of n={train_sizes}: not trained yet, or beyond --keep_mib.")
+        lines.append(f"The network was trained on {', '.join(seen)} of those {analysis.num_probe:,} examples.")
+    if analysis.missing:
+        train_sizes = ", ".join(f"{size:,}" for size in analysis.missing)
+        lines.append(f"No parameters are saved for n={train_sizes}: not trained yet, or over the limit of --keep_mib.")
     return lines
 
 
-def similarity_sentences(inside: Inside) -> list[str]:
-    """How alike networks of other sizes and other seeds are, layer by layer."""
-    return [line for each in inside.similarities if len(each.values) > 1 for line in _similar(inside, each)]
+def similarity_sentences(analysis: NetworkAnalysis) -> list[str]:
+    """CKA between networks of other sizes and other seeds, by layer."""
+    return [line for each in analysis.similarities if len(each.values) > 1 for line in _similar(analysis, each)]
 
 
-def _similar(inside: Inside, similarity: Similarity) -> Iterator[str]:
+def _similar(analysis: NetworkAnalysis, similarity: Similarity) -> Iterator[str]:
     if similarity.of == "train_size":
-        own = similarity.values.index(inside.train_size)
+        own = similarity.values.index(analysis.train_size)
         other = 0 if own else len(similarity.values) - 1
-        pair = f"n={similarity.values[other]:,} and n={inside.train_size:,}"
+        pair = f"n={similarity.values[other]:,} and n={analysis.train_size:,}"
         values = similarity.cka[:, own, other]
     else:
-        pair = f"{len(similarity.values)} seeds at n={inside.train_size:,}, the mean of pairs"
+        pair = f"{len(similarity.values)} seeds at n={analysis.train_size:,}, mean over pairs"
         count = len(similarity.values)
         values = (similarity.cka.sum(axis=(1, 2)) - count) / (count * (count - 1))
     layers = ", ".join(f"{layer} {value:.2f}" for layer, value in zip(similarity.layers, values))
     chance = max((abs(value) for value in similarity.control), default=0.0)
-    yield f"{pair}: {layers}; with the examples shuffled {chance:.2f} at most."
+    yield f"{pair}: {layers}; at most {chance:.2f} with shuffled examples."
 
 
-def map_sentences(inside: Inside) -> list[str]:
-    """Whether the maps depend on what was learnt."""
+def map_sentences(analysis: NetworkAnalysis) -> list[str]:
+    """Whether the maps depend on the learned weights."""
     lines = []
-    for each in inside.attributions:
+    for each in analysis.attributions:
         line = METHODS.get(each.method, each.method)
         line = f"{line[:1].upper()}{line[1:]}: "
         if each.control is None:
-            lines.append(f"{line}too few places to compare.")
+            lines.append(f"{line}too few positions to compare.")
             continue
-        line += f"rank correlation with the maps of untrained weights {each.control:.2f}"
+        line += f"rank correlation with the maps of untrained networks {each.control:.2f}"
         if each.signed_control is not None and abs(each.signed_control - each.control) >= 0.005:
-            line += f" in size, {each.signed_control:.2f} with sign"
-        line += f"; {_judged(each.control)}"
+            line += f" of absolute values, {each.signed_control:.2f} of signed values"
+        line += f"; {_verdict(each.control)}"
         if each.completeness is not None:
-            line += f" Sums differ from the outputs they should add up to by {100 * each.completeness:.2g} % at most."
+            line += f" Sums differ from the difference of outputs by at most {100 * each.completeness:.2g} %."
         lines.append(line)
     return lines
 
 
-def column_sentences(inside: Inside) -> list[str]:
-    """Of a table, the columns that the first layer weighs most, and those that outputs rest on."""
-    if inside.column_weights is None:
+def column_sentences(analysis: NetworkAnalysis) -> list[str]:
+    """The columns of a table with the largest first-layer weights, and those with the largest effect on outputs."""
+    if analysis.column_weights is None:
         return []
-    occluded = np.abs(inside.maps["occlusion"]).mean(axis=0)
+    occluded = np.abs(analysis.maps["occlusion"]).mean(axis=0)
     return [
-        f"Weight in the first layer: {_heaviest(inside, inside.column_weights)}.",
-        f"What is lost without it (occlusion, mean of {len(inside.rows)} examples): {_heaviest(inside, occluded)}.",
+        f"RMS weight in the first layer: {_largest(analysis, analysis.column_weights)}.",
+        f"Effect of occlusion, mean over {len(analysis.rows)} examples: {_largest(analysis, occluded)}.",
     ]
 
 
-def _heaviest(inside: Inside, values: np.ndarray) -> str:
-    first = np.argsort(-values, kind="stable")[:MAX_TERMINAL_COLUMNS]
-    names = inside.feature_names
+def _largest(analysis: NetworkAnalysis, values: np.ndarray) -> str:
+    first = np.argsort(-values, kind="stable")[:MOST_NAMED_COLUMNS]
+    names = analysis.feature_names
     return ", ".join(f"{names[at] if names else f'column {at + 1}'} {values[at]:.2g}" for at in first)
 
 
-def _judged(control: float) -> str:
-    if control >= SAME:
-        return "where it is strong says more of the input than of what was learnt."
-    if control > DEPENDS:
-        return "it depends in part on what was learnt."
-    return "it depends on what was learnt."
+def _verdict(control: float) -> str:
+    if control >= FAILS:
+        return "the maps depend more on the input than on the learned weights."
+    if control > PASSES:
+        return "the maps depend partly on the learned weights."
+    return "the maps depend on the learned weights."
 
 
 MOST_FILTERS, MOST_COLUMNS, MOST_TOKENS = 32, 12, 240
 
 
 def interpretability_section(context: ReportContext) -> SectionContent:
-    """The surveyed trials; empty where none was surveyed."""
-    return survey_content(read(context.workdir.path) if context.workdir else [])
+    """The analysed trials; empty where none was analysed."""
+    return analysis_content(read_analyses(context.workdir.path) if context.workdir else [])
 
 
-def survey_content(found: Sequence[Inside]) -> SectionContent:
-    """A choice of the surveyed trials."""
+def analysis_content(found: Sequence[NetworkAnalysis]) -> SectionContent:
+    """A choice of the analysed trials."""
     if not found:
         return SectionContent()
     options = tuple((f"{one.learner}, n={one.train_size:,}, seed {one.seed}", tuple(_blocks(one))) for one in found)
@@ -176,12 +185,12 @@ def survey_content(found: Sequence[Inside]) -> SectionContent:
     return SectionContent(page=page)
 
 
-def _blocks(one: Inside) -> Iterator[Any]:
-    yield Sentences(tuple(lead(one)))
+def _blocks(one: NetworkAnalysis) -> Iterator[Any]:
+    yield Sentences(tuple(probe_sentences(one)))
     yield _probe_chart(one)
     yield Sentences(tuple(probe_notes(one)))
     yield from _similarities(one)
-    yield Sentences(tuple(map_sentences(one)), heading="What counted for each example")
+    yield Sentences(tuple(map_sentences(one)), heading="Attribution maps")
     if one.kind == "image":
         yield from _image_maps(one)
         yield from _filters(one)
@@ -192,8 +201,8 @@ def _blocks(one: Inside) -> Iterator[Any]:
         yield _column_table(one)
 
 
-def _probe_chart(one: Inside) -> Chart:
-    train_sizes = [own.train_size for own in one.own]
+def _probe_chart(one: NetworkAnalysis) -> Chart:
+    train_sizes = [own.train_size for own in one.networks]
     traces: list[dict[str, Any]] = [
         {
             "x": [size for size in train_sizes if one.probe(layer, size)],
@@ -208,9 +217,9 @@ def _probe_chart(one: Inside) -> Chart:
     ]
     own: dict[str, Any] = {
         "x": train_sizes,
-        "y": [each.error for each in one.own],
-        "name": "the network itself",
-        "hovertemplate": "the network itself<br>n=%{x:,}<br>%{y}<extra></extra>",
+        "y": [each.error for each in one.networks],
+        "name": "network",
+        "hovertemplate": "network<br>n=%{x:,}<br>%{y}<extra></extra>",
         "mode": "lines+markers",
         "line": {"dash": "dash"},
         "showlegend": True,
@@ -219,8 +228,8 @@ def _probe_chart(one: Inside) -> Chart:
     positive = all(min(trace["y"]) > 0 for trace in (*traces, own))
     return Chart(
         f"probes-{one.trial_id}",
-        "What each layer has learnt: test error of a linear reader of it",
-        " ".join(lead(one)),
+        "Test error of a linear probe of each layer",
+        " ".join(probe_sentences(one)),
         (*traces, own),
         {
             "xaxis": size_axis("training examples of the network"),
@@ -232,13 +241,11 @@ def _probe_chart(one: Inside) -> Chart:
     )
 
 
-def _similarities(one: Inside) -> Iterator[Any]:
+def _similarities(one: NetworkAnalysis) -> Iterator[Any]:
     shown = [each for each in one.similarities if len(each.values) > 1]
     if not shown:
         return
-    yield Sentences(
-        tuple(similarity_sentences(one)), heading="How alike networks are (CKA: 1 the same, 0 nothing in common)"
-    )
+    yield Sentences(tuple(similarity_sentences(one)), heading=SIMILARITY)
     for each in shown:
         options = tuple((layer, (_alike(each, place),)) for place, layer in enumerate(each.layers))
         yield Choice(f"cka-{one.trial_id}-{each.of}", "Layer", options, each.layers[-1])
@@ -253,38 +260,42 @@ def _alike(each: Similarity, place: int) -> Table:
     return Table(f"{each.layers[place]}, between {of}", ("CKA", *names), rows, shades=shades)
 
 
-def _image_maps(one: Inside) -> Iterator[Cards]:
+def _image_maps(one: NetworkAnalysis) -> Iterator[Cards]:
     cards = []
     for k, row in enumerate(one.rows):
-        cards.append(Card((f"test example {row}", *_told(one, k)), png(_flat(one.examples[k])), f"test example {row}"))
+        cards.append(
+            Card(
+                (f"test example {row}", *_prediction_lines(one, k)), png(_flat(one.examples[k])), f"test example {row}"
+            )
+        )
         for method, values in one.maps.items():
             name = METHODS.get(method, method)
             card = signed_png(values[k]) if values.min() < 0 else png(_flat(values[k]))
             cards.append(Card((name,), card, f"{name} of test example {row}"))
-    yield Cards("Maps (blue speaks for the class that was said, red against it)", tuple(cards), 1 + len(one.maps))
+    yield Cards("Attribution maps (blue: for the predicted class, red: against it)", tuple(cards), 1 + len(one.maps))
 
 
-def _told(one: Inside, k: int) -> list[str]:
+def _prediction_lines(one: NetworkAnalysis, k: int) -> list[str]:
     if np.ndim(one.targets[k]) or one.targets.dtype.kind not in "iu":
         return []
-    label, said_class = (int(each[k]) for each in (one.targets, one.predicted))
+    label, predicted = (int(each[k]) for each in (one.targets, one.predicted))
     names = one.class_names
-    return [f"label {names[label]}, said {names[said_class]}" if names else f"label {label}, said {said_class}"]
+    return [f"label {names[label]}, predicted {names[predicted]}" if names else f"label {label}, predicted {predicted}"]
 
 
 def _flat(values: np.ndarray) -> np.ndarray:
     return values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
 
 
-def _filters(one: Inside) -> Iterator[Cards]:
+def _filters(one: NetworkAnalysis) -> Iterator[Cards]:
     if one.filters is None or one.filters.ndim < 3:
         return
     order = np.argsort(-np.abs(one.filters).reshape(len(one.filters), -1).max(axis=1), kind="stable")[:MOST_FILTERS]
     cards = tuple(Card((f"filter {k}",), signed_png(_flat(one.filters[k])), f"filter {k}") for k in order)
-    yield Cards("Filters of the first layer, the strongest first", cards)
+    yield Cards("Filters of the first layer, largest first", cards)
 
 
-def _text_maps(one: Inside) -> Iterator[Marked]:
+def _text_maps(one: NetworkAnalysis) -> Iterator[Marked]:
     for k, row in enumerate(one.rows):
         text = np.asarray(one.examples[k], np.uint8).tobytes().rstrip(b"\x00").decode("latin-1")[:MOST_TOKENS]
         for method, values in one.maps.items():
@@ -292,10 +303,10 @@ def _text_maps(one: Inside) -> Iterator[Marked]:
             most = float(np.abs(weights).max()) or 1.0
             pieces = tuple((letter, round(float(w) / most, 2)) for letter, w in zip(text, weights, strict=False))
             heading = f"Test example {row}, {METHODS.get(method, method)}"
-            yield Marked("; ".join([heading, *_told(one, k)]), pieces)
+            yield Marked("; ".join([heading, *_prediction_lines(one, k)]), pieces)
 
 
-def _column_table(one: Inside) -> Table:
+def _column_table(one: NetworkAnalysis) -> Table:
     weights = one.column_weights
     occluded = np.abs(one.maps["occlusion"]).mean(axis=0)
     gradients = np.abs(one.maps["integrated_gradients"]).mean(axis=0)
@@ -309,7 +320,5 @@ def _column_table(one: Inside) -> Table:
         )
         for k in np.argsort(-occluded, kind="stable")[:MOST_COLUMNS]
     )
-    caption = f"The columns that count most; means of absolute values over {len(one.rows)} test examples"
-    return Table(
-        caption, ("column", "lost without it (occlusion)", "integrated gradients", "weight in the first layer"), rows
-    )
+    caption = f"Most important columns, means of absolute values over {len(one.rows)} test examples"
+    return Table(caption, ("column", "effect of occlusion", "integrated gradients", "weight in the first layer"), rows)

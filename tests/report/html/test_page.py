@@ -1,4 +1,4 @@
-"""Sections that only some workdirs have: inside networks, groups; and that every chart is one that Plotly knows."""
+"""Sections that only some workdirs have (interpretability, groups); every chart is valid for Plotly."""
 
 import dataclasses
 
@@ -7,20 +7,20 @@ import pytest
 from small import ROW
 
 from dlm.analysis.fairness.report import groups_in
-from dlm.analysis.interpretability.results import Attribution, Inside, OwnError, Probe, Similarity
+from dlm.analysis.interpretability.results import Attribution, NetworkAnalysis, NetworkError, Probe, Similarity
 from dlm.report.html.elements import Page, charts
 from dlm.report.html.media import signed_png
 from dlm.report.html.page import page_html
 from dlm.report.sections.fairness import group_content
-from dlm.report.sections.interpretability import survey_content
+from dlm.report.sections.interpretability import analysis_content
 from dlm.storage import artifacts, record_log
 
 
-def inside(kind, **changes):
+def analysis(kind, **changes):
     """What a survey of a small network may have found."""
     shape = {"image": (2, 4, 4, 1), "table": (2, 3), "text": (2, 5)}[kind]
     rng = np.random.default_rng(0)
-    found = Inside(
+    found = NetworkAnalysis(
         trial_id=f"id-{kind}",
         learner="net",
         train_size=64,
@@ -28,8 +28,8 @@ def inside(kind, **changes):
         kind=kind,
         unit="error rate",
         layers=("input", "last hidden"),
-        probes=tuple(Probe(layer, n, 0.2, 8, "reader") for layer in ("input", "last hidden") for n in (32, 64)),
-        own=(OwnError(32, 0.3, 0.5), OwnError(64, 0.1, 1.0)),
+        probes=tuple(Probe(layer, n, 0.2, 8, "estimator") for layer in ("input", "last hidden") for n in (32, 64)),
+        networks=(NetworkError(32, 0.3, 0.5), NetworkError(64, 0.1, 1.0)),
         missing=(),
         num_probe=64,
         num_test=2,
@@ -49,15 +49,15 @@ def inside(kind, **changes):
 
 
 def test_what_was_found_inside_is_shown_for_images_tables_and_texts():
-    section = survey_content([inside(kind) for kind in ("image", "table", "text")]).page
+    section = analysis_content([analysis(kind) for kind in ("image", "table", "text")]).page
     html = page_html(Page("t", "q", (), (), (section,)))
-    assert html.count("linear reader") >= 6
-    assert "label 1, said 0" in html
+    assert html.count("linear probe") >= 6
+    assert "label 1, predicted 0" in html
     assert html.count('<img src="data:image/png') == 2 * 3 + 3  # two examples with two maps each, three filters
     assert "&lt;weight&gt;" in html
     assert html.count('class="marked"') == 4
     assert "0.70" in html
-    assert survey_content([]).page is None
+    assert analysis_content([]).page is None
 
 
 def test_a_map_is_blue_for_and_red_against():
@@ -126,7 +126,7 @@ def test_every_chart_is_one_that_plotly_knows_and_has_a_name_of_its_own(page, gr
 
     rows = record_log.rows(grouped)
     report = groups_in(grouped, rows, None)
-    pages = [page, Page("t", "q", (), (), (group_content(report).page, survey_content([inside("image")]).page))]
+    pages = [page, Page("t", "q", (), (), (group_content(report).page, analysis_content([analysis("image")]).page))]
     for one in pages:
         found = charts(one)
         assert len({chart.id for chart in found}) == len(found) >= 3
