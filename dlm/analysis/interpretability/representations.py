@@ -105,7 +105,6 @@ def evaluate_outputs(task: Any, outputs: np.ndarray, y: np.ndarray) -> dict[str,
     """The task's measures over all examples, of outputs in the targets' unit."""
     if isinstance(task, LanguageModelling) and y.ndim == 1:
         outputs, y = outputs[:, None], y[:, None]  # each position is a text
-    means = {
-        name: float(np.mean(np.asarray(each), dtype=np.float64)) for name, each in task.example_metrics(outputs, y).items()
-    }
+    metrics = task.example_metrics(outputs, y)
+    means = {name: float(np.mean(np.asarray(values), dtype=np.float64)) for name, values in metrics.items()}
     return {name: float(value) for name, value in task.aggregate(means).items()}
