@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -19,9 +19,11 @@ from dlm.report.html.elements import Page
 from dlm.report.html.page import page_html
 from dlm.report.sections import SECTIONS, ReportContext, Section, SectionContent
 from dlm.report.terminal import print_answer, print_list, print_table
-from dlm.storage.workdir import Workdir
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
+
+if TYPE_CHECKING:
+    from dlm.storage.workdir import Workdir
 
 PAGE = "report.html"
 

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dlm.analysis.measures import Trials
 from dlm.analysis.predictions import TestSet, read_test_set
@@ -15,7 +15,9 @@ from dlm.curves.types import StudySummary
 from dlm.report.html.elements import PageSection
 from dlm.report.tables import Table
 from dlm.storage.record_log import Record
-from dlm.storage.workdir import Workdir
+
+if TYPE_CHECKING:
+    from dlm.storage.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)

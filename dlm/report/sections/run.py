@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.measures import SUMMED, Resource, Trials, median_error, resources
 from dlm.report.formatting import error_number, error_text, is_rate
@@ -13,8 +13,10 @@ from dlm.report.html.elements import Chart, Choice, Listing, PageSection, Senten
 from dlm.report.progress.eta import duration
 from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.tables import ABSENT, Table
-from dlm.storage.description import Description
 from dlm.storage.record_log import Record, ends
+
+if TYPE_CHECKING:
+    from dlm.storage.description import Description
 
 RESOURCES = {  # field of the records: name, unit
     "seconds": ("training time", "s"),
