@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+from scipy import special
 
 from dlm.analysis.predictions import TestSet, predictions
 from dlm.curves.crossover import crossover
-from dlm.curves.data_efficiency.study_comparison import ErrorDifference, error_difference
 from dlm.curves.from_records import BOUNDS, selected_rows
 from dlm.curves.types import Crossover, Curve
 from dlm.storage.record_log import Record
@@ -66,11 +66,15 @@ def error_ratio(
     a, b = (np.mean([seed["error"] for seed in seeds], axis=0, dtype=np.float64) for seeds in saved)
     scale = float(a.mean() + b.mean()) / 2 or 1.0
     blocks = [float(block.mean()) for block in np.array_split((a - b) / scale, num_blocks)]
-    relative: ErrorDifference = error_difference(blocks, level, trials[0].train_size)
-    if relative.low is None or relative.high is None:
-        return None
-    ratio, low, high = (ratio_of(end, power) for end in (relative.mean, relative.low, relative.high))
+    ratio, low, high = (ratio_of(end, power) for end in _mean_with_interval(blocks, level))
     return ErrorRatio(ratio, low, high, num_blocks, size)
+
+
+def _mean_with_interval(values: Sequence[float], level: float) -> tuple[float, float, float]:
+    """(mean, low, high) by Student's t."""
+    mean, count = float(np.mean(values)), len(values)
+    half = float(special.stdtrit(count - 1, (1 + level) / 2)) * float(np.std(values, ddof=1)) / math.sqrt(count)
+    return mean, mean - half, mean + half
 
 
 def block_size(test: TestSet) -> int:

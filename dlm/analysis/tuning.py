@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dlm.curves.exponent import Exponent, HyperparameterTrend, error_exponent, hyperparameter_trend
 from dlm.curves.from_records import Setting, curve_name, make_curve, settings_by_size
-from dlm.curves.summary import SeedSpread, seed_spread
+from dlm.curves.seed_spread import SeedSpread, seed_spread
 from dlm.storage.record_log import Record, ends
 
 Array = NDArray[np.float64]

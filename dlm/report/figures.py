@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dlm.curves.summary import describe_spread, seed_spread
+from dlm.curves.seed_spread import describe_spread, seed_spread
 from dlm.curves.types import Curve, LearnerSummary, Prediction, StudySummary
 from dlm.report.formatting import is_rate, percent
 from dlm.report.plot_labels import CurveEnd, error_label, label_curves, log_ticks, size_label

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlm.curves.summary import seed_spread
+from dlm.curves.seed_spread import seed_spread
 from dlm.curves.types import Crossover, LearnerSummary, RequiredSize, StudySummary
 from dlm.report.formatting import (
     SURE,

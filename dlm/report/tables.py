@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from dlm.curves.summary import describe_spread, evenly_spaced, seed_spread
+from dlm.curves.seed_spread import describe_spread, evenly_spaced, seed_spread
 from dlm.curves.types import Curve, StudySummary
 from dlm.report.formatting import error_number, forecast_phrase, need_cell, percent, target_text, times_text, unit_text
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from dlm.curves.from_records import curve_name, learning_curves
-from dlm.curves.summary import SeedSpread, seed_spread
+from dlm.curves.seed_spread import SeedSpread, seed_spread
 from dlm.curves.types import Curve
 from dlm.report.progress import status as statuses
 from dlm.report.progress.eta import Left, Speed

@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
-from dlm.curves.summary import MOST_SEEDS_FOR_RANGE
+from dlm.curves.seed_spread import MOST_SEEDS_FOR_RANGE
 from dlm.report.formatting import error_number, is_rate
 from dlm.report.progress.eta import duration
 from dlm.report.progress.status import About, Row, Status

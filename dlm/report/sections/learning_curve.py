@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlm.analysis.measures import Trials
-from dlm.curves.summary import describe_spread, seed_spread
+from dlm.curves.seed_spread import describe_spread, seed_spread
 from dlm.curves.types import Crossover, LearnerSummary, StudySummary
 from dlm.report import sentences
 from dlm.report.figures import beyond, error_limits, positive
