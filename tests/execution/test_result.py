@@ -183,7 +183,7 @@ def test_a_forecast_shows_numbers_law_curve_and_whether_to_rely_on_it():
     assert made.law in html
     assert ">80,000</td>" in html
     assert f">{made.median[0]:.3f}</td>" in html
-    assert "Not to be relied on: 4 sizes" in html
+    assert "Unreliable: 4 sizes" in html
     assert is_self_contained(html)
     marks = [use for use in svg(html).iter("{http://www.w3.org/2000/svg}use") if "stroke: #fff" in use.get("style", "")]
     assert len({round(float(use.get("y")), 3) for use in marks}) == 4  # the measured points are in the picture
