@@ -18,7 +18,7 @@ from dlm.report import notebook, sentences, study_report
 from dlm.report.figures import drawn
 from dlm.report.progress.screen import announce
 from dlm.report.study_report import PAGE, report_options, summarize
-from dlm.report.terminal import print_answer
+from dlm.report.terminal import print_summary
 from dlm.storage import records
 from dlm.storage.workdir import Workdir
 from dlm.study.study import Study
@@ -73,12 +73,12 @@ class Result:
         return drawn(self.answer, title=self.title)
 
     def __repr__(self) -> str:
-        return "\n".join([f"Result of {self.title or 'a study'} in {self.workdir}", *sentences.lead(self.answer)])
+        return "\n".join([f"Result of {self.title or 'a study'} in {self.workdir}", *sentences.ranking(self.answer)])
 
     def __str__(self) -> str:
         """The report as the command line prints it."""
         text = Console(file=io.StringIO(), width=_PRINTED_WIDTH)
-        print_answer(self.answer, text, title=self.title, question=self.question)
+        print_summary(self.answer, text, title=self.title, question=self.question)
         assert isinstance(text.file, io.StringIO)
         return text.file.getvalue().strip("\n")
 

@@ -114,7 +114,7 @@ def _summary_display(summary: StudySummary, **parts: str) -> Display:
     return Display(
         sentences=tuple(sentences.brief(summary)),
         tables=tuple(table for table in tables if table and table.rows),
-        caveats=tuple(sentences.notes(summary)),
+        caveats=tuple(sentences.caveats(summary)),
         **parts,
     )
 

@@ -1,86 +1,86 @@
-"""The answer of a study as plain sentences."""
+"""States the summary of a study in sentences."""
 
 from __future__ import annotations
 
 from dlm.curves.seed_spread import seed_spread
 from dlm.curves.types import Crossover, LearnerSummary, RequiredSize, StudySummary
 from dlm.report.formatting import (
-    SURE,
+    CERTAIN,
     about,
-    chance,
     error_text,
-    forecast_phrase,
-    need_phrase,
+    forecast_text,
+    listed,
+    multiple_text,
     percent,
+    probability_text,
+    required_size_text,
     seeds,
     size_interval,
     target_text,
-    times_text,
 )
 
-MOST_LED = 6  # of more learners the lead names the best few and the last
-MOST_PAIRS = 6  # of more pairs only those of the best learner are told, and of these so many:
-MOST_TOLD = 10
-MOST_FORECAST = 4  # the forecasts of more learners are no brief reading
+MAX_RANKED = 6  # of more learners the ranking names the best and the last
+MAX_PAIRS = 6  # of more pairs only those with the best learner are listed, at most MAX_LISTED_PAIRS
+MAX_LISTED_PAIRS = 10
+MAX_BRIEF_FORECASTS = 4  # forecasts of more learners are left out of the brief summary
 
 
-def sentences(answer: StudySummary) -> list[str]:
-    """The whole answer in plain sentences: who leads, laws, forecasts, needs, overtakes, notes."""
+def sentences(summary: StudySummary) -> list[str]:
+    """The whole summary: ranking, laws, noise, forecasts, required sizes, crossovers and caveats."""
     return [
-        *lead(answer),
-        *laws(answer),
-        *noises(answer),
-        *forecasts(answer),
-        *needs(answer),
-        *crossovers(answer),
-        *notes(answer),
+        *ranking(summary),
+        *laws(summary),
+        *noise_levels(summary),
+        *forecasts(summary),
+        *required_sizes(summary),
+        *crossovers(summary),
+        *caveats(summary),
     ]
 
 
-def brief(answer: StudySummary) -> list[str]:
-    """What to read first: who leads, what more data would buy unless learners are many, who overtakes whom."""
-    few = len(answer.learners) <= MOST_FORECAST
-    ahead = [*forecasts(answer), *needs(answer)] if few else []
-    return [*lead(answer), *ahead, *crossovers(answer)]
+def brief(summary: StudySummary) -> list[str]:
+    """Ranking, forecasts and required sizes of a few learners, and crossovers."""
+    few = len(summary.learners) <= MAX_BRIEF_FORECASTS
+    return [*ranking(summary), *(forecasts(summary) + required_sizes(summary) if few else ()), *crossovers(summary)]
 
 
-def lead(answer: StudySummary) -> list[str]:
-    """Who is best at the largest size that every learner was measured at."""
-    if not any(learner.curve.train_sizes for learner in answer.learners):
-        return ["No cell has finished yet, so there is nothing to say."]
-    shared = set.intersection(*(set(learner.curve.train_sizes) for learner in answer.learners))
-    if not shared or len({learner.curve.unit for learner in answer.learners}) > 1:
+def ranking(summary: StudySummary) -> list[str]:
+    """The errors at the largest size that every learner was measured at, best first."""
+    curves = [learner.curve for learner in summary.learners]
+    if not any(curve.train_sizes for curve in curves):
+        return ["No trial has finished yet."]
+    shared = set.intersection(*(set(curve.train_sizes) for curve in curves))
+    if not shared or len({curve.unit for curve in curves}) > 1:
         return []
     size = max(shared)
-    cells = [(one.curve, seed_spread(one.curve.errors[one.curve.train_sizes.index(size)])) for one in answer.learners]
-    # Stable: learners that tie keep the order of the study.
-    cells.sort(key=lambda cell: cell[1].median)
-    counts = {cell.num_seeds for _, cell in cells}
-    means = all(curve.stderr for curve, _ in cells)
+    ranked = [(curve, seed_spread(curve.errors[curve.train_sizes.index(size)])) for curve in curves]
+    ranked.sort(key=lambda pair: pair[1].median)  # stable: ties keep the order of the study
+    counts = {errors.num_seeds for _, errors in ranked}
+    means = all(curve.stderr for curve in curves)
     kind = "mean" if means else "median"
     same = f" of {seeds(min(counts))}" if len(counts) == 1 and not means else ""
-    places = [
-        f"{curve.learner} {error_text(cell.median, curve.unit)}"
-        + ("" if same or means else f" ({seeds(cell.num_seeds)})")
-        for curve, cell in cells
+    if len(ranked) == 1:
+        [(curve, errors)] = ranked
+        return [f"At {size:,} examples the {kind} error{same} is {error_text(errors.median, curve.unit)}."]
+    texts = [
+        f"{curve.learner} {error_text(errors.median, curve.unit)}"
+        + ("" if same or means else f" ({seeds(errors.num_seeds)})")
+        for curve, errors in ranked
     ]
-    if len(places) == 1:
-        [(curve, cell)] = cells
-        return [f"At {size:,} examples the {kind} error{same} is {error_text(cell.median, curve.unit)}."]
-    if len(places) > MOST_LED:
-        places = [*places[: MOST_LED - 2], f"{len(places) - MOST_LED + 1} more", places[-1]]
-    return [f"At {size:,} examples the {kind} errors{same} are, best first, {_listed(places)}."]
+    if len(texts) > MAX_RANKED:
+        texts = [*texts[: MAX_RANKED - 2], f"{len(texts) - MAX_RANKED + 1} more", texts[-1]]
+    return [f"At {size:,} examples the {kind} errors{same} are, best first: {listed(texts)}."]
 
 
-def laws(answer: StudySummary) -> list[str]:
-    """The law of each learner, a line each."""
-    return [f"{item.curve.learner}: {item.law or 'no law was fitted'}" for item in answer.learners]
+def laws(summary: StudySummary) -> list[str]:
+    """The fitted law of each learner."""
+    return [f"{learner.curve.learner}: {learner.law or 'no law was fitted'}" for learner in summary.learners]
 
 
-def noises(answer: StudySummary) -> list[str]:
-    """What another seed and another test set would do to the last error, a line for each learner that knows."""
+def noise_levels(summary: StudySummary) -> list[str]:
+    """How much another seed and another test set would change the error at the largest size."""
     lines = []
-    for learner in answer.learners:
+    for learner in summary.learners:
         noise, unit = learner.noise, learner.curve.unit
         if noise is None:
             continue
@@ -95,114 +95,103 @@ def noises(answer: StudySummary) -> list[str]:
     return lines
 
 
-def forecasts(answer: StudySummary) -> list[str]:
-    """What more data would buy, a sentence for each learner."""
-    return [_forecast(learner, answer.level) for learner in answer.learners]
+def forecasts(summary: StudySummary) -> list[str]:
+    """The expected error with more data, one sentence per learner."""
+    return [_forecast(learner, summary.level) for learner in summary.learners]
 
 
-def needs(answer: StudySummary) -> list[str]:
-    """How many examples each target takes, a sentence for each learner and target."""
-    return [_need(learner, need) for learner in answer.learners for need in learner.required_sizes]
+def required_sizes(summary: StudySummary) -> list[str]:
+    """The examples that each target needs, one sentence per learner and target."""
+    return [_required_size(learner, size) for learner in summary.learners for size in learner.required_sizes]
 
 
-def crossovers(answer: StudySummary) -> list[str]:
-    """Where one learner overtakes another, a sentence a pair; of many pairs those of the best learner."""
-    items = answer.crossovers
-    if len(items) > MOST_PAIRS:
-        ends = [
-            (seed_spread(one.curve.errors[-1]).median, one.curve.learner)
-            for one in answer.learners
-            if one.curve.train_sizes
-        ]
-        best = min(ends)[1]
-        items = tuple(item for item in items if best in (item.incumbent, item.challenger))[:MOST_TOLD]
-    left = len(answer.crossovers) - len(items)
-    more = [f"{left} more pairs are on the page and in forecast.json."] if left else []
-    return [*map(overtakes_sentence, items), *more]
+def crossovers(summary: StudySummary) -> list[str]:
+    """Where one learner becomes better than another, one sentence per pair; of many pairs those of the best learner."""
+    pairs = summary.crossovers
+    if len(pairs) > MAX_PAIRS:
+        curves = [learner.curve for learner in summary.learners if learner.curve.train_sizes]
+        best = min((seed_spread(curve.errors[-1]).median, curve.learner) for curve in curves)[1]
+        pairs = tuple(pair for pair in pairs if best in (pair.incumbent, pair.challenger))[:MAX_LISTED_PAIRS]
+    remaining = len(summary.crossovers) - len(pairs)
+    more = [f"{remaining} more pairs are on the page and in forecast.json."] if remaining else []
+    return [*map(crossover_sentence, pairs), *more]
 
 
-def notes(answer: StudySummary) -> list[str]:
-    """What a reader must know before trusting the numbers: missing cells, refused or wide extrapolations."""
+def caveats(summary: StudySummary) -> list[str]:
+    """What limits the numbers: failed trials, refused or wide extrapolations."""
     lines = []
-    for learner in answer.learners:
+    for learner in summary.learners:
         curve = learner.curve
         if curve.num_failed:
-            cells = (
-                "1 cell failed or diverged and is"
-                if curve.num_failed == 1
-                else (f"{curve.num_failed:,} cells failed or diverged and are")
-            )
-            lines.append(f"{curve.learner}: {cells} left out of every number.")
+            trials = "1 trial" if curve.num_failed == 1 else f"{curve.num_failed:,} trials"
+            lines.append(f"{curve.learner}: {trials} failed or diverged and {_is(curve.num_failed)} excluded.")
         if learner.note:
-            lines.append(f"{curve.learner}: {_closed(learner.note)}")
+            lines.append(f"{curve.learner}: {_with_period(learner.note)}")
     return lines
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _forecast(learner: LearnerSummary, level: float) -> str:
     curve = learner.curve
     if not curve.train_sizes:
-        return f"{curve.learner} has no finished cell."
-    cell = seed_spread(curve.errors[-1])
-    now = (
-        f"{curve.learner} is at {error_text(cell.median, curve.unit)} with n={curve.train_sizes[-1]:,} "
-        f"({'mean' if curve.stderr else f'median of {seeds(cell.num_seeds)}'})"
+        return f"{curve.learner} has no finished trial."
+    errors = seed_spread(curve.errors[-1])
+    measured = (
+        f"{curve.learner} has {error_text(errors.median, curve.unit)} at n={curve.train_sizes[-1]:,} "
+        f"({'mean' if curve.stderr else f'median of {seeds(errors.num_seeds)}'})"
     )
     if not learner.predictions:
-        return f"{now}; no forecast beyond that size is given."
+        return f"{measured}; there is no forecast for larger sizes."
     ahead = [
-        f"with {times_text(item, curve)} (n={item.train_size:,}) {forecast_phrase(item, curve.unit)}"
+        f"{forecast_text(item, curve.unit)} with {multiple_text(item, curve)} (n={item.train_size:,})"
         for item in learner.predictions
     ]
-    return f"{now}; forecast {_listed(ahead)} ({percent(level)} interval{'s' if len(ahead) > 1 else ''})."
+    return f"{measured}; forecast: {listed(ahead)} ({percent(level)} interval{'s' if len(ahead) > 1 else ''})."
 
 
-def _need(learner: LearnerSummary, need: RequiredSize) -> str:
-    name, phrase = learner.curve.learner, need_phrase(need)
-    target = target_text(need.target, learner.curve.unit)
-    if phrase == "undetermined":
-        return f"How many examples {name} needs for {target} cannot be told from these measurements."
-    if need.kind == "reached":
-        count = phrase.removeprefix("reached at ")
-        return f"{name} needs {count} examples for {target}: reached within the measured sizes."
-    if need.kind == "not reachable":
-        remark = f" (chance {chance(need.p_reachable)})" if need.p_reachable > 0 else ""
-        return f"{target} is not reachable for {name} by more data alone{remark}."
-    doubt = ""
-    if need.kind == "interval" and need.p_reachable < SURE:
-        doubt = f"; the chance that it gets there at all is {chance(need.p_reachable)}"
-    return f"{name} needs {phrase} examples for {target}{doubt}."
+def _required_size(learner: LearnerSummary, size: RequiredSize) -> str:
+    name, text = learner.curve.learner, required_size_text(size)
+    target = target_text(size.target, learner.curve.unit)
+    if text == "undetermined":
+        return f"The examples that {name} needs for {target} cannot be estimated from these measurements."
+    if size.kind == "reached":
+        return f"{name} reaches {target} {text.removeprefix('reached ')} examples, within the measured sizes."
+    if size.kind == "not reachable":
+        remark = f" (probability {probability_text(size.p_reachable)})" if size.p_reachable > 0 else ""
+        return f"{target} is not reachable for {name} with more data alone{remark}."
+    doubtful = size.kind == "interval" and size.p_reachable < CERTAIN
+    doubt = f"; the probability that it is reachable is {probability_text(size.p_reachable)}" if doubtful else ""
+    return f"{name} needs {text} examples for {target}{doubt}."
 
 
-def overtakes_sentence(item: Crossover) -> str:
-    """Where one learner overtakes another, or that it does not, and how likely it is ahead."""
-    challenger, incumbent = item.challenger, item.incumbent
-    where = "" if item.median is None else f" at about {about(item.median)} examples"
-    where += size_interval(item.low, item.high)
-    likely = _likely(item)
-    if item.kind == "measured":
-        return f"{challenger} overtakes {incumbent}{where}{likely}."
-    if item.kind == "forecast":
-        return f"{challenger} is forecast to overtake {incumbent}{where}, beyond the measured sizes{likely}."
-    if item.kind == "never":
-        return f"{challenger} stays behind {incumbent} as far as the forecast reaches{likely}."
-    if item.kind == "already":
-        return f"{challenger} is ahead of {incumbent} at every measured size{likely}."
-    # "undetermined", and what a later version may add.
-    return f"Whether {challenger} overtakes {incumbent} cannot be told: noise and forecast leave it open{likely}."
+def crossover_sentence(pair: Crossover) -> str:
+    """Where the challenger becomes better than the incumbent, if it does, and the probability that it is better."""
+    challenger, incumbent = pair.challenger, pair.incumbent
+    where = "" if pair.median is None else f" at about {about(pair.median)} examples"
+    where += size_interval(pair.low, pair.high)
+    probability = _probability(pair)
+    if pair.kind == "measured":
+        return f"{challenger} becomes better than {incumbent}{where}{probability}."
+    if pair.kind == "forecast":
+        return f"{challenger} is forecast to become better than {incumbent}{where}{probability}."
+    if pair.kind == "never":
+        return f"{challenger} stays worse than {incumbent} over the range of the forecast{probability}."
+    if pair.kind == "already":
+        return f"{challenger} is better than {incumbent} at every measured size{probability}."
+    return f"It is undetermined whether {challenger} becomes better than {incumbent}{probability}."
 
 
-def _likely(item: Crossover) -> str:
-    """The chance that the challenger is better at the largest measured size, and at the farthest that is carried."""
-    measured = [one for one in item.probabilities if one.measured][-1:]
-    ahead = [one for one in item.probabilities if not one.measured][-1:]
-    told = [f"{chance(one.probability)} at {one.train_size:,}" for one in (*measured, *ahead)]
-    return f"; the chance that {item.challenger} is better is {_listed(told)}" if told else ""
+def _probability(pair: Crossover) -> str:
+    """The probability that the challenger is better at the largest measured size and at the largest forecast size."""
+    measured = [point for point in pair.probabilities if point.measured][-1:]
+    ahead = [point for point in pair.probabilities if not point.measured][-1:]
+    texts = [f"{probability_text(point.probability)} at {point.train_size:,}" for point in (*measured, *ahead)]
+    return f"; the probability that {pair.challenger} is better is {listed(texts)}" if texts else ""
 
 
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _closed(text: str) -> str:
+def _with_period(text: str) -> str:
     text = text.strip()
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -18,7 +18,7 @@ from dlm.report.forecast_file import FORECAST, add_stamp, write_forecast
 from dlm.report.html.elements import Page
 from dlm.report.html.page import page_html
 from dlm.report.sections import SECTIONS, ReportContext, Section, SectionContent
-from dlm.report.terminal import print_answer, print_list, print_table
+from dlm.report.terminal import print_list, print_summary, print_table
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
 
@@ -72,7 +72,7 @@ def publish(
     figures = learning_curve(context.summary, folder / "figures" / "learning_curve", title=title)
     context = dataclasses.replace(context, summary=write_forecast(context.summary, folder))
     contents = [section(context) for section in sections]
-    print_answer(context.summary, console, title=title, question=question)
+    print_summary(context.summary, console, title=title, question=question)
     for content in contents:
         for table in content.tables:
             print_table(console, table)

@@ -11,7 +11,15 @@ from typing import ClassVar
 
 from dlm.curves.seed_spread import describe_spread, evenly_spaced, seed_spread
 from dlm.curves.types import Curve, StudySummary
-from dlm.report.formatting import error_number, forecast_phrase, need_cell, percent, target_text, times_text, unit_text
+from dlm.report.formatting import (
+    error_number,
+    forecast_text,
+    multiple_text,
+    percent,
+    required_size_cell,
+    target_text,
+    unit_text,
+)
 
 ABSENT = "–"
 
@@ -114,14 +122,14 @@ def forecast_table(summary: StudySummary) -> Table | None:
     columns, cells = [], []
     for k in range(widest):
         ahead = [one.predictions[k] if k < len(one.predictions) else None for one in learners]
-        times = {times_text(item, one.curve) for item, one in zip(ahead, learners, strict=True) if item}
+        times = {multiple_text(item, one.curve) for item, one in zip(ahead, learners, strict=True) if item}
         train_sizes = {item.train_size for item in ahead if item}
         # Learners with different largest sizes have forecasts at different sizes: each cell names its own.
         shared = len(train_sizes) == 1
         columns.append(" or ".join(sorted(times)) + (f", n={min(train_sizes):,}" if shared else ""))
         cells.append(
             [
-                f"{'' if shared else f'n={item.train_size:,}: '}{forecast_phrase(item, one.curve.unit)}"
+                f"{'' if shared else f'n={item.train_size:,}: '}{forecast_text(item, one.curve.unit)}"
                 if item
                 else "no forecast"
                 for item, one in zip(ahead, learners, strict=True)
@@ -136,7 +144,7 @@ def required_size_table(summary: StudySummary) -> Table | None:
     """Targets x learners: the training examples that a target error needs; None without targets."""
     asked = [(need, learner.curve) for learner in summary.learners for need in learner.required_sizes]
     rows = tuple(
-        (target_text(target, curve.unit), curve.learner, need_cell(need))
+        (target_text(target, curve.unit), curve.learner, required_size_cell(need))
         for target in dict.fromkeys(need.target for need, _ in asked)
         for need, curve in asked
         if need.target == target

@@ -17,19 +17,19 @@ from dlm.report import sentences
 from dlm.report.formatting import percent
 from dlm.report.tables import Table, forecast_table, measured_table, required_size_table
 
-__all__ = ["print_answer", "print_list", "print_table", "say"]
+__all__ = ["print_list", "print_summary", "print_table", "say"]
 
 _INDENT = 2
 _GAP = 3  # columns of a table are this far apart
 _NO_BREAK = "\u00a0"
-_PART = r"\[[^\]]*\]|\([^)]*\)|± \S+|\S+"  # of a cell that holds numbers
+_PART = r"\[[^\]]*\]|\([^)]*\)|± \S+|\S+"  # a part of a numeric cell
 _ASCII = str.maketrans({"–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "≈": "~", "≤": "<=", "≥": ">=", "…": "..."})
 
 
-def print_answer(answer: StudySummary, console: Console, *, title: str = "", question: str = "") -> None:
-    """Prints the summary: measured errors, forecasts, required sizes, crossovers, laws and caveats.
+def print_summary(summary: StudySummary, console: Console, *, title: str = "", question: str = "") -> None:
+    """Print the summary: measured errors, forecasts, required sizes, crossovers, laws and caveats.
 
-    The numbers and sentences are those of `sentences(answer)`. Lines are wrapped to the width of the console;
+    Lines are wrapped to the width of the console;
     output that is not a terminal is plain text.
     """
     if title or question:
@@ -39,27 +39,27 @@ def print_answer(answer: StudySummary, console: Console, *, title: str = "", que
     if question:
         say(console, question)
     console.print()
-    for sentence in sentences.lead(answer):
+    for sentence in sentences.ranking(summary):
         say(console, sentence)
-    if not answer.learners:
+    if not summary.learners:
         return
-    curves = [learner.curve for learner in answer.learners]
+    curves = [learner.curve for learner in summary.learners]
     if any(curve.train_sizes for curve in curves):
         print_table(console, measured_table(curves, few_sizes=True))
-    if table := forecast_table(answer):
+    if table := forecast_table(summary):
         print_table(console, table)
     else:
         print_list(console, "Expected error with more data", ["No forecast is given for any learner."])
-    if table := required_size_table(answer):
+    if table := required_size_table(summary):
         print_table(console, table)
-    print_list(console, f"Crossovers, with {percent(answer.level)} intervals", sentences.crossovers(answer))
-    print_list(console, "Fitted laws (n: training examples)", sentences.laws(answer))
-    print_list(console, "Noise of the error at the largest size", sentences.noises(answer))
-    print_list(console, "Caveats", sentences.notes(answer))
+    print_list(console, f"Crossovers, with {percent(summary.level)} intervals", sentences.crossovers(summary))
+    print_list(console, "Fitted laws (n: training examples)", sentences.laws(summary))
+    print_list(console, "Noise of the error at the largest size", sentences.noise_levels(summary))
+    print_list(console, "Caveats", sentences.caveats(summary))
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Prints the title and the table below it; several tables with the same first column where it is too wide."""
+    """Print the title and the table; a table that is too wide is split into several with the same first column."""
     for k, part in enumerate(_parts(console, table)):
         console.print()
         if k == 0 and table.title:
@@ -70,7 +70,7 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def _parts(console: Console, table: Table) -> Iterator[rich.table.Table]:
-    """The table as rich renders it, split where its columns do not fit side by side."""
+    """The rich tables of a table, split by the width of the console."""
     columns = [[row[k] for row in table.rows] for k in range(len(table.columns))]
     columns[table.text_columns :] = map(_aligned, columns[table.text_columns :])
     widths = [max(map(len, (head, *cells))) for head, cells in zip(table.headings, columns, strict=True)]
@@ -87,16 +87,16 @@ def _parts(console: Console, table: Table) -> Iterator[rich.table.Table]:
 def _rich_table(
     console: Console, table: Table, columns: Sequence[Sequence[str]], chosen: Sequence[int]
 ) -> rich.table.Table:
-    # A rule under the head is all the drawing; without UTF-8 there is none, since its stand-ins are ugly.
+    # Without UTF-8 rich replaces the rule by ASCII characters, which are harder to read than none.
     box = rich.box.SIMPLE_HEAD if console.encoding.lower().startswith("utf") else None
-    made = rich.table.Table(box=box, show_edge=False, pad_edge=False, padding=(0, 1), header_style="bold")
+    rendered = rich.table.Table(box=box, show_edge=False, pad_edge=False, padding=(0, 1), header_style="bold")
     for k in chosen:
-        made.add_column(_text(console, table.headings[k]), justify="left" if k < table.text_columns else "right")
-    for place in range(len(table.rows)):
-        made.add_row(
-            *(_text(console, Text(columns[k][place], "bold" if (place, k) in table.bold else "")) for k in chosen)
+        rendered.add_column(_text(console, table.headings[k]), justify="left" if k < table.text_columns else "right")
+    for index in range(len(table.rows)):
+        rendered.add_row(
+            *(_text(console, Text(columns[k][index], "bold" if (index, k) in table.bold else "")) for k in chosen)
         )
-    return made
+    return rendered
 
 
 def _aligned(cells: Sequence[str]) -> list[str]:
@@ -111,7 +111,7 @@ def _aligned(cells: Sequence[str]) -> list[str]:
 
 
 def print_list(console: Console, heading: str, lines: Sequence[str]) -> None:
-    """A heading and a line below it for each of `lines`; nothing where there are none."""
+    """Print a heading and the lines below it; nothing without lines."""
     if not lines:
         return
     console.print()
@@ -121,7 +121,7 @@ def print_list(console: Console, heading: str, lines: Sequence[str]) -> None:
 
 
 def say(console: Console, text: str, *, style: str = "", first: str = "", rest: str = "") -> None:
-    """Prints text wrapped to the width; never read as markup, since a law may hold brackets."""
+    """Print text wrapped to the width, without markup, since a law may contain brackets."""
     for paragraph in text.splitlines():
         lines = textwrap.wrap(
             paragraph.replace(" %", f"{_NO_BREAK}%"),
@@ -135,7 +135,7 @@ def say(console: Console, text: str, *, style: str = "", first: str = "", rest: 
 
 
 def _text(console: Console, text: str | Text) -> Text:
-    """Text that the console's encoding can carry."""
+    """Text without characters that the encoding of the console lacks."""
     text = Text(text) if isinstance(text, str) else text
     try:
         text.plain.encode(console.encoding)

@@ -172,9 +172,9 @@ def test_ten_thousand_cells_are_shown_in_200_kb():
 
 
 def test_an_answer_without_a_finished_cell_is_shown_too():
-    lost = StudySummary((LearnerSummary(Curve("net", (), (), failed=2), "", (), (), ()),), (), (), 0.95)
-    assert "No cell has finished yet" in notebook.summary_html(lost)
-    assert "No cell has finished yet" in notebook.summary_markdown(lost)
+    lost = StudySummary((LearnerSummary(Curve("net", (), (), num_failed=2), "", (), (), ()),), (), (), 0.95)
+    assert "No trial has finished yet" in notebook.summary_html(lost)
+    assert "No trial has finished yet" in notebook.summary_markdown(lost)
 
 
 def test_a_forecast_shows_numbers_law_curve_and_whether_to_rely_on_it():

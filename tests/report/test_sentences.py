@@ -1,16 +1,17 @@
-"""Sentences for every kind of need and overtake, and the numbers in them."""
+"""Sentences for every kind of required size and crossover, and the numbers in them."""
 
 import dataclasses
 import itertools
+import math
 
 import pytest
 
 from dlm.curves.types import Crossover, Prediction, ProbabilityBetter, RequiredSize, StudySummary
-from dlm.report import sentences
-from dlm.report.formatting import about, at_least, chance, error_number, forecast_phrase, percent
+from dlm.report.formatting import about, error_number, forecast_text, percent, probability_text
+from dlm.report.sentences import crossover_sentence, crossovers, sentences
 
 
-def with_needs(digits: StudySummary, need: RequiredSize) -> list[str]:
+def with_required_size(digits: StudySummary, need: RequiredSize) -> list[str]:
     learner = dataclasses.replace(digits.learners[0], required_sizes=(need,))
     return sentences(StudySummary((learner,), (), (), 0.95))
 
@@ -20,7 +21,7 @@ def with_needs(digits: StudySummary, need: RequiredSize) -> list[str]:
     [
         (
             RequiredSize(0.05, "reached", 250.0, 300.0, 350.0, 1.0),
-            "mlp needs about 300 [250, 350] examples for 5 %: reached within the measured sizes.",
+            "mlp reaches 5 % at about 300 [250, 350] examples, within the measured sizes.",
         ),
         (
             RequiredSize(0.02, "interval", 1401.0, 2130.0, 4201.0, 1.0),
@@ -28,7 +29,7 @@ def with_needs(digits: StudySummary, need: RequiredSize) -> list[str]:
         ),
         (
             RequiredSize(0.01, "interval", 1600.0, 2431.0, None, 0.88),
-            "mlp needs about 2,400 [1,600 or more] examples for 1 %; the chance that it gets there at all is 88 %.",
+            "mlp needs about 2,400 [1,600 or more] examples for 1 %; the probability that it is reachable is 88 %.",
         ),
         (
             RequiredSize(0.005, "more than", 12570.0, None, None, 0.4),
@@ -36,51 +37,51 @@ def with_needs(digits: StudySummary, need: RequiredSize) -> list[str]:
         ),
         (
             RequiredSize(0.01, "not reachable", None, None, None, 0.03),
-            "1 % is not reachable for mlp by more data alone (chance 3 %).",
+            "1 % is not reachable for mlp with more data alone (probability 3 %).",
         ),
         (
             RequiredSize(0.01, "undetermined", None, None, None, 0.0),
-            "How many examples mlp needs for 1 % cannot be told from these measurements.",
+            "The examples that mlp needs for 1 % cannot be estimated from these measurements.",
         ),
         (
             RequiredSize(0.01, "interval", None, None, None, 0.5),
-            "How many examples mlp needs for 1 % cannot be told from these measurements.",
+            "The examples that mlp needs for 1 % cannot be estimated from these measurements.",
         ),
     ],
 )
-def test_needs(digits: StudySummary, need: RequiredSize, sentence: str) -> None:
-    assert sentence in with_needs(digits, need)
+def test_required_sizes(digits: StudySummary, need: RequiredSize, sentence: str) -> None:
+    assert sentence in with_required_size(digits, need)
 
 
 @pytest.mark.parametrize(
     ("kind", "train_sizes", "sentence"),
     [
-        ("measured", (45.0, 60.0, 90.0), "cnn overtakes logreg at about 60 examples [45, 90]."),
-        ("measured", (None, 60.0, None), "cnn overtakes logreg at about 60 examples."),
+        ("measured", (45.0, 60.0, 90.0), "cnn becomes better than logreg at about 60 examples [45, 90]."),
+        ("measured", (None, 60.0, None), "cnn becomes better than logreg at about 60 examples."),
         (
             "forecast",
             (3000.0, 5000.0, None),
-            "cnn is forecast to overtake logreg at about 5,000 examples [3,000 or more], beyond the measured sizes.",
+            "cnn is forecast to become better than logreg at about 5,000 examples [3,000 or more].",
         ),
         (
             "never",
             (None, None, None),
-            "cnn stays behind logreg as far as the forecast reaches.",
+            "cnn stays worse than logreg over the range of the forecast.",
         ),
-        ("already", (None, None, None), "cnn is ahead of logreg at every measured size."),
+        ("already", (None, None, None), "cnn is better than logreg at every measured size."),
         (
             "undetermined",
             (None, None, None),
-            "Whether cnn overtakes logreg cannot be told: noise and forecast leave it open.",
+            "It is undetermined whether cnn becomes better than logreg.",
         ),
     ],
 )
-def test_overtakes(digits: StudySummary, kind: str, train_sizes: tuple[float | None, ...], sentence: str) -> None:
+def test_crossovers(digits: StudySummary, kind: str, train_sizes: tuple[float | None, ...], sentence: str) -> None:
     crossover = Crossover("logreg", "cnn", kind, *train_sizes)
     assert sentence in sentences(dataclasses.replace(digits, crossovers=(crossover,)))
 
 
-def test_an_overtake_says_how_likely_it_is_at_the_largest_size_and_the_farthest(digits: StudySummary) -> None:
+def test_a_crossover_gives_its_probability_at_the_largest_measured_and_forecast_size(digits: StudySummary) -> None:
     chances = (
         ProbabilityBetter(32, 0.2, True),
         ProbabilityBetter(1257, 0.97, True),
@@ -88,41 +89,39 @@ def test_an_overtake_says_how_likely_it_is_at_the_largest_size_and_the_farthest(
         ProbabilityBetter(12570, 0.9999, False),
     )
     crossover = Crossover("logreg", "cnn", "measured", 45.0, 60.0, 90.0, chances)
-    assert sentences.overtakes_sentence(crossover) == (
-        "cnn overtakes logreg at about 60 examples [45, 90]; "
-        "the chance that cnn is better is 97 % at 1,257 and >99 % at 12,570."
+    assert crossover_sentence(crossover) == (
+        "cnn becomes better than logreg at about 60 examples [45, 90]; "
+        "the probability that cnn is better is 97 % at 1,257 and >99 % at 12,570."
     )
 
 
-def test_of_many_pairs_those_of_the_best_learner_are_told(digits: StudySummary) -> None:
+def test_many_pairs_are_reduced_to_those_of_the_best_learner(digits: StudySummary) -> None:
     names = ["cnn", *"abcd"]
     learners = tuple(
         dataclasses.replace(one, curve=dataclasses.replace(one.curve, learner=name, errors=((0.1 + k,),) * 7))
         for k, (name, one) in enumerate(zip(names, [digits.learners[0]] * 5))
     )
     pairs = tuple(Crossover(a, b, "never", None, None, None) for a, b in itertools.combinations(names, 2))
-    said = sentences.crossovers(dataclasses.replace(digits, learners=learners, crossovers=pairs))
-    assert len(said) == 5
-    assert all("cnn" in sentence for sentence in said[:4])
-    assert said[4] == "6 more pairs are on the page and in forecast.json."
+    lines = crossovers(dataclasses.replace(digits, learners=learners, crossovers=pairs))
+    assert len(lines) == 5
+    assert all("cnn" in sentence for sentence in lines[:4])
+    assert lines[4] == "6 more pairs are on the page and in forecast.json."
 
 
 def test_without_forecasts(digits: StudySummary) -> None:
     learners = tuple(dataclasses.replace(learner, predictions=()) for learner in digits.learners)
-    said = sentences(dataclasses.replace(digits, learners=learners))
-    assert sum("no forecast beyond that size is given" in sentence for sentence in said) == 3
+    lines = sentences(dataclasses.replace(digits, learners=learners))
+    assert sum("there is no forecast for larger sizes" in sentence for sentence in lines) == 3
 
 
-def test_lead_forecast_and_notes(digits: StudySummary) -> None:
-    said = sentences(digits)
-    assert said[0] == (
-        "At 1,257 examples the median errors of 8 seeds are, best first, cnn 1.1 %, mlp 2.5 % and logreg 4.6 %."
+def test_ranking_forecasts_and_caveats(digits: StudySummary) -> None:
+    lines = sentences(digits)
+    assert lines[0] == (
+        "At 1,257 examples the median errors of 8 seeds are, best first: cnn 1.1 %, mlp 2.5 % and logreg 4.6 %."
     )
-    assert any(
-        "forecast with 2x the data (n=2,514) 1.9 % [1.4, 2.6] and with 10x the data (n=12,570)" in one for one in said
-    )
-    assert "cnn: 1 cell failed or diverged and is left out of every number." in said
-    assert all("\n" not in sentence for sentence in said)
+    assert any("forecast: 1.9 % [1.4, 2.6] with 2x the data (n=2,514) and" in one for one in lines)
+    assert "cnn: 1 trial failed or diverged and is excluded." in lines
+    assert all("\n" not in sentence for sentence in lines)
 
 
 @pytest.mark.parametrize(
@@ -142,16 +141,16 @@ def test_error_numbers(value: float, unit: str, text: str) -> None:
     assert error_number(value, unit) == text
 
 
-def test_small_interval_ends_are_not_called_zero() -> None:
-    assert forecast_phrase(Prediction(10, 0.011, 0.0002, 0.016), "error rate") == "1.1 % [<0.1, 1.6]"
+def test_small_interval_ends_are_not_zero() -> None:
+    assert forecast_text(Prediction(10, 0.011, 0.0002, 0.016), "error rate") == "1.1 % [<0.1, 1.6]"
 
 
 def test_counts_and_shares() -> None:
     assert [about(n) for n in (0.4, 7.6, 61.2, 1257, 123456, 2.5e7, 3.14e9)] == [
         "0", "8", "61", "1,300", "120,000", "25 million", "3.1 billion",
     ]  # fmt: skip
-    assert [at_least(n) for n in (57, 12999.5, 1.299e7)] == ["57", "12,900", "12.9 million"]
-    assert [chance(share) for share in (0.0, 0.004, 0.876, 0.999, 1.0)] == [
+    assert [about(n, math.floor, digits=3) for n in (57, 12999.5, 1.299e7)] == ["57", "12,900", "12.9 million"]
+    assert [probability_text(share) for share in (0.0, 0.004, 0.876, 0.999, 1.0)] == [
         "0 %",
         "<1 %",
         "88 %",
@@ -161,7 +160,7 @@ def test_counts_and_shares() -> None:
     assert [percent(level) for level in (0.95, 0.975, 0.999)] == ["95 %", "97.5 %", "99.9 %"]
 
 
-def test_lead_with_unequal_seeds_one_learner_and_many(digits: StudySummary) -> None:
+def test_ranking_with_unequal_seeds_one_learner_and_many(digits: StudySummary) -> None:
     first, second = digits.learners[:2]
     fewer = dataclasses.replace(first.curve, errors=(*first.curve.errors[:-1], (0.02, 0.02)))
     mixed = StudySummary((dataclasses.replace(first, curve=fewer), second), (), (), 0.95)

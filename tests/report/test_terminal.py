@@ -7,16 +7,16 @@ import pytest
 from rich.console import Console
 
 from dlm.curves.types import Curve, LearnerSummary, Prediction, RequiredSize, StudySummary
-from dlm.report.formatting import forecast_phrase, need_cell
+from dlm.report.formatting import forecast_text, required_size_cell
 from dlm.report.sentences import sentences
-from dlm.report.terminal import print_answer
+from dlm.report.terminal import print_summary
 
 LONE = LearnerSummary(Curve("mlp", (64,), ((0.125,),)), "", (), (), (), "one size is too few for a law")
 
 
 def printed(answer: StudySummary, width: int = 80, encoding: str = "utf-8", **options: str) -> str:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
-    print_answer(answer, Console(file=file, width=width), **options)
+    print_summary(answer, Console(file=file, width=width), **options)
     return file.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
 
 
@@ -31,7 +31,7 @@ def test_lines_keep_to_the_width_and_are_plain(digits: StudySummary, width: int)
 def test_no_colour_leaves_no_colour_codes(digits: StudySummary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     file = io.StringIO()
-    print_answer(digits, Console(file=file, width=80, force_terminal=True))
+    print_summary(digits, Console(file=file, width=80, force_terminal=True))
     assert "\x1b[3" not in file.getvalue()
 
 
@@ -54,11 +54,11 @@ def test_the_tables_say_what_the_sentences_say(digits: StudySummary) -> None:
     for learner in digits.learners:
         assert learner.law in text
         for prediction in learner.predictions:
-            phrase = forecast_phrase(prediction, learner.curve.unit)
+            phrase = forecast_text(prediction, learner.curve.unit)
             assert phrase in text
             assert phrase in spoken
         for need in learner.required_sizes:
-            assert need_cell(need) in text
+            assert required_size_cell(need) in text
     for sentence in (one for one in sentences(digits) if "crossovers" in one or "behind" in one or "left out" in one):
         assert sentence in text
 
@@ -108,15 +108,15 @@ def test_brackets_in_a_law_are_not_markup() -> None:
 
 
 def test_nothing_finished_yet() -> None:
-    assert "No cell has finished yet" in printed(StudySummary((), (), (), 0.95))
+    assert "No trial has finished yet" in printed(StudySummary((), (), (), 0.95))
 
 
-def test_a_learner_without_a_finished_cell(digits: StudySummary) -> None:
-    lost = LearnerSummary(Curve("lost", (), (), num_failed=56), "", (), (), ())
-    text = printed(StudySummary((digits.learners[0], lost), (), (), 0.95))
-    assert "lost: 56 cells failed or diverged and are left out of every number." in text
-    assert "lost has no finished cell." in sentences(StudySummary((lost,), (), (), 0.95))
-    assert "no law was fitted" in printed(StudySummary((lost,), (), (), 0.95))
+def test_a_learner_without_a_finished_trial(digits: StudySummary) -> None:
+    empty = LearnerSummary(Curve("empty", (), (), num_failed=56), "", (), (), ())
+    text = printed(StudySummary((digits.learners[0], empty), (), (), 0.95))
+    assert "empty: 56 trials failed or diverged and are excluded." in text
+    assert "empty has no finished trial." in sentences(StudySummary((empty,), (), (), 0.95))
+    assert "no law was fitted" in printed(StudySummary((empty,), (), (), 0.95))
 
 
 def test_of_very_many_sizes_some_are_shown_and_it_is_said() -> None:

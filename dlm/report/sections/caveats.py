@@ -24,8 +24,8 @@ def caveats_section(context: ReportContext) -> SectionContent:
         **context.remarks,
     }
     notes = {
-        "": sentences.notes(context.summary),
-        "Noise of the error at the largest size": sentences.noises(context.summary),
+        "": sentences.caveats(context.summary),
+        "Noise of the error at the largest size": sentences.noise_levels(context.summary),
         **more,
     }
     blocks = tuple(Sentences(tuple(lines), heading=heading) for heading, lines in notes.items() if lines)

@@ -10,7 +10,7 @@ from dlm.analysis.fairness.gaps import Gap, Spread
 from dlm.analysis.fairness.metrics import ColumnMetrics
 from dlm.analysis.fairness.report import GroupCurve, GroupReport, groups_in
 from dlm.curves.types import LearnerSummary, StudySummary
-from dlm.report.formatting import error_number, is_rate, need_phrase, percent, unit_text
+from dlm.report.formatting import error_number, is_rate, percent, required_size_text, unit_text
 from dlm.report.html.elements import Chart, Choice, PageSection, Sentences
 from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.sections.learning_curve import curve_chart
@@ -116,7 +116,7 @@ def need_sentence(curve: GroupCurve, gap: Gap, others: str = "everyone else") ->
         return f"{gap.learner}: how many examples would take {where} cannot be told from these measurements."
     if need.kind == "not reachable":
         return f"{gap.learner}: no number of examples is seen to take {where}."
-    return f"{gap.learner}: {need_phrase(need)} examples, mixed as the pool is, would take {where}."
+    return f"{gap.learner}: {required_size_text(need)} examples, mixed as the pool is, would take {where}."
 
 
 def group_tables(report: GroupReport) -> list[Table]:
@@ -163,7 +163,7 @@ def _gap_row(one: GroupCurve, gap: Gap | None, unit: str) -> tuple[str, ...]:
         error_number(gap.others, unit),
         f"{_signed(gap.gap, unit, abs(gap.gap))} [{low}, {high}]",
         _exponent(one),
-        need_phrase(one.need) if one.need and gap.is_shown and gap.gap > 0 else "–",
+        required_size_text(one.need) if one.need and gap.is_shown and gap.gap > 0 else "–",
     )
 
 

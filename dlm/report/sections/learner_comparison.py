@@ -20,7 +20,7 @@ from dlm.analysis.learner_comparison import (
 from dlm.report.formatting import error_text, percent
 from dlm.report.html.elements import PageSection, Sentences
 from dlm.report.sections.base import ReportContext, SectionContent
-from dlm.report.sentences import overtakes_sentence
+from dlm.report.sentences import crossover_sentence
 
 
 def learner_comparison_section(context: ReportContext) -> SectionContent:
@@ -60,7 +60,7 @@ def family_sentences(comparison: FamilyComparison, level: float) -> list[str]:
         incumbent=f"{CLASSICAL} ({_names(classical)})",
         challenger=f"{DEEP} ({_names(deep)})",
     )
-    sentence = overtakes_sentence(named)
+    sentence = crossover_sentence(named)
     lines = [sentence[0].upper() + sentence[1:]]
     if ratio := comparison.ratio:
         includes_1 = " It includes 1: another test set may reverse the order." if ratio.low <= 1 <= ratio.high else ""

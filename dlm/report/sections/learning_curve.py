@@ -16,7 +16,7 @@ from dlm.curves.seed_spread import describe_spread, seed_spread
 from dlm.curves.types import Crossover, LearnerSummary, StudySummary
 from dlm.report import sentences
 from dlm.report.figures import beyond, error_limits, positive
-from dlm.report.formatting import chance, error_number, forecast_phrase, is_rate, percent
+from dlm.report.formatting import error_number, forecast_text, is_rate, percent, probability_text
 from dlm.report.html.elements import Chart, Choice, PageSection, Sentences, error_axis, size_axis
 from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.tables import Table, forecast_table, measured_table, required_size_table
@@ -31,7 +31,7 @@ Lines = dict[str, dict[int, float]]  # by challenger and size
 def learning_curve_section(context: ReportContext) -> SectionContent:
     """The chart, tables of forecasts and required sizes, probabilities of being better, and the fitted laws.
 
-    The terminal prints the same with `print_answer`.
+    The terminal prints the same with `print_summary`.
     """
     summary = context.summary
     chart = curve_chart(summary, context.trials, "learning-curves", _title(summary))
@@ -91,7 +91,7 @@ def curve_chart(answer: StudySummary, trials: Trials, name: str, title: str, *, 
     return Chart(
         name.replace(" ", "-"),
         title,
-        " ".join(sentences.lead(answer)),
+        " ".join(sentences.ranking(answer)),
         tuple(traces),
         layout,
         table=measured_table([learner.curve for learner in answer.learners]),
@@ -129,7 +129,7 @@ def _traces(learner: LearnerSummary, trials: Trials, most: int) -> Iterator[dict
         yield {
             "x": train_sizes,
             "y": [one.median for one in ahead],
-            "text": [forecast_phrase(one, curve.unit) for one in ahead],
+            "text": [forecast_text(one, curve.unit) for one in ahead],
             "hovertemplate": f"<b>{_safe(name)}</b>, forecast<br>n=%{{x:,}}<br>%{{text}}<extra></extra>",
             "mode": "lines",
             "line": {"dash": "dash", "width": 2},
@@ -211,7 +211,7 @@ def _crossing(one: Crossover, answer: StudySummary) -> Iterator[dict[str, Any]]:
         "x": [one.median],
         "y": [y],
         "error_x": {"type": "data", "symmetric": False, "array": [high], "arrayminus": [low], "thickness": 1.5},
-        "text": [sentences.overtakes_sentence(one)],
+        "text": [sentences.crossover_sentence(one)],
         "hovertemplate": "%{text}<extra></extra>",
         "mode": "markers",
         "marker": {"size": 12, "symbol": "x-thin", "line": {"width": 2}},
@@ -264,7 +264,8 @@ def _chart(incumbent: str, lines: Lines, known: list[Crossover]) -> Chart:
     train_sizes = sorted({size for line in lines.values() for size in line})
     measured = [one.train_size for item in known for one in item.probabilities if one.measured]
     rows = [
-        (f"{size:,}", *(chance(line[size]) if size in line else "–" for line in lines.values())) for size in train_sizes
+        (f"{size:,}", *(probability_text(line[size]) if size in line else "–" for line in lines.values()))
+        for size in train_sizes
     ]
     layout: dict[str, Any] = {
         "xaxis": size_axis(),
@@ -273,7 +274,7 @@ def _chart(incumbent: str, lines: Lines, known: list[Crossover]) -> Chart:
         "height": 300,
         "showlegend": False,
     }
-    last = [f"{name} {chance(line[max(line)])} at {max(line):,}" for name, line in lines.items()]
+    last = [f"{name} {probability_text(line[max(line)])} at {max(line):,}" for name, line in lines.items()]
     return Chart(
         f"better-than-{incumbent}".replace(" ", "-"),
         f"Probability of being better than {incumbent}",
@@ -289,7 +290,7 @@ def _line(name: str, line: dict[int, float]) -> dict[str, Any]:
     return {
         "x": list(line),
         "y": list(line.values()),
-        "text": [chance(p) for p in line.values()],
+        "text": [probability_text(p) for p in line.values()],
         "hovertemplate": "%{text}, n=%{x:,}<extra></extra>",
         "mode": "lines+markers",
         "line": {"width": 2.2},

@@ -16,7 +16,7 @@ CROSSING = Crossover("a", "b", "measured", 70.0, 100.0, 120.0, (ProbabilityBette
 def test_crossover_ratio_and_selection_are_reported():
     comparison = FamilyComparison(CLASSICAL, DEEP, CROSSING, ErrorRatio(0.5, 0.301, 0.829, 200))
     first, second, third = family_sentences(comparison, 0.95)
-    assert first.startswith("The best deep learner (cnn or mlp) overtakes the best classical learner (logreg) at about")
+    assert first.startswith("The best deep learner (cnn or mlp) becomes better than the best classical learner (logreg")
     assert second == (
         "At 128 examples the error ratio of cnn to logreg is 0.50 [0.30, 0.83] (95 % interval, paired over 200 test "
         "examples)."
