@@ -12,7 +12,7 @@ from dlm.storage.record_log import Record
 from dlm.study.config import canonical
 from dlm.study.learner import Learner
 from dlm.study.names import ERROR_WITHOUT_LEAKS
-from dlm.study.noise import described
+from dlm.study.noise import noise_text
 from dlm.study.study import Study
 from dlm.study.trial import Cohort, Trial
 from dlm.train import devices
@@ -84,4 +84,4 @@ class Origin:
 
 def noise_of(trial: Trial) -> str:
     """What is wrong with a trial's examples, as its records say it."""
-    return ", ".join([*described(trial.noise), *(f"test {part}" for part in described(trial.test_noise))])
+    return ", ".join([*noise_text(trial.noise), *(f"test {part}" for part in noise_text(trial.test_noise))])

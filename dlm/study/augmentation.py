@@ -1,4 +1,4 @@
-"""How training inputs are changed anew at every step, as it is declared; `dlm/train/augmentation.py` does it."""
+"""Declares random augmentation of training inputs; `dlm/train/augmentation.py` applies it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from dlm.utils.errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
-    """Random changes of training inputs, applied in this order but for mixup, which is last; all off by default.
+    """Random augmentation of training inputs, new at every step. All fields are off at 0.
 
-    Images: `flip` mirrors left-right with chance 1/2; `crop` shifts by up to so many pixels each way, zeros moving in
-    (He et al. 2016, "Deep residual learning"); `cutout` sets a square of this side to zero, its centre anywhere, so
-    that it may hang over the edge (DeVries & Taylor 2017). Spectrograms: `time_mask` and `frequency_mask` set up to so
-    many neighbouring frames and bands to zero (Park et al. 2019, "SpecAugment"). Tokens: `token_drop` is the chance
-    that one is replaced by 0. `mixup` is alpha of Beta(alpha, alpha), by which two examples are averaged (Zhang et al.
-    2018). Zero is the model's: inputs after `scale` and `shift`, and what its convolutions see beyond the edge.
+    Applied in the order of the fields, except `mixup`, which is last. Inputs are set to zero after normalization.
+
+    Attributes:
+        flip: images: mirror left-right with probability 1/2.
+        crop: images: shift by up to this many pixels each way, padding with zeros (He et al. 2016, "Deep residual
+            learning").
+        cutout: images: set a square of this side to zero; its centre is uniform, so it may cross the edge (DeVries &
+            Taylor 2017).
+        mixup: alpha of the Beta(alpha, alpha) weight that averages two examples (Zhang et al. 2018).
+        time_mask: spectrograms: set up to this many consecutive frames to zero (Park et al. 2019, "SpecAugment").
+        frequency_mask: spectrograms: the same for frequency bands.
+        token_drop: tokens: probability of replacing a token by 0.
     """
 
     flip: bool = False
@@ -38,13 +44,18 @@ class Augment:
         for name in ("token_drop", "mixup"):
             object.__setattr__(self, name, float(getattr(self, name)))
         if self.token_drop >= 1:
-            raise UsageError(f"augment.token_drop={self.token_drop:g} is a chance; choose below 1")
-        if self.mixup and not 1e-3 <= self.mixup <= 1e3:  # beyond, Beta is a coin or a constant, and hard to draw
+            raise UsageError(f"augment.token_drop={self.token_drop:g} is a probability; choose a value below 1")
+        if self.mixup and not 1e-3 <= self.mixup <= 1e3:
             raise UsageError(f"augment.mixup={self.mixup:g} must lie between 0.001 and 1000, or be 0 for none")
 
 
 def check(augment: Augment, input_shape: tuple[int, ...], tokens: bool) -> None:
-    """UsageError for a change that does not fit the examples. input_shape: of one example; tokens: whole numbers."""
+    """UsageError for augmentation that does not fit the examples.
+
+    Args:
+        input_shape: shape of one example.
+        tokens: whether inputs are token ids.
+    """
     rank = len(input_shape)
     needs = {
         ("flip", "crop", "cutout"): ("images [H, W] or [H, W, C]", not tokens and rank in (2, 3)),
@@ -55,9 +66,10 @@ def check(augment: Augment, input_shape: tuple[int, ...], tokens: bool) -> None:
     for names, (needed, fits) in needs.items():
         for name in names:
             if getattr(augment, name) and not fits:
-                told = f"are tokens {input_shape}" if tokens else f"have shape {input_shape}"
+                kind = "tokens" if tokens else "numbers"
                 raise UsageError(
-                    f"augment.{name}={getattr(augment, name)} needs {needed}; examples {told}: leave it out"
+                    f"augment.{name}={getattr(augment, name)} needs {needed}; examples are {kind} of shape "
+                    f"{input_shape}; omit it"
                 )
     limits = {
         "crop": (input_shape[:2], "pixels of the smaller side"),
@@ -69,5 +81,5 @@ def check(augment: Augment, input_shape: tuple[int, ...], tokens: bool) -> None:
         value = getattr(augment, name)
         if value and value >= min(sides):
             raise UsageError(
-                f"augment.{name}={value} must be below the {min(sides)} {what}; examples are {input_shape}"
+                f"augment.{name}={value} must be below the {min(sides)} {what}; examples have shape {input_shape}"
             )

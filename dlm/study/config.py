@@ -1,4 +1,4 @@
-"""Tools for configs, frozen dataclasses all the way down: a hashable mapping, replacing, hashing."""
+"""Checks, replaces and hashes configs: frozen dataclasses of scalars, tuples, mappings and other configs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import Any
 from dlm.study.user_code import check_code, code_identity, is_code, is_flax_module, module_fields
 from dlm.utils.errors import UsageError
 
-SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
+SCALARS = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "none"}
 
 
 def field_hints(config: Any) -> dict[str, Any]:
-    """Type hint of each field of a dataclass; of one that cannot be resolved, the type of its value."""
+    """Type hint of each field of a dataclass; without a resolvable hint, the type of its value."""
     try:
         hints = typing.get_type_hints(type(config))
-    except (NameError, TypeError, AttributeError, SyntaxError):  # names that only a type checker imports
+    except (NameError, TypeError, AttributeError, SyntaxError):  # names imported under TYPE_CHECKING
         hints = {}
     return {f.name: hints.get(f.name, type(getattr(config, f.name))) for f in dataclasses.fields(config)}
 
 
 def is_plain(hint: Any) -> bool:
-    """Whether a text can be read as the hint: numbers, text, choices, tuples of these; unions with one."""
+    """Whether text can be parsed as the hint: numbers, text, choices, tuples of these, and unions with one of them."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         return True
@@ -40,7 +40,7 @@ def is_plain(hint: Any) -> bool:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of the hint's type. What cannot be told (`Any`, mappings, …) fits; NaN does not."""
+    """Whether a value has the hint's type. NaN does not; hints that cannot be checked (`Any`, mappings) accept all."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         return value in arguments
@@ -49,33 +49,33 @@ def fits(value: Any, hint: Any) -> bool:
     if origin is tuple and arguments:
         if not isinstance(value, tuple):
             return False
-        each = arguments[:1] * len(value) if arguments[-1] is ... else arguments
-        return len(each) == len(value) and all(fits(item, part) for item, part in zip(value, each))
+        hints = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+        return len(hints) == len(value) and all(fits(item, part) for item, part in zip(value, hints))
     if hint is int or hint is float:
         kinds = (int,) if hint is int else (int, float)
         return isinstance(value, kinds) and not isinstance(value, bool) and value == value
     try:
         return hint is Any or not isinstance(hint, type) or isinstance(value, hint)
-    except TypeError:  # a protocol, which instances cannot be asked for
+    except TypeError:  # a protocol that does not support isinstance
         return True
 
 
 def describe(hint: Any) -> str:
-    """A hint in words."""
+    """A hint in words, for messages."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, arguments))
     if origin in (typing.Union, types.UnionType):
         return " or ".join(describe(option) for option in arguments)
     if origin is tuple and arguments and arguments[-1] is ...:
-        return f"a comma-separated list of which each is {describe(arguments[0])}"
+        return f"a comma-separated list, each {describe(arguments[0])}"
     if origin is tuple and arguments:
         return f"a comma-separated list of {len(arguments)}: " + ", ".join(describe(part) for part in arguments)
     return SCALARS.get(hint) or f"of type {getattr(hint, '__name__', hint)}"
 
 
 def check_fields(config: Any, where: str) -> None:
-    """UsageError for a field of a dataclass that does not hold what its hint says."""
+    """UsageError for a field of a dataclass whose value does not have the hint's type."""
     for name, hint in field_hints(config).items():
         value = getattr(config, name)
         if fits(value, hint):
@@ -85,7 +85,7 @@ def check_fields(config: Any, where: str) -> None:
 
 
 def check_frozen(value: Any, where: str, allow_code: bool = False) -> None:
-    """UsageError unless `value` may be in a study: scalars, tuples, frozen dataclasses and mappings, flax modules.
+    """UsageError unless `value` can be in a study: a scalar, tuple, frozen dataclass or mapping, or flax module.
 
     `where` is its path, empty for the study itself. Functions and classes are allowed in fields of flax modules and in
     fields with the metadata `code`.
@@ -97,10 +97,10 @@ def check_frozen(value: Any, where: str, allow_code: bool = False) -> None:
     elif allow_code and is_code(value):
         check_code(value, where)
     elif isinstance(value, type):
-        raise UsageError(f"{where}={value.__name__} is a class; write {value.__name__}(…), with brackets")
+        raise UsageError(f"{where}={value.__name__} is a class; write {value.__name__}(…), an instance")
     elif dataclasses.is_dataclass(value):
         if not getattr(type(value), "__dataclass_params__").frozen:  # noqa: B009 - unknown to type checkers
-            raise UsageError(f"{where}: {type(value).__name__} can change; declare it as dataclass(frozen=True)")
+            raise UsageError(f"{where}: {type(value).__name__} is mutable; declare it as dataclass(frozen=True)")
         check_fields(value, where)
         for field in dataclasses.fields(value):
             check_frozen(getattr(value, field.name), _join(where, field.name), field.metadata.get("code", False))
@@ -123,7 +123,7 @@ def _join(where: str, name: str) -> str:
 
 
 class FrozenDict(Mapping[str, Any]):
-    """A hashable mapping that keeps its order, and is equal in any."""
+    """A hashable mapping. It keeps the order of its items, which does not matter for equality."""
 
     def __init__(self, items: Mapping[str, Any] | Sequence[tuple[str, Any]] = (), **more: Any):
         self._items = {**dict(items), **more}
@@ -145,9 +145,9 @@ class FrozenDict(Mapping[str, Any]):
 
 
 def replaced(config: Any, changes: Mapping[str, Any]) -> Any:
-    """`config` with fields at dotted paths replaced, at once: rules between fields see the outcome alone.
+    """`config` with fields at dotted paths replaced at once, so that checks across fields see only the result.
 
-    UsageError if the config refuses, whatever it raises.
+    Raises UsageError if the config's own checks raise any exception.
     """
     groups: dict[str, dict[str, Any]] = {}
     for path, value in changes.items():
@@ -156,23 +156,23 @@ def replaced(config: Any, changes: Mapping[str, Any]) -> Any:
     if not groups:
         return config
     if isinstance(config, FrozenDict):
-        return FrozenDict({**config, **{head: _inside(config[head], group) for head, group in groups.items()}})
-    fields = {head: _inside(getattr(config, head), group) for head, group in groups.items()}
+        return FrozenDict({**config, **{head: _replaced_part(config[head], group) for head, group in groups.items()}})
+    fields = {head: _replaced_part(getattr(config, head), group) for head, group in groups.items()}
     try:
         return dataclasses.replace(config, **fields)
     except UsageError:
         raise
     except Exception as error:
-        told = ", ".join(f"{path}={value!r}" for path, value in changes.items())
-        raise UsageError(f"{type(config).__name__} refuses {told}: {type(error).__name__}: {error}") from error
+        values = ", ".join(f"{path}={value!r}" for path, value in changes.items())
+        raise UsageError(f"{type(config).__name__} refuses {values}: {type(error).__name__}: {error}") from error
 
 
-def _inside(config: Any, changes: Mapping[str, Any]) -> Any:
+def _replaced_part(config: Any, changes: Mapping[str, Any]) -> Any:
     return changes[""] if "" in changes else replaced(config, changes)
 
 
 def canonical(value: Any) -> Any:
-    """JSON-ready form of a config in which equal configs, and only those, are equal: 1.0 is 1 there too.
+    """JSON-ready form of a config; two forms are equal exactly if the configs are equal (1.0 becomes 1).
 
     A dataclass is identified by its name without its module, so moving it to another file changes no trial id.
     """

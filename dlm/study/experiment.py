@@ -1,4 +1,4 @@
-"""Find, list and load experiment modules: files with one function, `study() -> Study`."""
+"""Finds, lists, loads and writes experiment modules: files with one function, `study() -> Study`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from dlm.study.study import Study
 from dlm.utils.errors import UsageError, nearest
 from dlm.utils.files import write_atomically
 
-WIDTH = 110  # of a line of the module
+WIDTH = 110  # of a line in a written module
 
 
 def module_text(study: Study, question: str, command: str) -> str:
-    """The module: a docstring with question and command, the imports, and `study()`."""
+    """Source of an experiment module: a docstring with question and command, imports, and `study()`."""
     imports: dict[str, set[str]] = defaultdict(set)
-    body = _said(dataclasses.replace(study, name=""), imports, indent=4)
+    body = _expression(dataclasses.replace(study, name=""), imports, indent=4)
     lines = [_import_line(home, sorted(names)) for home, names in sorted(imports.items())]
     return (
         f'"""{question}\n\n    {command}\n"""\n\n' + "\n".join(lines) + "\n\n\n"
-        f'def study() -> Study:\n    """As proposed for these data; change what you like."""\n    return {body}\n'
+        f'def study() -> Study:\n    """The study proposed for these data; change it as needed."""\n    return {body}\n'
     )
 
 
@@ -38,42 +38,42 @@ def _import_line(module: str, names: list[str]) -> str:
 
 
 def write_module(study: Study, question: str, path: str) -> Path:
-    """Write the module to a new .py file."""
+    """Write an experiment module to a new .py file. UsageError for another suffix or an existing file."""
     file = Path(path).expanduser()
     if file.suffix != ".py":
-        raise UsageError(f"--save_experiment={path} must name a .py file, such as experiments/mine.py")
+        raise UsageError(f"--save_experiment={path} must name a .py file, for example experiments/mine.py")
     if file.exists():
-        raise UsageError(f"--save_experiment={path} is there already; choose another name, or remove it first")
+        raise UsageError(f"--save_experiment={path} exists; choose another name, or remove it first")
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, module_text(study, question, f"python launch.py --experiment={path}"))
     return file
 
 
-def _said(value: Any, imports: dict[str, set[str]], indent: int) -> str:
-    """A config as an expression that makes it, with the fields that are not at their default."""
+def _expression(value: Any, imports: dict[str, set[str]], indent: int) -> str:
+    """A config as a Python expression with the fields that differ from their defaults."""
     if dataclasses.is_dataclass(value):
-        name = type(value).__name__
-        imports[_home(type(value))].add(name)
+        imports[_home(type(value))].add(type(value).__name__)
         fields = sorted(dataclasses.fields(value), key=lambda field: bool(field.kw_only))
-        fields = [field for field in fields if _is_told(field, getattr(value, field.name))]
-        parts = [f"{field.name}={_said(getattr(value, field.name), imports, indent + 4)}" for field in fields]
-        return _laid_out(f"{name}(", parts, ")", indent)
+        values = {
+            field.name: getattr(value, field.name) for field in fields if getattr(value, field.name) != field.default
+        }
+        parts = [f"{name}={_expression(item, imports, indent + 4)}" for name, item in values.items()]
+        return _wrapped(f"{type(value).__name__}(", parts, ")", indent)
     if isinstance(value, Mapping):
-        return _laid_out(
-            "{", [f"{json.dumps(key)}: {_said(item, imports, indent + 4)}" for key, item in value.items()], "}", indent
+        return _wrapped(
+            "{",
+            [f"{json.dumps(key)}: {_expression(item, imports, indent + 4)}" for key, item in value.items()],
+            "}",
+            indent,
         )
     if isinstance(value, tuple):
-        inner = ", ".join(_said(item, imports, indent) for item in value)
+        inner = ", ".join(_expression(item, imports, indent) for item in value)
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
-def _is_told(field: dataclasses.Field[Any], value: Any) -> bool:
-    return field.default is dataclasses.MISSING or value != field.default
-
-
-def _laid_out(opening: str, parts: list[str], closing: str, indent: int) -> str:
-    """On one line where that is short, else a line a part."""
+def _wrapped(opening: str, parts: list[str], closing: str, indent: int) -> str:
+    """Code on one line if it fits, otherwise one line per part."""
     short = opening + ", ".join(parts) + closing
     if len(short) + indent <= WIDTH and "\n" not in short:
         return short
@@ -95,7 +95,7 @@ FOLDER = next(filter(Path.is_dir, (_PACKAGE / "experiments", _PACKAGE.parent / "
 
 
 def find(name: str) -> Path:
-    """The file of an experiment, given by its name or by a path to any `.py`."""
+    """The file of an experiment, from its name or the path of a .py file."""
     if not name:
         known = ", ".join(names())
         raise UsageError(f"--experiment is missing; choose one of {known} or a .py file, or give --data=PATH")
@@ -103,7 +103,7 @@ def find(name: str) -> Path:
         path = Path(name).expanduser()
         if not _is_file(path):
             raise UsageError(
-                f"--experiment={name}: there is no such file; give a name from --list or a path to a .py file"
+                f"--experiment={name}: the file does not exist; give a name from --list or the path of a .py file"
             )
         return path.resolve()
     path = FOLDER / f"{name}.py"
@@ -113,12 +113,12 @@ def find(name: str) -> Path:
 
 
 def names() -> list[str]:
-    """The experiments of the project, by name."""
+    """Names of the experiments that come with dlm."""
     return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
 
 
 def question(path: Path) -> str:
-    """First line of an experiment's docstring, read without running the module."""
+    """First line of an experiment's docstring; the module is not run."""
     try:
         return (ast.get_docstring(ast.parse(path.read_bytes())) or "").partition("\n")[0]
     except (OSError, SyntaxError, ValueError):
@@ -128,15 +128,14 @@ def question(path: Path) -> str:
 def load(name: str) -> Study:
     """Run an experiment module and return its study, named after the file.
 
-    Raises UsageError if the module raises or has no `study()` that returns a Study; the cause is chained to
-    it.
+    Raises UsageError, with the cause chained, if the module raises or has no `study()` that returns a Study.
     """
     path = find(name)
     spec = importlib.util.spec_from_file_location(f"experiments.{path.stem}", path)
     if spec is None or spec.loader is None:
         raise UsageError(f"--experiment={name}: {path} cannot be loaded as a Python module")
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses of the module look their own module up by name.
+    # Dataclasses look up their own module by name.
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
@@ -148,7 +147,7 @@ def load(name: str) -> Study:
     except (Exception, SystemExit) as error:
         where = _last_line_in(path, error)
         raise UsageError(
-            f"{path}{where} raised {type(error).__name__}: {error}; mend the module (--debug shows where)"
+            f"{path}{where} raised {type(error).__name__}: {error}; fix the module (--debug shows the traceback)"
         ) from error
     if not isinstance(study, Study):
         raise UsageError(f"{path}: study() returned {type(study).__name__}; it must return a dlm.Study")
@@ -156,7 +155,7 @@ def load(name: str) -> Study:
 
 
 def _last_line_in(path: Path, error: BaseException) -> str:
-    """`:LINE` of the deepest frame inside the module, for an error without a traceback."""
+    """`:LINE` of the deepest frame inside the module, for messages."""
     line, traceback = None, error.__traceback__
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == str(path):
@@ -170,5 +169,5 @@ def _last_line_in(path: Path, error: BaseException) -> str:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name too long for the file system, a folder that may not be searched
+    except OSError:  # for example a name that is too long, or a folder without permission
         return False

@@ -1,4 +1,4 @@
-"""A gradient-trained learner as it is declared: model, hyperparameters, optimizer, budget."""
+"""Declares gradient-trained learners: model, hyperparameters, optimizer, training budget and augmentation."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from dlm.study.augmentation import Augment
 from dlm.study.config import FrozenDict, check_fields, has
 from dlm.utils.errors import UsageError, choose
 
-Precision = Literal["float32", "bfloat16"]  # that a model is computed in; parameters and measures are float32 always
+Precision = Literal["float32", "bfloat16"]  # of forward and backward passes; parameters and metrics are float32
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 @dataclasses.dataclass(frozen=True)
 class Hyper:
-    """Hyperparameters that are numbers: members of one cohort may differ in them.
+    """Numeric hyperparameters; models of one cohort may differ in them.
 
-    `lr` is the peak learning rate; `weight_decay` is decoupled and spares vectors (biases, norms); `dropout`
-    and `label_smoothing` are rates in [0, 1). Of classes: `focal` is the γ by which examples that are hardly doubted
-    count less (Lin et al. 2017, "Focal loss for dense object detection"); `balance` weighs each class by its share in
-    the pool to the power of −`balance`, 1 on average, so that 1 makes all classes count the same.
+    Attributes:
+        lr: peak learning rate.
+        weight_decay: decoupled weight decay, not applied to vectors (biases, norms).
+        dropout: rate in [0, 1).
+        label_smoothing: rate in [0, 1).
+        focal: γ of the focal loss (Lin et al. 2017, "Focal loss for dense object detection"); 0: cross entropy.
+        balance: exponent of class weights (class share in the pool)^−balance, normalized to mean 1; at 1 all classes
+            have the same total weight.
     """
 
     lr: float = 1e-3
@@ -46,10 +50,14 @@ class Hyper:
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    """How gradients become updates: `adamw` or `sgd` with momentum `b1`.
+    """The optimizer and its learning-rate schedule.
 
-    `warmup` is the share of the updates over which the learning rate rises; then it follows a half cosine to
-    zero, or stays (`constant`). `clip` bounds the global norm of the gradient; 0 leaves it alone.
+    Attributes:
+        name: `adamw`, or `sgd` with momentum `b1`.
+        warmup: share of the updates with a linearly increasing learning rate.
+        schedule: after the warmup, `cosine` decay to zero, or `constant`.
+        b1, b2: decay rates of the first and second moment.
+        clip: maximum global norm of the gradient; 0: no clipping.
     """
 
     name: Literal["adamw", "sgd"] = "adamw"
@@ -108,16 +116,22 @@ class Optax:
 def _check_schedule(warmup: float, schedule: str) -> None:
     choose("optimizer.schedule", schedule, ("cosine", "constant"))
     if not 0 <= warmup <= 1:
-        raise UsageError(f"optimizer.warmup={warmup} is a share of the updates; choose 0 to 1")
+        raise UsageError(f"optimizer.warmup={warmup} is a share of the updates; choose a value from 0 to 1")
 
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """How long a trial trains: `steps` updates, or `epochs` held between `min_steps` and `max_steps`.
+    """Training length, batch size and early stopping.
 
-    Exactly one of `steps` and `epochs` is above 0; `max_steps=0` means no ceiling. With `eval_every` above 0
-    the validation split is measured every so many updates; with `patience` above 0 a trial stops after so
-    many measurements without a better validation error, and reports the state of its best one.
+    Attributes:
+        steps: number of updates; exactly one of `steps` and `epochs` is above 0.
+        epochs: passes over the training subset, limited to `min_steps` and `max_steps` updates.
+        min_steps: minimum number of updates with `epochs`.
+        max_steps: maximum number of updates with `epochs`; 0: no limit.
+        batch_size: examples per update.
+        eval_every: updates between measurements of the validation split; 0: none.
+        patience: stop after this many measurements without a better validation error, and report the state with the
+            best one; 0: no early stopping.
     """
 
     steps: int = 0
@@ -146,7 +160,7 @@ class Budget:
             raise UsageError(f"budget.patience={self.patience} needs budget.eval_every above 0")
 
     def num_steps(self, train_size: int) -> int:
-        """Number of updates for `train_size` examples; at least 1."""
+        """Number of updates for `train_size` examples, at least 1."""
         if self.steps:
             return self.steps
         wanted = math.ceil(self.epochs * train_size / self.batch_size)
@@ -174,9 +188,9 @@ class Learner:
 
 
 def full_path(path: str, learner: Any = None) -> str:
-    """The path in a learner of what an axis calls by the name of a hyperparameter alone: `lr` is `hyper.lr`.
+    """The path in a learner of an axis: the name of a hyperparameter alone, `lr`, is `hyper.lr`.
 
-    A field of the learner's own of that name, such as a classical one's `balance`, comes first.
+    A field of that name in the learner itself, for example `balance` of a classical learner, has priority.
     """
     is_hyper = path in {field.name for field in dataclasses.fields(Hyper)}
     return f"hyper.{path}" if is_hyper and not has(learner, path) else path

@@ -1,4 +1,4 @@
-"""How much of a training set is wrong, as it is declared; `dlm/data/corruption.py` makes it so."""
+"""Declares noise in labels and inputs; `dlm/data/corruption.py` applies it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from dlm.utils.errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """What is wrong with examples, at every step in the same way: numbers, so that members of a cohort may differ.
+    """Amounts of noise in the examples, the same at every step. Models of one cohort may differ in them.
 
-    `label`: share of labels replaced by another class, all others alike (symmetric noise; Natarajan et al. 2013,
-    "Learning with noisy labels"). `label_pairs`: share replaced by the next class (pair flipping; Han et al. 2018,
-    "Co-teaching"). `missing`: share of input values set to 0, in what the model sees; of tokens, to token 0.
-    `gaussian`: standard deviation of what is added to inputs, in the model's units. `salt`: share of input values set
-    to the smallest or the largest there is, either with chance 1/2.
+    Attributes:
+        label: share of labels replaced by another class, uniformly (symmetric noise; Natarajan et al. 2013, "Learning
+            with noisy labels").
+        label_pairs: share of labels replaced by the next class (pair flipping; Han et al. 2018, "Co-teaching").
+        missing: share of normalized input values set to 0, or of tokens set to token 0.
+        gaussian: standard deviation of normal noise added to normalized inputs.
+        salt: share of input values set to the minimum or the maximum, each with probability 1/2.
     """
 
     label: float = 0.0
@@ -36,16 +38,20 @@ class Noise:
         for field in dataclasses.fields(self):
             value = float(getattr(self, field.name))
             if not 0 <= value < math.inf or (field.name != "gaussian" and value > 1):
-                rule = "standard deviation; choose 0 or more" if field.name == "gaussian" else "share; choose 0 to 1"
+                rule = (
+                    "standard deviation; choose at least 0"
+                    if field.name == "gaussian"
+                    else "share; choose a value from 0 to 1"
+                )
                 raise UsageError(f"noise.{field.name}={value:g} is a {rule}")
             object.__setattr__(self, field.name, value)
         if self.label + self.label_pairs > 1:
             raise UsageError(
                 f"noise.label={self.label:g} and noise.label_pairs={self.label_pairs:g} are shares of the same labels; "
-                "choose at most 1 together"
+                "choose values with a sum of at most 1"
             )
 
 
-def described(noise: Noise) -> list[str]:
-    """The amounts above 0, as `label=0.2`."""
+def noise_text(noise: Noise) -> list[str]:
+    """The amounts above 0, for example `label=0.2`."""
     return [f"{name}={getattr(noise, name):g}" for name in noise.kinds]

@@ -1,4 +1,4 @@
-"""`--set path=value`: change any field of a declared study by its path, checked against its declared type."""
+"""Applies `--set path=value` and the flags that restrict a study, checked against declared types."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from dlm.utils.errors import UsageError, nearest
 
 
 def apply(study: Any, assignments: Sequence[str]) -> Study:
-    """The study with every `path=value` applied, all at once; of the same path the last.
+    """The study with all `path=value` assignments applied at once; the last one of a path counts.
 
-    Raises UsageError for a text without `=`, an unknown path (with the nearest valid ones), a value that is
-    not of the field's type and one that the study or its parts refuse.
+    Raises UsageError for text without `=`, an unknown path, a value that does not have the field's type, and a value
+    that the study's own checks refuse.
     """
     changes: dict[str, Any] = {}
     for text in assignments:
         path, equals, value = text.partition("=")
         path = path.strip()
         if not equals or not path:
-            raise UsageError(f"--set={text} is not of the form path=value, such as --set=budget.epochs=20")
+            raise UsageError(f"--set={text} does not have the form path=value; for example --set=budget.epochs=20")
         changes[path] = parse(value.strip(), declared_type(study, path), path)
     return replaced(study, changes)
 
@@ -40,7 +40,7 @@ def restrict(
     """
     changes: dict[str, Any] = {}
     if not study.name:
-        raise UsageError("--set=name= leaves the study without a name, which names its workdir; give one")
+        raise UsageError("--set=name= leaves the study without a name; give one, because it names the workdir")
     if train_sizes:
         changes["train_sizes"] = parse(train_sizes, tuple[int, ...], "--train_sizes")
     if seeds:
@@ -57,14 +57,14 @@ def restrict(
 
 
 def paths(config: Any, prefix: str = "") -> list[str]:
-    """Every path of a study that `--set` takes."""
-    found: list[str] = []
+    """All paths of a study that `--set` accepts."""
+    result: list[str] = []
     for name, child, hint in _children(config):
         if _is_node(child):
-            found += paths(child, f"{prefix}{name}.")
+            result += paths(child, f"{prefix}{name}.")
         elif is_plain(hint):
-            found.append(prefix + name)
-    return found
+            result.append(prefix + name)
+    return result
 
 
 def declared_type(study: Study, path: str) -> Any:
@@ -81,14 +81,14 @@ def declared_type(study: Study, path: str) -> Any:
         config, hint = fields[part]
     if _is_node(config) or not is_plain(hint):
         inner = [known for known in paths(study) if known.startswith(path + ".")]
-        some = ", ".join(inner[:12]) + ", …" * (len(inner) > 12)
-        remedy = f"set one of {some}" if inner else "change it in the experiment file"
-        raise UsageError(f"--set={path}: it is not a plain value; {remedy}")
+        listed = ", ".join(inner[:12]) + ", …" * (len(inner) > 12)
+        remedy = f"set one of {listed}" if inner else "change it in the experiment file"
+        raise UsageError(f"--set={path} is not a single value; {remedy}")
     return hint
 
 
 def parse(text: str, hint: Any, path: str) -> Any:
-    """`text` as a value of type `hint`; UsageError names the path, the value and the type it should have."""
+    """`text` as a value of type `hint`. UsageError with the path, the value and the expected type."""
     try:
         return _convert(text, hint)
     except (ValueError, KeyError):
@@ -100,7 +100,7 @@ def _convert(text: str, hint: Any) -> Any:
     if origin is typing.Literal:
         return {str(choice): choice for choice in arguments}[text]
     if origin in (typing.Union, types.UnionType):
-        return _first_that_fits(text, arguments)
+        return _convert_union(text, arguments)
     if origin is tuple:
         return _tuple(text, arguments)
     if hint is bool:
@@ -118,15 +118,14 @@ def _tuple(text: str, hints: tuple[Any, ...]) -> tuple[Any, ...]:
         if text.startswith(opening) and text.endswith(closing) and len(text) > 1:
             text = text[1:-1].strip()
     parts = [part.strip() for part in text.removesuffix(",").split(",")] if text.strip() else []
-    each = hints[:1] * len(parts) if hints[-1] is ... else hints
-    # An empty part is a slip, but for text.
-    if len(each) != len(parts) or any(not part and hint is not str for part, hint in zip(parts, each)):
+    expanded = hints[:1] * len(parts) if hints[-1] is ... else hints
+    if len(expanded) != len(parts) or any(not part and hint is not str for part, hint in zip(parts, expanded)):
         raise ValueError(text)
-    return tuple(_convert(part, hint) for part, hint in zip(parts, each))
+    return tuple(_convert(part, hint) for part, hint in zip(parts, expanded))
 
 
-def _first_that_fits(text: str, options: Sequence[Any]) -> Any:
-    # None first, as every text is a str; parts that are no plain values cannot be written as a text.
+def _convert_union(text: str, options: Sequence[Any]) -> Any:
+    # None first and str last, because any text is a str.
     readable = [option for option in options if option is type(None) or is_plain(option)]
     for option in sorted(readable, key=lambda option: (option is not type(None), option is str)):
         with contextlib.suppress(ValueError, KeyError):

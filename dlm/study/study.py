@@ -1,6 +1,6 @@
-"""What a study is: data, task, learners, sizes, seeds, axes and budget; the trials and cohorts it expands to.
+"""Declares a study (data, task, learners, sizes, seeds, axes, budget) and expands it to trials and cohorts.
 
-Everything here is declared, frozen and hashable; nothing touches a device or reads data.
+A study is frozen and hashable. Declaring it reads no data and uses no device.
 """
 
 from __future__ import annotations
@@ -20,20 +20,30 @@ from dlm.study.trial import Cohort, Trial, expand, group_cohorts
 from dlm.utils.display import HtmlDisplay
 from dlm.utils.errors import UsageError, choose
 
-MAX_SEEDS = 10_000  # above it, a number of seeds is more likely a seed
+MAX_SEEDS = 10_000  # a larger number is more likely a seed
 
 
 @dataclasses.dataclass(frozen=True)
 class Study(HtmlDisplay):
     """A data-scaling study, as an experiment module declares it.
 
-    `learners` maps a name to a `Learner` or the config of a classical one. `seeds` is a number of seeds or
-    the seeds themselves; each draws its own subset and its own initial weights. `targets` are errors to be
-    asked "how many examples for this?"; empty: half the best error reached. `level` is that of every
-    interval. `precision` is that of gradient-trained models' forward and backward passes. `noise` is what is wrong with
-    training examples, `test_noise` with test examples; validation stays clean. `groups`: columns of the data that tell
-    whom an example is of, to compare errors by; they change no number. `tuning`: a learner's own points, crossed with
-    `axes`; each tuned learner has as many unless `equal_tuning` is False.
+    Attributes:
+        data: a source, for example `Digits()`.
+        task: for example `Classification()`.
+        learners: by name, `Learner`s or configs of classical learners.
+        train_sizes: sizes of the training subsets.
+        seeds: the seeds, or their number; each seed determines a subset and initial weights.
+        budget: training length of learners without their own budget.
+        axes: hyperparameter points at which all learners are trained.
+        targets: errors whose required training-set size is reported; empty: half the smallest median error.
+        level: level of all intervals.
+        name: name of the study and its default workdir; default: the experiment's file name.
+        precision: of the forward and backward passes of gradient-trained models.
+        noise: noise in training examples.
+        test_noise: noise in test examples; validation examples have none.
+        groups: columns of the data that name an example's group, to compare errors between groups.
+        tuning: points per learner, crossed with `axes`.
+        equal_tuning: whether all tuned learners must have the same number of points.
     """
 
     data: Any
@@ -65,20 +75,22 @@ class Study(HtmlDisplay):
             object.__setattr__(self, name, value)
         for name in ("data", "task"):
             if not dataclasses.is_dataclass(getattr(self, name)):
-                raise UsageError(f"{name}={getattr(self, name)!r} is no config, such as Digits() or Classification()")
+                raise UsageError(
+                    f"{name}={getattr(self, name)!r} is not a config; use for example Digits() or Classification()"
+                )
         choose("precision", self.precision, PRECISIONS)
         check_frozen(self, "")
         check_tuning(self.tuning, self.learners, self.axes, equal=self.equal_tuning)
         if not hasattr(self.data, "load"):
-            raise UsageError(f"data={self.data!r} has no load(); use a source of dlm.data, such as Digits()")
+            raise UsageError(f"data={self.data!r} has no load(); use a source of dlm.data, for example Digits()")
         if not 0 < self.level < 1:
-            raise UsageError(f"level={self.level} must lie between 0 and 1, such as 0.95")
+            raise UsageError(f"level={self.level} must be between 0 and 1, for example 0.95")
         if not self.name.isprintable() or self.name.startswith(".") or set(self.name) & set("/\\"):
-            raise UsageError(f"name={self.name!r} names a folder; choose one without slashes and leading dots")
+            raise UsageError(f"name={self.name!r} is not a folder name; choose one without slashes and leading dots")
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
-        """Every trial, learner by learner, small sizes first; each once. Expanded once a study."""
+        """All distinct trials, by learner and ascending size."""
         return expand(self)
 
     @cached_property
@@ -87,8 +99,8 @@ class Study(HtmlDisplay):
         return group_cohorts([trial for trial in self.trials if isinstance(trial.learner, Learner)])
 
 
-def _whole(value: Any) -> int:
-    """A whole number of any library as an int. TypeError for bools and whatever else is none."""
+def _integer(value: Any) -> int:
+    """An integer of any library as an int. TypeError for bools and other types."""
     if isinstance(value, bool):
         raise TypeError
     return operator.index(value)
@@ -96,26 +108,26 @@ def _whole(value: Any) -> int:
 
 def _sizes(given: Any) -> tuple[int, ...]:
     try:
-        train_sizes = tuple(sorted({_whole(size) for size in given}))
+        train_sizes = tuple(sorted({_integer(size) for size in given}))
     except TypeError:
         train_sizes = ()
     if not train_sizes or train_sizes[0] < 1 or train_sizes[-1] >= 2**31:
-        raise UsageError(f"train_sizes={given!r} must be a list of at least one whole number from 1 to 2^31 - 1")
+        raise UsageError(f"train_sizes={given!r} must be a non-empty list of integers from 1 to 2^31 - 1")
     return train_sizes
 
 
 def _seeds(given: Any) -> tuple[int, ...]:
     try:
-        many = hasattr(given, "__iter__")
-        seeds = tuple(dict.fromkeys(_whole(seed) for seed in given)) if many else (_whole(given) - 1,)
+        is_list = hasattr(given, "__iter__")
+        seeds = tuple(dict.fromkeys(_integer(seed) for seed in given)) if is_list else (_integer(given) - 1,)
     except TypeError:
         seeds = ()
     if not seeds or min(seeds) < 0 or max(seeds) >= 2**31:
         raise UsageError(f"seeds={given!r} must be a number of seeds, at least 1, or seeds from 0 to 2^31 - 1")
-    if many:
+    if is_list:
         return seeds
     if seeds[0] >= MAX_SEEDS:
-        raise UsageError(f"seeds={given!r} means more than {MAX_SEEDS:,} seeds; one seed is ({given!r},)")
+        raise UsageError(f"seeds={given!r} exceeds {MAX_SEEDS:,} seeds; a single seed is written ({given!r},)")
     return tuple(range(seeds[0] + 1))
 
 
@@ -126,7 +138,7 @@ def _learners(given: Any) -> FrozenDict:
         if not isinstance(name, str) or not name.strip() or set(name) & set(".,="):
             raise UsageError(f"learners has the name {name!r}; choose text without any of . , =")
         if not dataclasses.is_dataclass(learner):
-            raise UsageError(f"learners.{name}={learner!r} is no learner; use dlm.Learner or a config of dlm.baselines")
+            raise UsageError(f"learners.{name}={learner!r} is not a learner; use a dlm.Learner or a baseline")
     return FrozenDict(given)
 
 
@@ -142,5 +154,5 @@ def _targets(given: Any) -> tuple[float, ...]:
 
 def _groups(given: Any) -> tuple[str, ...]:
     if not isinstance(given, tuple | list) or not all(isinstance(name, str) and name for name in given):
-        raise UsageError(f"groups={given!r} must be a list of column names, such as ('sex',)")
+        raise UsageError(f"groups={given!r} must be a tuple of column names, for example ('sex',)")
     return tuple(given)

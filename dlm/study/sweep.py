@@ -216,7 +216,7 @@ def _check_paths(name: str, learner: Any, points: Axes, axes: Axes) -> None:
     swept = {full_path(path, learner) for point in axes.points for path in point}
     for path in dict.fromkeys(path for point in points.points for path in point):
         if not has(learner, full_path(path, learner)):
-            raise UsageError(f"tuning.{name}: {path!r} is not a field of it; use lr, …, model.widths, … or c, …")
+            raise UsageError(f"tuning.{name}: {path!r} is not a field of it; use lr, …, model.widths, … or C, …")
         if any(_overlap(full_path(path, learner), other) for other in swept):
             raise UsageError(f"tuning.{name} and axes both vary {path}; vary it in one of them")
 

@@ -1,4 +1,4 @@
-"""Trials and cohorts: the training runs that a study expands to, and those that share one program."""
+"""Expands a study to trials (training runs) and cohorts (trials that share one compiled program)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from dlm.utils.errors import UsageError, nearest
 if TYPE_CHECKING:
     from dlm.study.study import Study
 
-MAX_EXAMPLES_SEEN = 2**32  # positions in a member's stream of examples are 32-bit
+MAX_EXAMPLES_SEEN = 2**32  # positions in a trial's stream of examples are 32-bit
 _UNTUNED = Axes()
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One cell: everything that decides its numbers, and nothing else.
+    """One training run: everything that determines its numbers.
 
-    `precision` is float32 for a classical learner, which no study's precision touches.
+    `precision` is "float32" for a classical learner, whatever the study's.
     """
 
     name: str
@@ -41,40 +41,40 @@ class Trial:
 
     @property
     def num_steps(self) -> int:
-        """Updates at most (early stopping may end sooner)."""
+        """Maximum number of updates; early stopping may end sooner."""
         return self.budget.num_steps(self.train_size)
 
     @cached_property
     def trial_id(self) -> str:
-        """Hash of the canonical trial: a changed field is another trial."""
+        """Hash of the canonical trial."""
         return digest(self)
 
 
 @dataclasses.dataclass(frozen=True)
 class Cohort:
-    """Trials that share every static field; they differ only in numbers that can be arrays."""
+    """Trials that share all static fields; they differ only in values that can be arrays."""
 
     trials: tuple[Trial, ...]
 
     @property
     def first(self) -> Trial:
-        """A trial to read the static fields from."""
+        """The first trial, to read the static fields from."""
         return self.trials[0]
 
     @property
     def num_updates(self) -> int:
-        """Updates of all its trials, at most."""
+        """Maximum number of updates of all trials."""
         return sum(trial.num_steps for trial in self.trials)
 
     @cached_property
     def cohort_id(self) -> str:
-        """Hash of the static fields alone, so that it stays when sizes or seeds are added."""
+        """Hash of the static fields; it does not change when sizes or seeds are added."""
         return digest(static_fields(self.first))
 
 
 def expand(study: Study) -> tuple[Trial, ...]:
-    """Every cell of a study, learner by learner, small sizes first; each once."""
-    cells = tuple(
+    """All distinct trials of a study, by learner and ascending size."""
+    trials = tuple(
         dict.fromkeys(
             Trial(
                 name=name,
@@ -95,43 +95,43 @@ def expand(study: Study) -> tuple[Trial, ...]:
             for seed in study.seeds  # type: ignore[union-attr]
         )
     )
-    for cell in cells:
-        if isinstance(cell.learner, Learner) and cell.num_steps * cell.budget.batch_size >= MAX_EXAMPLES_SEEN:
+    for trial in trials:
+        if isinstance(trial.learner, Learner) and trial.num_steps * trial.budget.batch_size >= MAX_EXAMPLES_SEEN:
             raise UsageError(
-                f"{cell.name} would see {cell.num_steps:,} batches of {cell.budget.batch_size:,} for "
-                f"train_size={cell.train_size}, which is 2^32 examples or more; lower the budget"
+                f"{trial.name} trains on {trial.num_steps:,} batches of {trial.budget.batch_size:,} examples for "
+                f"train_size={trial.train_size}, which is not below 2^32 examples; lower the budget"
             )
-    return cells
+    return trials
 
 
 def variants(base: Any, study: Study, tuning: Axes = _UNTUNED) -> tuple[tuple[Any, Noise, Noise], ...]:
-    """A learner, its noise and the test's at every point of the axes, which it is tuned over at each.
+    """The distinct (learner, noise, test noise) at all points of the axes crossed with `tuning`.
 
-    An axis that the learner does not have passes it by.
+    An axis that is not a field of the learner is ignored.
     """
     for path in dict.fromkeys(path for point in study.axes.points for path in point):
         if _is_noise(path):
             if not has(study, path):
-                raise UsageError(f"axis {path!r} is no noise; {nearest(path, _noises())}")
+                raise UsageError(f"axis {path!r} is not a noise; {nearest(path, _noise_paths())}")
         elif not any(has(learner, full_path(path, learner)) for learner in study.learners.values()):
             raise UsageError(
-                f"axis {path!r} is a field of no learner; use lr, dropout, …, model.widths, … or noise.label, …"
+                f"axis {path!r} is not a field of any learner; use lr, dropout, …, model.widths, … or noise.label, …"
             )
-    out = []
+    result = []
     for point in (study.axes * tuning).points:
         learner = replaced(
             base, {name: value for path, value in point.items() if has(base, name := full_path(path, base))}
         )
         check_frozen(learner, f"axes: {type(learner).__name__}")
         noisy = replaced(study, {path: value for path, value in point.items() if _is_noise(path)})
-        out.append((learner, noisy.noise, noisy.test_noise))
-    return tuple(dict.fromkeys(out))
+        result.append((learner, noisy.noise, noisy.test_noise))
+    return tuple(dict.fromkeys(result))
 
 
-def group_cohorts(cells: Sequence[Trial]) -> tuple[Cohort, ...]:
-    """Group gradient-trained trials by their static fields, in order of first appearance."""
+def group_cohorts(trials: Sequence[Trial]) -> tuple[Cohort, ...]:
+    """Groups gradient-trained trials by their static fields, in order of first appearance."""
     groups: dict[str, list[Trial]] = {}
-    for trial in cells:
+    for trial in trials:
         groups.setdefault(digest(static_fields(trial)), []).append(trial)
     return tuple(Cohort(tuple(group)) for group in groups.values())
 
@@ -157,7 +157,7 @@ def static_fields(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _noises() -> list[str]:
+def _noise_paths() -> list[str]:
     return [f"{head}.{field.name}" for head in ("noise", "test_noise") for field in dataclasses.fields(Noise)]
 
 

@@ -37,7 +37,7 @@ DIGITS = "--experiment=digits"
         ([], "--experiment is missing; choose one of "),
         (["--experiment="], "--experiment= is empty"),
         (["--experiment=digit"], "did you mean 'digits'"),
-        (["--experiment=nowhere/mine.py"], "there is no such file"),
+        (["--experiment=nowhere/mine.py"], "the file does not exist"),
         ([DIGITS, "--siezs=10"], "Unknown command line flag 'siezs'. Did you mean: seeds"),
         ([DIGITS, "sizes=10"], "'sizes=10' is not a flag"),
         ([DIGITS, "--mode=rum"], "--mode=rum"),
@@ -48,13 +48,13 @@ DIGITS = "--experiment=digits"
         ([DIGITS, "--num_cpu_devices=-1"], "--num_cpu_devices=-1"),
         ([DIGITS, "--save_seconds=soon"], "--save_seconds=soon"),
         ([DIGITS, "--set=budget.epoch=3"], "did you mean 'budget.epochs'"),
-        ([DIGITS, "--set=budget.epochs"], "not of the form path=value"),
+        ([DIGITS, "--set=budget.epochs"], "does not have the form path=value"),
         ([DIGITS, "--set=budget.epochs=many"], "budget.epochs='many' is not a number"),
         ([DIGITS, "--set=budget.steps=10"], "exactly one must be above 0"),
         ([DIGITS, "--set=learners.mlp.budget.epochs=3"], "learners.mlp.budget is None"),
         (
             [DIGITS, "--set=learners.mlp.model.widths=64,x"],
-            "comma-separated list of which each is a whole number",
+            "comma-separated list, each an integer",
         ),
         ([DIGITS, "--set=learners.cnn.model.channels=12"], "model.channels=(12,)"),
         ([DIGITS, "--set=train_sizes="], "sizes=()"),
@@ -68,14 +68,14 @@ DIGITS = "--experiment=digits"
         ([DIGITS, "--train_sizes=9"], "train_size=9 is below the 10 classes of 'digits'; choose at least 10"),
         ([DIGITS, "--train_sizes=32,1258"], "train_size=1258 exceeds the 1257 examples"),
         ([DIGITS, "--seeds="], "--seeds= is empty"),
-        ([DIGITS, "--seeds=x"], "--seeds='x' is not a whole number"),
+        ([DIGITS, "--seeds=x"], "--seeds='x' is not an integer"),
         ([DIGITS, "--seeds=()"], "seeds=()"),
         ([DIGITS, "--seeds=0"], "seeds=0"),
         ([DIGITS, "--seeds=-1"], "seeds=-1"),
-        ([DIGITS, "--seeds=20261123"], "one seed is (20261123,)"),
+        ([DIGITS, "--seeds=20261123"], "a single seed is written (20261123,)"),
         ([DIGITS, "--learners="], "--learners= is empty"),
         ([DIGITS, "--learners=mpl"], "did you mean 'mlp'?"),
-        ([DIGITS, "--mode=report"], "holds no finished trial"),
+        ([DIGITS, "--mode=report"], "holds no study"),
         ([DIGITS, "--mode=interpret"], "has no study; run 'digits' first"),
         ([DIGITS, "--mode=interpret", "--trial="], "--trial= is empty"),
         ([DIGITS, "--trial=cnn"], "--trial has no effect with --mode=run; use it with --mode=interpret"),
@@ -165,12 +165,19 @@ def test_a_workdir_of_another_study_is_left_alone(launch, tmp_path):
     assert contents(folder) == before
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"study": {}}'])
-def test_a_report_of_what_is_no_study_is_refused(launch, tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not a study's description"),
+        ("[]", "is not a study's description"),
+        ('{"study": {}}', "does not have format 1"),
+    ],
+)
+def test_a_report_of_another_file_is_refused(launch, tmp_path, text, message):
     assert_refused(launch("--mode=report"), "--mode=report needs --workdir=DIR or --experiment=NAME")
     assert_refused(launch("--mode=report", f"--workdir={tmp_path}"), "holds no study")
     (tmp_path / "study.json").write_text(text)
-    assert_refused(launch("--mode=report", f"--workdir={tmp_path}"), "is not a study's description")
+    assert_refused(launch("--mode=report", f"--workdir={tmp_path}"), message)
 
 
 def captured(monkeypatch, outcome):

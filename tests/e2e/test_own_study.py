@@ -57,7 +57,7 @@ def test_the_written_module_declares_the_very_study(launch, table, tmp_path):
     }
     assert experiment.question(module).startswith("How well can diagnosis be predicted in cancer")
     again = launch(f"--data={table}", "--target=diagnosis", f"--save_experiment={module}")
-    assert_refused(again, "is there already")
+    assert_refused(again, "exists; choose another name")
 
 
 @pytest.mark.parametrize(

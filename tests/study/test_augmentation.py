@@ -26,9 +26,9 @@ def test_configs_are_hashable_and_equal_ones_have_one_name():
     [
         ("flip", 1, "augment.flip=1 is not true or false"),
         ("crop", -1, "augment.crop=-1 must be a finite number of at least 0"),
-        ("crop", 1.5, "augment.crop=1.5 is not a whole number"),
-        ("cutout", True, "augment.cutout=True is not a whole number"),
-        ("token_drop", 1.0, "augment.token_drop=1 is a chance; choose below 1"),
+        ("crop", 1.5, "augment.crop=1.5 is not an integer"),
+        ("cutout", True, "augment.cutout=True is not an integer"),
+        ("token_drop", 1.0, "augment.token_drop=1 is a probability; choose a value below 1"),
         ("mixup", float("inf"), "augment.mixup=inf must be a finite number"),
         ("mixup", float("nan"), "augment.mixup=nan is not a number"),
         ("mixup", 1e-9, "augment.mixup=1e-09 must lie between 0.001 and 1000, or be 0"),
@@ -42,9 +42,19 @@ def test_a_wrong_number_is_refused(field, value, told):
 @pytest.mark.parametrize(
     ("augment", "shape", "tokens", "told"),
     [
-        (Augment(flip=True), (30,), False, r"augment.flip=True needs images \[H, W\] .*; examples have shape \(30,\)"),
+        (
+            Augment(flip=True),
+            (30,),
+            False,
+            r"augment.flip=True needs images \[H, W\] .*; examples are numbers of shape \(30,\)",
+        ),
         (Augment(crop=2), (4, 8, 8, 3), False, r"augment.crop=2 needs images"),
-        (Augment(cutout=2), (80,), True, r"augment.cutout=2 needs images .*; examples are tokens \(80,\): leave it"),
+        (
+            Augment(cutout=2),
+            (80,),
+            True,
+            r"augment.cutout=2 needs images .*; examples are tokens of shape \(80,\); omit it",
+        ),
         (Augment(frequency_mask=2), (80,), False, r"augment.frequency_mask=2 needs spectrograms"),
         (Augment(token_drop=0.1), (28, 28), False, r"augment.token_drop=0.1 needs tokens"),
         (Augment(mixup=0.2), (80,), True, r"augment.mixup=0.2 needs inputs that can be averaged"),
@@ -70,12 +80,12 @@ def test_what_fits_is_accepted():
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"label": 1.2}, "noise.label=1.2 is a share; choose 0 to 1"),
+        ({"label": 1.2}, "noise.label=1.2 is a share; choose a value from 0 to 1"),
         ({"missing": -0.1}, "noise.missing=-0.1 is a share"),
-        ({"gaussian": -1}, "noise.gaussian=-1 is a standard deviation; choose 0 or more"),
+        ({"gaussian": -1}, "noise.gaussian=-1 is a standard deviation; choose at least 0"),
         ({"gaussian": float("inf")}, "noise.gaussian=inf"),
         ({"salt": "0.1"}, "noise.salt='0.1' is not a number"),
-        ({"label": 0.7, "label_pairs": 0.4}, "noise.label=0.7 and noise.label_pairs=0.4 .*at most 1 together"),
+        ({"label": 0.7, "label_pairs": 0.4}, "noise.label=0.7 and noise.label_pairs=0.4 .*at most 1"),
     ],
 )
 def test_a_wrong_amount_of_noise_is_refused(fields, told):

@@ -64,7 +64,7 @@ def test_any_file_is_an_experiment_and_names_its_study(write):
     [
         ("digit", "--experiment=digit is unknown; did you mean 'digits'"),
         ("zzz", "--experiment=zzz is unknown; choose one of .*digits"),
-        ("nowhere/mine.py", "there is no such file"),
+        ("nowhere/mine.py", "the file does not exist"),
         ("experiments", "is unknown"),
         ("x" * 5000, "is unknown"),
         ("\0", "is unknown"),
@@ -82,7 +82,7 @@ def test_a_file_that_is_no_module_is_refused(write):
 
 def test_a_folder_is_no_experiment(tmp_path):
     (tmp_path / "folder.py").mkdir()
-    with pytest.raises(UsageError, match="there is no such file"):
+    with pytest.raises(UsageError, match="the file does not exist"):
         experiment.load(str(tmp_path / "folder.py"))
 
 

@@ -1,4 +1,4 @@
-"""A study expands to the right cells, names them for good, and refuses what cannot be meant."""
+"""A study expands to the right trials, names them for good, and refuses what cannot be meant."""
 
 import dataclasses
 import math
@@ -60,12 +60,12 @@ def study(**changes):
 
 
 def test_every_cell_once():
-    cells = study(train_sizes=(20, 10, 20), seeds=(3, 1, 3)).trials
-    assert [(c.name, c.train_size, c.subset_seed) for c in cells] == [
+    trials = study(train_sizes=(20, 10, 20), seeds=(3, 1, 3)).trials
+    assert [(c.name, c.train_size, c.subset_seed) for c in trials] == [
         (name, size, seed) for name in ("net", "ridge") for size in (10, 20) for seed in (3, 1)
     ]
-    assert all(cell.init_seed == cell.subset_seed for cell in cells)
-    assert len({cell.trial_id for cell in cells}) == len(cells)
+    assert all(trial.init_seed == trial.subset_seed for trial in trials)
+    assert len({trial.trial_id for trial in trials}) == len(trials)
 
 
 def test_a_number_of_seeds_is_the_first_seeds():
@@ -74,8 +74,8 @@ def test_a_number_of_seeds_is_the_first_seeds():
 
 
 def test_more_sizes_and_seeds_keep_the_ids_of_the_cells_there_are():
-    before = {cell.trial_id for cell in study().trials}
-    after = {cell.trial_id for cell in study(train_sizes=(10, 20, 40), seeds=5, name="other", level=0.9).trials}
+    before = {trial.trial_id for trial in study().trials}
+    after = {trial.trial_id for trial in study(train_sizes=(10, 20, 40), seeds=5, name="other", level=0.9).trials}
     assert before < after
 
 
@@ -93,17 +93,17 @@ def test_more_sizes_and_seeds_keep_the_ids_of_the_cells_there_are():
     ],
 )
 def test_whatever_decides_a_number_changes_the_id(changes):
-    before = {cell.trial_id for cell in study().trials}
-    assert not before & {cell.trial_id for cell in study(**changes).trials if cell.name != "ridge"}
+    before = {trial.trial_id for trial in study().trials}
+    assert not before & {trial.trial_id for trial in study(**changes).trials if trial.name != "ridge"}
 
 
 def test_precision_makes_another_cohort_and_leaves_classical_cells_as_they_are():
     before, after = study().trials, study(precision="bfloat16").trials
-    assert [cell for cell in before if cell.name == "ridge"] == [cell for cell in after if cell.name == "ridge"]
-    groups = [group_cohorts([cell for cell in cells if cell.name == "net"]) for cells in (before, after)]
+    assert [trial for trial in before if trial.name == "ridge"] == [trial for trial in after if trial.name == "ridge"]
+    groups = [group_cohorts([trial for trial in trials if trial.name == "net"]) for trials in (before, after)]
     assert [len(group) for group in groups] == [1, 1]
     assert groups[0][0].cohort_id != groups[1][0].cohort_id
-    assert {cell.precision for cell in groups[1][0].trials} == {"bfloat16"}
+    assert {trial.precision for trial in groups[1][0].trials} == {"bfloat16"}
     assert len(group_cohorts([*groups[0][0].trials, *groups[1][0].trials])) == 2
 
 
@@ -155,9 +155,9 @@ def test_members_of_a_cohort_differ_in_numbers_only():
         learners={"net": Learner(Model())},
         budget=Budget(epochs=3, min_steps=1),
     )
-    cells = swept.trials
-    groups = group_cohorts(cells)
-    assert len(cells) == 2 * 3 * 2 * 2 * 2
+    trials = swept.trials
+    groups = group_cohorts(trials)
+    assert len(trials) == 2 * 3 * 2 * 2 * 2
     assert sorted(len(group.trials) for group in groups) == [8, 8, 16, 16]  # rate × with or without dropout
     assert len({group.cohort_id for group in groups}) == 4
     more = group_cohorts(dataclasses.replace(swept, train_sizes=(10, 20, 40), seeds=7).trials)
@@ -166,17 +166,17 @@ def test_members_of_a_cohort_differ_in_numbers_only():
 
 @pytest.mark.parametrize(("other", "number"), [(Budget(steps=9), 1), (Budget(steps=8, batch_size=8), 2)])
 def test_step_limits_do_not_split_a_cohort_but_batch_sizes_do(other, number):
-    cells = [
-        cell
+    trials = [
+        trial
         for budget in (Budget(steps=8), other)
-        for cell in study(learners={"net": Learner(Model(), budget=budget)}).trials
+        for trial in study(learners={"net": Learner(Model(), budget=budget)}).trials
     ]
-    assert len(group_cohorts(cells)) == number
+    assert len(group_cohorts(trials)) == number
 
 
 def test_a_learners_own_budget_comes_first():
     own = study(learners={"net": Learner(Model(), budget=Budget(steps=7)), "other": Learner(Model())})
-    assert {cell.name: cell.num_steps for cell in own.trials} == {"net": 7, "other": 5}
+    assert {trial.name: trial.num_steps for trial in own.trials} == {"net": 7, "other": 5}
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_seeds_that_cannot_be_meant(seeds):
 
 
 def test_a_seed_given_as_a_number_of_seeds_is_no_million_cells():
-    with pytest.raises(UsageError, match=r"one seed is \(20261123,\)"):
+    with pytest.raises(UsageError, match=r"a single seed is written \(20261123,\)"):
         study(seeds=20261123)
     assert study(seeds=(20261123,)).seeds == (20261123,)
 
@@ -244,7 +244,7 @@ def test_numpy_numbers_are_numbers():
         ({"learners": {"": Ridge()}}, "learners has the name ''"),
         ({"learners": {"a.b": Ridge()}}, "learners has the name 'a.b'"),
         ({"learners": {1: Ridge()}}, "learners has the name 1"),
-        ({"learners": {"net": "mlp"}}, "learners.net='mlp' is no learner"),
+        ({"learners": {"net": "mlp"}}, "learners.net='mlp' is not a learner"),
         ({"learners": {"net": Learner(Model([8]))}}, r"learners\.net\.model\.widths=\[8\] .*tuple"),
         ({"learners": {"net": Learner(Model)}}, r"learners\.net\.model=Model is a class"),
         (
@@ -255,9 +255,9 @@ def test_numpy_numbers_are_numbers():
         ({"learners": {"net": Learner(math.sqrt)}}, r"learners\.net\.model=.* cannot be part of a study"),
         ({"learners": {"net": Ridge(math.nan)}}, r"learners\.net\.c=nan"),
         ({"data": Data}, "data=Data is a class"),
-        ({"data": None}, "data=None is no config"),
+        ({"data": None}, "data=None is not a config"),
         ({"data": Task()}, r"data=Task\(\) has no load"),
-        ({"task": "classification"}, "task='classification' is no config"),
+        ({"task": "classification"}, "task='classification' is not a config"),
         ({"budget": None}, "budget=None is not of type Budget"),
         ({"axes": {"lr": [1]}}, "axes=.* is not of type Axes"),
         ({"level": 1.0}, "level=1.0"),
@@ -283,7 +283,7 @@ def test_a_part_that_can_change_is_refused():
     class Loose:
         widths: tuple[int, ...] = (8,)
 
-    with pytest.raises(UsageError, match=r"learners\.net\.model: Loose can change.*frozen=True"):
+    with pytest.raises(UsageError, match=r"learners\.net\.model: Loose is mutable.*frozen=True"):
         study(learners={"net": Learner(Loose())})
 
 
@@ -334,7 +334,7 @@ def test_declaring_a_study_imports_neither_numpy_nor_jax():
 
 
 def test_axes_that_do_not_fit_the_learners_are_refused():
-    with pytest.raises(UsageError, match="'lrr' is a field of no learner"):
+    with pytest.raises(UsageError, match="'lrr' is not a field of any learner"):
         _ = study(axes=grid(lrr=[0.1])).trials
     with pytest.raises(UsageError, match=r"hyper\.dropout=1\.5"):
         _ = study(axes=grid(dropout=[1.5])).trials
