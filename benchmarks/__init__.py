@@ -1,1 +1,1 @@
-"""Side-by-side speed against what people use today. Peers: benchmarks/requirements.txt."""
+"""Benchmarks and simulations of dlm; benchmarks/README.md lists the commands."""

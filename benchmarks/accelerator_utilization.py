@@ -1,13 +1,13 @@
-"""How well an accelerator is used: useful TFLOP/s and their share of its matrix products, by workload and members.
+"""Measures useful TFLOP/s of training and their share of the matrix rate, by workload, precision and number of models.
 
     python -m benchmarks.accelerator_utilization --out=accelerator.json
     python -m benchmarks.accelerator_utilization --only=cnn --members=64 --precisions=bfloat16
-    python -m benchmarks.accelerator_utilization --quick                        tiny, for a CPU
+    python -m benchmarks.accelerator_utilization --quick                        small, for a CPU
 
-Members train side by side (fast packing) on all devices. A cell is one population: a workload, a number of members, a
-precision; convolutions are dlm's own and, as another variant, XLA's. What does not fit into memory is marked so, and
-cells beyond the budget of the whole run are left out. The peak is measured in the same run: float32 is held against
-matrix products in float32 at JAX's default precision (TF32 where the hardware has it), bfloat16 against bfloat16.
+Models train together (fast packing) on all devices; convolutions are those of dlm and, as another variant, those of
+XLA. Workloads that do not fit into memory are marked; those beyond the time budget are skipped. The reference is
+measured in the same run: matrix products in float32 at the default precision of JAX (TF32 where available), or in
+bfloat16.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What choosing a batch costs: an MLP's update with its keyed permutation, and with rows that are given.
+"""Measures the cost of sampling a batch: an MLP's update with the keyed permutation and with given rows.
 
     python -m benchmarks.batch_sampling
 
-A pool of 2^22 examples of 32 features; the two take turns, medians of rounds.
+The pool has 2^22 examples of 32 features; both variants run in turn; results are medians over rounds.
 """
 
 from __future__ import annotations

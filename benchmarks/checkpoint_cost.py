@@ -1,9 +1,9 @@
-"""What a checkpoint costs: turns of training with a save in each, beside turns without.
+"""Measures the cost of a checkpoint: training segments with a save in each, compared with segments without.
 
     python -m benchmarks.checkpoint_cost
 
-A save copies the states, then orbax writes them while training goes on; both are in a turn's time. The share is that of
-the saves that launch.py makes: one a minute, or fewer where copying takes long.
+A save copies the states, then orbax writes them during training; both are part of a segment's time. The reported share
+assumes one save per minute, as launch.py makes them, or fewer where copying is slow.
 """
 
 from __future__ import annotations

@@ -1,17 +1,20 @@
-"""How often the interval of an exchange rate holds the rate: planted in simulated curves, and in measured ones.
+"""Measures the coverage of data-equivalence ratios on simulated curves and on measured ones.
 
-    python -m benchmarks.data_equivalence [--curves=FOLDER]
+    python -m benchmarks.data_equivalence [--curves=FOLDER] [--pairs=2000]
+    python -m benchmarks.data_equivalence --seed_test [--pairs=1000]
 
-Simulated: errors a·n^-b + c with lognormal noise of mean one, whose parts are common to a pair of seeds, and correlated
-along the curves, as a setting says. Measured: single splits of LCDB 1.0 (`lcdb10_splits.csv.gz` in the folder), on
-the half of the data sets that nothing was chosen on. The reference is a curve at every other size, the other the
-same curve at earlier sizes that go by the names of later ones, so that an example of it is worth a known share.
+Simulated: errors a·n^-b + c with lognormal noise of mean one; a part of the noise is common to a pair of seeds, and
+neighbouring sizes are correlated, as a setting specifies. Measured: single splits of LCDB 1.0 (`lcdb10_splits.csv.gz`
+in the folder) on the half of the datasets on which nothing was selected. The reference is a curve at every other size;
+the other is the same curve with shifted sizes, so that its data-equivalence ratio is known.
+`--seed_test` measures the seed test of --mode=compare next to the posterior of the curves on the same studies.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import math
 import zlib
 from pathlib import Path
@@ -20,10 +23,12 @@ import numpy as np
 
 from benchmarks.forecasting.archives import SPLITS, in_half, read_splits
 from dlm.curves.data_efficiency.equivalence import data_equivalence_ratio, overall_equivalence_ratio
+from dlm.curves.data_efficiency.seed_test import LogErrors, overall_ratio
+from dlm.curves.data_efficiency.study_comparison import error_difference
 from dlm.curves.types import Curve
 
 REACH = 4.0  # log size over which correlation along a curve falls by e
-HEAD = "in 95 % | worst size | too low | too high | two ends | high/low | one rate: in 95 % | high/low | said to change"
+HEAD = "in 95 % | worst size | too low | too high | two ends | high/low | overall: in 95 % | high/low | changes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,12 +181,86 @@ def draw_measured(
     return _curve(train_sizes, table[places][:, splits[0]]), _curve(train_sizes[there], other), rates
 
 
+SIZES = np.array([100.0, 200, 400, 800, 1600, 3200, 6400])
+NOISE = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class PairedStudies:
+    """`shared`: share of the noise's variance common to a pair; `along`: correlation of neighbouring sizes."""
+
+    need: float
+    seeds: int
+    shared: float
+    along: float
+
+
+def paired_settings() -> list[PairedStudies]:
+    """No, half or nearly all noise in common; two to eight seeds; ratios on both sides of 1."""
+    noises = ((0.0, 0.0), (0.5, 0.5), (0.9, 0.8), (0.0, 0.9))
+    needs = (1.0, 0.6, 0.3, 2.0)
+    return [PairedStudies(need, seeds, *noise) for seeds, noise, need in itertools.product((2, 3, 5, 8), noises, needs)]
+
+
+def simulate_studies(setting: PairedStudies, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Errors [K, S] of a and of b."""
+    count = len(SIZES)
+    apart = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
+    root = np.linalg.cholesky(setting.along**apart + 1e-9 * np.eye(count))
+    common, *own = (root @ rng.normal(size=(count, setting.seeds)) for _ in range(3))
+    parts = (math.sqrt(setting.shared), math.sqrt(1 - setting.shared))
+    a, b = (
+        (2 * (SIZES / need) ** -0.4 + 0.01)[:, None] * np.exp(NOISE * (parts[0] * common + parts[1] * each))
+        for need, each in zip((setting.need, 1.0), own, strict=True)
+    )
+    return a, b
+
+
+def seed_test_row(setting: PairedStudies, studies: int, rng: np.random.Generator) -> dict[str, float]:
+    """Shares of the studies and median widths (high / low), of the seed test and of the posterior."""
+    covered, two_ends, widths = np.zeros(2), np.zeros(2), ([], [])
+    significant = changes = 0
+    for _ in range(studies):
+        a, b = simulate_studies(setting, rng)
+        seed_test = overall_ratio(LogErrors(np.log(SIZES), np.log(a)), LogErrors(np.log(SIZES), np.log(b)), 0.95)
+        posterior = overall_equivalence_ratio(_curve(SIZES, b), _curve(SIZES, a))  # the inverse ratio
+        inverted = tuple(None if end is None else 1 / end for end in (posterior.high, posterior.low))
+        for k, (low, high) in enumerate(((seed_test.low, seed_test.high), inverted)):
+            covered[k] += (low or 0.0) <= setting.need <= (high or math.inf)
+            if low is not None and high is not None:
+                two_ends[k] += 1
+                widths[k].append(high / low)
+        changes += seed_test.changes_with_size
+        significant += (error_difference(list((2 * (a - b) / (a + b)).mean(axis=0)), 0.95, None).p or 0.0) < 0.05
+    row = {"difference significant": significant / studies, "changes with size": changes / studies}
+    for k, name in enumerate(("seed test", "posterior")):
+        width = float(np.median(widths[k])) if widths[k] else math.nan
+        row |= {f"{name} covered": covered[k] / studies, f"{name} two ends": two_ends[k] / studies}
+        row |= {f"{name} high/low": width}
+    return row
+
+
+def report_seed_test(studies: int) -> None:
+    """Prints a row per setting: the seed test, and the posterior of the curves on the same studies."""
+    rng = np.random.default_rng(0)
+    for index, setting in enumerate(paired_settings()):
+        row = seed_test_row(setting, studies, rng)
+        if not index:
+            print("|", " | ".join(["ratio", "seeds", "shared", "along", *row]), f"|\n{'|---' * (4 + len(row))}|")
+        cells = [setting.need, setting.seeds, setting.shared, setting.along, *(f"{cell:.3f}" for cell in row.values())]
+        print("|", " | ".join(map(str, cells)), "|", flush=True)
+
+
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description="How often the interval of an exchange rate holds the rate.")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pairs", type=int, default=2000)
     parser.add_argument("--curves", type=Path)
+    parser.add_argument("--seed_test", action="store_true")
     args = parser.parse_args()
+    if args.seed_test:
+        report_seed_test(args.pairs)
+        return
     print(f"| planted rate | seeds | sizes | {HEAD} |\n{'|---' * 12}|")
     for setting in SETTINGS:
         rng, tally = np.random.default_rng(zlib.crc32(setting.name.encode())), Tally()

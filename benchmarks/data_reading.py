@@ -1,10 +1,10 @@
-"""How fast a TFDS set is read: a plain loop, TFDS's own batches, and dlm, before and after it has cached the arrays.
+"""Measures how fast a TFDS dataset is read: by a plain loop, by TFDS in batches, and by dlm without and with its cache.
 
     python -m benchmarks.data_reading --data_dir=FOLDER
     python -m benchmarks.data_reading --data_dir=FOLDER --name=multi30k --rounds=5
 
-Every round takes all ways in turn, over all splits of the set; medians of the rounds, and of their ratios, are told.
-TFDS is imported before; the cache is a temporary folder, another one for each round.
+Every round runs all methods in turn over all splits; results are medians over rounds, also of the ratios. TFDS is
+imported before the measurement; each round has its own temporary cache.
 """
 
 from __future__ import annotations

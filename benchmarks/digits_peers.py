@@ -1,11 +1,11 @@
-"""The `digits` study as one would write it without dlm: scikit-learn's learning curves, and PyTorch for the CNN.
+"""Trains the `digits` study without dlm: scikit-learn's learning curves, and PyTorch for the CNN.
 
     python -m benchmarks.digits_peers [--seeds=2] [--train_sizes=32,128]
 
-Prints the mean test error of each learner at the largest size as JSON. The splits, subsets, numbers of updates and
-hyperparameters are the study's own, and every cell is really trained. Both cores are used: by joblib for scikit-learn,
-for PyTorch by two processes of one thread or one process of two threads, whichever is faster in a few updates. With
-`--one_process`, PyTorch trains cell after cell in a plain loop, on one or two threads, whichever is faster.
+Prints the mean test error of each learner at the largest size as JSON. Splits, subsets, numbers of updates and
+hyperparameters are those of the study, and every trial is trained. Both cores are used: by joblib for scikit-learn,
+and for PyTorch by two processes of one thread or one process of two threads, whichever is faster in a few updates.
+With `--one_process`, PyTorch trains one trial after another on one or two threads, whichever is faster.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
-"""The whole `digits` study, cold, against scikit-learn and PyTorch, each from the start of a process to its end.
+"""Measures the time of the whole `digits` study, from process start to end, compared with scikit-learn and PyTorch.
 
     pip install -r benchmarks/requirements.txt
     python -m benchmarks.digits_study --rounds=3
     python -m benchmarks.digits_study --one_process
     python -m benchmarks.digits_study --second
-    python -m benchmarks.digits_study --seeds=2 --train_sizes=32,256    a quick look
+    python -m benchmarks.digits_study --seeds=2 --train_sizes=32,256    a short run
 
-dlm: launch.py with an empty compilation cache, report included. Peers: benchmarks/digits_peers.py, all the same cells.
-They take turns, and their test errors stand side by side, so that nobody trains less. `--second` runs the study twice
-with one compilation cache and two workdirs, and says where the time goes: a second run should compile in under 25 % of
-the first one's time, and measuring should take under 10 % of a study's.
+dlm: launch.py with an empty compilation cache, including the report. Peers: benchmarks/digits_peers.py with the same
+trials. They run in turn, and their test errors are printed next to each other. `--second` runs the study twice with
+one compilation cache and two workdirs, and reports the time of each phase.
 """
 
 from __future__ import annotations

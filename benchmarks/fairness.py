@@ -1,10 +1,10 @@
-"""How often what is said of groups is right: gaps that are none, planted gaps, exponents, forecasts and needs.
+"""Simulates the coverage of statements about groups: gaps, exponents, forecasts and required sizes.
 
     python -m benchmarks.fairness [--studies=1000] [--only TABLE ...] [--out=FILE]
 
-Simulated test sets: example i is wrong for seed s where a latent number, part of which all seeds share, lies below a
-threshold that gives the group its error rate, and that each training moves: for all groups alike, and for each group by
-itself. Along a curve the examples' shared part stays, since there is one test set.
+In a simulated test set, example i is wrong for seed s if a latent number, part of which is common to all seeds, lies
+below a threshold that gives the group its error rate. Each training shifts the threshold, for all groups together and
+for each group independently. Along a curve the common part is constant, because there is one test set.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Do deep learners for tables find frauds as well as boosting does, each tuned by as many settings on validation?
+"""Compares deep learners for tables with boosting on fraud detection, each with the same tuning budget.
 
     python launch.py --experiment=benchmarks/fraud_tuned.py
 
-576 cells; four minutes on one H200, most of them for compiling and measuring. The result is in docs/tables.md.
+576 trials; four minutes on one H200, most of them for compilation and evaluation. docs/method/tables.md has the
+result.
 """
 
 import dataclasses

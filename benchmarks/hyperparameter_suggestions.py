@@ -1,10 +1,10 @@
-"""What a round of points that Optuna suggests is worth, beside as many points drawn at once.
+"""Simulates whether a round of points suggested by Optuna improves on as many quasi-random points.
 
     python -m benchmarks.hyperparameter_suggestions [--studies=400]
 
-Simulated: the log error of a setting is that of the best plus four times its squared distance in the unit cube of the
-ranges, plus 5 % noise of a training; the best lies anywhere in the middle 80 % of each range. Eight drawn points and
-eight suggested are compared with the sixteen that `quasi_random` gives, by the true error of what validation chooses.
+The log error of a setting is that of the optimum plus four times the squared distance in the unit cube of the ranges,
+plus 5 % training noise; the optimum lies in the middle 80 % of each range. Eight quasi-random and eight suggested
+points are compared with sixteen quasi-random ones by the true error of the point that validation selects.
 """
 
 from __future__ import annotations

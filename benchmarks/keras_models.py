@@ -1,4 +1,4 @@
-"""The workloads as Keras models, written as Keras users do. Set KERAS_BACKEND before importing this."""
+"""The workloads as Keras models. Set KERAS_BACKEND before the import."""
 
 from __future__ import annotations
 

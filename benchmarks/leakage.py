@@ -1,10 +1,10 @@
-"""What the search for leaks finds of planted and of real duplicates, what it takes for one wrongly, and its time.
+"""Measures recall, false positives and time of the duplicate search on planted and real duplicates.
 
     python -m benchmarks.leakage
     python -m benchmarks.leakage --part=time
 
-Reads the TFDS sets fashion_mnist, busi, fsdd, sms_spam, daily_dialog, multi30k and tiny_shakespeare from --data_dir or
-TFDS_DATA_DIR; one that is absent is left out. One thread; seconds are of the processor, for others may use it too.
+Reads the TFDS datasets fashion_mnist, busi, fsdd, sms_spam, daily_dialog, multi30k and tiny_shakespeare from
+--data_dir or TFDS_DATA_DIR and skips absent ones. One thread; seconds are processor time.
 """
 
 from __future__ import annotations

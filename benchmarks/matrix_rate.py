@@ -1,4 +1,4 @@
-"""What a machine can do at best: the rate of its matrix products."""
+"""Measures the rate of float32 matrix products, the upper limit of a machine's training speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How people train many small models today: one after another, a step at a time, from a Python loop."""
+"""Training loops of PyTorch, flax and Keras that train one model at a time, each in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""How long a workdir's records take to be read and exported: records.jsonl to rows, a table, Parquet and CSV.
+"""Measures reading and exporting the records of a workdir: record log to rows, table, Parquet and CSV.
 
     python -m benchmarks.record_export
     python -m benchmarks.record_export --rows=1000000 --rounds=3 --out=exporting.json
 
-The records are made up, five rows a trial as a small study writes them, and appended as a run appends them. Every
-round takes all ways in turn; medians of the rounds are told.
+The records are synthetic, five rows per trial, appended as in a run. Every round runs all methods in turn; results are
+medians over rounds.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import argparse
 import collections
 import contextlib
 import csv
+import gzip
 import json
 import os
 import subprocess
@@ -26,6 +27,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -45,6 +48,8 @@ FLAG_NAMES = {"--train_sizes=": "--train_sizes="}
 METRIC_NAMES: dict[str, str] = {}
 LEARNER_NAMES: dict[str, str] = {}
 NUM_SHOWN = 10
+NUM_CURVES, NUM_SPLIT_CURVES, NUM_SPLITS, FITTED_PERCENTILE = 200, 100, 5, 60
+SPLITS = "lcdb10_splits"  # the table of single repeats
 
 Values = dict[str, str | None]  # key -> float.hex
 
@@ -153,15 +158,81 @@ def recorded(workdir: Path) -> Values:
 
 
 def forecasts(checkout: Path, options: argparse.Namespace) -> Values:
-    """The forecasts of the checkout for the curves of a folder."""
+    """The forecasts of the checkout for the curves of a folder, in a process that imports its dlm."""
     if not options.curves.is_dir():
         raise Skipped(f"no curves at {options.curves}; set --curves")
-    command = [sys.executable, "-P", str(Path(__file__).with_name("forecast_values.py")), str(options.curves.resolve())]
+    command = [sys.executable, "-P", __file__, "--forecasts_of", str(options.curves.resolve())]
     env = environment(checkout, options.data_dir)
     done = subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"forecasts failed in {checkout}:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout)
+
+
+def forecast_values(folder: Path) -> dict[str, str]:
+    """Median, low and high at the sizes beyond the fitted ones, of every chosen curve, with the importable dlm."""
+    import dlm
+
+    values: dict[str, str] = {}
+    for key, rows in chosen_curves(folder).items():
+        table = np.array(rows, dtype=float)
+        fitted, later = parted(table)
+        keywords = {"at": later}
+        if key.startswith(SPLITS):
+            errors = fitted[:, 1:]
+        else:
+            errors = fitted[:, 1]
+            for column, name in ((2, "stderr"), (3, "repeats")):
+                if np.isfinite(fitted[:, column]).all():
+                    keywords[name] = fitted[:, column]
+        result = dlm.forecast(fitted[:, 0], errors, **keywords)
+        for name in ("low", "median", "high"):
+            found = zip(later, getattr(result, name), strict=True)
+            values |= {f"{key}|{size:g}|{name}": float(value).hex() for size, value in found}
+    return values
+
+
+def parted(table: Any) -> tuple[Any, Any]:
+    """(rows up to the percentile of the distinct sizes, the distinct sizes beyond it)."""
+    train_sizes = table[:, 0]
+    within = train_sizes <= np.percentile(np.unique(train_sizes), FITTED_PERCENTILE)
+    return table[within], np.unique(train_sizes[~within])
+
+
+def chosen_curves(folder: Path) -> dict[str, list[list[float]]]:
+    """Rows of each chosen curve: a size and its single repeats, or a size, mean, standard error and repeats."""
+    archives = {path.name.split(".")[0]: read_archive(path) for path in sorted(folder.glob("*.csv.gz"))}
+    chosen = dict(spread(archives.pop(SPLITS, {}), NUM_SPLIT_CURVES))
+    for done, curves in enumerate(sorted(archives.values(), key=len)):
+        chosen |= spread(curves, (NUM_CURVES - len(chosen)) // (len(archives) - done))
+    return chosen
+
+
+def spread(curves: dict[str, list[list[float]]], count: int) -> dict[str, list[list[float]]]:
+    """At most `count` curves, evenly spaced in the order of their keys."""
+    keys, count = sorted(curves), min(count, len(curves))
+    return {key: curves[key] for key in (keys[number * len(keys) // count] for number in range(count))}
+
+
+def read_archive(path: Path) -> dict[str, list[list[float]]]:
+    """The curves of a table with at least three distinct fitted sizes and one beyond; blank cells are NaN."""
+    archive = path.name.split(".")[0]
+    curves: dict[str, list[list[float]]] = collections.defaultdict(list)
+    repeats: dict[str, dict[float, list[float]]] = collections.defaultdict(lambda: collections.defaultdict(list))
+    with gzip.open(path, "rt") as file:
+        for row in csv.DictReader(file):
+            if archive == SPLITS:
+                repeats[f"{archive}|{row['openmlid']}|{row['learner']}"][float(row["n_train"])].append(
+                    float(row["err_test"])
+                )
+            elif row["error"].strip():
+                cells = [row[name] for name in ("size", "error", "stderr", "repeats")]
+                curves[f"{archive}|{row['curve']}"].append([float(cell or "nan") for cell in cells])
+    for key, measured in repeats.items():
+        padding = [float("nan")] * NUM_SPLITS
+        curves[key] = [[size, *(measured[size] + padding)[:NUM_SPLITS]] for size in sorted(measured)]
+    divided = {key: parted(np.array(rows)) for key, rows in curves.items()}
+    return {key: rows for key, rows in curves.items() if len(set(divided[key][0][:, 0])) >= 3 and len(divided[key][1])}
 
 
 def compare(old: dict[str, Any], new: dict[str, Any]) -> int:
@@ -194,13 +265,17 @@ def number(values: Values, key: str) -> str:
 def main() -> None:
     """Compute, save or compare."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("revisions", nargs="+", help="one with --save or --against, otherwise two: old and new")
+    parser.add_argument("revisions", nargs="*", help="one with --save or --against, otherwise two: old and new")
     parser.add_argument("--parts", default=",".join(PARTS), help="only these, separated by commas")
     parser.add_argument("--save", type=Path, help="write the values of the last revision to this file")
     parser.add_argument("--against", type=Path, help="compare with a file written by --save")
     parser.add_argument("--curves", type=Path, default=SHARED / "curves", help="folder of published curves")
     parser.add_argument("--data_dir", type=Path, default=os.environ.get("TFDS_DATA_DIR") or SHARED / "tfds")
+    parser.add_argument("--forecasts_of", type=Path, help="print the forecasts of the importable dlm as JSON and exit")
     options = parser.parse_args()
+    if options.forecasts_of:
+        print(json.dumps(forecast_values(options.forecasts_of)))
+        return
     parts = options.parts.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"unknown parts {sorted(unknown)}; choose from {', '.join(PARTS)}")

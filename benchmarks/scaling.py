@@ -1,11 +1,11 @@
-"""What a member costs in time and memory, from few members to many.
+"""Measures the time and memory of one model as a function of the number of models trained together.
 
     python -m benchmarks.scaling
     python -m benchmarks.scaling --part=memory
 
-Time: milliseconds of a member's update in populations of 4 to 256, exact packing, medians of rounds in which all take
-their turn. Memory: peak resident memory of a process that trains and saves a cohort, one process a number of members,
-against what `--mode=plan` says of the same cohort.
+Time: milliseconds per update and model in populations of 4 to 256 with exact packing, medians over rounds. Memory:
+peak resident memory of a process that trains and saves a cohort, one process for each number of models, compared with
+the estimate of `--mode=plan`.
 """
 
 from __future__ import annotations

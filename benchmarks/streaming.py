@@ -1,9 +1,9 @@
-"""What it costs to stream a pool instead of holding it on the devices.
+"""Measures the cost of streaming a pool compared with a pool on the device.
 
     python -m benchmarks.streaming
 
 The CNN of experiments/fashion_mnist.py on as many images of that size: resident, streamed from memory, and streamed
-from a file. They take turns, and a ratio is of one turn, so that a busy machine slows all.
+from a file. The variants run in turn, and a ratio is computed within one round.
 """
 
 from __future__ import annotations

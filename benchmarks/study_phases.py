@@ -1,8 +1,8 @@
-"""Where the time of one study goes: compiling, training, measuring. Runs the command line in this process.
+"""Measures the phases of one study: compilation, training, evaluation. Runs the command line in this process.
 
-    python -m benchmarks.study_phases --experiment=digits --workdir=/tmp/run
+    python -m benchmarks.study_phases --experiment=digits --workdir=runs/phases
 
-Takes the flags of dlm; the last line that it prints is JSON, in seconds.
+Accepts the flags of dlm; the last printed line is JSON with seconds.
 """
 
 from __future__ import annotations

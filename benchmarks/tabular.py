@@ -1,11 +1,11 @@
-"""Deep learners for tables against boosted trees at full size (and below): one row a table, learner and size.
+"""Compares deep learners for tables with boosted trees at full size and below; prints a row per table, learner, size.
 
     python -m benchmarks.tabular --data_dir=DIR [--tables NAME ...] [--learners NAME ...] [--splits=5] [--seeds=2]
 
-Each table is split anew `--splits` times (by `--splits` different draws: 20 % test, 20 % validation), for one test
-set of a hundred examples cannot tell learners apart by a point; a split given in time (vehicle_fraud) stays. For every
-split, size and learner the hyperparameters with the least mean validation loss over seeds are chosen; the test error is
-reported. `ensemble` is the mean of the seeds' predictions. Workdirs are kept in `--workdir`, so a second call goes on.
+Each table is split `--splits` times at random (20 % test, 20 % validation), because one test set of a hundred examples
+is too small to rank learners; a given split in time (vehicle_fraud) is kept. For every split, size and learner the
+hyperparameters with the smallest mean validation loss over seeds are selected, and the test error is reported.
+`ensemble` is the mean of the seeds' predictions. Workdirs stay in `--workdir`, so that a second call resumes.
 """
 
 from __future__ import annotations

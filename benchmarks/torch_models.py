@@ -1,4 +1,4 @@
-"""The workloads as PyTorch modules, with the weights of a flax member and the same arithmetic."""
+"""The workloads as PyTorch modules with the weights of a flax model."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Milliseconds of a member's update, side by side with PyTorch, Keras and a jitted step in a Python loop.
+"""Measures milliseconds per update and model of dlm, PyTorch, Keras and a jitted flax step in a Python loop.
 
     pip install -r benchmarks/requirements.txt
     python -m benchmarks.train_speed --out=train_speed.json
     python -m benchmarks.train_speed --only=decoder --peers=torch,loop --rounds=9
 
-Each contender takes its turn in each round, so that a machine whose speed drifts is the same for all; medians of
-rounds. PyTorch and the jitted loop start from the same weights, take the same batches and must end at the same loss;
-Keras trains the same architecture from its own weights. Both loops are as lean as they get (batches chosen before, the
-loss not looked at); "as taught" is what tutorials write: a DataLoader, or batches from the host, and a sum of losses.
-Each peer lives in a process of its own, as its users start it; what each workload showed is told on stderr at once.
+All contenders run in turn within each round; results are medians over rounds. PyTorch and the flax loop start from the
+same weights, use the same batches and must reach the same loss; Keras trains the same architecture from its own
+weights. Both loops are minimal (batches are selected in advance, the loss is not read); the tutorial variants use a
+DataLoader or batches from the host and sum the losses. Each peer runs in its own process; results appear on stderr per
+workload.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What tuning does to a learning curve, where the truth is planted: exponents, drift alarms, ways to choose.
+"""Simulates the effect of hyperparameter tuning on learning curves: exponents, drift tests, selection rules.
 
     python -m benchmarks.tuning [--studies=400] [--only TABLE ...]
 
-Simulated: log errors of setting z at size n are those of a·n^-b, plus log(1 + c (z − z*(n))²), where z is a log
-learning rate and z* drifts as n^-d; plus noise of each training, and of validation and test examples, of which a part
-is common to all trainings of a setting, since they share one validation and one test set. What is told is told by the
-report's own code, from records. `digits` trains: an MLP with a grid of learning rates at each size.
+Log errors of setting z at size n are those of a·n^-b plus log(1 + c (z − z*(n))²), where z is a log learning rate and
+z* drifts as n^-d, plus noise of each training and of the validation and test examples; part of the latter is common to
+all trainings of a setting, because they share one validation and one test set. The analysis under test is the one of
+the report. The table `digits` trains an MLP with a grid of learning rates at each size.
 """
 
 from __future__ import annotations

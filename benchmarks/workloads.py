@@ -1,4 +1,4 @@
-"""What is timed: small networks on inputs of one shape, and how many times faster than each peer they should be."""
+"""Workloads of the speed benchmarks: models, random data, cohorts, and the number of useful operations."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""benchmarks.forecasting."""
+"""Evaluates and trains the forecaster: curve archives, protocols, baselines, backtest, network training."""

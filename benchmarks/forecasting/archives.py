@@ -1,8 +1,8 @@
-"""Reads folders of measured learning curves: the published archives, or a user's own history.
+"""Reads folders of measured learning curves: the published archives or a user's own history.
 
-A table is a CSV file, gzipped or not, with a row for each measurement. Columns `size` and `error` are needed;
-`curve` (else `learner`, else the file's name) says which rows belong together; `archive`, `dataset`, `learner`,
-`stderr`, `repeats` and `part` ("fit" or "extrapolate") may be missing or blank.
+A table is a CSV file, gzipped or not, with one row per measurement. The columns `size` and `error` are required;
+`curve` (otherwise `learner`, otherwise the file name) groups rows into curves; `archive`, `dataset`, `learner`,
+`stderr`, `repeats` and `part` ("fit" or "extrapolate") are optional.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Intervals of rivals, calibrated on the other half of the data sets: a widened power law, a spread last value.
+"""Calibrated intervals of two baselines: a widened power law, and the last value with a spread.
 
-Both are made as wide as the choosing half needs at each ratio, so that what is left to compare is how sharp and
-how even they are.
+Both are as wide as the selection half of the datasets requires at each ratio, so that the comparison measures
+sharpness and evenness only.
 """
 
 from __future__ import annotations

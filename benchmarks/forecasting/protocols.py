@@ -1,4 +1,4 @@
-"""What a forecaster is asked about a measured curve: which points it sees, which it must foretell."""
+"""Builds forecasting tasks from measured curves: the visible points, and the sizes to forecast."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The published laws of scaling, fitted to log error: M1 to M4 and the broken power law.
+"""Fits published scaling laws to log error: M1 to M4 and the broken neural scaling law.
 
 M1 y = βx^-c; M2 y = ε + βx^-c; M3 y = β(1/x + γ)^c; M4 (y - ε)/(ε₀ - y)^α = βx^-c (Alabdulmohsin, Neyshabur and
 Zhai 2022, arXiv 2209.06640); BNSL y = a + bx^-c₀ Π(1 + (x/dᵢ)^(1/fᵢ))^(-cᵢfᵢ) (Caballero et al. 2023, arXiv
-2210.14891). Here M4's ε and ε₀ are chosen for the error of log y itself, not of log(y - ε): the latter
-rewards ε = 0. Each is fitted from many starts; linear parameters of a start are solved in closed form.
+2210.14891). Here ε and ε₀ of M4 minimize the error of log y instead of log(y - ε), which
+favours ε = 0. Each law is fitted from many starts; linear parameters of a start have a closed-form solution.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Puts tasks to the forecaster, in several processes, and scores what it tells."""
+"""Forecasts tasks in several processes and scores the forecasts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of forecasts against what was measured: calibration, sharpness, accuracy."""
+"""Scores forecasts against measurements: calibration, sharpness, accuracy."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Single laws fitted the usual way, as rivals of the forecaster: pow2, pow3, pow4, mmf4, wbl4, exp3.
+"""Fits single laws by least squares, as baselines of the forecaster: pow2, pow3, pow4, mmf4, wbl4, exp3.
 
-Every law is error(n) = c + a · g(n/N; θ), N the largest size shown. Over a grid of θ the linear parameters are
-solved in closed form; the best few grid points are polished by least squares on log error with a robust loss
-(formulas: Viering and Loog 2022, arXiv 2103.10948; fitting log error: Hoffmann et al. 2022, arXiv 2203.15556).
+Every law is error(n) = c + a · g(n/N; θ), N the largest visible size. Over a grid of θ the linear parameters have a
+closed-form solution; the best grid points are refined by robust least squares on log error (formulas: Viering and Loog
+2022, arXiv 2103.10948; fitting log error: Hoffmann et al. 2022, arXiv 2203.15556).
 """
 
 from __future__ import annotations

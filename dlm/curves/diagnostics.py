@@ -49,7 +49,7 @@ def diagnose(mixture: LawMixture, points: Points, farthest: float, flat: float) 
     reason = _reason(points, farthest / float(points.train_sizes[-1]), noise)
     return {
         "weights": {fit.law.name: float(weight) for fit, weight in zip(mixture.fits, mixture.weights)},
-        "alarms": _alarms(mixture, points, farthest / float(points.train_sizes[-1]), flat),
+        "warnings": _warnings(mixture, points, farthest / float(points.train_sizes[-1]), flat),
         "noise": noise,
         "carries": not reason,
         "reason": reason,
@@ -68,7 +68,7 @@ def _reason(points: Points, reach: float, noise: float) -> str:
     return ""
 
 
-def _alarms(mixture: LawMixture, points: Points, reach: float, flat: float) -> list[str]:
+def _warnings(mixture: LawMixture, points: Points, reach: float, flat: float) -> list[str]:
     noise = points.noise if points.noise_known else np.full(len(points.noise), mixture.sigma)
     found = {
         FEW: len(points.train_sizes) < FEW_SIZES,

@@ -73,7 +73,7 @@ def forecast_html(forecast: Forecast) -> str:
     """The forecast at each requested size, its law, the curve and warnings."""
     diagnostics = forecast.diagnostics
     caveats = [f"Unreliable: {diagnostics['reason']}."] if diagnostics["reason"] else []
-    caveats += [f"Warning: {alarm}." for alarm in diagnostics["alarms"]]
+    caveats += [f"Warning: {warning}." for warning in diagnostics["warnings"]]
     rows = []
     for size, *errors in zip(forecast.at, forecast.median, forecast.low, forecast.high):
         median, low, high = (error_number(float(error), "", float(errors[0])) for error in errors)

@@ -138,13 +138,13 @@ def test_three_sizes_carry_little():
 
 def test_alarms():
     rising = forecast([1, 2, 4, 8, 16], [0.1, 0.12, 0.15, 0.2, 0.25], stderr=0.002, at=[32])
-    assert "not monotone" in rising.diagnostics["alarms"]
+    assert "not monotone" in rising.diagnostics["warnings"]
     assert rising.median[0] > 0.2
     flat = forecast([1, 2, 4, 8, 16, 32], [0.3] * 6, at=[64])
-    assert "plateau" in flat.diagnostics["alarms"]
+    assert "plateau" in flat.diagnostics["warnings"]
     assert flat.median[0] == pytest.approx(0.3, rel=0.03)
     far = forecast(SIZES, pow3(SIZES), at=[SIZES[-1] * 17])
-    assert "beyond what was calibrated" in far.diagnostics["alarms"]
+    assert "beyond what was calibrated" in far.diagnostics["warnings"]
 
 
 @pytest.mark.parametrize("place", range(7))

@@ -1,4 +1,4 @@
-"""The command line of the backtest: measures, prints tables, writes JSON and reliability plots."""
+"""Command line of the backtest: prints tables, writes JSON and reliability plots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.forecasting.backtest import (
     crossover,
     diagnostics,
     figures,
-    published,
+    published_laws,
     required_size,
     sharpness,
 )
@@ -30,15 +30,15 @@ PARTS: dict[str, Callable[[Setting], Part]] = {
     "calibration": calibration.run,
     "sharpness": sharpness.run,
     "accuracy": accuracy.run,
-    "published": published.run,
-    "how-much": required_size.run,
-    "alarms": diagnostics.run,
-    "overtaking": crossover.run,
+    "published-laws": published_laws.run,
+    "required-size": required_size.run,
+    "warnings": diagnostics.run,
+    "crossover": crossover.run,
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the parts asked for; 0, or 2 with a message where the input is at fault."""
+    """Runs the requested parts. Returns 0, or 2 with a message for invalid input."""
     args = _parser().parse_args(arguments)
     try:
         setting = Setting(args.curves, args.half, args.limit or None, args.jobs)
@@ -65,9 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--curves", type=pathlib.Path, required=True, help="folder of tables of curves")
     parser.add_argument("--half", choices=("report", "choose", "both"), default="report", help="of the data sets")
-    parser.add_argument("--limit", type=_count, default=300, help="most curves of an archive in a table; 0: all")
+    parser.add_argument("--limit", type=_count, default=300, help="maximum number of curves of an archive; 0: all")
     parser.add_argument("--out", type=pathlib.Path, help="folder for backtest.json and figures")
-    parser.add_argument("--only", default="", help=f"parts, by commas, of {', '.join(PARTS)}")
+    parser.add_argument("--only", default="", help=f"comma-separated parts: {', '.join(PARTS)}")
     parser.add_argument("--jobs", type=_count, default=os.cpu_count() or 1, help="processes")
     return parser
 
@@ -82,12 +82,12 @@ def _parts(only: str) -> list[str]:
     names = [name for name in only.split(",") if name] or list(PARTS)
     for name in names:
         if name not in PARTS:
-            raise ValueError(f"only={name} is no part; choose from {', '.join(PARTS)}")
+            raise ValueError(f"only={name} is not a part; choose from {', '.join(PARTS)}")
     return names
 
 
 def _heading(setting: Setting) -> str:
-    """Which curves are measured on."""
+    """Describes the curves of the run."""
     train_sizes = [f"{name} {len(setting.archive(name))}" for name in setting.cut_archives]
     published = len(setting.published())
     train_sizes += [f"{published} with published parts"] if published else []
@@ -108,7 +108,7 @@ def _run(name: str, setting: Setting) -> Part:
 
 def _write(parts: Sequence[Part], setting: Setting, folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    told = {
+    report = {
         "half": setting.half,
         "limit": setting.limit,
         "parts": {
@@ -122,7 +122,7 @@ def _write(parts: Sequence[Part], setting: Setting, folder: pathlib.Path) -> Non
         },
     }
     path = folder / "backtest.json"
-    path.write_text(json.dumps(_finite(told), indent=1) + "\n")
+    path.write_text(json.dumps(_finite(report), indent=1) + "\n")
     drawn = [
         file
         for part in parts
@@ -133,7 +133,7 @@ def _write(parts: Sequence[Part], setting: Setting, folder: pathlib.Path) -> Non
 
 
 def _finite(value: Any) -> Any:
-    """The same with None for what JSON has no number for."""
+    """Replaces NaN and infinity by None."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -142,6 +142,6 @@ def _finite(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    # A kill ends the processes too: it unwinds like an exit.
+    # Unwinds on SIGTERM, so that worker processes end too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""Part "accuracy": the median forecast beside single laws and the last value, on one sample of curves."""
+"""Part "accuracy": the median forecast compared with single laws and the last value."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run(setting: Setting) -> Part:
 
 
 def _table(archive: str, tasks: Sequence[Task], setting: Setting) -> Table:
-    rows = setting.ask(tasks)
+    rows = setting.score(tasks)
     laws = spread_out(_laws, tasks, setting.jobs)
     misses: dict[tuple[float, str], list[float]] = collections.defaultdict(list)
     for task, row, told in zip(tasks, rows, laws):

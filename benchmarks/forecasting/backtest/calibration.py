@@ -1,4 +1,4 @@
-"""Part "calibration": do intervals hold what they promise, at every distance, with few repeats and many."""
+"""Part "calibration": coverage of the intervals at every distance, with few and many repeats."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(setting: Setting) -> Part:
     """Asks everything and tabulates coverage by archive, distance and repeats, and by learner."""
     # Shuffled by hash, so that no process is left with the slow ones.
     questions = sorted(tasks(setting), key=lambda task: number(task.key))
-    rows = setting.ask(questions)
+    rows = setting.score(questions)
     told = [row for row in rows if not row.refused]
     found = [
         Table(

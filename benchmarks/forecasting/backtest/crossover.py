@@ -1,4 +1,4 @@
-"""Part "overtaking": which of two learners is better at n_max, told from n_max/4, and where they cross in between."""
+"""Part "crossover": which of two learners is better at n_max, forecast from n_max/4, and where they cross."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def run(setting: Setting) -> Part:
     asked = groups(setting)
     rows = [row for found in spread_out(_asked, asked, setting.jobs) for row in found]
     if not rows:
-        return Part("overtaking", [])
+        return Part("crossover", [])
     sets = dict(_sets(rows))
     columns = ("set", "pairs", "data sets", "overtaken", "Brier", "stays 0/1", "base rate", "less than it", "interval")
     tables = [
@@ -110,7 +110,7 @@ def run(setting: Setting) -> Part:
         Table("What is said, and how often it was overtaken by n_max", _SAID, _kinds(sets)),
         Table("Crossings between the cut and n_max", _CROSSED, _crossings(sets), _CROSSING),
     ]
-    return Part("overtaking", tables)
+    return Part("crossover", tables)
 
 
 _NOTE = (

@@ -1,4 +1,4 @@
-"""Part "alarms": how often each alarm is raised where it should be, and where it should not."""
+"""Part "warnings": how often each warning is raised where it is justified, and where it is not."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run(setting: Setting) -> Part:
     )
     columns = ("curves", "alarm", "should", "raised of these (recall)", "should not", "raised of these (false)")
     tables = [Table("Alarms", columns, cells, note), _coverage(setting)]
-    return Part("alarms", tables)
+    return Part("warnings", tables)
 
 
 def planted(num: int = NUM_PLANTED) -> list[Flagged]:
@@ -140,7 +140,7 @@ def _measured(curve: ArchiveCurve, task: Task) -> Flagged | None:
 
 def raised(tasks: Sequence[Task]) -> list[frozenset[str]]:
     """The alarms of each task's forecast."""
-    return [frozenset() if isinstance(told, str) else frozenset(told.diagnostics["alarms"]) for told in tell(tasks)]
+    return [frozenset() if isinstance(told, str) else frozenset(told.diagnostics["warnings"]) for told in tell(tasks)]
 
 
 def _rates(name: str, cases: Sequence[Flagged], raised: Sequence[frozenset[str]]) -> list[list[Cell]]:
@@ -179,7 +179,7 @@ def _coverage(setting: Setting) -> Table:
         for task in cuts(setting.archive(DENSE), FAR_RATIOS, (THINNED,))
         if task.stderr is not None and task.repeats is not None
     ]
-    rows = [row for row in setting.ask(sorted(tasks, key=lambda task: number(task.key))) if not row.refused]
+    rows = [row for row in setting.score(sorted(tasks, key=lambda task: number(task.key))) if not row.refused]
     cells: list[list[Cell]] = []
     for alarm, on in ((FAR, lambda row: row.ratio > FAR_RATIOS[1]), (FEW, lambda row: row.num_sizes < FEW_SIZES)):
         for state in (False, True):

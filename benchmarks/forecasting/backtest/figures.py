@@ -1,4 +1,4 @@
-"""Reliability plots: how often measured values fell below each quantile told."""
+"""Reliability plots: the share of measured values below each forecast quantile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Part "published": curves whose source fixes the fitted part, beside the published laws and published numbers."""
+"""Part "published-laws": curves whose source fixes the fitted part, compared with published laws and numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(setting: Setting) -> Part:
     """RMSLE of the forecast and of every law, by set; coverage of all the points asked."""
     curves = {curve.key: curve for curve in setting.published()}
     tasks = [task for key in by_hash(curves, setting.limit) if (task := published(curves[key])) is not None]
-    rows = setting.ask(tasks)
+    rows = setting.score(tasks)
     laws = spread_out(_laws, tasks, setting.jobs)
     groups: dict[str, list[int]] = collections.defaultdict(list)
     for place, task in enumerate(tasks):
@@ -41,7 +41,8 @@ def run(setting: Setting) -> Part:
     note = NUMBERS + (f" Refused: {len(refused)} curves, such as {refused[0].refused!r}." if refused else "")
     columns = ("set", "curves", "forecast", *LAWS, "points in 95 %", "in 80 %", "in 50 %")
     return Part(
-        "published", [Table("Mean RMSLE over curves, fitted and foretold parts as published", columns, cells, note)]
+        "published-laws",
+        [Table("Mean RMSLE over curves, split as published", columns, cells, note)],
     )
 
 

@@ -1,4 +1,4 @@
-"""Part "how much": does the size told for a target error hold the size at which it was met."""
+"""Part "required-size": whether the interval for a required size contains the size that reached the target."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def run(setting: Setting) -> Part:
         f"p_reachable looks {FAR:g} times beyond what was shown, so that it should be above the share met by n_max. "
         f"Not reachable: how often p_reachable is at most {UNREACHABLE:g}; yet met: the share of these met by n_max."
     )
-    return Part("how-much", [Table("How much data a target takes", (*columns, *more), cells, note)])
+    return Part("required-size", [Table("Required size for a target", (*columns, *more), cells, note)])
 
 
 def _cells(answers: Sequence[StudySummary]) -> list[Cell]:

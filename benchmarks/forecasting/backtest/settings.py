@@ -1,4 +1,4 @@
-"""What every part of the backtest is given, and what it gives back."""
+"""Input and output types of the parts of the backtest."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Setting:
     half: str = "report"
     limit: int | None = 300
     jobs: int = 1
-    known: dict[str, Row] = dataclasses.field(default_factory=dict, repr=False)
+    cache: dict[str, Row] = dataclasses.field(default_factory=dict, repr=False)
 
-    def ask(self, tasks: Sequence[Task]) -> list[Row]:
-        """The scores of the forecaster on each task; what one part has asked, the next does not ask again."""
-        new = [task for task in tasks if task.key not in self.known]
+    def score(self, tasks: Sequence[Task]) -> list[Row]:
+        """Scores of the forecaster on each task; cached across parts."""
+        new = [task for task in tasks if task.key not in self.cache]
         for task, row in zip(new, spread_out(scored, new, self.jobs)):
-            self.known[task.key] = row
-        return [self.known[task.key] for task in tasks]
+            self.cache[task.key] = row
+        return [self.cache[task.key] for task in tasks]
 
     @functools.cached_property
     def curves(self) -> list[ArchiveCurve]:

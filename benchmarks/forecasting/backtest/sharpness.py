@@ -1,4 +1,4 @@
-"""Part "sharpness": how narrow the intervals are, beside rivals' that were calibrated on the other half."""
+"""Part "sharpness": width of the intervals, compared with baselines calibrated on the other half."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def tasks(setting: Setting, half: str) -> list[Task]:
 def run(setting: Setting) -> Part:
     """Asks the forecaster and the rivals the same, by archive and K."""
     reported = tasks(setting, setting.half)
-    rows = setting.ask(reported)
+    rows = setting.score(reported)
     # Learnt on the other half; on both halves there is no other.
     other = {"report": "choose", "choose": "report"}.get(setting.half, "both")
     learning = tasks(setting, other) or reported

@@ -1,1 +1,1 @@
-"""How the forecaster's network learns: from simulated curves, then from measured ones too. Needs JAX."""
+"""Trains the forecaster's network on simulated and measured curves. Needs JAX."""

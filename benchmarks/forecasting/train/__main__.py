@@ -1,8 +1,7 @@
-"""Makes the forecaster's network: python -m benchmarks.forecasting.train --curves=PATH
+"""Trains the forecaster's network: python -m benchmarks.forecasting.train --curves=PATH
 
-PATH holds the LCDB archives (lcdb10.csv.gz, lcdb11.csv.gz). Learns from simulated curves, then from those too that were
-measured on the data sets of one half (see archives.half); the other half never touches it. About half an hour on two
-cores.
+PATH holds the LCDB archives (lcdb10.csv.gz, lcdb11.csv.gz). Training uses simulated curves, then also curves measured
+on one half of the datasets (see archives.half); the other half is never used. About 30 minutes on two cores.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Trains the network: members of an ensemble side by side, one or more a device, first on simulated curves alone."""
+"""Trains the members of the ensemble in parallel, one or more per device, first on simulated curves alone."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Simulated learning curves: what the network believes of curves before it has seen a measured one.
+"""Simulates learning curves, the prior of the network.
 
-A curve is drawn in log size t = log(n / N), N the largest given size: a falling core (power laws with breaks,
-Weibull, MMF or shifted power laws), a floor, at times a plateau at the start, a bump (double descent), a late bend or
-a rise, and always a little waviness that no law knows. Then sizes are drawn, noise is added, and some of the errors
-are too small to be seen.
+A curve is a function of log size t = log(n / N), N the largest given size: a decreasing core (power laws with breaks,
+Weibull, MMF or shifted power laws), a floor, optionally an initial plateau, a bump (double descent), a late bend or a
+rise, and a small smooth deviation from every law. Then sizes and noise are drawn, and some errors are too small to be
+observed.
 """
 
 from __future__ import annotations

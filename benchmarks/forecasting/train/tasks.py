@@ -1,4 +1,4 @@
-"""Measured curves as tasks to learn from: some of the points are given, others are asked for."""
+"""Builds training tasks from measured curves: some points are given, others are the targets."""
 
 from __future__ import annotations
 

@@ -55,10 +55,10 @@ def test_a_users_history_is_checked(history, tmp_path, capsys):
         "calibration",
         "sharpness",
         "accuracy",
-        "published",
-        "how-much",
-        "alarms",
-        "overtaking",
+        "published-laws",
+        "required-size",
+        "warnings",
+        "crossover",
     ]
     by_k = told["parts"]["calibration"]["tables"][1]
     assert [row[0] for row in by_k["rows"]] == ["2", "4", "8", "16"]
