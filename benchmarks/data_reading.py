@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     prepared = find(options.name, data_dir=options.data_dir)
-    splits = {split: split for split in prepared.train_sizes}
+    splits = {split: split for split in prepared.sizes}
 
     def read() -> None:
         reader.read(options.name, splits, data_dir=options.data_dir)
@@ -72,7 +72,7 @@ def main() -> None:
                 "dlm, warm": read,
             }
             rounds.append({way: timed(function) for way, function in ways.items()})
-    print(f"{prepared.full_name}, {sum(prepared.train_sizes.values())} examples, {options.rounds} rounds\n")
+    print(f"{prepared.full_name}, {sum(prepared.sizes.values())} examples, {options.rounds} rounds\n")
     print("| way | seconds | plain loop's over it | CPU seconds | plain loop's over it |\n|---|---|---|---|---|")
     for way in rounds[0]:
         cells = []

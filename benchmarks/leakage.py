@@ -24,8 +24,8 @@ from threadpoolctl import threadpool_limits
 
 from dlm.data import near_duplicates
 from dlm.data.leakage import Leaks, find_leaks
-from dlm.data.near_duplicates import NOTHING, Pictures, Tokens
-from dlm.data.sources import tfds
+from dlm.data.near_duplicates import NO_SHINGLE, ImageSimilarity, TokenSimilarity
+from dlm.data.tfds.folders import data_folder
 
 PLANTED = 2000  # rows of the pool that are changed and looked for
 FOOTER = b" Sent from my phone. Reply STOP to end."
@@ -35,14 +35,14 @@ def read(name: str, split: str, data_dir: Path | None) -> list[dict]:
     """All examples of a split."""
     import tensorflow_datasets as tfds
 
-    source = tfds.data_source(name, split=split, data_dir=tfds.folders(data_dir)[0])
+    source = tfds.data_source(name, split=split, data_dir=data_folder(data_dir))
     starts = range(0, len(source), 1000)
     return [row for start in starts for row in source.__getitems__(range(start, min(start + 1000, len(source))))]
 
 
 def there(name: str, data_dir: Path | None) -> bool:
     """Whether a set is prepared on this machine; says so if not."""
-    folder = tfds.folders(data_dir)[0] / name
+    folder = data_folder(data_dir) / name
     if not folder.is_dir():
         print(f"{name}: left out, there is no {folder}")
     return folder.is_dir()
@@ -191,30 +191,30 @@ def text_of(name: str, split: str, data_dir: Path | None) -> list[bytes]:
 
 def of_all_pairs(pool: np.ndarray, test: np.ndarray, found: Leaks) -> str:
     """How many of the pairs that hold when every two pictures are compared were found. No shifts."""
-    likeness = Pictures.of(pool, np.arange(len(pool)))
+    similarity = ImageSimilarity.of(pool, np.arange(len(pool)))
     x = np.concatenate([pool, test])
     cells = np.concatenate([near_duplicates.cells(x[at : at + 5000], 0) for at in range(0, len(x), 5000)])
-    cells -= likeness.averages[0]
+    cells -= similarity.averages[0]
     cells /= np.linalg.norm(cells, axis=1, keepdims=True)
     every = set()
     for at in range(0, len(pool), 2000):
-        first, second = np.nonzero(cells[at : at + 2000] @ cells.T >= likeness.COSINE)
+        first, second = np.nonzero(cells[at : at + 2000] @ cells.T >= similarity.COSINE)
         every |= {(a + at, b) for a, b in zip(first.tolist(), second.tolist()) if a + at < b}
     return found_of(every, found, len(pool))
 
 
 def of_all_texts(pool: np.ndarray, test: np.ndarray, found: Leaks) -> str:
     """How many of the pairs that hold when every two texts are compared were found."""
-    likeness, x = Tokens.of(pool, np.arange(len(pool))), np.concatenate([pool, test])
-    shingles = likeness.shingles(x)
-    row, column = np.nonzero((shingles != NOTHING) & likeness.able(x)[:, None])
+    similarity, x = TokenSimilarity.of(pool, np.arange(len(pool))), np.concatenate([pool, test])
+    shingles = similarity.shingles(x)
+    row, column = np.nonzero((shingles != NO_SHINGLE) & similarity.able(x)[:, None])
     names, column = np.unique(shingles[row, column], return_inverse=True)
     held = scipy.sparse.csr_array((np.ones(len(row), np.int32), (row, column)), shape=(len(x), len(names)))
     counts, every = held.sum(1), set()
     for at in range(0, len(pool), 500):
         shared = (held[at : min(at + 500, len(pool))] @ held.T).tocoo()
         united = counts[shared.coords[0] + at] + counts[shared.coords[1]] - shared.data
-        hits = shared.data >= likeness.RESEMBLANCE * united
+        hits = shared.data >= similarity.RESEMBLANCE * united
         first, second = (axis[hits].tolist() for axis in shared.coords)
         every |= {(a + at, b) for a, b in zip(first, second) if a + at < b and (x[a + at] != x[b]).any()}
     return found_of(every, found, len(pool))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from dlm.data import Dataset, Split
-from dlm.data.dataset import Rows
+from dlm.data.dataset import LazyRows
 from dlm.data.subset_orders import SubsetOrders
 from dlm.study import experiment
 from dlm.study.trial import group_cohorts
@@ -29,7 +29,7 @@ from dlm.train.trainer import CohortRun
 POOL, HELD_OUT, MEMBERS, STEPS, WAYS = 50_000, 500, 4, 64, ("resident", "from memory", "from a file")
 
 
-def started(x: np.ndarray | Rows, y: np.ndarray, *, streamed: bool) -> CohortRun:
+def started(x: np.ndarray | LazyRows, y: np.ndarray, *, streamed: bool) -> CohortRun:
     """Members of the CNN with the whole pool, compiled."""
     few = Split(np.asarray(x[:HELD_OUT]), y[:HELD_OUT])
     dataset = Dataset("images", Split(x, y), few, few, num_classes=10, scale=1 / 255)
@@ -48,7 +48,7 @@ def timed(rounds: int, folder: Path) -> dict[str, list[float]]:
     x = rng.integers(0, 256, (POOL, 28, 28, 1), dtype=np.uint8)
     y = rng.integers(0, 10, POOL).astype(np.int32)
     np.save(folder / "x.npy", x)
-    on_disk = Rows(np.load(folder / "x.npy", mmap_mode="r"), np.arange(POOL))
+    on_disk = LazyRows(np.load(folder / "x.npy", mmap_mode="r"), np.arange(POOL))
     runs = {
         "resident": started(x, y, streamed=False),
         "from memory": started(x, y, streamed=True),

@@ -26,7 +26,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 @pytest.fixture(scope="session")
 def digits():
-    """The digits data set as Arrays."""
+    """The digits dataset."""
     from dlm.data import Digits
 
     return Digits().load()

@@ -40,7 +40,7 @@ class SubsetView:
         x = dataset.features(split.x, self.stats)
         ranks = np.arange(start, start + len(x), dtype=np.uint32)
         y = noisy_labels(split.y, ranks, np.uint32(seed), noise, dataset.num_classes)
-        low, high = dataset.extent if "salt" in noise.kinds else (0.0, 1.0)
+        low, high = dataset.input_range if "salt" in noise.kinds else (0.0, 1.0)
         return noisy_inputs(x, ranks, np.uint32(seed), noise, low, high), y
 
     def targets(self, y: np.ndarray) -> np.ndarray:
@@ -214,7 +214,7 @@ def fit_and_evaluate(trial: Trial, orders: SubsetOrders) -> FitResult:
         validation = evaluate_split(task, fitted, view, dataset.validation, Noise(), TEST_SEED, None, chosen)
         timed = _Timed(fitted)
         test = evaluate_split(
-            task, timed.fitted, view, dataset.test, trial.test_noise, TEST_SEED, dataset.leaked, chosen
+            task, timed.fitted, view, dataset.test, trial.test_noise, TEST_SEED, dataset.leaked_rows, chosen
         )
     values = {("train", "loss"): on_train.values["loss"]}
     for name, evaluation in (("validation", validation), ("test", test)):

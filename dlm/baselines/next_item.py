@@ -12,11 +12,17 @@ import numpy as np
 from scipy import sparse
 
 from dlm.baselines.base import FittedBaseline, require_next_items
-from dlm.data.dataset import Dataset
-from dlm.data.sources.ratings import withhold
+from dlm.data.dataset import EXCLUDED_LOGIT, Dataset
 from dlm.utils.errors import UsageError, at_least
 
 ROWS_PER_BLOCK = 4096  # bounds memory
+
+
+def _without_history(scores: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Scores [B, vocabulary] with EXCLUDED_LOGIT for padding and the items of the histories x [B, L]; in place."""
+    np.put_along_axis(scores, x, EXCLUDED_LOGIT, axis=1)
+    scores[:, 0] = EXCLUDED_LOGIT
+    return scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Popularity:
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Count the items y int [N, 1]. `seed` has no effect."""
         scores = np.log(_item_frequencies(y, num_outputs)).astype(np.float32)
-        return FittedBaseline(1, lambda inputs: withhold(np.tile(scores, (len(inputs), 1)), inputs))
+        return FittedBaseline(1, lambda inputs: _without_history(np.tile(scores, (len(inputs), 1)), inputs))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +80,7 @@ class NextItemKNN:
             total = scores.sum(axis=1, keepdims=True)
             scores *= (1 - self.popularity_weight) / np.where(total > 0, total, 1)
             scores += self.popularity_weight * frequencies
-            return withhold(np.log(scores), inputs)
+            return _without_history(np.log(scores), inputs)
 
         return FittedBaseline(1, outputs)
 
@@ -121,7 +127,7 @@ class ImplicitALS:
 
         def outputs(inputs: np.ndarray) -> np.ndarray:
             histories = _interactions(inputs, num_outputs, np.ones(inputs.shape))
-            return withhold(self._solve(histories, items) @ items.T, inputs)
+            return _without_history(self._solve(histories, items) @ items.T, inputs)
 
         return FittedBaseline(self.iterations, outputs)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dlm.baselines.base import FittedBaseline
-from dlm.data.dataset import Dataset, Rows
+from dlm.data.dataset import Dataset, LazyRows
 from dlm.utils.errors import UsageError, at_least
 
 
@@ -118,12 +118,12 @@ def segments(windows: np.ndarray) -> Iterator[np.ndarray]:
         yield np.concatenate([windows[start:end, 0][::-1], windows[start, 1:]]).astype(np.float64)
 
 
-def _horizon(x: np.ndarray | Rows, y: np.ndarray, min_steps: int = 1, name: str = "") -> int:
+def _horizon(x: np.ndarray | LazyRows, y: np.ndarray, min_steps: int = 1, name: str = "") -> int:
     """H of targets [N, H, C]. UsageError for other shapes, or windows shorter than `min_steps`, the field `name`."""
     if x.ndim != 3 or y.ndim != 3 or x.shape[2] != y.shape[2]:
         raise UsageError(
             f"forecasters need windows [N, L, C] and targets [N, H, C], but the shapes are {x.shape} and {y.shape}; "
-            "use TfdsSeries(), Series(in_time=True), or another learner"
+            "use TfdsSeries(), Series(time_ordered=True), or another learner"
         )
     if x.shape[1] < min_steps:
         raise UsageError(f"{name}={min_steps} exceeds the {x.shape[1]} steps of a window; choose at most {x.shape[1]}")

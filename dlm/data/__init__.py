@@ -1,11 +1,10 @@
-"""Sources of data, and the subsets and batches drawn from them."""
+"""Data sources, and the datasets, subsets and batches that they give."""
 
 from dlm.data.dataset import Dataset, Split, hold_out
 from dlm.data.sources.bundled import BreastCancer, Digits, StdlibText
+from dlm.data.sources.column_sources import File, Tfds, from_items
 from dlm.data.sources.ratings import NextItems, Ratings
-from dlm.data.sources.tfds import Tfds
 from dlm.data.sources.time_series import Series, TfdsSeries
-from dlm.data.sources.user_data import File, from_items
 
 __all__ = [
     "BreastCancer",

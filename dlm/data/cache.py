@@ -1,8 +1,8 @@
-"""What was read once, kept as arrays in the user's cache folder under a key of its content.
+"""Caches decoded columns as memory-mapped arrays in the user's cache folder, under a hash of their source files.
 
-An entry is a folder that is made beside, under a name of its maker, and renamed when it is whole: readers see all of it
-or nothing, and of two processes that make the same one the slower takes the faster one's. Every opening checks every
-byte. An entry can be deleted at any time; where the cache cannot be written, arrays are kept in memory.
+An entry is a folder, written under a temporary name and renamed when complete, so readers see all of it or nothing; of
+two processes that write the same entry, the slower one uses the faster one's. Every read verifies all checksums.
+Entries can be deleted at any time. If the cache is not writable, the arrays stay in memory.
 """
 
 from __future__ import annotations
@@ -15,87 +15,87 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 
 from dlm.data import column_store
-from dlm.data.columns import Column, Columns, joined, settled
+from dlm.data.columns import Column, Columns, concatenated, uniform
 from dlm.utils.files import user_cache
 
-FORMAT = 1  # of an entry; another one is another key
-MAKING = ".making"
-GIVEN_UP = 86_400.0  # seconds of silence after which whoever made an entry on another host counts as gone
+FORMAT = 1  # of an entry, part of the key
+TEMPORARY = ".making"  # suffix of incomplete entries
+STALE_SECONDS = 86_400.0  # an incomplete entry of another host that is older is removed
 
 
 def folder() -> Path:
-    """Where entries are: `data` of the cache folder."""
+    """The folder of all entries."""
     return user_cache() / "data"
 
 
 def content_key(files: Iterable[Path], *settings: str) -> str:
-    """A key of what the files hold, whatever their names, and of settings: 32 hexadecimal digits. OSErrors pass."""
-    whole = hashlib.blake2b(digest_size=16)
+    """Hash of the contents of files, not their names, and of settings: 32 hexadecimal digits. Raises OSError."""
+    key = hashlib.blake2b(digest_size=16)
     with ThreadPoolExecutor() as pool:
         for digest in pool.map(_digest, files):
-            whole.update(digest)
+            key.update(digest)
     for setting in (str(FORMAT), *settings):
-        whole.update(hashlib.blake2b(setting.encode(), digest_size=32).digest())
-    return whole.hexdigest()
+        key.update(hashlib.blake2b(setting.encode(), digest_size=32).digest())
+    return key.hexdigest()
 
 
 def cached(key: str, make: Callable[[], Iterable[Columns]]) -> dict[str, Column]:
-    """The columns of an entry, read-only and mapped into memory; made from `make`'s blocks of rows if it is not there.
+    """The columns of an entry, read-only and memory-mapped; written from the blocks of rows of `make` if absent.
 
-    `make` gives at least one block, all of the same columns, and may be asked again. Its errors pass.
+    `make` returns at least one block, all with the same columns, and may be called again. Its errors are not caught.
     """
     entry = folder() / key
     try:
         for _ in range(2):
-            if (found := _opened(entry)) is not None:
-                return found
-            _make(entry, make())
-        if (found := _opened(entry)) is not None:
-            return found
-    except _Unusable as error:
-        _say(f"the cache {folder()} cannot be used ({error}); the data is kept in memory, and read again next time")
+            if (columns := _read(entry)) is not None:
+                return columns
+            _write(entry, make())
+        if (columns := _read(entry)) is not None:
+            return columns
+    except _CacheError as error:
+        _warn(f"cannot use the cache {folder()} ({error}); the data stays in memory and is read again next time")
     return _in_memory(make())
 
 
-class _Unusable(Exception):
-    """The cache, not what should go into it, is at fault."""
+class _CacheError(Exception):
+    """The cache cannot be read or written."""
 
 
-def _opened(entry: Path) -> dict[str, Column] | None:
-    """An entry's columns; None if it is not there, or was damaged and is removed."""
+def _read(entry: Path) -> dict[str, Column] | None:
+    """An entry's columns; None if it is absent, or damaged and now removed."""
     try:
-        with _blaming_the_cache():
+        with _cache_errors():
             return column_store.read(entry) if entry.is_dir() else None
-    except column_store.Damaged as error:
-        _say(f"{entry} is damaged ({error}); it is made again")
-    # Renamed first, so that nobody finds it half removed; who has it open keeps what is mapped.
-    away = _own_name(entry)
+    except column_store.DamagedStore as error:
+        _warn(f"{entry} is damaged ({error}); it is written again")
+    # Renamed first, so that no process reads it half removed; open memory maps stay valid.
+    removed = _temporary_name(entry)
     with contextlib.suppress(OSError):
-        os.rename(entry, away)
-    shutil.rmtree(away, ignore_errors=True)
+        os.rename(entry, removed)
+    shutil.rmtree(removed, ignore_errors=True)
     return None
 
 
-def _make(entry: Path, blocks: Iterable[Columns]) -> None:
-    """Write an entry, or leave the one that somebody else has written meanwhile."""
-    temporary = _own_name(entry)
+def _write(entry: Path, blocks: Iterable[Columns]) -> None:
+    """Write an entry, unless another process has written it meanwhile."""
+    temporary = _temporary_name(entry)
     try:
-        with _blaming_the_cache():
+        with _cache_errors():
             entry.parent.mkdir(parents=True, exist_ok=True)
-            _sweep(entry.parent)
+            _remove_stale(entry.parent)
             temporary.mkdir()
         writer = column_store.Writer(temporary)
         for block in blocks:
-            with _blaming_the_cache():
+            with _cache_errors():
                 writer.append(block)
-        with _blaming_the_cache():
+        with _cache_errors():
             writer.close()
             try:
                 os.rename(temporary, entry)
@@ -108,35 +108,36 @@ def _make(entry: Path, blocks: Iterable[Columns]) -> None:
 
 def _in_memory(blocks: Iterable[Columns]) -> dict[str, Column]:
     parts = list(blocks)
-    return {name: settled(joined([part[name] for part in parts])) for name in parts[0]}
+    return {name: uniform(concatenated([part[name] for part in parts])) for name in parts[0]}
 
 
 @contextlib.contextmanager
-def _blaming_the_cache():  # type: ignore[no-untyped-def]
+def _cache_errors() -> Iterator[None]:
+    """Raise OSErrors of the cache as _CacheError; those of the data source are not within."""
     try:
         yield
     except OSError as error:
-        raise _Unusable(error.strerror or str(error)) from None
+        raise _CacheError(error.strerror or str(error)) from None
 
 
-def _own_name(entry: Path) -> Path:
-    return entry.with_name(f"{entry.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}{MAKING}")
+def _temporary_name(entry: Path) -> Path:
+    return entry.with_name(f"{entry.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}{TEMPORARY}")
 
 
-def _sweep(root: Path) -> None:
-    """Remove what makers have left that were killed: of this host at once, of another after a day of silence."""
-    for left in root.glob(f"*{MAKING}"):
-        owner, process, _ = left.name.removesuffix(MAKING).rsplit(".", 2)
+def _remove_stale(root: Path) -> None:
+    """Remove incomplete entries of killed processes: of this host at once, of other hosts after STALE_SECONDS."""
+    for path in root.glob(f"*{TEMPORARY}"):
+        owner, process, _ = path.name.removesuffix(TEMPORARY).rsplit(".", 2)
         dead = owner.endswith(f".{socket.gethostname()}") and process.isdigit() and not psutil.pid_exists(int(process))
-        if dead or time.time() - _last_written(left) > GIVEN_UP:
-            shutil.rmtree(left, ignore_errors=True)
+        if dead or time.time() - _last_written(path) > STALE_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
 
 
-def _last_written(left: Path) -> float:
+def _last_written(folder: Path) -> float:
     try:
-        return max(path.stat().st_mtime for path in (left, *left.iterdir()))
+        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
     except OSError:
-        return time.time()  # it is going away by itself
+        return time.time()  # another process removes it
 
 
 def _digest(path: Path) -> bytes:
@@ -144,5 +145,5 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).digest()
 
 
-def _say(text: str) -> None:
+def _warn(text: str) -> None:
     print(f"dlm: {text}", file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
-"""Columns as a folder of .npy files: written block by block, checked and memory-mapped when read.
+"""Stores columns as a folder of .npy files, written block by block; reading verifies checksums and memory-maps them.
 
-`manifest.json` names the columns and holds the shape and the CRC-32 of every array, and its own; it is written last.
+`manifest.json` has the columns, the shape and CRC-32 of every array, and its own CRC-32; it is written last.
 """
 
 from __future__ import annotations
@@ -17,56 +17,56 @@ import numpy as np
 from dlm.data.columns import Column, Columns, Ragged, as_ragged, row_shape
 
 MANIFEST = "manifest.json"
-HEADER = 192  # bytes before an array's data, the same for every shape, so that a growing file can be given it last
-CHECKED_AT_ONCE = 1 << 24
+HEADER = 192  # bytes before an array's data; the same for every shape, so that it can be written last
+CHECK_BYTES = 1 << 24  # of a file at once
 
 
-class Damaged(Exception):
-    """A folder is no whole set of columns; the text says where."""
+class DamagedStore(Exception):
+    """A folder is not a complete set of columns."""
 
 
 class Writer:
-    """Columns written to an empty folder, a block of rows at a time; nothing of them stays in memory."""
+    """Writes columns to an empty folder, a block of rows at a time."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.columns: dict[str, _GrowingColumn] = {}
 
     def append(self, block: Columns) -> None:
-        """More rows. ValueError if these are not the columns of the blocks before."""
+        """Append rows. Raises ValueError if their columns differ from those of earlier blocks."""
         if not self.columns:
             self.columns = {
                 name: _GrowingColumn(self.folder, str(number), column)
                 for number, (name, column) in enumerate(block.items())
             }
         if list(block) != list(self.columns):
-            raise ValueError(f"a block of the columns {list(block)} follows one of {list(self.columns)}")
+            raise ValueError(f"columns {list(block)} differ from those of earlier blocks, {list(self.columns)}")
         for name, column in block.items():
             self.columns[name].append(column)
 
     def close(self) -> None:
-        """Write the headers and, when all else is there, the manifest."""
+        """Write the headers, then the manifest."""
         content = [{"name": name, **column.close()} for name, column in self.columns.items()]
         text = json.dumps({"columns": content, "crc32": _checksum_of(content)})
         (self.folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
 def read(folder: Path) -> dict[str, Column]:
-    """The columns of a folder, read-only and mapped into memory.
+    """The columns of a folder, read-only and memory-mapped.
 
-    Damaged if a file is missing or any byte is not what was written; other OSErrors say nothing of the files, and pass.
+    Raises DamagedStore if a file is missing or any byte has changed, and OSError if the folder cannot be read.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if manifest["crc32"] != _checksum_of(manifest["columns"]):
-            raise Damaged(f"{MANIFEST} does not fit its checksum")
+            raise DamagedStore(f"checksum mismatch in {MANIFEST}")
         return {entry["name"]: _column(folder, entry) for entry in manifest["columns"]}
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
-        raise Damaged(f"{type(error).__name__}: {error}") from None
+        raise DamagedStore(f"{type(error).__name__}: {error}") from None
 
 
 class _GrowingArray:
-    """A .npy file that is appended to. It is open only meanwhile: a set may have hundreds of columns."""
+    """A .npy file that grows. It is open only while it is written, since a data set may have hundreds of columns."""
 
     def __init__(self, path: Path, dtype: np.dtype):
         self.path, self.dtype, self.size, self.checksum = path, dtype.newbyteorder("<"), 0, 0
@@ -86,46 +86,46 @@ class _GrowingArray:
 
 
 class _GrowingColumn:
-    """One column's files: its values, and starts and shapes once rows of another shape have come."""
+    """The files of one column: values, and starts and shapes once row shapes differ."""
 
     def __init__(self, folder: Path, stem: str, first: Column):
         values = first.values.values if isinstance(first.values, Ragged) else first.values
         self.like, self.dtype = dataclasses.replace(first, values=values[:0]), values.dtype
-        self.path = lambda what: folder / f"{stem}.{what}.npy"
+        self.path = lambda part: folder / f"{stem}.{part}.npy"
         self.values = _GrowingArray(self.path("values"), values.dtype)
         self.shape = None if first.kind == "text" else row_shape(first)
-        self.outline: tuple[_GrowingArray, _GrowingArray] | None = None
+        self.ragged: tuple[_GrowingArray, _GrowingArray] | None = None
         self.rows = self.rank = 0
 
     def append(self, column: Column) -> None:
         values = column.values.values if isinstance(column.values, Ragged) else column.values
         if dataclasses.replace(column, values=self.like.values) != self.like or values.dtype != self.dtype:
-            raise ValueError(f"a block of {column.kind} {values.dtype} follows one of another kind or type")
-        if self.outline is None and (self.shape is None or row_shape(column) != self.shape):
-            self._begin_outline()
-        if self.outline is not None:
+            raise ValueError(f"{column.kind} {values.dtype} differs in kind or type from earlier blocks")
+        if self.ragged is None and (self.shape is None or row_shape(column) != self.shape):
+            self._begin_ragged()
+        if self.ragged is not None:
             rows = as_ragged(column).values
             assert isinstance(rows, Ragged)
-            self.outline[0].append(rows.starts[1:] + self.values.size)
-            self.outline[1].append(rows.shapes)
+            self.ragged[0].append(rows.starts[1:] + self.values.size)
+            self.ragged[1].append(rows.shapes)
             self.rank = rows.shapes.shape[1]
         self.values.append(values)
         self.rows += len(column)
 
-    def _begin_outline(self) -> None:
-        """The rows so far had one shape."""
+    def _begin_ragged(self) -> None:
+        """Write starts and shapes of the rows so far, which have one shape."""
         starts = _GrowingArray(self.path("starts"), np.dtype(np.int64))
         shapes = _GrowingArray(self.path("shapes"), np.dtype(np.int32))
         starts.append(np.arange(self.rows + 1) * (self.values.size // max(1, self.rows)))
         if self.rows:
             shapes.append(np.tile(np.array(self.shape, np.int32), (self.rows, 1)))
-        self.outline = starts, shapes
+        self.ragged = starts, shapes
 
     def close(self) -> dict[str, Any]:
         entry = {"kind": self.like.kind, "names": self.like.names, "rate": self.like.rate}
-        if self.outline is None:
+        if self.ragged is None:
             return entry | {"values": self.values.close(self.rows, *(self.shape or ()))}
-        starts, shapes = self.outline
+        starts, shapes = self.ragged
         arrays = {"starts": starts.close(self.rows + 1), "shapes": shapes.close(self.rows, self.rank)}
         return entry | arrays | {"values": self.values.close(self.values.size)}
 
@@ -139,16 +139,16 @@ def _column(folder: Path, entry: dict[str, Any]) -> Column:
 def _mapped(folder: Path, entry: dict[str, Any]) -> np.ndarray:
     path, dtype, shape = folder / entry["file"], np.dtype(entry["dtype"]), tuple(entry["shape"])
     with path.open("rb") as file:
-        whole = file.read(HEADER) == _header(dtype.str, shape)
-    if not whole or path.stat().st_size != HEADER + dtype.itemsize * math.prod(shape):
-        raise Damaged(f"{path.name} has another header or size than it was given")
-    array = np.asarray(np.load(path, mmap_mode="r"))  # not a memmap, which stays one through all arithmetic
+        header_matches = file.read(HEADER) == _header(dtype.str, shape)
+    if not header_matches or path.stat().st_size != HEADER + dtype.itemsize * math.prod(shape):
+        raise DamagedStore(f"unexpected header or size of {path.name}")
+    array = np.asarray(np.load(path, mmap_mode="r"))  # a view, since arithmetic on a memmap gives memmaps
     checksum = 0
     data = _bytes(array)
-    for start in range(0, len(data), CHECKED_AT_ONCE):
-        checksum = zlib.crc32(data[start : start + CHECKED_AT_ONCE], checksum)
+    for start in range(0, len(data), CHECK_BYTES):
+        checksum = zlib.crc32(data[start : start + CHECK_BYTES], checksum)
     if checksum != entry["crc32"]:
-        raise Damaged(f"{path.name} does not fit its checksum")
+        raise DamagedStore(f"checksum mismatch in {path.name}")
     return array
 
 
@@ -157,10 +157,10 @@ def _bytes(array: np.ndarray) -> memoryview:
 
 
 def _header(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """The head of a .npy file of format 1.0, filled up with spaces to HEADER bytes."""
+    """The header of a .npy file of format 1.0, padded with spaces to HEADER bytes."""
     text = repr({"descr": dtype, "fortran_order": False, "shape": shape})
-    head = b"\x93NUMPY\x01\x00" + (HEADER - 10).to_bytes(2, "little")
-    return head + text.encode("latin1").ljust(HEADER - 11) + b"\n"
+    magic = b"\x93NUMPY\x01\x00" + (HEADER - 10).to_bytes(2, "little")
+    return magic + text.encode("latin1").ljust(HEADER - 11) + b"\n"
 
 
 def _checksum_of(content: Any) -> int:

@@ -1,21 +1,21 @@
-"""Columns as a learner takes them: inputs and targets as arrays."""
+"""Encodes columns as inputs and targets: tables with one-hot categories, byte texts, spectrograms, images."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from dlm.data.columns import Column, Columns, Ragged
 from dlm.data.dataset import Split
-from dlm.data.media import log_mel
-from dlm.data.text_blocks import blocks
-from dlm.utils.errors import UsageError
+from dlm.data.media import byte_blocks, log_mel, resized
+from dlm.data.schema_inference import infer_inputs, infer_target
+from dlm.utils.errors import UsageError, nearest
 
-MOST_CATEGORIES = 64  # of a column, by frequency; rarer ones share one place
-YEAR, DAY = 365.2425 * 86_400, 86_400.0
+MAX_CATEGORIES = 64  # of a column, by frequency; rarer ones share one position
+YEAR, DAY = 365.2425 * 86_400, 86_400.0  # seconds
 CALENDAR = (
     "year",
     "season (sine)",
@@ -25,203 +25,231 @@ CALENDAR = (
     "hour (sine)",
     "hour (cosine)",
 )
+NUM_BYTES = 256
+MAX_TEXT_LENGTH, BLOCK_LENGTH, MAX_SEQUENCE_LENGTH = 512, 128, 512  # if no length is set
+MAX_SOUND_SECONDS = 4.0
+MAX_WAVEFORM_BYTES = 2**28  # of a split; larger waveforms are not stored beside their spectrograms
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """How each column is written: the categories that have a place of their own, and whether numbers go missing."""
+class TableEncoding:
+    """Encoding of a table: the columns, the categories with a position of their own, and columns with missing numbers.
+
+    It is fitted to the training pool and only fixes the layout; categories absent from a subset are 0 for its learner.
+    """
 
     names: tuple[str, ...]
     categories: dict[str, np.ndarray]
     missing: frozenset[str]
 
+    @classmethod
+    def fit(cls, columns: Columns, names: Sequence[str]) -> TableEncoding:
+        """The encoding of the pool's columns. Raises UsageError for kinds that do not fit a table."""
+        categories, missing = {}, set()
+        for name in names:
+            column = columns[name]
+            if column.kind in ("class", "text"):
+                values = _categories(column)
+                values, counts = np.unique(values if column.kind == "text" else values[values >= 0], return_counts=True)
+                categories[name] = np.sort(values[np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]])
+            elif column.kind in ("number", "date"):
+                if np.isnan(np.asarray(column.values, np.float64)).any():
+                    missing.add(name)
+            else:
+                raise UsageError(
+                    f"data.inputs: column {name!r} has kind {column.kind}, which cannot be part of a table"
+                )
+        return cls(tuple(names), categories, frozenset(missing))
 
-def plan(columns: Columns, names: Sequence[str]) -> Plan:
-    """From the training pool: only which columns there will be. What a subset does not hold stays 0 for its learner."""
-    categories, missing = {}, set()
-    for name in names:
-        column = columns[name]
-        if column.kind in ("class", "text"):
-            found, counts = np.unique(_known(column), return_counts=True)
-            categories[name] = np.sort(found[np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]])
-        elif column.kind in ("number", "date"):
-            if np.isnan(np.asarray(column.values, np.float64)).any():
-                missing.add(name)
-        else:
-            raise UsageError(f"data.inputs: column {name!r} holds {column.kind}, which is no part of a table")
-    return Plan(tuple(names), categories, frozenset(missing))
+    def transform(self, columns: Columns) -> np.ndarray:
+        """Inputs float32 [N, D]: numbers, one-hot categories, calendar features of dates, flags of missing numbers."""
+        parts: list[np.ndarray] = []
+        for name in self.names:
+            column = columns[name]
+            if name in self.categories:
+                parts.append(_one_hot(column, self.categories[name]))
+                continue
+            if isinstance(column.values, Ragged):
+                raise UsageError(
+                    f"data.inputs: column {name!r} has sequences of varying length; use it as the only input"
+                )
+            numbers = np.asarray(column.values, np.float64).reshape(len(column), -1)
+            parts.append(_calendar(numbers) if column.kind == "date" else numbers.astype(np.float32))
+            if name in self.missing:
+                parts.append(np.isnan(numbers).astype(np.float32))
+        return np.concatenate(parts, axis=1)
 
+    def feature_names(self, columns: Columns) -> tuple[str, ...]:
+        """Names of the D features: `age`, `sex=male`, `date: year`, `age is missing`."""
+        return tuple(name for names in self._names_by_field(columns) for name in names)
 
-def table(columns: Columns, plan: Plan) -> np.ndarray:
-    """The inputs float32 [N, D]: numbers; a place a category, 1 for its own; dates as year, season, weekday, hour."""
-    parts: list[np.ndarray] = []
-    for name in plan.names:
-        column = columns[name]
-        if column.kind in ("class", "text"):
-            parts.append(_places(column, plan.categories[name]))
-            continue
-        if isinstance(column.values, Ragged):
-            raise UsageError(f"data.inputs: column {name!r} holds sequences of several lengths; name it alone")
-        numbers = np.asarray(column.values, np.float64).reshape(len(column), -1)
-        parts.append(_calendar(numbers) if column.kind == "date" else numbers.astype(np.float32))
-        if name in plan.missing:
-            parts.append(np.isnan(numbers).astype(np.float32))
-    return np.concatenate(parts, axis=1)
+    def fields(self, columns: Columns) -> tuple[int, ...]:
+        """Number of features of each field: 1 for a number or calendar feature, k for a one-hot category."""
+        return tuple(len(names) for names in self._names_by_field(columns))
 
-
-def feature_names(columns: Columns, plan: Plan) -> tuple[str, ...]:
-    """What each of the D numbers of `table` is: `age`, `sex=male`, `date: year`, `age is missing`."""
-    names: list[str] = []
-    for name in plan.names:
-        column = columns[name]
-        if column.kind in ("class", "text"):
-            names += [f"{name}={_category(column, value)}" for value in plan.categories[name]] + [f"{name}: others"]
-            continue
-        width = int(np.prod(np.asarray(column.values).shape[1:], dtype=int))
-        own = [name] if width == 1 else [f"{name}[{place}]" for place in range(width)]
-        names += [f"{name}: {part}" for part in CALENDAR] if column.kind == "date" else own
-        if name in plan.missing:
-            names += [f"{one} is missing" for one in own]
-    return tuple(names)
-
-
-def fields(columns: Columns, plan: Plan) -> tuple[int, ...]:
-    """How many of the D numbers of `table` each field has: 1 a number, k a category; dates are numbers, too."""
-    widths: list[int] = []
-    for name in plan.names:
-        column = columns[name]
-        if column.kind in ("class", "text"):
-            widths.append(len(plan.categories[name]) + 1)
-            continue
-        width = int(np.prod(np.asarray(column.values).shape[1:], dtype=int))
-        own = len(CALENDAR) if column.kind == "date" else width
-        widths += [1] * (own + (width if name in plan.missing else 0))
-    return tuple(widths)
+    def _names_by_field(self, columns: Columns) -> Iterator[list[str]]:
+        for name in self.names:
+            column = columns[name]
+            if name in self.categories:
+                yield [f"{name}={_label(column, value)}" for value in self.categories[name]] + [f"{name}: others"]
+                continue
+            width = int(np.prod(np.asarray(column.values).shape[1:], dtype=int))
+            numbers = [name] if width == 1 else [f"{name}[{index}]" for index in range(width)]
+            for each in [f"{name}: {part}" for part in CALENDAR] if column.kind == "date" else numbers:
+                yield [each]
+            for each in numbers if name in self.missing else ():
+                yield [f"{each} is missing"]
 
 
-def _category(column: Column, value: Any) -> str:
+def _label(column: Column, value: Any) -> str:
     if column.kind == "text":
         return bytes(value).decode(errors="replace")
     return column.names[int(value)] if column.names else str(int(value))
 
 
-def _places(column: Column, kept: np.ndarray) -> np.ndarray:
-    """One-hot by `kept`, with a last place for any other category; none for a missing one. float32 [N, K + 1]."""
-    values = _values(column)
-    place = np.where(np.isin(values, kept), np.searchsorted(kept, values), len(kept))
+def _one_hot(column: Column, categories: np.ndarray) -> np.ndarray:
+    """One-hot rows with a last position for all other categories; zeros if missing. float32 [N, K + 1]."""
+    values = _categories(column)
+    index = np.where(np.isin(values, categories), np.searchsorted(categories, values), len(categories))
     is_known = np.ones(len(column), bool) if column.kind == "text" else values >= 0
-    return (place[:, None] == np.arange(len(kept) + 1)).astype(np.float32) * is_known[:, None]
+    return (index[:, None] == np.arange(len(categories) + 1)).astype(np.float32) * is_known[:, None]
 
 
-def _values(column: Column) -> np.ndarray:
-    """Categories [N]: codes of classes, or texts as bytes."""
-    if column.kind == "class":
-        return column.array
-    return np.array([column.ragged[row].tobytes() for row in range(len(column))])
-
-
-def _known(column: Column) -> np.ndarray:
-    values = _values(column)
-    return values if column.kind == "text" else values[values >= 0]
+def _categories(column: Column) -> np.ndarray:
+    """Class indices, or texts as bytes. [N]."""
+    return column.array if column.kind == "class" else np.array(column.row_bytes())
 
 
 def _calendar(seconds: np.ndarray) -> np.ndarray:
-    """Dates [N, 1] as numbers: the year with its fraction, and places on the circles of year, week and day. [N, 7]."""
+    """Dates [N, 1] as the year with its fraction, and sine and cosine of the phase in year, week and day. [N, 7]."""
     turns = [seconds / YEAR, seconds / (7 * DAY), seconds / DAY]
     circles = [of(2 * np.pi * turn) for turn in turns for of in (np.sin, np.cos)]
     return np.concatenate([1970 + seconds / YEAR, *circles], axis=1).astype(np.float32)
 
 
-def is_tabular(column: Column) -> bool:
-    """Whether a column can be part of a table: a number or a few, a category, a date."""
-    if isinstance(column.values, Ragged):
-        return False
-    return column.kind in ("class", "date") or (column.kind == "number" and column.values.ndim <= 2)
-
-
-NUM_BYTES = 256
-MOST_SOUND = 2**28  # bytes of a split's sounds that are kept beside their spectrograms
-
-
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """What was chosen for a data set: made from its training pool, and applied to every split.
+    """How a data set's columns become inputs and targets; fitted to the training pool, applied to every split.
 
-    `length` is that of texts (bytes), sounds (samples), sequences; `size` the height and width of pictures.
+    `length`: of texts (bytes), sounds (samples) and sequences; `size`: height and width of images; `table`: set if the
+    inputs are a table.
     """
 
     inputs: tuple[str, ...]
     target: str
     length: int = 0
     size: tuple[int, int] | None = None
-    table: Plan | None = None
+    table: TableEncoding | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        columns: Columns,
+        inputs: tuple[str, ...],
+        target: str,
+        length: int = 0,
+        size: tuple[int, int] | None = None,
+    ) -> Encoding:
+        """The encoding of the pool's columns; infers `inputs`, `target` and `length` if they are empty or 0."""
+        for name in (*inputs, *([target] if target else [])):
+            if name not in columns:
+                raise UsageError(f"the data has no column {name!r}; {nearest(name, columns)}")
+        target = target or infer_target(columns, inputs)
+        inputs = inputs or infer_inputs(columns, target)
+        first = columns[inputs[0]]
+        if len(inputs) > 1 or first.is_tabular:
+            return cls(inputs, target, table=TableEncoding.fit(columns, inputs))
+        if first.kind in ("text", "audio") or (first.kind == "number" and not first.is_array):
+            length = length or (BLOCK_LENGTH if inputs == (target,) else _usual_length(first))
+        return cls(inputs, target, length, size)
 
     @property
-    def predicts_itself(self) -> bool:
-        """Whether the target is the input's own next symbol."""
+    def is_language_model(self) -> bool:
+        """Whether the target is the next byte of the input text."""
         return self.inputs == (self.target,)
 
     def vocabulary(self, columns: Columns) -> int:
-        """Kinds of tokens that inputs are made of, 0 where they are numbers."""
+        """Number of tokens, 0 if inputs are numbers."""
         return NUM_BYTES if not self.table and columns[self.inputs[0]].kind == "text" else 0
 
     def scale(self, columns: Columns) -> float:
-        """What stored inputs are multiplied by for a learner: brightness becomes 0 … 1."""
+        """Factor of stored inputs: pixels become 0 … 1."""
         column = columns[self.inputs[0]]
         values = column.values.values if isinstance(column.values, Ragged) else column.values
         return 1 / 255 if not self.table and column.kind in ("image", "number") and values.dtype == np.uint8 else 1.0
 
+    def encode(self, columns: Columns) -> Split:
+        """Inputs and targets of one split."""
+        if self.is_language_model:
+            column = columns[self.target]
+            if column.kind != "text":
+                raise UsageError(f"data.target={self.target!r} is also the input, which only works for a text")
+            return Split(*byte_blocks(column.row_bytes(), self.length))
+        return Split(self._inputs(columns), self._targets(columns[self.target]), sounds=self._waveforms(columns))
 
-def encoded(columns: Columns, encoding: Encoding) -> Split:
-    """Inputs and targets of one split."""
-    if encoding.predicts_itself:
-        column = columns[encoding.target]
-        if column.kind != "text":
-            raise UsageError(f"data.target={encoding.target!r} is its own input, which only a text can be")
-        documents = [column.ragged[row].tobytes() for row in range(len(column))]
-        return Split(*blocks(documents, encoding.length))
-    return Split(
-        _inputs(columns, encoding), _targets(columns[encoding.target], encoding), sounds=_sounds(columns, encoding)
-    )
+    def _inputs(self, columns: Columns) -> Any:
+        if self.table:
+            return self.table.transform(columns)
+        (name,) = self.inputs
+        column = columns[name]
+        if column.kind == "text":
+            return _padded(column.ragged, self.length)
+        if column.kind == "audio":
+            samples = self._samples(column)
+            peak = np.iinfo(samples.dtype).max if samples.dtype.kind == "i" else 1.0
+            return log_mel(samples.astype(np.float32) / np.float32(peak), column.rate)
+        if column.kind == "image":
+            return _images(name, column, self.size)
+        return _padded(column.values, self.length) if isinstance(column.values, Ragged) else column.values
+
+    def _waveforms(self, columns: Columns) -> np.ndarray | None:
+        """Waveforms of audio inputs, int16 [N, T]; None for other inputs and above MAX_WAVEFORM_BYTES."""
+        column = columns[self.inputs[0]]
+        if self.table or column.kind != "audio" or 2 * len(column) * self.length > MAX_WAVEFORM_BYTES:
+            return None
+        samples = self._samples(column)
+        return samples if samples.dtype == np.int16 else np.round(32_767 * np.clip(samples, -1, 1)).astype(np.int16)
+
+    def _samples(self, column: Column) -> np.ndarray:
+        """Waveforms of equal length. [N, length]."""
+        return column.array[:, : self.length] if column.is_array else _padded(column.ragged, self.length)
+
+    def _targets(self, column: Column) -> np.ndarray:
+        if column.kind == "text":
+            return _padded(column.ragged, self.length)
+        if isinstance(column.values, Ragged) or column.kind in ("audio", "date"):
+            raise UsageError(
+                f"data.target={self.target!r} has kind {column.kind}; choose a class, number, text or image"
+            )
+        if column.kind == "class":
+            if column.values.min(initial=0) < 0:
+                raise UsageError(f"data.target={self.target!r} has unlabelled examples; choose another split or target")
+            return np.asarray(column.values, np.int32)
+        if column.kind == "image" or (column.values.ndim > 1 and column.values.dtype.kind in "iu"):
+            return np.asarray(column.values, np.int32)  # a class per pixel or position
+        y = np.asarray(column.values, np.float32)
+        if not np.isfinite(y).all():
+            raise UsageError(f"data.target={self.target!r} has missing numbers; remove those rows")
+        return y
 
 
-def _inputs(columns: Columns, encoding: Encoding) -> Any:
-    if encoding.table:
-        return table(columns, encoding.table)
-    (name,) = encoding.inputs
-    column = columns[name]
-    if column.kind == "text":
-        return _padded(column.ragged, encoding.length)
-    if column.kind == "audio":
-        samples = _samples(column, encoding.length)
-        full = np.iinfo(samples.dtype).max if samples.dtype.kind == "i" else 1.0
-        return log_mel(samples.astype(np.float32) / np.float32(full), column.rate)
-    if column.kind == "image":
-        return _pictures(name, column, encoding.size)
-    if isinstance(column.values, Ragged):
-        return _padded(column.values, encoding.length)
-    return column.values
-
-
-def _sounds(columns: Columns, encoding: Encoding) -> np.ndarray | None:
-    """What is heard of the inputs, int16 [N, T]; None where they are no sounds, or too many bytes to be kept."""
-    column = columns[encoding.inputs[0]]
-    if encoding.table or column.kind != "audio" or 2 * len(column) * encoding.length > MOST_SOUND:
-        return None
-    samples = _samples(column, encoding.length)
-    return samples if samples.dtype == np.int16 else np.round(32_767 * np.clip(samples, -1, 1)).astype(np.int16)
-
-
-def _samples(column: Column, length: int) -> np.ndarray:
-    """Sounds of one length. [N, length]."""
-    return _padded(column.ragged, length) if isinstance(column.values, Ragged) else column.array[:, :length]
+def _usual_length(column: Column) -> int:
+    """The longest row of the pool, or the 95th percentile if that is too long, up to a limit per kind."""
+    values = column.values
+    lengths = values.shapes[:, 0] if isinstance(values, Ragged) else np.array([values.shape[1]])
+    sound = int(MAX_SOUND_SECONDS * column.rate)
+    limit = {"text": MAX_TEXT_LENGTH, "audio": sound}.get(column.kind, MAX_SEQUENCE_LENGTH)
+    length = int(lengths.max()) if lengths.max() <= limit else int(np.ceil(np.quantile(lengths, 0.95)))
+    return max(1, min(length, limit))
 
 
 def _padded(values: Ragged, length: int) -> np.ndarray:
-    """Rows cut or filled with zeros to one length. [N, length, ...]."""
+    """Rows cut or zero-padded to one length. [N, length, ...]."""
     inner = {tuple(shape[1:]) for shape in values.shapes}
     if len(inner) > 1:
-        raise UsageError(f"sequences have items of several shapes, such as {sorted(inner)[:3]}; they must agree")
+        raise UsageError(
+            f"items of sequences have several shapes, for example {sorted(inner)[:3]}; give them one shape"
+        )
     out = np.zeros((len(values), length, *(inner.pop() if inner else ())), values.values.dtype)
     for row in range(len(values)):
         items = values[row][:length]
@@ -229,42 +257,22 @@ def _padded(values: Ragged, length: int) -> np.ndarray:
     return out
 
 
-def _pictures(name: str, column: Column, size: tuple[int, int] | None) -> np.ndarray:
+def _images(name: str, column: Column, size: tuple[int, int] | None) -> np.ndarray:
+    """Images of one size, resized if `size` differs."""
     values = column.values
     if size is None and isinstance(values, Ragged):
         shapes = np.unique(values.shapes[:, :2], axis=0)
         raise UsageError(
-            f"{name!r} holds pictures of {len(shapes)} sizes, such as {shapes[0][0]}×{shapes[0][1]} and "
-            f"{shapes[-1][0]}×{shapes[-1][1]}; choose one, such as data.size=64,64"
+            f"{name!r} has images of {len(shapes)} sizes, for example {shapes[0][0]}×{shapes[0][1]} and "
+            f"{shapes[-1][0]}×{shapes[-1][1]}; set one, for example data.size=64,64"
         )
-    if size is None or (not isinstance(values, Ragged) and values.shape[1:3] == size):
-        return values  # type: ignore[return-value]
+    if size is None or (isinstance(values, np.ndarray) and values.shape[1:3] == size):
+        return column.array
     return np.stack([_resized(values[row], size) for row in range(len(values))])
 
 
-def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A picture [H, W, C] in another size, each channel for itself."""
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image [H, W, C] resized, channel by channel."""
     from PIL import Image
 
-    from dlm.data.media import resized
-
-    return np.stack([np.asarray(resized(Image.fromarray(channel), size)) for channel in np.moveaxis(picture, 2, 0)], 2)
-
-
-def _targets(column: Column, encoding: Encoding) -> np.ndarray:
-    if column.kind == "text":
-        return _padded(column.values, encoding.length)  # type: ignore[arg-type]
-    if isinstance(column.values, Ragged) or column.kind in ("audio", "date"):
-        raise UsageError(f"data.target={encoding.target!r} holds {column.kind} of several lengths; choose another")
-    if column.kind == "class":
-        if column.values.min(initial=0) < 0:
-            raise UsageError(
-                f"data.target={encoding.target!r} has examples without a label; choose another split or target"
-            )
-        return np.asarray(column.values, np.int32)
-    if column.kind == "image" or (column.values.ndim > 1 and column.values.dtype.kind in "iu"):
-        return np.asarray(column.values, np.int32)  # a class for each pixel or place
-    y = np.asarray(column.values, np.float32)
-    if not np.isfinite(y).all():
-        raise UsageError(f"data.target={encoding.target!r} has missing numbers; leave those rows out")
-    return y
+    return np.stack([np.asarray(resized(Image.fromarray(channel), size)) for channel in np.moveaxis(image, 2, 0)], 2)

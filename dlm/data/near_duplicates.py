@@ -1,8 +1,8 @@
-"""Pairs of rows that are nearly the same, found by sorted signatures in time near linear in the number of rows.
+"""Finds near-duplicate rows by locality-sensitive hashing, in time near linear in the number of rows.
 
-A likeness gives each row a signature of TABLES words. For each word the rows are sorted, and a row is compared with the
-WINDOW rows on either side of its place: those with the longest common beginning (Bawa, Condie & Ganesan 2005, "LSH
-Forest"). So the number of comparisons is fixed, however many rows agree, and a word is as selective as the rows ask.
+A similarity gives each row a signature of TABLES words. For each word the rows are sorted, and a row is compared with
+the WINDOW rows on either side: those with the longest common prefix (Bawa, Condie & Ganesan 2005, "LSH Forest"). The
+number of comparisons is therefore fixed, however many rows agree.
 """
 
 from __future__ import annotations
@@ -16,99 +16,98 @@ import numpy as np
 
 TABLES = 8  # words of a signature
 WINDOW = 4  # rows compared on either side, in each table
-BLOCK = 2**21  # numbers held as floats at once
+BLOCK = 2**21  # numbers processed at once
 
 
-class Likeness(Protocol):
-    """What makes two rows nearly the same. A view is a way to look at a row, such as without its first line."""
+class Similarity(Protocol):
+    """Decides whether two rows are near-duplicates. A view is a part of a row, for example all but the first line."""
 
     @property
     def views(self) -> tuple[tuple[int, int], ...]:
-        """Views of two rows in which they may be the same, each pair of views once: a shift pairs two views."""
+        """Pairs of views to compare, each pair once; a shift by one pixel pairs two views."""
 
-    def able(self, x: np.ndarray) -> np.ndarray:
-        """Which rows [n, ...] can be judged at all. bool [n]."""
+    def comparable(self, x: np.ndarray) -> np.ndarray:
+        """Which rows [n, ...] hold enough to be compared. bool [n]."""
 
     def words(self, x: np.ndarray, view: int) -> np.ndarray:
-        """Signatures of rows [n, ...], the first bits of a word on top. uint64 [n, TABLES]."""
+        """Signatures of rows [n, ...], most significant bits first. uint64 [n, TABLES]."""
 
     def close(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Whether pairs of signatures [n, TABLES] are worth a look at the rows. bool [n]."""
+        """Whether the rows of pairs of signatures [n, TABLES] should be compared. bool [n]."""
 
     def same(self, first: np.ndarray, second: np.ndarray, views: tuple[int, int]) -> np.ndarray:
-        """Whether pairs of rows [n, ...] are nearly the same, seen in these views. bool [n]."""
+        """Whether pairs of rows [n, ...] are near-duplicates in these views. bool [n]."""
 
 
-def near_pairs(likeness: Likeness, x: np.ndarray, rows: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Pairs of `rows` that are nearly the same, of which the first is in the base. int64 [P, 2]: positions in `rows`.
+def near_pairs(similarity: Similarity, x: np.ndarray, rows: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Near-duplicate pairs of `rows` whose first row is in the base. int64 [P, 2]: positions in `rows`.
 
-    x [N, ...]; rows: int [n], no two the same; base: bool [n]. A pair of which both are in the base is there once or
-    twice. In a crowd of more than 2 · WINDOW rows that are all alike, not every pair is found.
+    x [N, ...]; rows: int [n], distinct contents; base: bool [n]. A pair with both rows in the base occurs once or
+    twice. Among more than 2 · WINDOW rows that are all similar, some pairs are missed.
     """
-    able = np.flatnonzero(in_blocks(likeness.able, x, rows))
-    rows, base = rows[able], np.flatnonzero(base[able])
-    found = [np.zeros((0, 2), np.int64)]
-    for views in likeness.views:
-        words = {view: in_blocks(lambda part, v=view: likeness.words(part, v), x, rows) for view in views}
+    comparable = np.flatnonzero(in_blocks(similarity.comparable, x, rows))
+    rows, base = rows[comparable], np.flatnonzero(base[comparable])
+    result = [np.zeros((0, 2), np.int64)]
+    for views in similarity.views:
+        words = {view: in_blocks(lambda part, v=view: similarity.words(part, v), x, rows) for view in views}
         for sides in sorted({views, views[::-1]}):
-            pairs = _candidates(words[sides[0]][base], words[sides[1]], likeness.close)
+            pairs = _candidates(words[sides[0]][base], words[sides[1]], similarity.close)
             pairs = np.stack([base[pairs[:, 0]], pairs[:, 1]], axis=1)
             pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-            same = in_blocks(lambda one, two, s=sides: likeness.same(one, two, s), x, *rows[pairs.T])
-            found.append(pairs[same])
-    return able[np.unique(np.concatenate(found), axis=0)]
+            same = in_blocks(lambda one, two, s=sides: similarity.same(one, two, s), x, *rows[pairs.T])
+            result.append(pairs[same])
+    return comparable[np.unique(np.concatenate(result), axis=0)]
 
 
 def blocks(number: int, row_size: int) -> Iterator[slice]:
-    """Slices of 0 … number-1 of which each holds about BLOCK numbers."""
+    """Slices of 0 … number−1, each of about BLOCK numbers."""
     step = max(1, BLOCK // max(1, row_size))
     return (slice(start, min(start + step, number)) for start in range(0, number, step))
 
 
-def in_blocks(look: Callable[..., np.ndarray], x: np.ndarray, *rows: np.ndarray) -> np.ndarray:
-    """`look` at x[rows], joined, with few rows copied at once. x [N, ...]; rows: int [n] each; returns [n, ...]."""
-    parts = [look(*(x[index[part]] for index in rows)) for part in blocks(len(rows[0]), x[0].size)]
-    return np.concatenate(parts) if parts else look(*(x[:1] for _ in rows))[:0]
+def in_blocks(function: Callable[..., np.ndarray], x: np.ndarray, *rows: np.ndarray) -> np.ndarray:
+    """`function(x[rows], ...)` computed block by block. x [N, ...]; rows: int [n] each; returns [n, ...]."""
+    parts = [function(*(x[index[part]] for index in rows)) for part in blocks(len(rows[0]), x[0].size)]
+    return np.concatenate(parts) if parts else function(*(x[:1] for _ in rows))[:0]
 
 
 def _candidates(base: np.ndarray, queries: np.ndarray, close: Callable[..., np.ndarray]) -> np.ndarray:
-    """Neighbours in any table whose signatures are close, each pair once: (base, query). int64 [P, 2]."""
+    """Neighbours in any table with close signatures, each pair once: (base, query). int64 [P, 2]."""
     codes = [np.zeros(0, np.int64)]
     for table in range(TABLES):
         order = np.argsort(base[:, table], kind="stable")
-        asked = np.argsort(queries[:, table], kind="stable")  # in order, so that memory is read in order
-        ordered, sought = base[order], queries[asked]
-        places = np.searchsorted(ordered[:, table], sought[:, table])
+        query_order = np.argsort(queries[:, table], kind="stable")  # sorted, so that memory is read in order
+        ordered, sought = base[order], queries[query_order]
+        positions = np.searchsorted(ordered[:, table], sought[:, table])
         for offset in range(-WINDOW, WINDOW):
-            inside = np.flatnonzero((places + offset >= 0) & (places + offset < len(order)))
-            near = places[inside] + offset
+            inside = np.flatnonzero((positions + offset >= 0) & (positions + offset < len(order)))
+            near = positions[inside] + offset
             likely = close(ordered[near], sought[inside])
-            codes.append(order[near[likely]] * len(queries) + asked[inside[likely]])
+            codes.append(order[near[likely]] * len(queries) + query_order[inside[likely]])
     return np.stack(np.divmod(np.unique(np.concatenate(codes)), max(1, len(queries))), axis=1)
 
 
-MIN_NUMBERS = 16  # with fewer, many honest rows nearly agree
-MOST_BITS = 24  # of 512: an angle of 8 degrees; a pair that just counts has 10, with a standard deviation of 3
+MIN_NUMBERS = 16  # with fewer, many distinct rows nearly agree
+MAX_BITS = 24  # of 512: an angle of 8 degrees; a pair at the threshold has 10, with a standard deviation of 3
 
 
 @dataclasses.dataclass(frozen=True)
-class Pictures:
-    """Rows [H, W] or [H, W, ...], alike up to brightness, contrast and a shift by one pixel.
+class ImageSimilarity:
+    """Rows [H, W] or [H, W, ...] that agree up to brightness, contrast and a shift by one pixel.
 
-    A picture is averaged over at most CELLS × CELLS cells, freed of its mean, scaled to length one, and freed of the
-    pool's average, or a background that all have in common would make all alike; a pool of fewer than SAMPLE[0] says
-    nothing of that. From a cosine of COSINE, two are the same. With fewer than SHIFT_FROM pixels a side a shift by one
-    is not looked for.
+    An image is averaged over at most CELLS × CELLS cells, centred, scaled to length one, and the average of the pool is
+    subtracted, since a common background would make all images similar (not for pools below SAMPLE[0] images). Two
+    images are near-duplicates from a cosine of COSINE. Shifts are compared from SHIFT_FROM pixels a side.
     """
 
-    averages: dict[int, np.ndarray]  # of each view, float32 [channels · cells]
+    averages: dict[int, np.ndarray]  # by view, float32 [channels · cells]
     views: tuple[tuple[int, int], ...]
 
     CELLS = 14
     COSINE = 0.998
     SHIFT_FROM = 16
-    SAMPLE = 64, 4096  # pictures that the average is taken of, at least and at most
-    # The whole picture; without the top and the bottom line; without the left and the right one.
+    SAMPLE = 64, 4096  # minimum and maximum number of images for the average
+    # The whole image; without the top or bottom row; without the left or right column.
     LINES = (
         (slice(None), slice(None)),
         (slice(1, None), slice(None)),
@@ -118,19 +117,19 @@ class Pictures:
     )
 
     @classmethod
-    def of(cls, x: np.ndarray, rows: np.ndarray) -> Pictures:
-        """The likeness of x [N, H, W, ...], with the average of the first of `rows`."""
+    def of(cls, x: np.ndarray, rows: np.ndarray) -> ImageSimilarity:
+        """The similarity for x [N, H, W, ...], with the average of the first `rows`."""
         views = ((0, 0), (1, 2), (3, 4)) if min(x.shape[1:3]) >= cls.SHIFT_FROM else ((0, 0),)
         least, most = cls.SAMPLE
         averages: dict[int, np.ndarray] = {}
         for pair in views:
-            seen = [in_blocks(lambda part, v=view: cells(part, v), x, rows[:most]).mean(0) for view in pair]
-            # One for both views, or the shift would show in them.
-            averages |= dict.fromkeys(pair, np.mean(seen, axis=0) * np.float32(len(rows) >= least))
+            means = [in_blocks(lambda part, v=view: cells(part, v), x, rows[:most]).mean(0) for view in pair]
+            # One average for both views, since two would differ by the shift.
+            averages |= dict.fromkeys(pair, np.mean(means, axis=0) * np.float32(len(rows) >= least))
         return cls(averages, views)
 
-    def able(self, x: np.ndarray) -> np.ndarray:
-        """MIN_NUMBERS numbers, and not all cells the same."""
+    def comparable(self, x: np.ndarray) -> np.ndarray:
+        """At least MIN_NUMBERS finite numbers, and cells that differ."""
         return (np.isfinite(x).reshape(len(x), -1).sum(1) >= MIN_NUMBERS) & cells(x, 0).any(1)
 
     def words(self, x: np.ndarray, view: int) -> np.ndarray:
@@ -142,15 +141,16 @@ class Pictures:
     def same(self, first: np.ndarray, second: np.ndarray, views: tuple[int, int]) -> np.ndarray:
         ours, theirs = (cells(x, view) - self.averages[view] for x, view in zip((first, second), views))
         lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-        alike = np.einsum("ni,ni->n", ours, theirs) >= self.COSINE * lengths
-        return alike & (lengths > 0) & _same_gaps(first, second)
+        similar = np.einsum("ni,ni->n", ours, theirs) >= self.COSINE * lengths
+        return similar & (lengths > 0) & _same_missing(first, second)
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
-    """Rows [D] of columns in different units: each column is standardised, and a missing number is its mean.
+class TableSimilarity:
+    """Rows [D] of columns in different units: columns are standardized, and a missing number is the column's mean.
 
-    Two rows are the same if they miss the same numbers and their distance is at most DISTANCE of the longer one.
+    Two rows are near-duplicates if the same numbers are missing and their distance is at most DISTANCE times the norm
+    of the longer one.
     """
 
     mean: np.ndarray  # float64 [D]
@@ -160,8 +160,8 @@ class Table:
     views = ((0, 0),)
 
     @classmethod
-    def of(cls, x: np.ndarray, rows: np.ndarray) -> Table:
-        """The likeness of x [N, D], with the mean and standard deviation of `rows`."""
+    def of(cls, x: np.ndarray, rows: np.ndarray) -> TableSimilarity:
+        """The similarity for x [N, D], with the mean and standard deviation of `rows`."""
         parts = [rows[part] for part in blocks(len(rows), x[0].size)]
         number = np.maximum(sum(np.isfinite(x[part]).sum(0) for part in parts), 1)
         mean = sum(_filled(x[part]).sum(0, np.float64) for part in parts) / number
@@ -169,37 +169,37 @@ class Table:
         varies = deviation > 1e-6 * np.abs(mean)
         return cls(mean, np.divide(1, deviation, out=np.zeros_like(deviation), where=varies))
 
-    def able(self, x: np.ndarray) -> np.ndarray:
-        """MIN_NUMBERS numbers in columns that vary."""
+    def comparable(self, x: np.ndarray) -> np.ndarray:
+        """At least MIN_NUMBERS finite numbers in columns that vary."""
         return (np.isfinite(x) & (self.scale > 0)).sum(1) >= MIN_NUMBERS
 
     def words(self, x: np.ndarray, view: int) -> np.ndarray:
-        return _signs(self._seen(x))
+        return _signs(self._standardized(x))
 
     def close(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return _few_bits_differ(first, second)
 
     def same(self, first: np.ndarray, second: np.ndarray, views: tuple[int, int]) -> np.ndarray:
-        ours, theirs = self._seen(first), self._seen(second)
+        ours, theirs = self._standardized(first), self._standardized(second)
         longer = np.maximum(np.linalg.norm(ours, axis=1), np.linalg.norm(theirs, axis=1))
-        return (np.linalg.norm(ours - theirs, axis=1) <= self.DISTANCE * longer) & _same_gaps(first, second)
+        return (np.linalg.norm(ours - theirs, axis=1) <= self.DISTANCE * longer) & _same_missing(first, second)
 
-    def _seen(self, x: np.ndarray) -> np.ndarray:
+    def _standardized(self, x: np.ndarray) -> np.ndarray:
         return _filled((x - self.mean) * self.scale).astype(np.float32)
 
 
 def cells(x: np.ndarray, view: int) -> np.ndarray:
-    """Averages of cells of pictures [n, H, W, ...], less their mean, at length one. float32 [n, channels · cells].
+    """Cell averages of images [n, H, W, ...], centred and of length one. float32 [n, channels · cells].
 
-    A missing number is the mean of the picture. Zero where all cells are the same, up to rounding.
+    A missing number is the mean of its image. Zero if all cells are equal up to rounding.
     """
-    x = x.reshape(*x.shape[:3], -1)[:, *Pictures.LINES[view]]
+    x = x.reshape(*x.shape[:3], -1)[:, *ImageSimilarity.LINES[view]]
     x = np.moveaxis(x, 3, 1).astype(np.float32)
     if not np.isfinite(x).all():
         known = np.isfinite(x)
         mean = np.where(known, x, 0).sum((1, 2, 3)) / np.maximum(known.sum((1, 2, 3)), 1)
         x = np.where(known, x, mean[:, None, None, None])
-    down, right = (_averages(size, Pictures.CELLS) for size in x.shape[2:])
+    down, right = (_averages(size, ImageSimilarity.CELLS) for size in x.shape[2:])
     averaged = (down @ (x @ right.T)).reshape(len(x), -1)
     largest = np.abs(averaged).max(1)
     averaged -= averaged.mean(1, keepdims=True)
@@ -209,7 +209,7 @@ def cells(x: np.ndarray, view: int) -> np.ndarray:
 
 
 def _averages(size: int, cells: int) -> np.ndarray:
-    """Averages over equal stretches of `size` pixels, a pixel on a border shared. float32 [min(cells, size), size]."""
+    """Weights that average `size` pixels over equal cells. float32 [min(cells, size), size]."""
     edges = np.linspace(0, size, min(cells, size) + 1)
     pixels = np.arange(size)
     overlap = (np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)).clip(0)
@@ -217,36 +217,36 @@ def _averages(size: int, cells: int) -> np.ndarray:
 
 
 def _signs(features: np.ndarray) -> np.ndarray:
-    """Signs of random projections of [n, d], packed. uint64 [n, TABLES]."""
+    """Packed signs of random projections of features [n, d]. uint64 [n, TABLES]."""
     directions = np.random.default_rng(0).standard_normal((features.shape[1], 64 * TABLES), np.float32)
     return np.packbits(features @ directions > 0, axis=1).view(">u8").astype(np.uint64)
 
 
 def _few_bits_differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.bitwise_count(first ^ second).sum(1) <= MOST_BITS
+    return np.bitwise_count(first ^ second).sum(1) <= MAX_BITS
 
 
 def _filled(x: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(x), x, 0)
 
 
-def _same_gaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Whether two rows miss the same numbers."""
+def _same_missing(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Whether the same numbers are missing in two rows."""
     return (np.isfinite(first) == np.isfinite(second)).reshape(len(first), -1).all(1)
 
 
 PADDING = 0
-NOTHING = np.uint64(2**64 - 1)  # stands where there is no shingle; sorts last
-HASHES = 4 * TABLES  # four fill a word
+NO_SHINGLE = np.uint64(2**64 - 1)  # sorts last
+HASHES = 4 * TABLES  # four per word
 
 
 @dataclasses.dataclass(frozen=True)
-class Tokens:
-    """Rows [L] of tokens, 0 where there is none, alike if the Jaccard index of their shingles is RESEMBLANCE or more.
+class TokenSimilarity:
+    """Rows [L] of tokens, 0 is padding, whose shingles have a Jaccard index of at least RESEMBLANCE.
 
-    A shingle is as many tokens as hold SHINGLE_BITS by the entropy of single tokens, so that two sequences hardly share
-    one by chance: about five bytes of English, three words, eleven nucleotides. Rows with fewer than MIN_SHINGLES
-    different ones are not judged: in so short a text few words are left when one changes.
+    A shingle is as many tokens as carry SHINGLE_BITS at the entropy of single tokens, so that two sequences rarely
+    share one by chance: about five bytes of English, three words, eleven nucleotides. Rows with fewer than MIN_SHINGLES
+    distinct shingles are not compared, since one changed word changes most of them.
     """
 
     length: int  # tokens in a shingle
@@ -255,30 +255,30 @@ class Tokens:
     LENGTHS = (2, 16)
     MIN_SHINGLES = 16
     RESEMBLANCE = 0.7
-    MIN_EQUAL = 14  # hashes of 32; at 0.7 there are 22, with a standard deviation of 2.6
-    SAMPLE = 4096  # rows that the entropy is taken of
+    MIN_EQUAL = 14  # of 32 hashes; at 0.7 the mean is 22, with a standard deviation of 2.6
+    SAMPLE = 4096  # rows for the entropy
     views = ((0, 0),)
 
     @classmethod
-    def of(cls, x: np.ndarray, rows: np.ndarray) -> Tokens:
-        """The likeness of x [N, L], with the entropy of the first of `rows`."""
+    def of(cls, x: np.ndarray, rows: np.ndarray) -> TokenSimilarity:
+        """The similarity for x [N, L], with the entropy of the first `rows`."""
         sample = x[rows[: cls.SAMPLE]]
         _, counts = np.unique(sample[sample != PADDING], return_counts=True)
         shares = counts / max(1, counts.sum())
         bits = -np.sum(shares * np.log2(shares))
         return cls(int(np.clip(math.ceil(cls.SHINGLE_BITS / max(bits, 0.1)), *cls.LENGTHS)))
 
-    def able(self, x: np.ndarray) -> np.ndarray:
-        return (self.shingles(x) != NOTHING).sum(1) >= self.MIN_SHINGLES
+    def comparable(self, x: np.ndarray) -> np.ndarray:
+        return (self.shingles(x) != NO_SHINGLE).sum(1) >= self.MIN_SHINGLES
 
     def words(self, x: np.ndarray, view: int) -> np.ndarray:
-        mine = self.shingles(x)
+        shingles = self.shingles(x)
         odd = np.random.default_rng(0).integers(0, 2**63, HASHES, np.uint64) * np.uint64(2) + np.uint64(1)
-        absent = mine == NOTHING
+        absent = shingles == NO_SHINGLE
         minima = np.empty((len(x), HASHES), np.uint16)
         for number, factor in enumerate(odd):
-            hashes = mine * factor
-            hashes[absent] = NOTHING
+            hashes = shingles * factor
+            hashes[absent] = NO_SHINGLE
             minima[:, number] = _mixed(hashes.min(1)) & np.uint64(0xFFFF)
         return minima.view(np.uint64)
 
@@ -289,30 +289,30 @@ class Tokens:
     def same(self, first: np.ndarray, second: np.ndarray, views: tuple[int, int]) -> np.ndarray:
         ours, theirs = self.shingles(first), self.shingles(second)
         both = np.sort(np.concatenate([ours, theirs], axis=1), axis=1)
-        shared = ((both[:, 1:] == both[:, :-1]) & (both[:, 1:] != NOTHING)).sum(1)
-        united = (ours != NOTHING).sum(1) + (theirs != NOTHING).sum(1) - shared
+        shared = ((both[:, 1:] == both[:, :-1]) & (both[:, 1:] != NO_SHINGLE)).sum(1)
+        united = (ours != NO_SHINGLE).sum(1) + (theirs != NO_SHINGLE).sum(1) - shared
         return shared >= self.RESEMBLANCE * united
 
     def shingles(self, x: np.ndarray) -> np.ndarray:
-        """Hashes of the different shingles of each row, sorted, then NOTHING. uint64 [n, L - length + 1]."""
+        """Sorted hashes of the distinct shingles of each row, then NO_SHINGLE. uint64 [n, L − length + 1]."""
         number = x.shape[1] - self.length + 1
         if number < 1:
-            return np.full((len(x), 1), NOTHING)
+            return np.full((len(x), 1), NO_SHINGLE)
         tokens = _mixed(x.astype(np.uint64))
         hashes = np.zeros((len(x), number), np.uint64)
         whole = np.ones((len(x), number), bool)
-        for place in range(self.length):
-            hashes = _mixed(hashes + tokens[:, place : place + number])
-            whole &= x[:, place : place + number] != PADDING
-        hashes[~whole] = NOTHING
+        for offset in range(self.length):
+            hashes = _mixed(hashes + tokens[:, offset : offset + number])
+            whole &= x[:, offset : offset + number] != PADDING
+        hashes[~whole] = NO_SHINGLE
         hashes.sort(axis=1)
-        hashes[:, 1:][hashes[:, 1:] == hashes[:, :-1]] = NOTHING
+        hashes[:, 1:][hashes[:, 1:] == hashes[:, :-1]] = NO_SHINGLE
         hashes.sort(axis=1)
         return hashes
 
 
 def _mixed(words: np.ndarray) -> np.ndarray:
-    """The 64-bit finalizer of MurmurHash3 (Appleby): a bijection in which each bit moves every other."""
+    """The 64-bit finalizer of MurmurHash3 (Appleby), a bijection with full avalanche."""
     words = (words ^ (words >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     words = (words ^ (words >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
     return words ^ (words >> np.uint64(33))

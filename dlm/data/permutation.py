@@ -1,12 +1,11 @@
-"""Which examples are in a batch, as arithmetic on (key, position): no sort, no stored order, no state.
+"""Computes the examples of a batch from (seed, step): no sort, no stored order, no state.
 
-A member sees its n examples as an endless stream of epochs, each a fresh permutation of 0 … n-1; a batch is
-the next B positions of that stream. The permutation is a keyed Feistel network on pairs (i // a, i % a) with
-a = ceil(sqrt(n)), so that its domain a² is hardly larger than n, and a value outside 0 … n-1 is walked on
-until it falls inside (Black & Rogaway 2002, "Ciphers with Arbitrary Finite Domains", generalized Feistel and
-cycle walking).
+The n examples of a member form an endless stream of epochs, each a new permutation of 0 … n−1; a batch is the next B
+positions of the stream. The permutation is a keyed Feistel network on pairs (i // a, i % a) with a = ceil(sqrt(n)), so
+its domain a² is hardly larger than n; a value outside 0 … n−1 is permuted again until it falls inside (Black & Rogaway
+2002, "Ciphers with Arbitrary Finite Domains": generalized Feistel and cycle walking).
 
-Every function takes NumPy and JAX arrays alike and gives the same numbers for both.
+Every function accepts NumPy and JAX arrays and gives the same numbers for both.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 Array = Any  # numpy.ndarray or jax.Array, uint32 throughout
-NUM_ROUNDS = 8  # 6 leave a bias of 2 % in the pairs of ten examples, 8 none that 300,000 permutations show
+NUM_ROUNDS = 8  # 6 give a bias of 2 % in pairs of ten examples; 8 none in 300,000 permutations
 
 
 @np.errstate(over="ignore")
@@ -35,7 +34,7 @@ def epoch_key(seed: Array, epoch: Array) -> Array:
 
 
 def permute(index: Array, size: Array, key: Array, xp: ModuleType = np) -> Array:
-    """Where each index of 0 … size-1 goes under the permutation named by `key`.
+    """The permutation of 0 … size−1 with this key, at each index.
 
     index [...], size [] or [...], key [] or [...]: uint32; 1 <= size <= 2^31. Returns uint32 [...].
     """
@@ -55,12 +54,12 @@ def permute(index: Array, size: Array, key: Array, xp: ModuleType = np) -> Array
 
 
 def batch_rows(step: Array, batch_size: int, size: Array, seed: Array, xp: ModuleType = np) -> Array:
-    """Rows of 0 … size-1 in the batch of update `step` (from 0); every row once per epoch. uint32 [B]."""
+    """Rows of 0 … size−1 in the batch of update `step` (from 0); each row once per epoch. uint32 [B]."""
     return stream_rows(step * np.uint32(batch_size), batch_size, size, seed, xp)
 
 
 def stream_rows(start: Array, count: int, size: Array, seed: Array, xp: ModuleType = np) -> Array:
-    """Rows at `count` positions of a member's stream from `start` on. uint32 [count]."""
+    """Rows at `count` positions of the stream, from `start` on. uint32 [count]."""
     size, seed = (np.uint32(number) if isinstance(number, int) else number for number in (size, seed))
     position = start + xp.arange(count, dtype=np.uint32)
     epoch = position // size
@@ -72,14 +71,14 @@ def _feistel(index: Array, side: Array, key: Array, xp: ModuleType) -> Array:
     right = index - left * side
     for number in range(NUM_ROUNDS):
         noise = mix(key ^ (right + np.uint32((number + 1) * 0x9E3779B9 & 0xFFFFFFFF)))
-        # 16 bits times side < 2^16 stays within 32 bits: a scaling to 0 … side-1 without a division.
+        # 16 bits times side < 2^16 fits 32 bits: scales to 0 … side−1 without a division.
         moved = left + (((noise >> 16) * side) >> 16)
         left, right = right, xp.where(moved >= side, moved - side, moved)
     return left * side + right
 
 
 def _ceil_sqrt(size: Array, xp: ModuleType) -> Array:
-    """ceil(sqrt(size)) exactly: the float32 root is off by at most one at 2^31, and mended."""
+    """ceil(sqrt(size)), exact: corrects the float32 root, which is off by at most one up to 2^31."""
     root = xp.ceil(xp.sqrt(xp.asarray(size).astype(np.float32))).astype(np.uint32)
     root = xp.where((root - 1) * (root - 1) >= size, root - 1, root)
     return xp.where(root * root < size, root + 1, root)

@@ -1,47 +1,42 @@
-"""What every source of columns lets choose, and how its columns become Arrays."""
+"""Infers the roles of columns: which are unusable, which is the target, whether it is a class, which are inputs."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from dlm.data import encoding
-from dlm.data.columns import Column, Columns, Ragged, places_of, with_places
-from dlm.data.dataset import Dataset, hold_out
-from dlm.data.encoding import Encoding, encoded, feature_names, fields
-from dlm.data.groups import groups_of
+from dlm.data.columns import Column, Columns
 from dlm.utils.errors import UsageError, nearest
 
-TEXT_LENGTH, BLOCK_LENGTH, SEQUENCE_LENGTH = 512, 128, 512  # at most, where no length is given
-SOUND_SECONDS = 4.0
-TARGETS = ("label", "target", "class", "y")
-INPUTS = ("image", "audio", "text", "features", "x")
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Task = Literal["auto", "classes", "numbers"]
+
+TARGET_NAMES = ("label", "target", "class", "y")
+TABLE_TARGET_NAMES = (*TARGET_NAMES, "labels")
+INPUT_NAMES = ("image", "audio", "text", "features", "x")
+TEXT_NAMES = (
+    "text", "texts", "sentence", "document", "review", "comment", "tweet", "message", "content", "body", "prompt",
+)  # fmt: skip
+MIN_TEXT_LETTERS, MIN_TEXT_WORDS = 20, 3  # mean per row, of texts that are not names of classes
+MAX_DISTINCT_CLASSES = 20  # distinct texts up to which a column is one of classes, whatever their length
+MAX_INTEGER_CLASSES = 20  # distinct integers up to which a target is one of classes
+MIN_ROWS_PER_CLASS = 5  # of integer classes, on average
+_ID_NAME = re.compile(
+    r"(^|[\W_])(?i:id|ids|uid|uuid|guid|key|index|idx|rownames)$|[a-z](Id|ID)$|^Unnamed: ?\d+$|^__index_level_\d+__$"
+)
+_HASH = r"^[0-9A-Fa-f-]{16,}$"  # hashes and UUIDs
 
 
-def choose(
-    columns: Columns, inputs: tuple[str, ...], target: str, length: int = 0, size: tuple[int, int] | None = None
-) -> Encoding:
-    """The encoding of a pool's columns; `inputs` and `target` are guessed where they are empty."""
-    for name in (*inputs, *([target] if target else [])):
-        if name not in columns:
-            raise UsageError(f"data has no column {name!r}; {nearest(name, columns)}")
-    target = target or guessed_target(columns, inputs)
-    inputs = inputs or guessed_inputs(columns, target)
-    first = columns[inputs[0]]
-    if len(inputs) > 1 or encoding.is_tabular(first):
-        return Encoding(inputs, target, table=encoding.plan(columns, inputs))
-    if first.kind in ("text", "audio") or (first.kind == "number" and isinstance(first.values, Ragged)):
-        length = length or _usual_length(first, itself=inputs == (target,))
-    return Encoding(inputs, target, length, size)
-
-
-def guessed_target(columns: Columns, inputs: tuple[str, ...]) -> str:
-    """The column to predict: by its name, else the only one of classes, else the only text, which predicts itself."""
+def infer_target(columns: Columns, inputs: tuple[str, ...]) -> str:
+    """The target: a column of a usual name, else the only class column, else the only text, for language modelling."""
     free = [name for name in columns if name not in inputs]
-    for name in TARGETS:
+    for name in TARGET_NAMES:
         if name in free:
             return name
     classes = [name for name in free if columns[name].kind == "class"]
@@ -50,149 +45,171 @@ def guessed_target(columns: Columns, inputs: tuple[str, ...]) -> str:
     texts = [name for name in columns if columns[name].kind == "text"]
     if len(columns) == len(texts) == 1:
         return texts[0]
-    raise UsageError(f"which column is to be predicted cannot be told; name one with data.target: {_listed(columns)}")
+    raise UsageError(f"cannot infer the target column; set data.target to one of: {_with_kinds(columns)}")
 
 
-def guessed_inputs(columns: Columns, target: str) -> tuple[str, ...]:
-    """The columns to learn from: by name, else the only picture, sound, text or array, else all that make a table."""
+def target_by_name(names: Sequence[str]) -> str:
+    """The only column of a table with a usual target name; empty if there are none or several."""
+    usual = [name for name in names if name.casefold() in TABLE_TARGET_NAMES]
+    return usual[0] if len(usual) == 1 else ""
+
+
+def infer_inputs(columns: Columns, target: str) -> tuple[str, ...]:
+    """The inputs: a column of a usual name, else the only image, sound, text or array, else all tabular columns."""
     if len(columns) == 1:
         return (target,)
     free = {name: column for name, column in columns.items() if name != target}
-    for name in INPUTS:
+    for name in INPUT_NAMES:
         if name in free:
             return (name,)
     for kind in ("image", "audio", "text"):
-        found = [name for name, column in free.items() if column.kind == kind]
-        if len(found) == 1 or (found and kind == "image"):
-            return (found[0],)
-    dataset = [name for name, column in free.items() if not encoding.is_tabular(column) and column.kind == "number"]
-    if len(dataset) == 1:
-        return (dataset[0],)
-    found = [name for name, column in free.items() if encoding.is_tabular(column)]
-    if not found:
-        raise UsageError(f"which columns to learn from cannot be told; name them with data.inputs: {_listed(columns)}")
-    return tuple(found)
+        names = [name for name, column in free.items() if column.kind == kind]
+        if len(names) == 1 or (names and kind == "image"):
+            return (names[0],)
+    arrays = [name for name, column in free.items() if not column.is_tabular and column.kind == "number"]
+    if len(arrays) == 1:
+        return (arrays[0],)
+    tabular = tuple(name for name, column in free.items() if column.is_tabular)
+    if not tabular:
+        raise UsageError(f"cannot infer the input columns; set data.inputs to some of: {_with_kinds(columns)}")
+    return tabular
 
 
-def _usual_length(column: Column, *, itself: bool) -> int:
-    """The longest of a pool's rows, or what 95 % of them do not exceed, but no more than is sensible."""
-    if itself:
-        return BLOCK_LENGTH
-    values = column.values
-    lengths = values.shapes[:, 0] if isinstance(values, Ragged) else np.array([values.shape[1]])
-    most = {"text": TEXT_LENGTH, "audio": int(SOUND_SECONDS * column.rate)}.get(column.kind, SEQUENCE_LENGTH)
-    wanted = int(lengths.max()) if lengths.max() <= most else int(np.ceil(np.quantile(lengths, 0.95)))
-    return max(1, min(wanted, most))
-
-
-def _listed(columns: Columns) -> str:
+def _with_kinds(columns: Columns) -> str:
     return ", ".join(f"{name} ({column.kind})" for name, column in columns.items())
 
 
-TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # held out where there is no such split: a fifth, and a tenth of the rest
-FEWEST_DOCUMENTS = 10  # of which some are held out whole
+def is_free_text(name: str, texts: pa.ChunkedArray) -> bool:
+    """Whether texts are free text, not class names: most are distinct, and long or of several words."""
+    import pyarrow.compute as pc
+
+    present = texts.drop_null()
+    distinct = pc.count_distinct(present).as_py()
+    if distinct <= MAX_DISTINCT_CLASSES:
+        return False
+    if re.sub(r"\W", "", name).casefold() in TEXT_NAMES:
+        return True
+    letters = pc.mean(pc.utf8_length(present)).as_py()
+    words = 1 + pc.mean(pc.count_substring(present, " ")).as_py()
+    return distinct > len(present) / 2 and (letters >= MIN_TEXT_LETTERS or words >= MIN_TEXT_WORDS)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Choice:
-    """Base of sources that read columns. What is empty or 0 is guessed from the columns.
+def why_unusable(name: str, array: pa.ChunkedArray, column: Column | None) -> str:
+    """Why a column of a table is not an input: constant, unsupported or an identifier; empty if it is usable."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-    `inputs` and `target` name columns; a text that is both is learnt byte by byte. `validation` and `test`: the name of
-    a split, or how many examples to hold out of the training pool, or which share if below 1; stratified and chosen by
-    content. `length` cuts and pads texts (bytes), sounds (samples) and sequences; `size` is height and width that
-    pictures are brought to; `rate` makes numbers in a row a sound of so many samples a second. `categories` names
-    columns of whole numbers that are codes, not amounts: a code has a place of its own. Of a column of several numbers,
-    each of its places is a column too: `codes[0]`, `codes[1]`, …
+    if pa.types.is_null(array.type):
+        return "their values are constant"
+    if column is None:
+        return f"type {array.type} is not supported"
+    if column.kind not in ("number", "class", "text", "date") or array.type.num_fields:
+        return ""
+    array = pc.cast(array, array.type.value_type) if pa.types.is_dictionary(array.type) else array
+    distinct = pc.count_distinct(array).as_py()
+    if distinct < 2:
+        return "their values are constant"
+    present = len(array) - array.null_count
+    if column.kind == "class" and distinct > MAX_DISTINCT_CLASSES and distinct > present / 2:
+        return f"nearly all values are distinct ({distinct:,} in {len(array):,} rows)"
+    if column.kind == "text" and pc.all(pc.match_substring_regex(array, _HASH)).as_py():
+        return "their values are hashes"
+    if distinct == len(array) and column.kind in ("number", "text") and (_ID_NAME.search(name) or _counts_rows(column)):
+        return f"all {distinct:,} values are distinct, like identifiers"
+    return ""
+
+
+def _counts_rows(column: Column) -> bool:
+    """Whether a column numbers the rows, from 0 or 1."""
+    values = column.values
+    return isinstance(values, np.ndarray) and values[0] in (0, 1) and bool(np.all(np.diff(values) == 1))
+
+
+def with_target(columns: Columns, target: str, task: Task = "auto") -> tuple[dict[str, Column], str]:
+    """The columns with the target as classes (kind class) or numbers (float), and a remark on how it was inferred.
+
+    Texts and booleans are classes. So are integers of at most MAX_INTEGER_CLASSES distinct values with
+    MIN_ROWS_PER_CLASS rows each, and integer arrays of 0 … k−1 with as many rows each. All other values are numbers.
+    Raises UsageError for an unknown column, and for one that does not fit `task`.
     """
+    if target not in columns:
+        raise UsageError(f"the data has no column {target!r} to predict; {nearest(target, columns)[:400]}")
+    column = columns[target]
+    if column.kind in ("class", "number") and column.is_array and not column.is_known().any():
+        raise UsageError(f"column {target!r} has no values; choose another target")
+    if column.kind == "class":
+        result, remark = _from_classes(target, column, task)
+    elif column.kind == "number" and column.is_array:
+        result, remark = _from_numbers(target, column, task)
+    else:
+        raise UsageError(f"column {target!r} has kind {column.kind}; choose a target of numbers or classes")
+    return {**columns, target: result}, f"Target {target}: {remark}"
 
-    inputs: tuple[str, ...] = ()
-    target: str = ""
-    validation: int | float | str = ""
-    test: int | float | str = ""
-    length: int = 0
-    size: tuple[int, int] | None = None
-    rate: int = 0
-    categories: tuple[str, ...] = ()
 
-    def dataset(
-        self, name: str, splits: Mapping[str, Columns], remarks: Sequence[str] = (), groups: tuple[str, ...] = ()
-    ) -> Dataset:
-        """Arrays of the columns of "train" and, where they are not to be held out, "validation" and "test".
-
-        groups: columns that tell apart whom an example is of.
-        """
-        splits = {part: self._as_sounds(columns) for part, columns in splits.items()} if self.rate else splits
-        inputs = places_of(splits["train"], self.inputs, self.categories)
-        splits = {part: with_places(columns, inputs, self.categories) for part, columns in splits.items()}
-        columns = splits["train"]
-        encoding = choose(columns, inputs, self.target, self.length, self.size)
-        if encoding.predicts_itself:
-            if groups:
-                raise UsageError(f"groups={groups} have no examples of their own in a text that predicts itself")
-            splits = self._whole_documents(splits, encoding)
-        found = {part: encoded(of, encoding) for part, of in splits.items()}
-        group_names, codes = groups_of(splits, groups) if groups else ((), {})
-        found = {part: dataclasses.replace(split, groups=codes.get(part)) for part, split in found.items()}
-        pool = found["train"]
-        for part in ("test", "validation"):
-            if part not in found:
-                found[part], pool = hold_out(pool, self._count(part), f"data.{part}")
-        label = columns[encoding.target]
-        return Dataset(
-            name,
-            pool,
-            found["validation"],
-            found["test"],
-            num_classes=_num_classes(label.names, found.values()) if label.kind == "class" else 0,
-            scale=encoding.scale(columns),
-            vocabulary=encoding.vocabulary(columns),
-            standardize=encoding.table is not None,
-            remarks=tuple(remarks),
-            rate=columns[encoding.inputs[0]].rate,
-            class_names=label.names if label.kind == "class" else (),
-            feature_names=feature_names(columns, encoding.table) if encoding.table else (),
-            fields=fields(columns, encoding.table) if encoding.table else (),
-            groups=group_names,
+def _from_classes(name: str, column: Column, task: Task) -> tuple[Column, str]:
+    if task != "numbers":
+        return column, f"{len(column.names):,} classes{_examples(column.names)}."
+    not_numbers = [label for label in column.names if not _is_number(label)]
+    if not_numbers:
+        raise UsageError(
+            f"column {name!r} has values that are not numbers, for example {not_numbers[0][:40]!r}; "
+            "set task=classes, or choose another target"
         )
-
-    def _whole_documents(self, splits: Mapping[str, Columns], encoding: Encoding) -> dict[str, Columns]:
-        """Texts that predict themselves, held out whole where there are enough of them: no text in two splits."""
-        apart, texts = dict(splits), splits["train"][encoding.target].ragged
-        lengths = texts.shapes[:, 0]
-        hashes = [hashlib.blake2b(texts[row].tobytes()).digest() for row in range(len(texts))]
-        left = sorted(range(len(texts)), key=hashes.__getitem__)
-        for part in ("test", "validation"):
-            if part in apart or len(left) < FEWEST_DOCUMENTS:
-                continue
-            number = self._count(part)
-            wanted = number * lengths[left].sum() if number < 1 else number * encoding.length
-            count = int(np.searchsorted(np.cumsum(lengths[left]), wanted)) + 1
-            apart[part] = _taken(splits["train"], left[:count])
-            left = left[count:]
-        return apart | {"train": _taken(splits["train"], sorted(left))}
-
-    def _count(self, part: str) -> float:
-        """How many examples of a split are held out, or which share. UsageError for a name, which no split here has."""
-        asked = getattr(self, part)
-        if asked and isinstance(asked, str):
-            raise UsageError(f"data.{part}={asked!r} names no split of these data; give how many examples to hold out")
-        return asked or {"test": TEST_SHARE, "validation": VALIDATION_SHARE}[part]
-
-    def _as_sounds(self, columns: Columns) -> Columns:
-        """The columns with those of the inputs that are numbers in a row as sounds."""
-        named = self.inputs or guessed_inputs(columns, self.target or guessed_target(columns, ()))
-        return {
-            name: dataclasses.replace(column, kind="audio", rate=self.rate)
-            if name in named and column.kind == "number"
-            else column
-            for name, column in columns.items()
-        }
+    numbers = np.array([float(label) for label in column.names] + [np.nan])
+    return Column(numbers[column.array], "number"), "numbers, as set by task=numbers."
 
 
-def _taken(columns: Columns, rows: list[int]) -> Columns:
-    return {name: column.take(np.array(rows, np.int64)) for name, column in columns.items()}
+def _from_numbers(name: str, column: Column, task: Task) -> tuple[Column, str]:
+    values = column.array
+    if values.ndim > 1:
+        if task == "classes" or values.ndim > 2:
+            raise UsageError(f"targets {name!r} have shape {values.shape}; classes need [N], numbers [N] or [N, K]")
+        return _as_floats(column), f"{values.shape[1]} numbers per row."
+    distinct = np.unique(values[~np.isnan(values)])
+    marked = _marks_missing(distinct)
+    distinct = distinct[distinct >= 0] if marked else distinct
+    enough = MIN_ROWS_PER_CLASS * len(distinct) <= len(values)
+    integers = bool(np.all(distinct % 1 == 0))
+    few = integers and len(distinct) <= MAX_INTEGER_CLASSES and enough
+    labels = values.dtype.kind in "iu" and _is_range(distinct) and enough
+    if task == "classes" or (task == "auto" and (few or labels)):
+        names = tuple(f"{number:.0f}" if integers else f"{number:g}" for number in distinct)
+        if len(set(names)) < len(names):
+            raise UsageError(f"column {name!r} has {len(names):,} distinct numbers; set task=numbers")
+        remark = f"{len(names):,} classes{_examples(names)}; set task=numbers to predict numbers instead."
+        remark += " −1 is treated as missing." if marked else ""
+        return Column(_indices(values, distinct), "class", names), remark
+    remark = f"numbers ({len(distinct):,} distinct values)"
+    return _as_floats(column), remark + ("; set task=classes to predict classes instead." if task == "auto" else ".")
 
 
-def _num_classes(names: Sequence[str], splits: object) -> int:
-    highest = max(int(split.y.max(initial=0)) for split in splits)  # type: ignore[attr-defined]
-    return max(len(names), highest + 1)
+def _indices(values: np.ndarray, distinct: np.ndarray) -> np.ndarray:
+    """Index of each value in `distinct`, −1 for missing ones. int32 [N]."""
+    index = np.minimum(np.searchsorted(distinct, values), len(distinct) - 1)
+    return np.where(distinct[index] == values, index, -1).astype(np.int32)
+
+
+def _as_floats(column: Column) -> Column:
+    return column if column.array.dtype.kind == "f" else dataclasses.replace(column, values=column.array.astype(float))
+
+
+def _is_range(distinct: np.ndarray) -> bool:
+    """Whether the values are 0 … k−1."""
+    return bool(len(distinct)) and np.array_equal(distinct, np.arange(len(distinct)))
+
+
+def _marks_missing(distinct: np.ndarray) -> bool:
+    """Whether −1 marks missing labels: integers −1 and 0 … k−1, k ≥ 3. But −1, 0 and 1 are three classes."""
+    return distinct.dtype.kind == "i" and len(distinct) > 3 and distinct[0] == -1 and _is_range(distinct[1:])
+
+
+def _examples(names: Sequence[str]) -> str:
+    return f" ({', '.join(name[:30] for name in names[:4])}{' …' if len(names) > 4 else ''})"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

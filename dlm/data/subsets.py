@@ -1,7 +1,7 @@
-"""Nested, stratified, hashed subsets: which examples a trial with (subset_seed, train_size) trains on.
+"""Orders the training pool so that the first n rows are a stratified subset of size n, for each subset seed.
 
-A subset is the first n rows of one order of the pool. The order depends on what the rows hold, not on where
-they stand, so the same seed gives the same subset whichever source, host or file order the rows came from.
+The order depends on the content of the rows, not on their position, so a seed gives the same subset for every source,
+host and file order.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from typing import Any
 
 import numpy as np
 
-HASHED_AT_ONCE = 8192  # rows, so that a pool on disk need not fit into memory
+HASH_ROWS = 8192  # at once, so that a pool on disk need not fit into memory
 
 
 def row_digests(*columns: Any) -> np.ndarray:
-    """A 64-bit content hash of each row. columns: arrays [N, ...], or what is sliced like one; returns uint64 [N].
+    """64-bit content hash of each row. columns: arrays [N, ...] or LazyRows; returns uint64 [N].
 
-    Numbers are hashed as little-endian float32, so that a pixel is the same pixel as uint8 and as float64.
+    Numbers are hashed as little-endian float32, so a pixel has the same hash as uint8 and as float64.
     """
     hashes: list[bytes] = []
-    for start in range(0, len(columns[0]), HASHED_AT_ONCE):
-        parts = [_canonical_bytes(np.asarray(column[start : start + HASHED_AT_ONCE])) for column in columns]
+    for start in range(0, len(columns[0]), HASH_ROWS):
+        parts = [_canonical_bytes(np.asarray(column[start : start + HASH_ROWS])) for column in columns]
         joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         hashes += [hashlib.blake2b(row, digest_size=8).digest() for row in np.ascontiguousarray(joined)]
     return np.frombuffer(b"".join(hashes), dtype="<u8")
 
 
 def _canonical_bytes(block: np.ndarray) -> np.ndarray:
-    """Rows as float32 [B, D], a number always in the same bytes."""
-    # Adding zero turns -0.0, the same number in other bytes, into 0.0.
+    """Rows as float32 [B, D], with one representation of each number."""
+    # Adding zero turns -0.0 into 0.0.
     numbers = block.astype("<f4").reshape(len(block), -1) + np.float32(0)
     numbers[np.isnan(numbers)] = np.float32(np.nan)
     return numbers
 
 
 def stratified_order(digests: np.ndarray, strata: np.ndarray, seed: int) -> np.ndarray:
-    """One order of all rows in which every prefix holds each stratum's share within one example.
+    """Order of all rows in which every prefix has each stratum's share within one example.
 
-    digests uint64 [N]; strata int [N] (classes; all zero where there are none); returns int32 [N], indices of
-    rows. Within a stratum rows are sorted by a hash of (seed, content); `interleave` deals the strata out.
+    digests uint64 [N]; strata int [N] (classes, or all zero); returns int32 [N], row indices. Within a stratum rows are
+    sorted by a hash of (seed, content); `interleave` gives the stratum of each position.
     """
     keys = _splitmix(digests ^ _splitmix(np.full(1, seed, np.uint64)))
     names, inverse, counts = np.unique(strata, return_inverse=True, return_counts=True)
@@ -56,10 +56,10 @@ def stratified_order(digests: np.ndarray, strata: np.ndarray, seed: int) -> np.n
 
 
 def interleave(counts: Sequence[int]) -> np.ndarray:
-    """The stratum of each position such that every prefix of length n holds n·count/N of each, within one.
+    """The stratum of each position such that every prefix of length n has n·count/N rows of each, within one.
 
-    Tijdeman (1980), "The chairman assignment problem": among the strata that may take their next turn at n,
-    that with the earliest deadline takes it. counts: positive ints [C]; returns int32 [sum of counts].
+    Tijdeman (1980), "The chairman assignment problem": of the strata that are eligible for a position, the one with
+    the earliest deadline gets it. counts: positive ints [C]; returns int32 [sum of counts].
     """
     total, number = sum(counts), len(counts)
     turns = np.zeros(total, np.int32)
@@ -80,18 +80,18 @@ def interleave(counts: Sequence[int]) -> np.ndarray:
     return turns
 
 
-def subset_hash(digests_in_order: np.ndarray, size: int) -> str:
-    """16 hexadecimal digits that name what the first `size` rows hold. digests_in_order: uint64 [>= size]."""
-    return hashlib.sha256(digests_in_order[:size].astype("<u8").tobytes()).hexdigest()[:16]
+def subset_hash(digests_in_order: np.ndarray, train_size: int) -> str:
+    """Hash of the content of the first `train_size` rows. digests_in_order: uint64 [>= train_size]."""
+    return hashlib.sha256(digests_in_order[:train_size].astype("<u8").tobytes()).hexdigest()[:16]
 
 
 def _first_turn(item: int, count: int, total: int, slack: Fraction) -> int:
-    """Smallest n with n·count/total >= item - 1 + slack: before, the stratum would run a full one ahead."""
+    """Smallest n with n·count/total >= item − 1 + slack; earlier, the stratum would be a full example ahead."""
     return -((-(item - 1) * slack.denominator - slack.numerator) * total // (slack.denominator * count))
 
 
 def _last_turn(item: int, count: int, total: int, slack: Fraction) -> int:
-    """Last n by which the item must have been dealt, lest its stratum fall a whole example behind."""
+    """Largest n for the item; later, the stratum would be a full example behind."""
     return (item * slack.denominator - slack.numerator) * total // (slack.denominator * count) + 1
 
 

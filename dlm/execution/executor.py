@@ -14,8 +14,8 @@ import jax
 
 from dlm.analysis.ensembles import ensembles_of
 from dlm.data.corruption import check_noise
-from dlm.data.dataset import Dataset, check_sizes
-from dlm.data.leakage import searched
+from dlm.data.dataset import Dataset, check_train_sizes
+from dlm.data.leakage import check_leakage
 from dlm.execution.preemption import Watch
 from dlm.execution.retention import DEFAULT_MIB
 from dlm.execution.trial_runner import Session, Work, tell
@@ -119,7 +119,7 @@ def load_dataset(study: Study, options: RunOptions = RunOptions()) -> Dataset:
     data_dir = Path(options.data_dir).expanduser() if options.data_dir else None
     load_options = _load_options(study, options.download)
     dataset = options.dataset or study.data.load(data_dir, **load_options)
-    check_sizes(dataset, study.train_sizes)
+    check_train_sizes(dataset, study.train_sizes)
     study.task.check(dataset)
     for trial in {(trial.noise, trial.test_noise): trial for trial in study.trials}.values():
         for where, noise in (("noise", trial.noise), ("test_noise", trial.test_noise)):
@@ -172,7 +172,7 @@ def run_trials(
     with contextlib.ExitStack() as stack:
         watch = watch or stack.enter_context(Watch())
         # The data are checked before the workdir is made: a usage error leaves nothing behind.
-        dataset, leaks = searched(load_dataset(study, options))
+        dataset, leaks = check_leakage(load_dataset(study, options))
         watch.check()
         workdir = stack.enter_context(Workdir.create_or_resume(folder, report=tell))
         watch.before_end.append(workdir.close)  # the process may end at a signal

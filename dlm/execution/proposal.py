@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dlm.baselines import HistGradientBoosting, KneserNey, LogisticRegression, Ridge, TfidfLogisticRegression
 from dlm.data.dataset import Dataset
-from dlm.data.sources.user_data import File
+from dlm.data.sources.column_sources import File
 from dlm.models import CNN, MLP, Transformer
 from dlm.report.terminal import print_list
 from dlm.study import overrides

@@ -25,7 +25,7 @@ class Origin:
 
     def __init__(self, study: Study, orders: SubsetOrders, packing: Packing, flops: Mapping[str, float]) -> None:
         self.study, self.orders, self.dataset, self.packing, self.flops = study, orders, orders.dataset, packing, flops
-        self.num_leaked = 0 if self.dataset.leaked is None else len(self.dataset.leaked)
+        self.num_leaked = 0 if self.dataset.leaked_rows is None else len(self.dataset.leaked_rows)
         self.versions = " ".join(f"{name}={version}" for name, version in description.versions().items())
 
     def rows(self, measured: Measurement, note: str = "", inference_seconds: float | None = None) -> list[Record]:

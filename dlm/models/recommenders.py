@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dlm.data.columns import NOT_OFFERED
+from dlm.data.dataset import EXCLUDED_LOGIT
 from dlm.models.layers import EMBEDDING, LAST_HIDDEN, Dense, add_bias, drop, layer, look_up, product
 from dlm.models.transformer import PADDING, attend, rotated
 from dlm.utils.errors import UsageError, at_least
@@ -120,11 +120,11 @@ class SASRecNet(nn.Module):
 
 
 def _withheld(logits: jax.Array, history: jax.Array) -> jax.Array:
-    """NOT_OFFERED for the items of the history, and for padding. [B, V], int [B, L].
+    """EXCLUDED_LOGIT for the items of the history, and for padding. [B, V], int [B, L].
 
     It is added (a float32 of that size does not feel the logit), so that nothing has to be done for the gradient: a
     quarter of an update on a CPU.
     """
     items = jnp.pad(history, ((0, 0), (1, 0)))
     rows = jnp.arange(len(history))[:, None]
-    return logits + jnp.zeros_like(logits).at[rows, items].set(NOT_OFFERED)
+    return logits + jnp.zeros_like(logits).at[rows, items].set(EXCLUDED_LOGIT)

@@ -193,6 +193,6 @@ def _horizon(x: jax.Array, num_outputs: int) -> int:
     if x.ndim != 3 or num_outputs % x.shape[-1]:
         raise UsageError(
             f"models of series take windows [L, C] and forecast all C, and inputs have shape {x.shape[1:]} with "
-            f"{num_outputs} outputs; choose TfdsSeries(), Series(in_time=True), or another model"
+            f"{num_outputs} outputs; choose TfdsSeries(), Series(time_ordered=True), or another model"
         )
     return num_outputs // x.shape[-1]

@@ -84,7 +84,7 @@ class Forecasting(Regression):
         if x.ndim != 3 or y.ndim != 3 or x.shape[2] != y.shape[2]:
             raise UsageError(
                 f"task=Forecasting() needs inputs [N, context, C] and targets [N, horizon, C], and {dataset.name!r} "
-                f"has {x.shape} and {y.shape}; choose TfdsSeries(), Series(in_time=True), or Regression()"
+                f"has {x.shape} and {y.shape}; choose TfdsSeries(), Series(time_ordered=True), or Regression()"
             )
 
     def example_metrics(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:

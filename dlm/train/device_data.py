@@ -12,7 +12,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from dlm.data.dataset import Dataset, Split
-from dlm.data.streaming import Seat, Windows, window_updates
+from dlm.data.streaming import StreamMember, WindowSource, window_updates
 from dlm.data.subset_orders import SubsetOrders
 from dlm.study.trial import Trial
 from dlm.train.packing import Group
@@ -53,7 +53,7 @@ def put_on_devices(
     pool: tuple[Any, Any, Any] = (None, None, None)
     if not streamed:
         pool = (np.asarray(dataset.train.x), dataset.train.y, orders.stacked)
-    data = Data(*pool, evaluation_batches(dataset.validation), evaluation_batches(dataset.test, dataset.leaked))
+    data = Data(*pool, evaluation_batches(dataset.validation), evaluation_batches(dataset.test, dataset.leaked_rows))
     return DeviceData(orders, replicate(data, devices or jax.local_devices()), streamed, workers)
 
 
@@ -97,14 +97,14 @@ def data_shapes(dataset: Dataset) -> Data:
     return Data(shape(dataset.train.x), shape(dataset.train.y), order, validation, test)
 
 
-def group_windows(group: Group, device_data: DeviceData, config: ProgramConfig) -> Windows:
+def group_windows(group: Group, device_data: DeviceData, config: ProgramConfig) -> WindowSource:
     """The windows of a group's members, from each member's current step on."""
 
-    def seat(trial: Trial, step: int) -> Seat:
-        return Seat(device_data.orders[trial.subset_seed], trial.train_size, trial.init_seed, step, trial.num_steps)
+    def seat(trial: Trial, step: int) -> StreamMember:
+        return StreamMember(device_data.orders[trial.subset_seed], trial.train_size, trial.init_seed, step, trial.num_steps)
 
     seats = [seat(trial, int(step)) if trial else None for trial, step in zip(group.rows, group.steps)]
-    return Windows(device_data.dataset.train, seats, config.batch_size, config.eval_every)
+    return WindowSource(device_data.dataset.train, seats, config.batch_size, config.eval_every)
 
 
 def window_shapes(device_data: DeviceData, config: ProgramConfig, width: int) -> StreamWindow | None:

@@ -47,7 +47,7 @@ def program_config_of(trial: Trial, dataset: Dataset) -> ProgramConfig:
         augment=trial.learner.augment,
         noise=trial.noise.kinds,
         test_noise=trial.test_noise,
-        extent=dataset.extent if {"salt"} & {*trial.noise.kinds, *trial.test_noise.kinds} else (0.0, 1.0),
+        extent=dataset.input_range if {"salt"} & {*trial.noise.kinds, *trial.test_noise.kinds} else (0.0, 1.0),
         num_classes=dataset.num_classes,
         batch_size=trial.budget.batch_size,
         dropout=trial.learner.hyper.dropout > 0,

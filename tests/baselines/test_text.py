@@ -9,7 +9,7 @@ from dlm import UsageError
 from dlm.baselines import KneserNey
 from dlm.baselines.text import discounts
 from dlm.data import StdlibText
-from dlm.data.text_blocks import blocks
+from dlm.data.media import byte_blocks
 
 TEXT = b"the cat sat on the mat and the rat sat on the cat; a cat that sat that the rat ate, ate the hat on the mat. "
 OTHER = b"that cat ate the rat, zebra! and the mat"
@@ -55,8 +55,8 @@ class Reference:
 
 @pytest.mark.parametrize(("order", "length"), [(1, 7), (2, 7), (3, 16), (5, 9), (8, 4)])
 def test_probabilities_equal_the_formula(order, length):
-    x, y = blocks([TEXT], length)
-    new = blocks([OTHER], 13)[0][:2]
+    x, y = byte_blocks([TEXT], length)
+    new = byte_blocks([OTHER], 13)[0][:2]
     model = fitted(order, x, y, 128)
     reference = Reference(order, x, y, 128)
     np.testing.assert_allclose(np.exp(model.outputs(new)), reference(new), rtol=1e-4, atol=1e-7)
@@ -64,9 +64,9 @@ def test_probabilities_equal_the_formula(order, length):
 
 @pytest.mark.parametrize("order", [1, 2, 5, 8])
 def test_probabilities_sum_to_one_at_every_position(order):
-    model = fitted(order, *blocks([TEXT], 8))
+    model = fitted(order, *byte_blocks([TEXT], 8))
     x = np.random.default_rng(0).integers(0, 256, (50, 8))
-    for inputs in (x, blocks([OTHER], 8)[0]):
+    for inputs in (x, byte_blocks([OTHER], 8)[0]):
         outputs = model.outputs(inputs)
         assert outputs.dtype == np.float32
         assert outputs.shape == (*inputs.shape, 256)
@@ -75,8 +75,8 @@ def test_probabilities_sum_to_one_at_every_position(order):
 
 
 def test_outputs_depend_on_preceding_bytes_of_the_same_block_only():
-    model = fitted(5, *blocks([TEXT], 8))
-    x = blocks([OTHER], 8)[0]
+    model = fitted(5, *byte_blocks([TEXT], 8))
+    x = byte_blocks([OTHER], 8)[0]
     whole = model.outputs(x)
     np.testing.assert_array_equal(model.outputs(x[3:4]), whole[3:4])
     np.testing.assert_array_equal(model.outputs(x[:, :3]), whole[:, :3])
@@ -97,14 +97,14 @@ def test_discounts_are_positive_and_at_most_the_count(counts):
 
 
 def test_counting_in_blocks_gives_the_same_model(monkeypatch):
-    x, y = blocks([TEXT], 8)
+    x, y = byte_blocks([TEXT], 8)
     whole = fitted(4, x, y).outputs(x)
     monkeypatch.setattr("dlm.baselines.text.NGRAMS_PER_BLOCK", 20)
     np.testing.assert_array_equal(fitted(4, x, y).outputs(x), whole)
 
 
 def test_more_text_and_longer_contexts_reduce_the_loss():
-    dataset = StdlibText(length=64, most_bytes=600_000).load()
+    dataset = StdlibText(length=64, max_bytes=600_000).load()
     order = dataset.order(0)
     nats = {
         (number, size): nats_per_byte(fitted(number, *_first(dataset, order, size)), dataset.validation)

@@ -14,8 +14,8 @@ import platformdirs
 import pytest
 
 from dlm.data import cache, column_store
-from dlm.data.cache import MAKING, cached, content_key
-from dlm.data.columns import Column, Ragged, agreed, cut, joined, ragged, texts
+from dlm.data.cache import TEMPORARY, cached, content_key
+from dlm.data.columns import Column, Ragged, concatenated, consistent, ragged, sliced, text_values
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,7 +33,7 @@ def images(*shapes):
 
 def block(start, stop, **others):
     number = Column(np.arange(start, stop, dtype=np.float32).reshape(-1, 1) * [1, np.nan], "number")
-    words = Column(texts([f"row {row}\0" * (row % 3) for row in range(start, stop)]), "text")
+    words = Column(text_values([f"row {row}\0" * (row % 3) for row in range(start, stop)]), "text")
     label = Column(np.arange(start, stop, dtype=np.int32) % 3 - 1, "class", ("a", "ü", "c"))
     sound = Column(ragged([np.full(row, row, np.int16) for row in range(start, stop)], np.int16, 1), "audio", (), 8000)
     return {"number": number, "words": words, "a/label": label, "sound": sound, **others}
@@ -63,7 +63,7 @@ def assert_same(first, second):
 
 
 def whole():
-    return {name: joined([each[name] for each in blocks()]) for name in blocks()[0]}
+    return {name: concatenated([each[name] for each in blocks()]) for name in blocks()[0]}
 
 
 def test_what_is_written_in_blocks_comes_back_as_one_and_is_not_made_again(folder):
@@ -92,19 +92,19 @@ def test_arrays_are_mapped_and_cannot_be_written():
 )
 def test_rows_of_one_shape_are_a_plain_array_and_others_ragged(made, shape):
     found = cached("k", lambda: [{"image": each} for each in made])
-    assert_same(found, {"image": joined(made)})
+    assert_same(found, {"image": concatenated(made)})
     assert isinstance(found["image"].values, Ragged) == (shape is None)
     assert shape is None or found["image"].values.shape == shape
 
 
 def test_texts_stay_ragged_and_may_all_be_empty():
-    found = cached("k", lambda: [{"text": Column(texts(["", ""]), "text")}])
+    found = cached("k", lambda: [{"text": Column(text_values(["", ""]), "text")}])
     assert isinstance(found["text"].values, Ragged)
     assert [found["text"].values[row].tobytes() for row in (0, 1)] == [b"", b""]
 
 
 def test_hundreds_of_columns_do_not_run_out_of_open_files():
-    made = {f"column {number}": Column(texts(["a"]), "text") for number in range(600)}
+    made = {f"column {number}": Column(text_values(["a"]), "text") for number in range(600)}
     assert_same(cached("k", lambda: [made]), made)
 
 
@@ -237,14 +237,14 @@ def test_a_maker_that_is_killed_leaves_nothing_that_is_used_and_is_cleaned_up(fo
     maker.wait()
     maker.stdout.close()
     (left,) = folder.iterdir()
-    assert left.name.endswith(MAKING)
+    assert left.name.endswith(TEMPORARY)
     assert_same(cached("k", blocks), whole())
     assert [each.name for each in folder.iterdir()] == ["k"]
 
 
 def test_a_maker_at_work_is_left_alone_and_one_of_another_host_for_a_day(folder):
-    ours = cache._own_name(folder / "other")
-    theirs, old = folder / f"k.elsewhere.1.aa{MAKING}", folder / f"k.elsewhere.1.bb{MAKING}"
+    ours = cache._temporary_name(folder / "other")
+    theirs, old = folder / f"k.elsewhere.1.aa{TEMPORARY}", folder / f"k.elsewhere.1.bb{TEMPORARY}"
     for each in (ours, theirs, old):
         each.mkdir(parents=True)
         (each / "0.values.npy").write_bytes(b"0")
@@ -274,19 +274,21 @@ def test_the_cache_is_the_users_unless_a_folder_is_named(monkeypatch, tmp_path):
 
 def test_cut_columns_are_those_rows_without_a_copy():
     found = cached("k", blocks)
-    part = cut(found, 3, 8)
+    part = sliced(found, 3, 8)
     assert_same(part, {name: column.take(np.arange(3, 8)) for name, column in whole().items()})
     assert np.shares_memory(part["number"].values, found["number"].values)
     assert np.shares_memory(part["sound"].values.values, found["sound"].values.values)
-    again = {name: joined([cut(found, start, stop)[name] for start, stop in ((0, 3), (3, 10))]) for name in found}
+    again = {
+        name: concatenated([sliced(found, start, stop)[name] for start, stop in ((0, 3), (3, 10))]) for name in found
+    }
     assert_same(again, whole())
 
 
 def test_a_column_is_ragged_in_every_split_or_in_none():
     one, other = images((2, 2, 1), (2, 2, 1)), images((3, 2, 1))
     plain = Column(np.zeros((2, 2, 2, 1), np.uint8), "image")
-    splits = agreed({"train": {"image": plain}, "test": {"image": other}})
+    splits = consistent({"train": {"image": plain}, "test": {"image": other}})
     assert all(isinstance(each["image"].values, Ragged) for each in splits.values())
     assert_same(splits["train"], {"image": plain})
-    assert isinstance(agreed({"train": {"image": plain}})["train"]["image"].values, np.ndarray)
-    assert isinstance(agreed({"train": {"image": one}})["train"]["image"].values, Ragged)
+    assert isinstance(consistent({"train": {"image": plain}})["train"]["image"].values, np.ndarray)
+    assert isinstance(consistent({"train": {"image": one}})["train"]["image"].values, Ragged)

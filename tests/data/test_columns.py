@@ -1,12 +1,11 @@
-"""Places of columns are columns too, and codes that are categories have a place of their own."""
+"""Elements of columns are columns too, and categories are one-hot encoded."""
 
 import numpy as np
 import pytest
 
 from dlm import UsageError
-from dlm.data import File
 from dlm.data.columns import Column
-from dlm.data.schema_inference import Choice
+from dlm.data.sources.column_sources import ColumnSource
 
 POOL = {
     "codes": Column(np.array([[0, 5], [1, 5], [2, 7], [0, 7]] * 5), "number"),
@@ -15,8 +14,8 @@ POOL = {
 }
 
 
-def dataset(**choice):
-    return Choice(target="label", validation=4, test=4, **choice).dataset("made", {"train": POOL}, groups=())
+def dataset(**options):
+    return ColumnSource(target="label", validation=4, test=4, **options).to_dataset("made", {"train": POOL})
 
 
 def _number(found):
@@ -24,7 +23,7 @@ def _number(found):
     return ((found.train.x[:, -1] - 2) / 3).astype(int)
 
 
-def test_codes_have_a_place_each_and_numbers_stay_numbers():
+def test_categories_are_one_hot_and_numbers_stay_numbers():
     found = dataset(inputs=("codes", "amounts[2]"), categories=("codes",))
     assert found.feature_names == (
         *(f"codes[0]={code}" for code in (0, 1, 2)),
@@ -38,32 +37,26 @@ def test_codes_have_a_place_each_and_numbers_stay_numbers():
     assert np.all(found.train.x[:, 4:6].sum(axis=1) == 1)
 
 
-def test_one_place_of_several_can_be_a_category():
+def test_an_element_of_a_column_can_be_a_category():
     found = dataset(inputs=("codes[0]", "amounts"), categories=("codes[0]",))
     assert found.feature_names[:4] == ("codes[0]=0", "codes[0]=1", "codes[0]=2", "codes[0]: others")
     assert found.train.x.shape[1] == 7
 
 
 @pytest.mark.parametrize(
-    ("choice", "message"),
+    ("options", "message"),
     [
-        ({"categories": ("kodes",)}, "no column"),
-        ({"categories": ("amounts[9]",)}, "choose a place that it has"),
-        ({"inputs": ("amounts[9]",)}, "choose a place that it has"),
+        ({"categories": ("kodes",)}, "not a column"),
+        ({"categories": ("amounts[9]",)}, "choose an existing element"),
+        ({"inputs": ("amounts[9]",)}, "choose an existing element"),
     ],
 )
-def test_what_is_no_category_is_refused(choice, message):
+def test_invalid_categories_are_usage_errors(options, message):
     with pytest.raises(UsageError, match=message):
-        dataset(**choice)
+        dataset(**options)
 
 
-def test_amounts_are_no_codes():
+def test_fractions_are_not_codes():
     columns = {**POOL, "size": Column(np.linspace(0.5, 2, 20), "number")}
-    with pytest.raises(UsageError, match="no codes"):
-        Choice(target="label", inputs=("size",), categories=("size",)).dataset("made", {"train": columns})
-
-
-def test_a_source_without_categories_is_the_source_of_before():
-    from dlm.study.config import digest
-
-    assert digest(File("table.csv")) == digest(File("table.csv", categories=()))
+    with pytest.raises(UsageError, match="not non-negative integers"):
+        ColumnSource(target="label", inputs=("size",), categories=("size",)).to_dataset("made", {"train": columns})

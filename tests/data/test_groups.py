@@ -9,14 +9,14 @@ import pytest
 
 from dlm import UsageError
 from dlm.data import File
-from dlm.data.columns import Column, texts
+from dlm.data.columns import Column, text_values
 from dlm.data.groups import groups_of
 
 
-def test_each_kind_of_column_tells_groups():
+def test_each_kind_of_column_defines_groups():
     columns = {
         "sex": Column(np.array([0, 1, 1, -1], np.int32), "class", ("f", "m")),
-        "town": Column(texts(["Ulm", "Bonn", "Ulm", "Kiel"]), "text"),
+        "town": Column(text_values(["Ulm", "Bonn", "Ulm", "Kiel"]), "text"),
         "plan": Column(np.array([2.0, 1.0, np.nan, 2.0]), "number"),
         "codes": Column(np.array([[7, 1], [7, 3], [7, 1], [7, 1]]), "number"),
     }
@@ -30,7 +30,7 @@ def test_each_kind_of_column_tells_groups():
     assert codes["train"].tolist() == [[0, 2, 1, 0], [1, 0, 0, 1], [1, 2, -1, 0], [-1, 1, 1, 0]]
 
 
-def test_many_numbers_are_cut_at_the_quartiles_of_the_pool():
+def test_many_numbers_are_divided_at_the_quartiles_of_the_pool():
     pool, test = np.arange(1.0, 101.0), np.array([25.0, 25.5, 500.0, -3.0, np.nan])
     names, codes = groups_of(
         {"train": {"age": Column(pool, "number")}, "test": {"age": Column(test, "number")}}, ("age",)
@@ -40,8 +40,10 @@ def test_many_numbers_are_cut_at_the_quartiles_of_the_pool():
     assert codes["test"][:, 0].tolist() == [0, 1, 3, 0, -1]
 
 
-def test_a_text_that_only_the_test_set_has_is_of_the_others():
-    splits = {part: {"town": Column(texts(rows), "text")} for part, rows in (("train", ["a", "b"]), ("test", ["c"]))}
+def test_a_text_absent_from_the_pool_is_in_the_others():
+    splits = {
+        part: {"town": Column(text_values(rows), "text")} for part, rows in (("train", ["a", "b"]), ("test", ["c"]))
+    }
     names, codes = groups_of(splits, ("town",))
     assert names == (("town", ("a", "b", "others")),)
     assert codes["test"].tolist() == [[2]]
@@ -50,12 +52,12 @@ def test_a_text_that_only_the_test_set_has_is_of_the_others():
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ("sexx", "groups='sexx' is no column of the data"),
-        ("sex[3]", "choose a place that it has"),
-        ("pic", "holds image"),
+        ("sexx", "groups='sexx' is not a column of the data"),
+        ("sex[3]", "choose an existing element"),
+        ("pic", "has kind image"),
     ],
 )
-def test_what_tells_no_groups_apart_is_refused(wanted, message):
+def test_unsuitable_group_columns_are_usage_errors(wanted, message):
     columns = {
         "sex": Column(np.array([0, 1], np.int32), "class", ("f", "m")),
         "pic": Column(np.zeros((2, 4, 4, 1), np.uint8), "image"),
@@ -86,7 +88,7 @@ def test_groups_follow_their_rows_into_the_splits_and_change_no_example(tmp_path
     assert dataclasses.replace(source).load().class_names == ("no", "yes")
 
 
-def test_a_limit_parts_numbers_in_two():
+def test_a_threshold_gives_two_groups():
     columns = {
         "age": Column(np.array([25.0, 26.0, np.nan, 19.0]), "number"),
         "codes": Column(np.array([[7, 1], [7, 3], [7, 1], [7, 2]]), "number"),
@@ -95,5 +97,5 @@ def test_a_limit_parts_numbers_in_two():
     names, codes = groups_of({"train": columns}, ("age<=25", "codes[1] <= 1.5"))
     assert names == (("age", ("age ≤ 25", "age > 25")), ("codes[1]", ("codes[1] ≤ 1.5", "codes[1] > 1.5")))
     assert codes["train"].tolist() == [[0, 0], [1, 1], [-1, 0], [0, 1]]
-    with pytest.raises(UsageError, match="no single numbers"):
+    with pytest.raises(UsageError, match="needs a column of single numbers"):
         groups_of({"train": columns}, ("sex<=1",))

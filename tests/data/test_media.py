@@ -1,95 +1,80 @@
-"""Images decoded in piles are those that Pillow decodes one by one."""
-
-import io
+"""Spectrograms show frequencies, byte blocks contain every byte once, and documents are split whole."""
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from dlm.data import media
-from dlm.data.columns import Ragged
+from dlm import UsageError
+from dlm.data.media import byte_blocks, log_mel, mel_bands, split_documents
 
-MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-
-
-def picture(seed, height, width, channels):
-    """Smooth, noisy and flat parts, so that a PNG file has lines of every filter."""
-    rng = np.random.default_rng(seed)
-    slope = np.add.outer(np.arange(height) * 3, np.arange(width) * 5)[..., None] + np.arange(channels) * 40
-    noise = rng.integers(0, 256, (height, width, channels)) * (np.arange(height) % 3 == 0)[:, None, None]
-    return ((slope + noise) % 256).astype(np.uint8)
+DOCUMENTS = [b"the cat", b"", b"a", b"sat on the mat"]
 
 
-def saved(pixels, kind="PNG", **options):
-    file = io.BytesIO()
-    mode = MODES[pixels.shape[2]]
-    Image.frombytes(mode, pixels.shape[1::-1], pixels.tobytes()).save(file, kind, **options)
-    return file.getvalue()
+def test_every_byte_is_a_target_once_and_its_input_is_the_byte_before():
+    x, y = byte_blocks(DOCUMENTS, 4)
+    assert (x.dtype, y.dtype, x.shape, y.shape) == (np.uint8, np.uint8, (5, 4), (5, 4))
+    assert y.tobytes() == b"the catasat on the m"  # "at" is dropped
+    assert x.tobytes() == b"\0the ca\0\0sat on the "
 
 
-@pytest.fixture
-def alone(monkeypatch):
-    """The files that were decoded one by one."""
-    seen, each = [], media._each
-    monkeypatch.setattr(media, "_each", lambda files, channels: seen.extend(files) or each(files, channels))
-    return seen
+def test_inputs_continue_from_block_to_block():
+    x, y = byte_blocks([b"one long text, cut in blocks"], 7)
+    assert np.array_equal(x[1:, 0], y[:-1, -1])
+    assert np.array_equal(x[:, 1:], y[:, :-1])
+    assert x[0, 0] == 0
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-@pytest.mark.parametrize("size", [(1, 1), (7, 5), (28, 28)])
-def test_small_png_files_of_one_size_are_decoded_as_a_pile(alone, channels, size):
-    pixels = np.stack([picture(seed, *size, channels) for seed in range(20)])
-    found = media.decode([saved(each) for each in pixels], channels)
-    assert np.array_equal(found, pixels)
-    assert not alone
+def test_a_text_of_complete_blocks_drops_nothing():
+    x, y = byte_blocks([b"ab", b"cd"], 4)
+    assert (x.tobytes(), y.tobytes()) == (b"\0a\0c", b"abcd")
 
 
-def test_files_of_many_sizes_and_kinds_keep_their_places(alone):
-    sizes = [(4, 4), (4, 4), (6, 4), (200, 200), (4, 4)]
-    pixels = [picture(seed, *size, 3) for seed, size in enumerate(sizes)]
-    photo = saved(pixels[0], "JPEG")
-    found = media.decode([photo, *map(saved, pixels), saved(pixels[1], "WEBP", lossless=True)], 3)
-    assert isinstance(found, Ragged)
-    assert np.array_equal(found[0], np.asarray(Image.open(io.BytesIO(photo))))
-    for row, expected in enumerate([*pixels, pixels[1]], start=1):
-        assert np.array_equal(found[row], expected)
-    assert len(alone) == 3
+@pytest.mark.parametrize("documents", [[], [b""], [b"ab", b"c"]])
+def test_a_text_shorter_than_a_block_is_a_usage_error(documents):
+    with pytest.raises(UsageError, match=r"length=4 exceeds the \d bytes"):
+        byte_blocks(documents, 4)
 
 
-def test_other_channels_are_converted_and_of_a_palette_places_are_kept():
-    grey, colour = picture(0, 6, 6, 1), picture(1, 6, 6, 3)
-    assert np.array_equal(media.decode([saved(grey)], 3)[0], np.repeat(grey, 3, axis=2))
-    expected = np.asarray(Image.fromarray(colour).convert("L"))
-    assert np.array_equal(media.decode([saved(colour)], 1)[0, ..., 0], expected)
-    palette = Image.fromarray(grey[..., 0] % 4).convert("P")
-    palette.putpalette([9, 9, 9, 0, 0, 255, 255, 0, 0, 1, 2, 3])
-    file = io.BytesIO()
-    palette.save(file, "PNG")
-    places = np.asarray(palette)
-    assert np.array_equal(media.decode([file.getvalue()], 1)[0, ..., 0], places)
-    colours = np.array(palette.getpalette()[:12]).reshape(4, 3)
-    assert np.array_equal(media.decode([file.getvalue()], 3)[0], colours[places])
+def texts(number):
+    rng = np.random.default_rng(0)
+    return [rng.integers(97, 123, rng.integers(1, 200)).astype(np.uint8).tobytes() for _ in range(number)]
 
 
-def test_interlaced_and_one_bit_files_are_decoded_alone(alone):
-    bits = Image.fromarray(picture(0, 9, 9, 1)[..., 0] > 99)
-    file = io.BytesIO()
-    bits.save(file, "PNG")
-    assert np.array_equal(media.decode([file.getvalue()], 1)[0, ..., 0], np.asarray(bits) * 255)
-    assert len(alone) == 1
+def test_splits_do_not_depend_on_order_or_repetition_of_documents():
+    documents = texts(300)
+    first = split_documents(documents)
+    assert split_documents([*documents[::-1], *documents[:50], b""]) == first
+    assert sorted(document for part in first for document in part) == sorted(set(documents))
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [
-        lambda file: file[:-30],
-        lambda file: file[:60] + bytes([file[60] ^ 255]) + file[61:],
-        lambda file: b"no image",
-        lambda file: b"",
-    ],
-    ids=["short", "flipped", "other", "empty"],
-)
-def test_a_file_that_cannot_be_decoded_is_an_error(harm):
-    good = saved(picture(0, 8, 8, 1))
-    with pytest.raises(ValueError, match=r"damaged|cut short|cannot be decoded"):
-        media.decode([good, harm(good), good], 1)
+def test_splits_have_their_shares_of_the_bytes_within_a_document():
+    documents = texts(300)
+    total = sum(map(len, documents))
+    for shares in [(0.8, 0.1, 0.1), (0.5, 0.5), (1.0,)]:
+        ends = np.cumsum([sum(map(len, part)) for part in split_documents(documents, shares)])
+        assert np.all(np.abs(ends - np.cumsum(shares) * total) <= 100)
+
+
+def test_max_bytes_takes_the_first_documents():
+    documents = texts(300)
+    (few,), (all_of_them,) = (split_documents(documents, (1.0,), most) for most in (5000, 0))
+    assert few == all_of_them[: len(few)]
+    assert 5000 - 200 < sum(map(len, few)) <= 5000
+
+
+@pytest.mark.parametrize("shares", [(), (0.5, 0.4), (1.5, -0.5), (1.0, 0.0)])
+def test_invalid_shares_are_a_usage_error(shares):
+    with pytest.raises(UsageError, match="shares="):
+        split_documents([b"a"], shares)
+
+
+def test_a_tone_is_loudest_in_the_mel_band_of_its_frequency():
+    time = np.arange(8000) / 8000
+    tones = np.stack([np.sin(2 * np.pi * pitch * time) for pitch in (300, 1000, 3000)]).astype(np.float32)
+    spectra = log_mel(tones, 8000)
+    assert spectra.shape == (3, 98, 40)
+    loudest = spectra.mean(axis=1).argmax(axis=1)
+    assert list(loudest) == sorted(loudest)
+    frequencies = np.arange(101) * 40
+    centres = [frequencies[mel_bands(8000, 200)[:, band].argmax()] for band in loudest]
+    assert np.allclose(centres, [300, 1000, 3000], rtol=0.15)
+    assert np.allclose(log_mel(0.1 * tones, 8000), spectra, atol=1e-2)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlm import UsageError
-from dlm.data.dataset import Dataset, Split, check_sizes, hold_out
+from dlm.data.dataset import Dataset, Split, check_train_sizes, hold_out
 from dlm.data.subsets import interleave, row_digests, stratified_order, subset_hash
 
 COUNTS = st.lists(st.integers(1, 60), min_size=1, max_size=12)
@@ -184,17 +184,17 @@ def test_what_is_held_out_is_chosen_by_content_and_stratified():
 
 @pytest.mark.parametrize("count", [-1, 0, 100, 1000])
 def test_holding_out_nothing_or_everything_is_refused(count):
-    with pytest.raises(UsageError, match=rf"data\.test={count} must lie between 1 and 99"):
+    with pytest.raises(UsageError, match=rf"data\.test={count} does not fit 100 examples; choose 1 to 99"):
         hold_out(examples([30, 70]), count, "data.test")
 
 
 def test_sizes_that_the_pool_cannot_give_are_refused():
     ours = dataset(examples([10, 10]))
-    check_sizes(ours, (2, 20))
+    check_train_sizes(ours, (2, 20))
     with pytest.raises(UsageError, match=r"train_size=21 exceeds the 20 examples.*'toy'; choose at most 20"):
-        check_sizes(ours, (2, 21))
+        check_train_sizes(ours, (2, 21))
     with pytest.raises(UsageError, match=r"train_size=1 is below the 2 classes of 'toy'; choose at least 2"):
-        check_sizes(ours, (1, 20))
+        check_train_sizes(ours, (1, 20))
 
 
 def test_a_learner_sees_scaled_and_shifted_floats():

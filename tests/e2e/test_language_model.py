@@ -15,7 +15,7 @@ from dlm.models import Transformer
 from dlm.storage import record_log
 from dlm.tasks import LanguageModelling
 
-TEXT = StdlibText(length=32, most_bytes=150_000)
+TEXT = StdlibText(length=32, max_bytes=150_000)
 NET = Learner(Transformer(dim=32, depth=1, heads=2), Hyper(lr=1e-2, weight_decay=0.1))
 STUDY = Study(
     data=TEXT,

@@ -11,7 +11,7 @@ from dlm.analysis.interpretability.analysis import analyze_trials
 from dlm.analysis.predictions import read_test_set
 from dlm.baselines import ImplicitALS, NextItemKNN, Popularity
 from dlm.data import NextItems
-from dlm.data.sources.ratings import NOT_OFFERED
+from dlm.data.dataset import EXCLUDED_LOGIT
 from dlm.execution import executor
 from dlm.models import SASRec, build
 from dlm.report.html.media import text
@@ -58,7 +58,7 @@ def test_no_learner_offers_the_history(learner):
 
 
 def _check_withheld(outputs):
-    offered = np.asarray(outputs) > NOT_OFFERED / 2
+    offered = np.asarray(outputs) > EXCLUDED_LOGIT / 2
     for row, history in enumerate(X):
         assert offered[row].tolist() == [item != 0 and item not in history for item in range(7)]
 

@@ -14,7 +14,7 @@ from dlm import Budget, UsageError
 from dlm.baselines import HistGradientBoosting, LogisticRegression
 from dlm.curves.from_records import learning_curves
 from dlm.data import Digits, File, Split
-from dlm.data.leakage import searched
+from dlm.data.leakage import check_leakage
 from dlm.execution import executor, proposal
 from dlm.storage import artifacts, record_log
 from dlm.study import experiment
@@ -109,10 +109,10 @@ class Leaky(Digits):
 
 
 def test_leaks_are_counted_and_errors_told_with_and_without_them(leaky, tmp_path, launch):
-    dataset, counts = searched(leaky)
+    dataset, counts = check_leakage(leaky)
     assert (counts.leaked, counts.leaked_near, counts.repeated, counts.repeated_near) == (30, 0, 5, 0)
-    assert list(dataset.leaked) == list(range(30))
-    assert searched(leaky)[1] == counts
+    assert list(dataset.leaked_rows) == list(range(30))
+    assert check_leakage(leaky)[1] == counts
     study = small(data=Leaky(), train_sizes=(300, 1262), seeds=1)
     executor.run_trials(study, tmp_path, executor.RunOptions(dataset=leaky))
     assert artifacts.read_leak_counts(tmp_path) == counts
@@ -136,8 +136,8 @@ def test_leaks_are_counted_and_errors_told_with_and_without_them(leaky, tmp_path
 
 
 def test_nothing_is_said_where_nothing_leaks(digits, tmp_path):
-    dataset, counts = searched(digits)
-    assert dataset.leaked is None
+    dataset, counts = check_leakage(digits)
+    assert dataset.leaked_rows is None
     assert (counts.leaked, counts.repeated) == (0, 0)
     executor.run_trials(small(train_sizes=(32,), seeds=1), tmp_path)
     assert json.loads((tmp_path / artifacts.LEAKS_FILE).read_text())["leaked"] == 0

@@ -110,7 +110,7 @@ def deep(task, dataset):
     spec = program_config_of(study.trials[0], dataset)
     params = spec.model.init(jax.random.key(1), jnp.zeros((1, 2)))
     validation = evaluation_batches(dataset.validation)
-    return split_metrics(spec, None, params, evaluation_batches(dataset.test, dataset.leaked), False, validation)
+    return split_metrics(spec, None, params, evaluation_batches(dataset.test, dataset.leaked_rows), False, validation)
 
 
 def classical(task, dataset):
@@ -118,7 +118,7 @@ def classical(task, dataset):
     fitted = FittedBaseline(1, lambda x: np.stack([np.zeros(len(x)), 3 * x[:, 0] - 2], axis=1).astype(np.float32))
     seen = SubsetView(dataset, None)
     chosen = choose_on_validation(task, fitted, seen)
-    return evaluate_split(task, fitted, seen, dataset.test, Noise(), 0, dataset.leaked, chosen).values
+    return evaluate_split(task, fitted, seen, dataset.test, Noise(), 0, dataset.leaked_rows, chosen).values
 
 
 @pytest.mark.parametrize("measured_by", [deep, classical])
@@ -138,7 +138,7 @@ def test_a_threshold_is_chosen_on_validation_alone(measured_by):
 def test_leaked_examples_are_left_out_of_the_ranking_too(measured_by):
     y = (np.random.default_rng(6).random(300) < 0.3).astype(np.int32)
     dataset, leaked = made(y, y.copy()), np.arange(0, 300, 3)
-    found = measured_by(RareEvents(), dataset.with_leaked(leaked))
+    found = measured_by(RareEvents(), dataset.with_leaked_rows(leaked))
     kept = dataset.test.take(np.setdiff1d(np.arange(300), leaked))
     without = measured_by(RareEvents(), dataclasses.replace(dataset, test=kept))
     assert float(found["error_without_leaks"]) == pytest.approx(float(without["error"]), abs=1e-6)

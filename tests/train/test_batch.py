@@ -57,7 +57,7 @@ def test_what_is_wrong_with_an_example_is_so_at_every_step_and_for_classical_lea
     subset = orders.subset(trial.subset_seed, trial.train_size)
     ranks = np.arange(trial.train_size, dtype=np.uint32)
     labels = noisy_labels(subset.y, ranks, np.uint32(trial.subset_seed), NOISE, 10)
-    inputs = noisy_inputs(digits.features(subset.x), ranks, np.uint32(trial.subset_seed), NOISE, *digits.extent)
+    inputs = noisy_inputs(digits.features(subset.x), ranks, np.uint32(trial.subset_seed), NOISE, *digits.input_range)
     assert 0.1 < (labels != subset.y).mean() < 0.5
     for step in (0, 1, 7):
         batch = batch_of(trial, orders, step, placed["device"].data)

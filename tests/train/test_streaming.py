@@ -10,9 +10,9 @@ from small import interrupted, small, started
 
 from dlm import Budget, Hyper, Learner, UsageError
 from dlm.data import streaming
-from dlm.data.dataset import Rows, Split
+from dlm.data.dataset import LazyRows, Split
 from dlm.data.permutation import batch_rows
-from dlm.data.streaming import Seat, Windows, streamed
+from dlm.data.streaming import StreamMember, WindowSource, streamed
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor
 from dlm.models import CNN, MLP
@@ -82,8 +82,8 @@ def test_a_streamed_trial_is_the_resident_one_bit_for_bit(model, packing, budget
 
 def test_windows_hold_the_batches_of_every_update_in_their_order(digits, short_windows):
     order = digits.order(3)
-    seats = [Seat(order, 100, 5, 11, 40), None, Seat(order, 1257, 6, 0, 17)]
-    windows = Windows(digits.train, seats, 64, every=8)
+    seats = [StreamMember(order, 100, 5, 11, 40), None, StreamMember(order, 1257, 6, 0, 17)]
+    windows = WindowSource(digits.train, seats, 64, every=8)
     met = {0: [], 2: []}
     for part in streamed(windows):
         for row, start in zip((0, 2), (part.first[0], part.first[2])):
@@ -105,20 +105,20 @@ def test_worker_processes_give_the_windows_that_threads_give(digits, tmp_path, s
     """The pool is a file there, opened by each process and sent to none."""
     path = tmp_path / "x.npy"
     np.save(path, digits.train.x)
-    on_disk = Rows(np.load(path, mmap_mode="r"), np.arange(len(digits.train)))
+    on_disk = LazyRows(np.load(path, mmap_mode="r"), np.arange(len(digits.train)))
     pool = Split(on_disk, digits.train.y)
     assert len(pickle.dumps(on_disk)) < digits.train.x.nbytes / 4
-    windows = Windows(pool, [Seat(digits.order(0), 500, 0, 0, 20)], 64)
+    windows = WindowSource(pool, [StreamMember(digits.order(0), 500, 0, 0, 20)], 64)
     for ours, theirs in zip(streamed(windows), streamed(windows, workers=2), strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(ours, theirs))
 
 
 def test_a_host_streams_its_own_members_alone(digits, short_windows):
-    seats = [Seat(digits.order(seed), 300, seed, 0, 12) for seed in range(4)]
-    everyone = list(streamed(Windows(digits.train, seats, 16)))
+    seats = [StreamMember(digits.order(seed), 300, seed, 0, 12) for seed in range(4)]
+    everyone = list(streamed(WindowSource(digits.train, seats, 16)))
     for host in (0, 1):
         own = slice(2 * host, 2 * host + 2)
-        for whole, part in zip(everyone, streamed(Windows(digits.train, seats[own], 16)), strict=True):
+        for whole, part in zip(everyone, streamed(WindowSource(digits.train, seats[own], 16)), strict=True):
             assert all(np.array_equal(a[own], b) for a, b in zip(whole, part))
 
 
@@ -146,7 +146,7 @@ def test_the_input_is_chosen_by_the_size_of_the_pool(digits, monkeypatch):
 def test_a_pool_on_disk_trains_as_one_in_memory(digits, tmp_path, bits_equal):
     path = tmp_path / "x.npy"
     np.save(path, digits.train.x)
-    on_disk = Split(Rows(np.load(path, mmap_mode="r"), np.arange(len(digits.train))), digits.train.y)
+    on_disk = Split(LazyRows(np.load(path, mmap_mode="r"), np.arange(len(digits.train))), digits.train.y)
     dataset = dataclasses.replace(digits, train=on_disk)
     assert dataset.fingerprint == digits.fingerprint
     first, second = (

@@ -1,30 +1,23 @@
-"""One Arrow column as a column of ours: numbers, classes, texts, dates, arrays of numbers."""
+"""Converts Arrow arrays to columns: numbers, classes, texts, dates, arrays of numbers."""
 
 from __future__ import annotations
-
-import re
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dlm.data.columns import Column, Ragged
+from dlm.data.schema_inference import is_free_text
 
-LONG = 20  # characters of a text that is no name of a class, on average
-WORDS = 3  # or that many words
-MANY = 20  # different values; with fewer, texts are classes
-_TEXT_NAMES = (
-    "text", "texts", "sentence", "document", "review", "comment", "tweet", "message", "content", "body", "prompt",
-)  # fmt: skip
-_EXACT = 2**24  # whole numbers up to here are the same as float32
+_EXACT = 2**24  # integers up to here are exact in float32
 
 
 def column(name: str, array: pa.ChunkedArray) -> Column | None:
-    """The column, or None for a type that is none of ours. A number or class that is missing is NaN or −1."""
+    """The column, or None for an unsupported type. Missing numbers are NaN, missing classes −1."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         array = pc.cast(array, kind.value_type)
-        return _classes(array) if _is_string(array.type) else column(name, array)
+        return class_column(array) if is_string(array.type) else column(name, array)
     if pa.types.is_boolean(kind):
         return Column(_numbers(pc.cast(array, pa.uint8())), "number")
     if pa.types.is_time(kind) or pa.types.is_duration(kind):
@@ -33,26 +26,22 @@ def column(name: str, array: pa.ChunkedArray) -> Column | None:
         return Column(_numbers(array), "number")
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return Column(_seconds(pc.cast(array, pa.timestamp("us", getattr(kind, "tz", None)), safe=False)), "date")
-    if _is_string(kind):
-        return Column(_texts(array), "text") if _is_text(name, array) else _classes(array)
+    if is_string(kind):
+        return Column(_texts(array), "text") if is_free_text(name, array) else class_column(array)
     return _arrays(array) if _is_list(kind) and _is_number(kind.value_type) and not array.null_count else None
 
 
-def classes(array: pa.ChunkedArray) -> Column:
-    """Truth values or texts, however many differ, as classes; their names sorted."""
+def class_column(array: pa.ChunkedArray) -> Column:
+    """Booleans or texts as classes, whatever their number; names are sorted."""
     if pa.types.is_boolean(array.type):
         return Column(pc.fill_null(pc.cast(array, pa.int32()), -1).to_numpy(), "class", ("false", "true"))
-    return _classes(array)
-
-
-def _classes(array: pa.ChunkedArray) -> Column:
     names = sorted(pc.unique(array.drop_null()).to_pylist())
-    places = pc.index_in(array, value_set=pa.array(names, array.type))
-    return Column(pc.fill_null(places, -1).to_numpy().astype(np.int32), "class", tuple(names))
+    index = pc.index_in(array, value_set=pa.array(names, array.type))
+    return Column(pc.fill_null(index, -1).to_numpy().astype(np.int32), "class", tuple(names))
 
 
 def _numbers(array: pa.ChunkedArray) -> np.ndarray:
-    """float32 where that holds every number as it is and all are whole, or it was no more before; else float64."""
+    """float32 if the type is no larger, or all numbers are integers that float32 represents exactly; else float64."""
     kind = array.type
     values = pc.cast(array, pa.float64(), safe=False).to_numpy().astype(np.float64)
     values[np.isinf(values)] = np.nan
@@ -71,33 +60,16 @@ def _seconds(array: pa.ChunkedArray) -> np.ndarray:
 
 
 def _texts(array: pa.ChunkedArray) -> Ragged:
-    """Texts as they lie in Arrow's memory; one that is missing is empty."""
-    whole = pc.fill_null(pc.cast(array, pa.large_string()), "").combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):
-        whole = pa.concat_arrays(whole.chunks)
+    """Texts as views of Arrow's memory; missing ones are empty."""
+    whole = _combined(pc.fill_null(pc.cast(array, pa.large_string()), ""))
     starts = np.frombuffer(whole.buffers()[1], np.int64)[whole.offset : whole.offset + len(whole) + 1]
     values = np.frombuffer(whole.buffers()[2] or b"", np.uint8)
     return Ragged(values, starts, np.diff(starts).astype(np.int32)[:, None])
 
 
-def _is_text(name: str, array: pa.ChunkedArray) -> bool:
-    """Whether these are texts to read rather than names of classes: most differ, and are long or of several words."""
-    given = array.drop_null()
-    distinct = pc.count_distinct(given).as_py()
-    if distinct <= MANY:
-        return False
-    if re.sub(r"\W", "", name).casefold() in _TEXT_NAMES:
-        return True
-    length = pc.mean(pc.utf8_length(given)).as_py()
-    words = 1 + pc.mean(pc.count_substring(given, " ")).as_py()
-    return distinct > len(given) / 2 and (length >= LONG or words >= WORDS)
-
-
-def _arrays(array: pa.ChunkedArray) -> Column | None:
-    """Lists of numbers: an array [N, k] where all are equally long."""
-    whole = array.combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):
-        whole = pa.concat_arrays(whole.chunks)
+def _arrays(array: pa.ChunkedArray) -> Column:
+    """Lists of numbers: an array [N, k] if all have equal length, else Ragged."""
+    whole = _combined(array)
     flat = _numbers(pa.chunked_array([whole.flatten()]))
     lengths = pc.list_value_length(whole).to_numpy(zero_copy_only=False)
     if len(set(lengths.tolist())) == 1:
@@ -106,11 +78,17 @@ def _arrays(array: pa.ChunkedArray) -> Column | None:
     return Column(Ragged(flat, starts, lengths.astype(np.int32)[:, None]), "number")
 
 
+def _combined(array: pa.ChunkedArray) -> pa.Array:
+    whole = array.combine_chunks()
+    return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+
+
 def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 
-def _is_string(kind: pa.DataType) -> bool:
+def is_string(kind: pa.DataType) -> bool:
+    """Whether an Arrow type is text."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
 
 

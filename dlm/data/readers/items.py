@@ -1,4 +1,4 @@
-"""Anything with `__len__` and `__getitem__` as columns: lists, PyTorch's map datasets, grain's, Hugging Face's."""
+"""Reads objects with `__len__` and `__getitem__` as columns: lists, map data sets of PyTorch, grain, Hugging Face."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ import pyarrow as pa
 
 from dlm.data.columns import Column, Columns, Ragged, ragged
 from dlm.data.readers import arrow
-from dlm.data.readers.paths import listed
+from dlm.data.readers.files import listed
 from dlm.utils.errors import UsageError
 
-MOST = 2**40  # items; a data set that is repeated without end says that it has more
+MAX_ITEMS = 2**40  # an infinitely repeated data set reports more
 
 
 def columns_of(dataset: Any) -> Columns:
-    """The items of a data set, read once from first to last, as columns.
+    """The items of a data set as columns; reads each item once, in order.
 
-    An item is a mapping, whose keys name the columns; a tuple of two, x and y; or one value, x. Values: numbers, texts
-    (also as UTF-8 bytes), dates, arrays and tensors, pictures of Pillow, sounds as {"array", "sampling_rate"}. None is
-    missing; an item that is None is passed over, as grain's filtered ones. Where `dataset.features[name].names` tells
-    names of classes, as Hugging Face's do, the column is one of classes. UsageError for what is no such data set.
+    An item is a mapping from column names to values, a tuple (x, y), or one value x. Values: numbers, texts (also as
+    UTF-8 bytes), dates, arrays and tensors, Pillow images, sounds as {"array", "sampling_rate"}. None is a missing
+    value; items that are None are skipped, like grain's filtered items. If `dataset.features[name].names` are class
+    names, as in Hugging Face data sets, the column has kind class. Raises UsageError for unsupported items.
     """
     rows = [_row(item) for item in _items(dataset) if item is not None]
     if not rows:
-        raise UsageError("the data set has no items; give one with rows in it")
+        raise UsageError("the data set has no items; give one with rows")
     names = list(dict.fromkeys(name for row in rows for name in row))
     if not names:
-        raise UsageError("the items of the data set are empty; give them keys and values")
+        raise UsageError("the items of the data set are empty; give mappings with keys and values")
     features = getattr(dataset, "features", None)
     return {name: _column(name, [row.get(name) for row in rows], _class_names(features, name)) for name in names}
 
 
 def _items(dataset: Any) -> Iterator[Any]:
-    """All items: as many as the length says, or until IndexError where there is none."""
+    """All items: up to the length, or until IndexError if there is no length."""
     if isinstance(dataset, str | bytes | Mapping) or not hasattr(dataset, "__getitem__"):
         raise UsageError(
-            f"{type(dataset).__name__} is no sequence of items; give a list, or anything with __len__ and __getitem__"
+            f"{type(dataset).__name__} is not a sequence of items; give a list, or an object with __getitem__"
         )
     length = _length(dataset)
-    place = 0
-    while length is None or place < length:
+    index = 0
+    while length is None or index < length:
         try:
-            item = dataset[place]
+            item = dataset[index]
         except IndexError:
             if length is not None:
-                raise UsageError(f"the data set says that it has {length:,} items, and has none at {place:,}") from None
+                raise UsageError(f"the data set has length {length:,} but no item {index:,}; correct __len__") from None
             return
         yield item
-        place += 1
-        if place > MOST:
-            raise UsageError("the data set has no end; give one of so many items")
+        index += 1
+        if index > MAX_ITEMS:
+            raise UsageError("the data set is infinite; give a finite one")
 
 
 def _length(dataset: Any) -> int | None:
@@ -62,9 +62,11 @@ def _length(dataset: Any) -> int | None:
     except (TypeError, NotImplementedError):
         return None
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"the data set has no proper length ({error}); let __len__ count its items") from None
-    if length > MOST:
-        raise UsageError(f"the data set says that it has {length:,} items; give it before it is repeated")
+        raise UsageError(
+            f"the data set has no valid length ({error}); let __len__ return the number of items"
+        ) from None
+    if length > MAX_ITEMS:
+        raise UsageError(f"the data set reports {length:,} items; give it before it is repeated")
     return length
 
 
@@ -73,8 +75,8 @@ def _row(item: Any) -> Mapping[str, Any]:
         return {str(name): value for name, value in item.items()}
     if hasattr(item, "_asdict"):
         return item._asdict()
-    parts = isinstance(item, tuple) or (isinstance(item, list) and not all(map(_is_number, item)))
-    if not parts:
+    is_tuple = isinstance(item, tuple) or (isinstance(item, list) and not all(map(_is_number, item)))
+    if not is_tuple:
         return {"x": item}
     return dict(zip(("x", "y"), item)) if len(item) == 2 else {f"item {k}": value for k, value in enumerate(item)}
 
@@ -97,16 +99,16 @@ def _column(name: str, values: list[Any], names: tuple[str, ...]) -> Column:
         return _texts(name, values)
     if isinstance(first, Mapping):
         return _sounds(name, values)
-    return _arrays(name, [_array(name, value, k) for k, value in enumerate(values)], _is_picture(first))
+    return _arrays(name, [_array(name, value, k) for k, value in enumerate(values)], _is_image(first))
 
 
 def _classes(name: str, values: list[Any], names: tuple[str, ...]) -> Column:
-    places = np.array([-1 if value is None else int(value) for value in values], np.int32)
-    if places.max(initial=-1) >= len(names) or places.min(initial=-1) < -1:
+    indices = np.array([-1 if value is None else int(value) for value in values], np.int32)
+    if indices.max(initial=-1) >= len(names) or indices.min(initial=-1) < -1:
         raise UsageError(
-            f"{name} names {len(names)} classes, and holds {places.min()} to {places.max()}; name them all"
+            f"{name} has {len(names)} class names, but values {indices.min()} to {indices.max()}; name every class"
         )
-    return Column(places, "class", names)
+    return Column(indices, "class", names)
 
 
 def _numbers(name: str, values: list[Any]) -> Column:
@@ -120,86 +122,86 @@ def _numbers(name: str, values: list[Any]) -> Column:
 
 
 def _texts(name: str, values: list[Any]) -> Column:
-    """Texts or dates, as a table's."""
+    """Texts or dates, with the rules for tables."""
     try:
         array = pa.array([value.decode() if isinstance(value, bytes) else value for value in values])
         column = arrow.column(name, pa.chunked_array([array]))
     except UnicodeDecodeError:
-        raise UsageError(f"{name} holds bytes that are no text in UTF-8; decode them to arrays first") from None
+        raise UsageError(f"{name} has bytes that are not UTF-8 text; decode them to arrays first") from None
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         kinds = [type(value) for value in values]
         wrong = next(k for k, kind in enumerate(kinds) if kind is not kinds[0])
         raise UsageError(_mixed(name, values, wrong)) from None
     if column is None:
-        raise UsageError(f"{name} holds {array.type}; give numbers, texts, dates, arrays or pictures")
+        raise UsageError(f"{name} has type {array.type}; give numbers, texts, dates, arrays or images")
     return column
 
 
 def _sounds(name: str, values: list[Any]) -> Column:
     keys = {"array", "sampling_rate"}
     if not all(isinstance(value, Mapping) and keys <= set(value) for value in values):
-        raise UsageError(
-            f"{name} holds mappings; those of sounds have an array and a sampling_rate, others are not read"
-        )
+        raise UsageError(f"{name} has mappings; only sounds with the keys array and sampling_rate are supported")
     rates = {int(value["sampling_rate"]) for value in values}
     if len(rates) > 1:
-        raise UsageError(f"{name} has several rates, {listed([str(rate) for rate in sorted(rates)])}; resample to one")
+        raise UsageError(
+            f"{name} has several sampling rates, {listed([str(rate) for rate in sorted(rates)])}; resample to one"
+        )
     waves = [np.asarray(value["array"]) for value in values]
     dtype = np.int16 if all(wave.dtype == np.int16 for wave in waves) else np.float32
     if any(wave.ndim != 1 for wave in waves):
-        raise UsageError(f"{name} has sounds of several channels; give one, [T]")
+        raise UsageError(f"{name} has sounds of several channels; give one channel, [T]")
     return Column(ragged(waves, dtype, 1), "audio", rate=rates.pop())
 
 
-def _array(name: str, value: Any, place: int) -> np.ndarray:
-    if _is_picture(value):
+def _array(name: str, value: Any, index: int) -> np.ndarray:
+    if _is_image(value):
         value = value.convert("L" if value.mode in ("1", "L", "LA") else "RGB")
     array = np.asarray(value)
     if array.dtype.kind not in "buif" or not array.ndim:
-        what = f"an array of {array.dtype}" if array.ndim else type(value).__name__
-        raise UsageError(f"item {place:,} holds {what} as {name}; give numbers, texts, dates, arrays or pictures")
+        kind = f"an array of {array.dtype}" if array.ndim else type(value).__name__
+        raise UsageError(f"item {index:,} has {kind} as {name}; give numbers, texts, dates, arrays or images")
     return array.astype(np.uint8) if array.dtype == np.bool_ else array
 
 
-def _arrays(name: str, values: Sequence[np.ndarray], pictures: bool) -> Column:
+def _arrays(name: str, values: Sequence[np.ndarray], are_images: bool) -> Column:
     ranks = {value.ndim for value in values}
-    if len(ranks) > 1 and not pictures:
-        raise UsageError(f"{name} holds arrays of {sorted(ranks)} axes; give all as many")
-    image = pictures or all(
+    if len(ranks) > 1 and not are_images:
+        raise UsageError(f"{name} has arrays of {sorted(ranks)} axes; give all the same number")
+    are_images = are_images or all(
         value.dtype == np.uint8 and (value.ndim == 2 or (value.ndim == 3 and value.shape[2] <= 4)) for value in values
     )
-    if image:
+    if are_images:
         values = [value[..., None] if value.ndim == 2 else value for value in values]
-    if image and len(channels := {value.shape[2] for value in values}) > 1 and channels == {1, 3}:
+    if are_images and len(channels := {value.shape[2] for value in values}) > 1 and channels == {1, 3}:
         values = [np.repeat(value, 3, axis=2) if value.shape[2] == 1 else value for value in values]
     joined: np.ndarray | Ragged
     if len({value.shape for value in values}) == 1:
         joined = np.stack(values)
     else:
         joined = ragged(list(values), np.result_type(*{value.dtype for value in values}), values[0].ndim)
-    return Column(joined, "image" if image else "number")
+    return Column(joined, "image" if are_images else "number")
 
 
 def _storable(name: str, array: np.ndarray) -> np.typing.DTypeLike:
-    """Python's integers beyond 64 bits are kept as floats."""
+    """The dtype to store; Python integers above 64 bits become floats."""
     if array.dtype.kind in "iuf":
         return array.dtype
     if array.dtype.kind == "O":
         return np.float64
-    raise UsageError(f"{name} holds {array.dtype}; give numbers that are real")
+    raise UsageError(f"{name} has type {array.dtype}; give real numbers")
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, str | bytes | np.datetime64):  # NumPy's own have axes too
+    if isinstance(value, str | bytes | np.datetime64):  # NumPy scalars of these have ndim
         return False
     return isinstance(value, numbers.Real | np.bool_) or (getattr(value, "ndim", None) == 0 and hasattr(value, "item"))
 
 
-def _is_picture(value: Any) -> bool:
+def _is_image(value: Any) -> bool:
     return hasattr(value, "convert") and hasattr(value, "mode")
 
 
 def _mixed(name: str, values: list[Any], wrong: int) -> str:
     first = next(value for value in values if value is not None)
     kinds = f"{type(first).__name__} and {type(values[wrong]).__name__}"
-    return f"{name} holds {kinds}, the latter in item {wrong:,}; give a key one kind of value"
+    return f"{name} has values of type {kinds}, the latter in item {wrong:,}; use one type per key"

@@ -1,4 +1,4 @@
-"""Arrays that NumPy saved: x and y, or x_train, y_train, x_test and y_test, as columns."""
+"""Reads .npz files of arrays x and y, or x_train, y_train, x_test and y_test, as columns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dlm.data.columns import Column, texts
-from dlm.data.readers.folders import SPLIT_NAMES, classes
-from dlm.data.readers.paths import check_fits, listed
-from dlm.data.readers.user_dataset import SPLITS, Found
+from dlm.data.columns import SPLITS, Column, text_values
+from dlm.data.readers.files import SPLIT_NAMES, check_fits, class_column, listed
+from dlm.data.readers.user_dataset import UserDataset
 from dlm.utils.errors import UsageError, nearest
 
 INPUTS = ("x", "images", "inputs", "features", "data")
@@ -21,11 +20,11 @@ TARGETS = ("y", "labels", "label", "targets", "target")
 _BROKEN = (ValueError, EOFError, KeyError, TypeError, SyntaxError, RuntimeError, OverflowError, MemoryError, zlib.error)
 
 
-def read_npz(path: Path, target: str = "") -> Found:
-    """The arrays of a file, inputs and targets by their usual names: columns x and y, or as the file calls them.
+def read_npz(path: Path, target: str = "") -> UserDataset:
+    """Inputs and targets by their usual array names, as columns x and y or with the names in the file.
 
-    `target` names the array of targets where it is called otherwise. UsageError for arrays of Python objects, which
-    would be programs to run, for arrays that are missing and for more than fits into memory.
+    target: name of the target array, if it is unusual. Raises UsageError for missing arrays, arrays of Python objects
+    (unpickling could run code), and arrays that exceed the memory.
     """
     arrays = _load(path)
     pairs = _pairs(arrays, target)
@@ -34,16 +33,16 @@ def read_npz(path: Path, target: str = "") -> Found:
     for split, (x, y) in pairs.items():
         if arrays[x].ndim < 1 or arrays[x].shape[:1] != arrays[y].shape[:1]:
             raise UsageError(
-                f"{x} is {arrays[x].shape} and {y} {arrays[y].shape}; give both one row for each example"
+                f"{x} has shape {arrays[x].shape} and {y} {arrays[y].shape}; give both one row per example"
                 + (f" of {split}" if split != "all" else "")
             )
     names_x, names_y = zip(*pairs.values())
-    x_column, about_x = _inputs(name_x, _joined([arrays[name] for name in names_x], names_x))
-    y_column, about_y = _targets(name_y, _joined([arrays[name] for name in names_y], names_y))
+    x_column, x_remarks = _inputs(name_x, _concatenated([arrays[name] for name in names_x], names_x))
+    y_column, y_remarks = _targets(name_y, _concatenated([arrays[name] for name in names_y], names_y))
     unused = sorted(set(arrays) - {*names_x, *names_y})
     counts = {split: len(arrays[y]) for split, (_, y) in pairs.items()}
-    told = (f"Arrays not used: {listed(unused)}.",) if unused else ()
-    return Found({name_x: x_column, name_y: y_column}, counts, name_y, (*told, *about_x, *about_y))
+    remarks = (f"Arrays not used: {listed(unused)}.",) if unused else ()
+    return UserDataset({name_x: x_column, name_y: y_column}, counts, name_y, (*remarks, *x_remarks, *y_remarks))
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -53,60 +52,60 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except zipfile.BadZipFile:
-        raise UsageError("is no .npz file; save one with numpy.savez_compressed(path, x=inputs, y=targets)") from None
+        raise UsageError("not an .npz file; save one with numpy.savez_compressed(path, x=inputs, y=targets)") from None
     except _BROKEN as error:
         if isinstance(error, UsageError):
             raise
         if "pickle" in str(error):
             raise UsageError(
-                "holds an array of Python objects, which is not loaded, for it may run any program; save arrays of "
-                "numbers or of texts"
+                "the file has an array of Python objects, which is not loaded since unpickling can run code; save "
+                "arrays of numbers or texts"
             ) from None
-        raise UsageError(f"holds an array that cannot be read ({error}); save it anew") from None
+        raise UsageError(f"an array cannot be read ({error}); save the file again") from None
 
 
 def _pairs(arrays: Mapping[str, np.ndarray], target: str) -> dict[str, tuple[str, str]]:
-    """The names of inputs and targets: of each split where there are several, else of all."""
-    found = {split: (_one(arrays, split, INPUTS), _one(arrays, split, TARGETS)) for split in ("all", *SPLITS)}
-    pairs = {split: (x, y) for split, (x, y) in found.items() if x and y and split != "all"}
+    """Names of inputs and targets of each split, or of "all"."""
+    names = {split: (_one(arrays, split, INPUTS), _one(arrays, split, TARGETS)) for split in ("all", *SPLITS)}
+    pairs = {split: (x, y) for split, (x, y) in names.items() if x and y and split != "all"}
     if "train" in pairs and len(pairs) > 1 and target in ("", "y", *(y for _, y in pairs.values())):
         if "test" not in pairs:
             pairs["test"] = pairs.pop("validation")
         return pairs
-    x, y = found["all"]
+    x, y = names["all"]
     if target and target not in arrays:
-        raise UsageError(f"there is no array {target!r}; {nearest(target, arrays)[:400]}")
+        raise UsageError(f"the file has no array {target!r}; {nearest(target, arrays)[:400]}")
     y = target or y
     if not x or not y or x == y:
         raise UsageError(
-            f"holds the arrays {listed(sorted(arrays)) or 'none'}; call inputs x and targets y, or x_train, y_train, "
-            "x_test and y_test"
+            f"cannot infer inputs and targets of the arrays {listed(sorted(arrays)) or '(none)'}; name them x and y, "
+            "or x_train, y_train, x_test and y_test"
         )
     return {"all": (x, y)}
 
 
 def _one(arrays: Mapping[str, np.ndarray], split: str, roles: Sequence[str]) -> str:
-    """The array of a split, such as x_train, train_images or X, whose role is named first; empty if there is none."""
-    places: dict[int, str] = {}
+    """The array of a split whose name has the first of the roles, as x_train, train_images or X; empty if none."""
+    ranked: dict[int, str] = {}
     for name in sorted(arrays):
         words = name.casefold().split("_")
         splits = [SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES] or ["all"]
         role = "_".join(word for word in words if word not in SPLIT_NAMES)
         if splits == [split] and role in roles:
-            places.setdefault(roles.index(role), name)
-    return places[min(places)] if places else ""
+            ranked.setdefault(roles.index(role), name)
+    return ranked[min(ranked)] if ranked else ""
 
 
-def _joined(parts: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray:
+def _concatenated(parts: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray:
     if len({part.shape[1:] for part in parts}) > 1:
         shapes = ", ".join(f"{name} {part.shape}" for name, part in zip(names, parts))
-        raise UsageError(f"the splits differ in shape: {shapes}; give their examples one shape")
+        raise UsageError(f"examples of the splits differ in shape: {shapes}; give them one shape")
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def _inputs(name: str, values: np.ndarray) -> tuple[Column, tuple[str, ...]]:
     if values.dtype.kind in "US" and values.ndim == 1:
-        return Column(texts(values.tolist()), "text"), ()
+        return Column(text_values(values.tolist()), "text"), ()
     _check_numbers(name, values)
     if values.dtype == np.uint8 and values.ndim in (3, 4):
         return _image(name, values)
@@ -119,26 +118,24 @@ def _image(name: str, values: np.ndarray) -> tuple[Column, tuple[str, ...]]:
     if values.shape[3] in (1, 2, 3, 4):
         return Column(values, "image"), ()
     if values.shape[1] in (1, 3):
-        told = f"Array {name}: its channels come first, {values.shape[1:]}; they are put last."
-        return Column(np.ascontiguousarray(values.transpose(0, 2, 3, 1)), "image"), (told,)
+        remark = f"Array {name}: channels are first, {values.shape[1:]}, and are moved last."
+        return Column(np.ascontiguousarray(values.transpose(0, 2, 3, 1)), "image"), (remark,)
     return Column(values, "number"), ()
 
 
 def _targets(name: str, values: np.ndarray) -> tuple[Column, tuple[str, ...]]:
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.ndim not in (1, 2) or (values.ndim == 2 and values.dtype.kind in "US"):
-        raise UsageError(
-            f"targets {name} are {values.shape}; give one number, or k numbers, or a text for each example"
-        )
+        raise UsageError(f"targets {name} have shape {values.shape}; give one number, K numbers, or a text per example")
     if values.dtype.kind == "U":
-        return classes(values.tolist()), ()
+        return class_column(values.tolist()), ()
     if values.dtype.kind == "S":
-        return classes([value.decode(errors="replace") for value in values.tolist()]), ()
+        return class_column([value.decode(errors="replace") for value in values.tolist()]), ()
     _check_numbers(name, values)
     if values.ndim == 2 and np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all():
         names = tuple(map(str, range(values.shape[1])))
-        told = f"Array {name}: rows of one 1 among zeros, so classes by its place."
-        return Column(values.argmax(axis=1).astype(np.int32), "class", names), (told,)
+        remark = f"Array {name}: one-hot rows, read as classes."
+        return Column(values.argmax(axis=1).astype(np.int32), "class", names), (remark,)
     if values.dtype == np.bool_:
         return Column(values.astype(np.int32), "class", ("false", "true")), ()
     return _finite(name, values)
@@ -153,10 +150,10 @@ def _finite(name: str, values: np.ndarray) -> tuple[Column, tuple[str, ...]]:
     infinite = np.isinf(values)
     if not infinite.any():
         return Column(values, "number"), ()
-    told = f"Array {name}: infinite values are taken as missing: {int(infinite.sum()):,}."
-    return Column(np.where(infinite, np.nan, values), "number"), (told,)
+    remark = f"Array {name}: {int(infinite.sum()):,} infinite values are treated as missing."
+    return Column(np.where(infinite, np.nan, values), "number"), (remark,)
 
 
 def _check_numbers(name: str, values: np.ndarray) -> None:
     if values.dtype.kind not in "buif":
-        raise UsageError(f"array {name} is of type {values.dtype}; save numbers, or texts one a row")
+        raise UsageError(f"array {name} has type {values.dtype}; save numbers, or one text per row")

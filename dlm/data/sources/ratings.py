@@ -1,4 +1,4 @@
-"""Ratings of items by users, to predict how an item is rated, or which item is next."""
+"""Ratings of items by users: datasets for rating prediction and next-item recommendation."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dlm.data.columns import NOT_OFFERED, Column, Ragged
+from dlm.data.columns import Column, Ragged
 from dlm.data.dataset import Dataset, Split, hold_out
 from dlm.utils.errors import UsageError, at_least, choose, nearest
 
-FEWEST = 3  # events of a user, of whom one can be tested, one validated by, and one learnt from
+MIN_EVENTS = 3  # of a user whose last events are held out: one each for test, validation and training
+EXPECTED_OVERLAP = "the histories of one user overlap by design, so leaks were not searched"
 
 
 @dataclasses.dataclass(frozen=True)
 class Events:
-    """Events in the order of their rows: `user` int32 [N] below `num_users`, `item` likewise, `time` [N] or None."""
+    """Events in file order: `user` int32 [N] below `num_users`, `item` likewise; `time` and `rating` [N] or None."""
 
     name: str
     user: np.ndarray
@@ -30,6 +31,11 @@ class Events:
     def __len__(self) -> int:
         return len(self.user)
 
+    def by_user_and_time(self) -> np.ndarray:
+        """Rows sorted by user and time; rows of equal time stay in file order. int [N]."""
+        assert self.time is not None
+        return np.lexsort((self.time, self.user))
+
 
 def read_events(
     name: str,
@@ -39,59 +45,52 @@ def read_events(
     data_dir: Path | None = None,
     download: bool = False,
 ) -> Events:
-    """All events of a TFDS set's split `train`, or of a CSV or Parquet file.
+    """All events of a CSV or Parquet file, or of the split `train` of a TFDS data set.
 
-    names: the columns that are "user", "item", "time" and "rating"; an empty one is not read. UsageError for a column
-    that is not there, for ratings and times that are no numbers, and for values that are missing.
+    names: the columns of "user", "item", "time" and "rating"; an empty one is not read. Raises UsageError for unknown
+    columns, ratings and times that are not numbers, and missing values.
     """
     full_name, columns = _table(name) if _is_path(name) else _tfds(name, version, data_dir, download)
     read: dict[str, np.ndarray] = {}
-    for what, column in names.items():
+    for role, column in names.items():
         if not column:
             continue
+        option = f"data.{role}={column!r}"
         if column not in columns:
-            raise UsageError(f"data.{what}={column!r} is no column of {full_name!r}; {nearest(column, columns)}")
-        values = _values(columns[column], f"data.{what}={column!r}")
-        read[what] = _numbers(values, f"data.{what}={column!r}") if what in ("time", "rating") else values
-    (users, user), (items, item) = (np.unique(read[what], return_inverse=True) for what in ("user", "item"))
+            raise UsageError(f"{option} is not a column of {full_name!r}; {nearest(column, columns)}")
+        values = _values(columns[column], option)
+        read[role] = _numbers(values, option) if role in ("time", "rating") else values
+    (users, user), (items, item) = (np.unique(read[role], return_inverse=True) for role in ("user", "item"))
     user, item = user.astype(np.int32), item.astype(np.int32)
     return Events(full_name, user, item, read.get("time"), len(users), len(items), read.get("rating"))
 
 
-def in_time(events: Events) -> np.ndarray:
-    """Rows by user, and each user's by time; those of one time stay in the order of their rows. int [N]."""
-    assert events.time is not None
-    return np.lexsort((events.time, events.user))  # stable
+def leave_last_out(user: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row indices of pool, validation and test, for events sorted by user and time. user: int [N].
 
-
-def left_out_last(user: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places of the pool, of validation and of test in events sorted by user and time, user int [N].
-
-    Of each user the last event is for test, the one before for validation; users of fewer than FEWEST events have all
-    of theirs in the pool. UsageError if there are no others.
+    The last event of each user is for test, the one before for validation; users with fewer than MIN_EVENTS events are
+    in the pool only. Raises UsageError if all users are.
     """
     counts = np.bincount(user)
     before_end = np.cumsum(counts)[user] - 1 - np.arange(len(user))
-    enough = counts[user] >= FEWEST
+    enough = counts[user] >= MIN_EVENTS
     if not enough.any():
-        raise UsageError(
-            f"no user has {FEWEST} events or more, of which the last are held out; use Ratings(split='random')"
-        )
+        raise UsageError(f"no user has at least {MIN_EVENTS} events to hold out the last; use Ratings(split='random')")
     test, validation = enough & (before_end == 0), enough & (before_end == 1)
     return np.flatnonzero(~(test | validation)), np.flatnonzero(validation), np.flatnonzero(test)
 
 
 def _is_path(name: str) -> bool:
-    from dlm.data.readers.tables import ENDINGS
+    from dlm.data.readers.tables import SUFFIXES
 
-    return Path(name).suffix.casefold() in ENDINGS
+    return Path(name).suffix.casefold() in SUFFIXES
 
 
 def _table(path: str) -> tuple[str, dict[str, Any]]:
     from dlm.data.readers.tables import read_table
 
     if not Path(path).is_file():
-        raise UsageError(f"data.name={path!r} is no file; give the path of a table, or the name of a TFDS data set")
+        raise UsageError(f"data.name={path!r} is not a file; give the path of a table, or the name of a TFDS data set")
     table, _ = read_table(Path(path))
     return Path(path).stem, {name: table.column(name) for name in table.column_names}
 
@@ -103,43 +102,40 @@ def _tfds(name: str, version: str, data_dir: Path | None, download: bool) -> tup
     return full_name, dict(splits["train"])
 
 
-def _values(column: Any, where: str) -> np.ndarray:
-    """A column's values [N], texts as bytes. UsageError for what is missing, and for several values a row."""
-    if not isinstance(column, Column):  # Arrow's
+def _values(column: Any, option: str) -> np.ndarray:
+    """A column's values [N], texts as bytes. Raises UsageError for missing values, and for several values per row."""
+    if not isinstance(column, Column):  # an Arrow array
         if column.null_count:
-            raise UsageError(f"{where} has {column.null_count:,} rows without a value; leave those rows out")
+            raise UsageError(f"{option} has {column.null_count:,} rows without a value; remove those rows")
         values = column.to_numpy()
         return values.astype(str) if values.dtype == object else values
     if isinstance(column.values, Ragged):
         if column.kind != "text":
-            raise UsageError(f"{where} holds several values a row; name a column of one")
-        return np.array([column.ragged[row].tobytes() for row in range(len(column))])
+            raise UsageError(f"{option} has several values per row; choose a column with one")
+        return np.array(column.row_bytes())
     if column.array.ndim != 1:
-        raise UsageError(f"{where} holds values of shape {column.array.shape[1:]} a row; name a column of one")
+        raise UsageError(f"{option} has values of shape {column.array.shape[1:]} per row; choose a column with one")
     return column.array
 
 
-def _numbers(values: np.ndarray, where: str) -> np.ndarray:
+def _numbers(values: np.ndarray, option: str) -> np.ndarray:
     if values.dtype.kind == "M":
         values = values.astype(np.int64)
     if values.dtype.kind not in "iuf":
-        raise UsageError(f"{where} holds {values.dtype}, and numbers are needed; name another column")
+        raise UsageError(f"{option} has values of type {values.dtype}, not numbers; choose another column")
     if not np.isfinite(values).all():
-        raise UsageError(f"{where} has rows without a number; leave those rows out")
+        raise UsageError(f"{option} has rows without a number; remove those rows")
     return values
-
-
-OVERLAP = "events of one user share most of their histories by design, so nothing was looked for"
 
 
 @dataclasses.dataclass(frozen=True)
 class Ratings:
-    """How a user rates an item: x int32 [N, 2], (user, number of users + item) as tokens of one vocabulary; y float32.
+    """Predicts ratings. x: int32 [N, 2], (user, number of users + item), tokens of one vocabulary; y: float32 [N].
 
-    `name`: of a TFDS set, or the path of a CSV or Parquet file; `user`, `item`, `rating`, `time`: its columns.
-    `split="random"` holds out `test` and `validation` of all ratings (how many, or which share), by content: what most
-    tables of RMSE do, though a user's later ratings then help to tell earlier ones. `split="last"`: of each user the
-    last rating in time is for test and the one before for validation, which is what a recommender meets.
+    name: a TFDS data set, or the path of a CSV or Parquet file; user, item, rating, time: its columns. split="random"
+    holds out `test` and `validation` of all ratings (numbers or shares), by content, as in most published RMSEs; later
+    ratings of a user then help to predict earlier ones. split="last" holds out each user's last rating for test and the
+    one before for validation, as in deployment.
     """
 
     name: str
@@ -155,39 +151,38 @@ class Ratings:
     def __post_init__(self) -> None:
         choose("data.split", self.split, ("random", "last"))
         if self.split == "last" and not self.time:
-            raise UsageError("data.split='last' needs the column of times; give data.time, such as time='timestamp'")
+            raise UsageError("data.split='last' needs the column of times; set data.time, for example time='timestamp'")
 
     def load(self, data_dir: Path | None = None, *, download: bool = False) -> Dataset:
-        """UsageError for data that are absent or do not suit."""
+        """Raises UsageError if the data is absent or unsuitable."""
         names = {"user": self.user, "item": self.item, "rating": self.rating}
         names |= {"time": self.time} if self.split == "last" else {}
         events = read_events(self.name, names, version=self.version, data_dir=data_dir, download=download)
         x = np.stack([events.user, events.num_users + events.item], axis=1).astype(np.int32)
-        every = Split(x, np.asarray(events.rating, np.float32))
+        examples = Split(x, np.asarray(events.rating, np.float32))
         if self.split == "last":
-            order = in_time(events)
-            pool, validation, test = (every.take(order[rows]) for rows in left_out_last(events.user[order]))
+            order = events.by_user_and_time()
+            pool, validation, test = (examples.take(order[rows]) for rows in leave_last_out(events.user[order]))
         else:
-            number = {part: share * len(every) if share < 1 else share for part, share in self._held_out.items()}
-            test, pool = hold_out(every, max(1, round(number["test"])), "data.test")
-            validation, pool = hold_out(pool, max(1, round(number["validation"])), "data.validation")
+            test, pool = hold_out(examples, _count(self.test, len(examples)), "data.test")
+            validation, pool = hold_out(pool, _count(self.validation, len(examples)), "data.validation")
         return Dataset(events.name, pool, validation, test, vocabulary=events.num_users + events.num_items)
 
-    @property
-    def _held_out(self) -> dict[str, float]:
-        return {"test": self.test, "validation": self.validation}
+
+def _count(held_out: float, total: int) -> int:
+    """Number of events to hold out, of a number or a share."""
+    return max(1, round(held_out * total if held_out < 1 else held_out))
 
 
 @dataclasses.dataclass(frozen=True)
 class NextItems:
-    """Which item is next: x int32 [N, length], a user's items before it, the latest last, 0 where there is none; y
-    int32 [N, 1], the item. Items are 1 … `vocabulary` − 1.
+    """Predicts the next item. x: int32 [N, length], the user's items before it, latest last, 0 is padding; y: int32
+    [N, 1], the item. Items are 1 … `vocabulary` − 1.
 
-    An example is one event, and n examples are n events to learn from. An event's input is the user's history before
-    it, whether the events of that history are among the n or not: what a recommender may look at when it is asked. Of
-    each user the last event is for test and the one before for validation; events of one time follow each other as
-    their rows do. Nobody recommends items of the input's history (their logit is NOT_OFFERED); those before the last
-    `length` are not known to anyone.
+    An example is one event; its input is the user's whole history before it, whether those events are in the training
+    subset or not, as in deployment. The last event of each user is for test and the one before for validation; events
+    of equal time stay in file order. Items of the input history are never recommended (`EXCLUDED_LOGIT`); earlier items
+    than the last `length` are not part of the input.
     """
 
     name: str
@@ -200,32 +195,27 @@ class NextItems:
     def __post_init__(self) -> None:
         at_least(1, length=self.length)
         if not self.time:
-            raise UsageError("data.time must name the column of times, such as time='timestamp'")
+            raise UsageError("data.time must be the column of times, for example time='timestamp'")
 
     def load(self, data_dir: Path | None = None, *, download: bool = False) -> Dataset:
-        """UsageError for data that are absent or do not suit."""
+        """Raises UsageError if the data is absent or unsuitable."""
         names = {"user": self.user, "item": self.item, "time": self.time}
         events = read_events(self.name, names, version=self.version, data_dir=data_dir, download=download)
-        user, item = (each[in_time(events)] for each in (events.user, events.item))
-        every = Split(histories(user, item + 1, self.length), (item + 1)[:, None].astype(np.int32))
-        pool, validation, test = (every.take(rows) for rows in left_out_last(user))
-        return Dataset(events.name, pool, validation, test, vocabulary=events.num_items + 1, overlap=OVERLAP)
+        order = events.by_user_and_time()
+        user, item = events.user[order], events.item[order]
+        examples = Split(histories(user, item + 1, self.length), (item + 1)[:, None].astype(np.int32))
+        pool, validation, test = (examples.take(rows) for rows in leave_last_out(user))
+        vocabulary = events.num_items + 1
+        return Dataset(events.name, pool, validation, test, vocabulary=vocabulary, expected_overlap=EXPECTED_OVERLAP)
 
 
 def histories(user: np.ndarray, item: np.ndarray, length: int) -> np.ndarray:
-    """The items of the same user before each event, the latest last, 0 where there is none. int32 [N, length].
+    """The items of the same user before each event, latest last, padded with 0. int32 [N, length].
 
     user, item: int [N], sorted by user and time.
     """
-    found = np.zeros((len(item), length), np.int32)
+    result = np.zeros((len(item), length), np.int32)
     for back in range(1, min(length, len(item) - 1) + 1):
-        same = user[back:] == user[:-back]
-        found[back:, length - back] = np.where(same, item[:-back], 0)
-    return found
-
-
-def withhold(scores: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Scores [B, vocabulary] with NOT_OFFERED for the items of the histories x [B, L], and for padding; in place."""
-    np.put_along_axis(scores, x, NOT_OFFERED, axis=1)
-    scores[:, 0] = NOT_OFFERED
-    return scores
+        same_user = user[back:] == user[:-back]
+        result[back:, length - back] = np.where(same_user, item[:-back], 0)
+    return result

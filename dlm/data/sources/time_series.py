@@ -1,27 +1,32 @@
-"""A time series table, as windows to forecast from."""
+"""Time series as windows: from `context` steps of all columns, predict the next `horizon` steps."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlm.data.columns import Column
+from dlm.data.columns import SPLITS, Column
 from dlm.data.dataset import Dataset, Split
 from dlm.data.tfds.reader import read
-from dlm.utils.errors import UsageError, nearest
+from dlm.utils.errors import UsageError, at_least, nearest
 
-PARTS = ("train", "validation", "test")  # as time goes
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TIME_NAMES = ("t", "time", "step", "index", "year", "date", "timestamp", "unix", "")
+WindowPair = tuple[np.ndarray, np.ndarray]  # inputs [N, context, C]; targets [N, horizon · C] or [N, horizon]
 
 
 @dataclasses.dataclass(frozen=True)
 class TfdsSeries:
-    """A TFDS set with an example for each time, and splits that follow one another, such as `train[:70%]`.
+    """A TFDS data set with an example per time step, and consecutive splits such as `train[:70%]`.
 
-    From `context` steps of all C numbers of the feature `values` the next `horizon` of all. `index` names a feature
-    that counts the steps, to be sure of their order; empty: they are in order. `version` empty: the newest on disk.
+    From `context` steps of the feature `values` [C], predicts the next `horizon`. index: a feature that counts the
+    steps, which verifies their order; empty if they are in order. version: empty for the newest on disk.
     """
 
     name: str
@@ -35,73 +40,36 @@ class TfdsSeries:
     test: str = "test"
 
     def load(self, data_dir: Path | None = None, *, download: bool = False) -> Dataset:
-        """Inputs float32 [N, context, C], targets float32 [N, horizon, C]. UsageError if the set is absent or unfit."""
-        splits = {part: getattr(self, part) for part in PARTS}
+        """Inputs float32 [N, context, C], targets float32 [N, horizon, C]. Raises UsageError for unsuitable data."""
+        splits = {part: getattr(self, part) for part in SPLITS}
         name, columns = read(self.name, splits, version=self.version, data_dir=data_dir, download=download)
-        parts = [_numbers(self.name, columns[part], self.values) for part in PARTS]
+        parts = [_numbers(self.name, columns[part], self.values) for part in SPLITS]
         if self.index:
             self._check_order(columns)
         validation, test = len(parts[1]), len(parts[2])
-        return in_time(name, np.concatenate(parts), self.context, self.horizon, validation=validation, test=test)
+        return windowed_dataset(
+            name, np.concatenate(parts), self.context, self.horizon, validation=validation, test=test
+        )
 
     def _check_order(self, columns: Mapping[str, Mapping[str, Column]]) -> None:
-        """UsageError unless the index rises by one from step to step, also from split to split."""
-        steps = np.concatenate([_numbers(self.name, columns[part], self.index)[:, 0] for part in PARTS])
+        """Raises UsageError unless the index increases by one from step to step, across splits too."""
+        steps = np.concatenate([_numbers(self.name, columns[part], self.index)[:, 0] for part in SPLITS])
         wrong = np.flatnonzero(np.diff(steps) != 1)
         if len(wrong):
             before, after = steps[wrong[0]], steps[wrong[0] + 1]
             raise UsageError(
-                f"data.index={self.index!r} of {self.name!r} goes from {before:g} to {after:g}: its splits do not "
-                "follow one another step by step; prepare it in order of time, without shuffling"
+                f"data.index={self.index!r} of {self.name!r} goes from {before:g} to {after:g}; prepare the data set "
+                "in order of time, without shuffling, and choose consecutive splits"
             )
-
-
-def in_time(
-    name: str,
-    values: np.ndarray,
-    context: int,
-    horizon: int,
-    *,
-    validation: int,
-    test: int,
-    stride: int = 1,
-    remarks: tuple[str, ...] = (),
-) -> Dataset:
-    """Values [T, C] in order of time, of which the last `test` and the `validation` before are split off, as windows.
-
-    A window belongs to the split that all its targets lie in; its context may reach back over the border.
-    """
-    from dlm.data.readers.series import split_windows
-
-    past = values[: len(values) - validation - test]
-    spread = past.std(axis=0) if len(past) else np.ones(values.shape[1])
-    scaled = (values - past.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    found = split_windows(scaled.astype(np.float32), context, horizon, validation=validation, test=test, stride=stride)
-    splits = {part: Split(x, y.reshape(len(y), horizon, -1)) for part, (x, y) in found.items()}
-    return Dataset(name, splits["train"], splits["validation"], splits["test"], remarks=remarks, in_time=True)
-
-
-def _numbers(name: str, columns: Mapping[str, Column], feature: str) -> np.ndarray:
-    """A feature as numbers, float64 [T, C]. UsageError if it is absent, none, or some are missing."""
-    if feature not in columns:
-        raise UsageError(f"{name!r} has no feature {feature!r}; {nearest(feature, columns)}")
-    values = columns[feature].values
-    if not isinstance(values, np.ndarray) or values.ndim > 2 or values.dtype.kind not in "iuf":
-        raise UsageError(f"feature {feature!r} of {name!r} holds no row of numbers at each step; name one that does")
-    found = np.asarray(values, np.float64).reshape(len(values), -1)
-    if not np.isfinite(found).all():
-        raise UsageError(f"feature {feature!r} of {name!r} has missing values; fill them in, from the past alone")
-    return found
 
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """A table with a row for each time: from `context` steps of all columns, the next `horizon` of all, or of `target`.
+    """A table with a row per time: from `context` steps of all columns, predicts the next `horizon`, or of `target`.
 
-    `index` names the column of times, else the dates are it. `validation` and `test` are the shares of the steps that
-    come last, test after validation; a window's forecast never reaches over the border of its split. Windows begin
-    every `stride` steps. `in_time`: subsets are lengths of history, all columns are forecast, and all values are
-    scaled, see `dlm.data.sources.time_series`.
+    index: the column of times, by default the dates. validation, test: shares of the steps at the end, test last; no
+    target is in two splits. Windows start every `stride` steps. time_ordered: subsets are the latest windows, all
+    columns are predicted, and all values have one scale, see `windowed_dataset`.
     """
 
     path: str
@@ -112,27 +80,231 @@ class Series:
     stride: int = 1
     validation: float = 0.1
     test: float = 0.2
-    in_time: bool = False
+    time_ordered: bool = False
 
     def load(self, data_dir: Path | None = None) -> Dataset:
-        """Inputs float32 [N, context, C], targets [N, horizon] or [N, horizon · C]; [N, horizon, C] `in_time`."""
-        from dlm.data.readers.series import read_series, split_windows
-
+        """Inputs float32 [N, context, C]; targets [N, horizon], [N, horizon · C] or, time-ordered, [N, horizon, C]."""
         series = read_series(self.path, index=self.index)
         if self.target and self.target not in series.names:
             raise UsageError(
-                f"data.target={self.target!r} is no column of numbers; {nearest(self.target, series.names)}"
+                f"data.target={self.target!r} is not a numeric column; {nearest(self.target, series.names)}"
             )
-        if self.target and self.in_time:
-            raise UsageError(f"data.in_time forecasts every column, not data.target={self.target!r} alone; empty one")
+        if self.target and self.time_ordered:
+            raise UsageError(f"data.time_ordered predicts all columns; remove data.target={self.target!r}")
         validation, test = (round(share * len(series.values)) for share in (self.validation, self.test))
-        cut: dict[str, int] = {"validation": validation, "test": test, "stride": self.stride}
+        options: dict[str, int] = {"validation": validation, "test": test, "stride": self.stride}
         name, lengths = Path(self.path).stem, (self.context, self.horizon)
-        if self.in_time:
-            return in_time(name, series.values, *lengths, remarks=series.remarks, **cut)
-        place = series.names.index(self.target) if self.target else None
-        splits = split_windows(series.values, *lengths, target=place, **cut)
-        train, validation_split, test_split = (
-            Split(*(np.asarray(part, np.float32) for part in splits[of])) for of in ("train", "validation", "test")
+        if self.time_ordered:
+            return windowed_dataset(name, series.values, *lengths, remarks=series.remarks, **options)
+        target = series.names.index(self.target) if self.target else None
+        pairs = split_windows(series.values, *lengths, target=target, **options)
+        splits = {part: Split(np.asarray(x, np.float32), np.asarray(y, np.float32)) for part, (x, y) in pairs.items()}
+        return Dataset(
+            name, splits["train"], splits["validation"], splits["test"], standardize=True, remarks=series.remarks
         )
-        return Dataset(name, train, validation_split, test_split, standardize=True, remarks=series.remarks)
+
+
+def windowed_dataset(
+    name: str,
+    values: np.ndarray,
+    context: int,
+    horizon: int,
+    *,
+    validation: int,
+    test: int,
+    stride: int = 1,
+    remarks: tuple[str, ...] = (),
+) -> Dataset:
+    """Windows of values [T, C] in order of time; the last `test` steps, and the `validation` steps before, held out.
+
+    All values are standardized by the mean and standard deviation of the training steps.
+    """
+    past = values[: len(values) - validation - test]
+    std = past.std(axis=0) if len(past) else np.ones(values.shape[1])
+    scaled = (values - past.mean(axis=0)) / np.where(std > 0, std, 1.0)
+    pairs = split_windows(scaled.astype(np.float32), context, horizon, validation=validation, test=test, stride=stride)
+    splits = {part: Split(x, y.reshape(len(y), horizon, -1)) for part, (x, y) in pairs.items()}
+    return Dataset(name, splits["train"], splits["validation"], splits["test"], remarks=remarks, time_ordered=True)
+
+
+def _numbers(name: str, columns: Mapping[str, Column], feature: str) -> np.ndarray:
+    """A feature as float64 [T, C]. Raises UsageError if it is absent, not numeric, or has missing values."""
+    if feature not in columns:
+        raise UsageError(f"{name!r} has no feature {feature!r}; {nearest(feature, columns)}")
+    values = columns[feature].values
+    if not isinstance(values, np.ndarray) or values.ndim > 2 or values.dtype.kind not in "iuf":
+        raise UsageError(f"feature {feature!r} of {name!r} is not a row of numbers per step; choose another")
+    numbers = np.asarray(values, np.float64).reshape(len(values), -1)
+    if not np.isfinite(numbers).all():
+        raise UsageError(f"feature {feature!r} of {name!r} has missing values; fill them, from past steps only")
+    return numbers
+
+
+def windows(values: np.ndarray, context: int, horizon: int, stride: int = 1, target: int | None = None) -> WindowPair:
+    """Windows that start every `stride` steps: x [N, context, C] and the following steps y.
+
+    values: [T, C]. y: [N, horizon · C], step after step; with `target`, a column's index, [N, horizon].
+    """
+    at_least(1, context=context, horizon=horizon, stride=stride)
+    if values.ndim != 2 or len(values) < context + horizon:
+        raise UsageError(
+            f"values of shape {values.shape} are too few for context={context} and horizon={horizon}; a window needs "
+            f"{context + horizon} steps of [T, C]: reduce them, or give more steps"
+        )
+    if target is not None and not 0 <= target < values.shape[1]:
+        raise UsageError(f"target={target} is not a column index; choose 0 to {values.shape[1] - 1}")
+    steps = np.lib.stride_tricks.sliding_window_view(values, context + horizon, axis=0)[::stride].swapaxes(1, 2)
+    y = steps[:, context:] if target is None else steps[:, context:, target]
+    return np.ascontiguousarray(steps[:, :context]), y.reshape(len(steps), -1).copy()
+
+
+def split_windows(
+    values: np.ndarray,
+    context: int,
+    horizon: int,
+    *,
+    validation: int,
+    test: int,
+    stride: int = 1,
+    target: int | None = None,
+) -> dict[str, WindowPair]:
+    """Windows of train, validation and test, in order of time: the last `test` steps, and `validation` before.
+
+    A window belongs to the split that contains all its targets; windows across a border are dropped, so no step is a
+    target in two splits. The context of a validation or test window may begin before the border.
+    """
+    at_least(1, context=context, horizon=horizon, stride=stride, validation=validation, test=test)
+    border = len(values) - validation - test
+    ranges = {
+        "train": (context, border),
+        "validation": (border, border + validation),
+        "test": (len(values) - test, len(values)),
+    }
+    for name, (start, end) in ranges.items():
+        if end - start < horizon:
+            raise UsageError(
+                f"{name} has {max(end - start, 0)} steps to predict, fewer than horizon={horizon}, of {len(values)} "
+                f"with context={context}, validation={validation} and test={test}; reduce these, or give more steps"
+            )
+    return {
+        name: windows(values[start - context : end], context, horizon, stride, target)
+        for name, (start, end) in ranges.items()
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class SeriesTable:
+    """Several series at the same times.
+
+    values: float64 [T, C] in order of time, none missing; names: [C]; times: float64 [T], seconds since 1970 or the
+    numbers of the index column; remarks: what was assumed, filled and dropped, in sentences.
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...]
+    times: np.ndarray
+    remarks: tuple[str, ...]
+
+
+def read_series(path: str, *, index: str = "") -> SeriesTable:
+    """A CSV, Parquet or JSON table with a row per time. index: the column of times; by default the dates.
+
+    Rows are sorted. A missing value is replaced by the last known one; rows before the first known value are dropped.
+    Raises UsageError for duplicate or missing times, and for tables without numbers.
+    """
+    from dlm.data.readers.files import checked_path, error_context, listed
+    from dlm.data.readers.tables import columns_of_table, read_table
+
+    with error_context(path):
+        table, read_remarks = read_table(checked_path(path))
+        index = _index(table, index)
+        columns, dropped = columns_of_table(table, index)
+        times, time_remarks = _times(index, columns.pop(index)) if index else _row_numbers(table.num_rows)
+        numbers = {
+            name: column.array for name, column in columns.items() if column.kind == "number" and column.is_scalar
+        }
+        if not numbers:
+            raise UsageError("the table has no numeric column that varies; add one to predict")
+        order = np.argsort(times, kind="stable")
+        values = np.stack([np.asarray(numbers[name], np.float64)[order] for name in numbers], axis=1)
+        others = [name for name in columns if name not in numbers]
+        unused = (f"Dropped columns that are not numeric: {listed(others)}.",) if others else ()
+        names, values, filled = _filled(tuple(numbers), values)
+        times = times[order][len(times) - len(values) :]
+    return SeriesTable(values, names, times, (*read_remarks, *dropped, *unused, *time_remarks, *filled))
+
+
+def _index(table: pa.Table, index: str) -> str:
+    """The column of times: the given one, else the first of dates, else integers with a usual name, or none."""
+    import pyarrow as pa
+
+    if index and index not in table.column_names:
+        raise UsageError(f"the table has no column {index!r}; {nearest(index, table.column_names)[:400]}")
+    types = {name: table.schema.field(name).type for name in table.column_names}
+    dates = [name for name, kind in types.items() if pa.types.is_temporal(kind) and not pa.types.is_time(kind)]
+    usual = [name for name in types if name.casefold() in TIME_NAMES and pa.types.is_integer(types[name])]
+    return index or next(iter([*dates, *usual]), "")
+
+
+def _row_numbers(rows: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    return np.arange(rows, dtype=np.float64), ("There is no column of times; rows are used in file order.",)
+
+
+def _times(name: str, column: Column) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Times as unsorted numbers, and remarks on their order and gaps."""
+    if column.kind not in ("date", "number") or not column.is_scalar:
+        raise UsageError(
+            f"column {name!r} has kind {column.kind}, not times; write them like 2024-12-31, or as numbers"
+        )
+    times = np.asarray(column.values, np.float64)
+    if np.isnan(times).any():
+        raise UsageError(f"{int(np.isnan(times).sum()):,} rows have no {name}; give each row a time, or remove it")
+    ordered = np.sort(times)
+    repeated = ordered[1:][np.diff(ordered) == 0]
+    if len(repeated):
+        raise UsageError(
+            f"{len(repeated):,} rows repeat the {name} of another row, for example {_formatted(repeated[0], column)}; "
+            "use one row per time, with a column per series"
+        )
+    is_sorted = (f"Rows are sorted by {name}.",) if np.any(np.diff(times) < 0) else ()
+    return times, (*is_sorted, *_gaps(name, ordered, column))
+
+
+def _gaps(name: str, times: np.ndarray, column: Column) -> tuple[str, ...]:
+    """A remark on steps more than 1.5 times the median; months and years of calendars are shorter than that."""
+    steps = np.diff(times)
+    long = np.flatnonzero(steps > 1.5 * np.median(steps)) if len(steps) else steps
+    if not len(long):
+        return ()
+    longest = int(long[np.argmax(steps[long])])
+    start, end = (_formatted(times[k], column) for k in (longest, longest + 1))
+    return (
+        f"Column {name} has {len(long):,} gaps, the longest from {start} to {end}; rows on both sides are treated as "
+        "consecutive.",
+    )
+
+
+def _filled(names: tuple[str, ...], values: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, tuple[str, ...]]:
+    """Missing values filled forward, without columns that begin in the second half and rows before all have begun."""
+    begins = np.argmin(np.isnan(values), axis=0)
+    late = begins > len(values) // 2
+    if late.all():
+        raise UsageError("every numeric column begins in the second half of the rows; remove the rows before")
+    remarks = []
+    if late.any():
+        remarks.append(f"Dropped columns that begin in the second half: {', '.join(np.array(names)[late][:12])}.")
+    values, start = values[:, ~late], int(begins[~late].max())
+    if start:
+        remarks.append(f"Dropped {start:,} rows before all columns have begun.")
+    missing = np.isnan(values)
+    if missing[start:].any():
+        remarks.append(f"Filled {int(missing[start:].sum()):,} missing values with the last known one.")
+    last = np.maximum.accumulate(np.where(missing, 0, np.arange(len(values))[:, None]), axis=0)
+    remaining = tuple(name for name, is_late in zip(names, late) if not is_late)
+    return remaining, np.take_along_axis(values, last, axis=0)[start:], tuple(remarks)
+
+
+def _formatted(time: float, column: Column) -> str:
+    if column.kind == "number":
+        return f"{time:g}"
+    return str(np.datetime64(round(time), "s")).replace("T00:00:00", "")

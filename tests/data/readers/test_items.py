@@ -1,4 +1,4 @@
-"""Data sets of any library, as long as they have items: the same columns from each."""
+"""Data sets of any library with `__getitem__` give the same columns."""
 
 import datetime
 import types
@@ -16,7 +16,7 @@ ROWS = [{"image": picture, "label": k % 2} for k, picture in enumerate(PICTURES)
 
 
 class Mapped:
-    """As PyTorch's map-style data sets are: a length, and pairs."""
+    """Like a map-style data set of PyTorch: a length, and pairs."""
 
     def __init__(self, items, length=None):
         self.items, self.length = items, length
@@ -24,13 +24,13 @@ class Mapped:
     def __len__(self):
         return len(self.items) if self.length is None else self.length
 
-    def __getitem__(self, place):
-        return self.items[place]
+    def __getitem__(self, index):
+        return self.items[index]
 
 
 class Unsized:
-    def __getitem__(self, place):
-        return ROWS[place]
+    def __getitem__(self, index):
+        return ROWS[index]
 
 
 def test_a_list_of_mappings():
@@ -41,14 +41,14 @@ def test_a_list_of_mappings():
     assert columns["label"].values.dtype == np.int64
 
 
-def test_pairs_and_data_sets_that_only_an_index_error_ends():
+def test_pairs_and_data_sets_without_length():
     columns = columns_of(Mapped([(row["image"], row["label"]) for row in ROWS]))
     assert np.array_equal(columns["x"].values, PICTURES)
     assert columns["y"].values.tolist() == [0, 1, 0, 1]
     assert len(columns_of(Unsized())["label"]) == 4
 
 
-def test_grain_gives_the_same_also_where_it_filters():
+def test_grain_data_sets_give_the_same_also_if_filtered():
     grain = pytest.importorskip("grain")
     columns = columns_of(grain.MapDataset.source(ROWS))
     assert np.array_equal(columns["image"].values, PICTURES)
@@ -60,7 +60,7 @@ def test_grain_gives_the_same_also_where_it_filters():
         columns_of(grain.MapDataset.source(ROWS).repeat())
 
 
-def test_names_of_classes_as_hugging_face_tells_them():
+def test_class_names_of_hugging_face_features():
     class Dataset(Mapped):
         features = {"label": types.SimpleNamespace(names=["cat", "dog"]), "text": types.SimpleNamespace()}  # noqa: RUF012
 
@@ -97,7 +97,7 @@ def test_values_of_every_kind():
     assert (columns["sound"].kind, columns["sound"].rate, len(columns["sound"].values[3])) == ("audio", 8000, 6)
 
 
-def test_pictures_of_several_shapes_are_kept_as_they_are():
+def test_images_of_several_shapes_are_ragged():
     column = columns_of([{"x": PICTURES[0]}, {"x": PICTURES[1, :2]}])["x"]
     assert column.kind == "image"
     assert isinstance(column.values, Ragged)
@@ -110,21 +110,21 @@ def test_pictures_of_several_shapes_are_kept_as_they_are():
         ([], "has no items"),
         ([None], "has no items"),
         ([{}], "are empty"),
-        (5, "int is no sequence of items"),
-        ({"x": [1]}, "dict is no sequence"),
-        (Mapped(ROWS, -1), "no proper length"),
-        (Mapped(ROWS, 9), "says that it has 9 items, and has none at 4"),
+        (5, "int is not a sequence of items"),
+        ({"x": [1]}, "dict is not a sequence"),
+        (Mapped(ROWS, -1), "no valid length"),
+        (Mapped(ROWS, 9), "has length 9 but no item 4"),
         (Mapped(ROWS, 2**50), "before it is repeated"),
-        ([{"a": 1}, {"a": "x"}], "a holds int and str, the latter in item 1"),
-        ([{"a": "x"}, {"a": 1}], "a holds str and int, the latter in item 1"),
-        ([{"a": b"\xff"}], "no text in UTF-8"),
-        ([{"a": object()}], "item 0 holds object as a"),
+        ([{"a": 1}, {"a": "x"}], "a has values of type int and str, the latter in item 1"),
+        ([{"a": "x"}, {"a": 1}], "a has values of type str and int, the latter in item 1"),
+        ([{"a": b"\xff"}], "not UTF-8 text"),
+        ([{"a": object()}], "item 0 has object as a"),
         ([{"a": np.zeros(2)}, {"a": np.zeros((2, 2))}], r"arrays of \[1, 2\] axes"),
-        ([{"a": np.zeros(2)}, {}], "item 1 holds NoneType as a"),
-        ([{"a": {"b": 1}}], "a holds mappings"),
+        ([{"a": np.zeros(2)}, {}], "item 1 has NoneType as a"),
+        ([{"a": {"b": 1}}], "a has mappings"),
     ],
     ids=lambda value: None if isinstance(value, str) else "case",
 )
-def test_what_is_no_data_set_is_refused_in_words(dataset, words):
+def test_unsupported_data_sets_are_usage_errors(dataset, words):
     with pytest.raises(UsageError, match=words):
         columns_of(dataset)

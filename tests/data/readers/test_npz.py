@@ -1,4 +1,4 @@
-"""Arrays that NumPy saved: by their usual names, of their usual shapes, and never a program among them."""
+"""Files of arrays: usual names, usual shapes, and no Python objects."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_usual_names_are_known(read, names):
 
 
 @pytest.mark.parametrize("form", ["{}_{}", "{1}_{0}"])
-def test_splits_are_told_by_names(read, form):
+def test_splits_are_recognized_by_name(read, form):
     arrays = {form.format(a, s): v for s in ("train", "val", "test") for a, v in (("x", PICTURES), ("y", LABELS))}
     found = read(**arrays)
     assert found.counts == {"train": 6, "validation": 6, "test": 6}
@@ -41,7 +41,7 @@ def test_splits_are_told_by_names(read, form):
     assert read(**arrays).counts == {"train": 6, "test": 6}
 
 
-def test_a_target_of_another_name_is_named(read):
+def test_a_target_with_an_unusual_name_is_set_by_name(read):
     found = read(named="weight", x=PICTURES, weight=np.linspace(0, 1, 6), y=LABELS)
     assert found.target == "weight"
     assert "Arrays not used: y." in found.remarks
@@ -53,7 +53,7 @@ def test_shapes_and_kinds(read):
     found = read(x=RNG.integers(0, 256, (6, 3, 4, 5), np.uint8), y=np.eye(3)[LABELS])
     assert found.columns["x"].values.shape == (6, 4, 5, 3)
     assert (found.columns["y"].kind, found.columns["y"].values.tolist()) == ("class", LABELS.tolist())
-    assert any("channels come first" in remark for remark in found.remarks)
+    assert any("channels are first" in remark for remark in found.remarks)
     found = read(x=RNG.normal(size=(6, 3)).astype(np.float16), y=LABELS[:, None].astype(np.float64))
     assert (found.columns["x"].kind, found.columns["x"].values.dtype) == ("number", np.float32)
     assert found.columns["y"].values.shape == (6,)
@@ -68,22 +68,22 @@ def test_shapes_and_kinds(read):
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"x": PICTURES}, "holds the arrays x; call inputs x"),
-        ({"x": PICTURES, "y": LABELS[:5]}, r"x is \(6, 4, 5\) and y \(5,\)"),
+        ({"x": PICTURES}, "inputs and targets of the arrays x; name them x and y"),
+        ({"x": PICTURES, "y": LABELS[:5]}, r"x has shape \(6, 4, 5\) and y \(5,\)"),
         ({"x": np.array([{}] * 6, object), "y": LABELS}, "array of Python objects"),
         ({"x": PICTURES.astype(complex), "y": LABELS}, "complex"),
-        ({"x": PICTURES, "y": np.zeros((6, 2, 2))}, r"targets y are \(6, 2, 2\)"),
+        ({"x": PICTURES, "y": np.zeros((6, 2, 2))}, r"targets y have shape \(6, 2, 2\)"),
         ({"x_train": PICTURES, "y_train": LABELS, "x_test": PICTURES[:, 1:], "y_test": LABELS}, "differ in shape"),
     ],
     ids=["alone", "lengths", "objects", "complex", "targets", "splits"],
 )
-def test_what_cannot_be_arrays_is_refused_in_words(read, arrays, words):
+def test_unsuitable_arrays_are_usage_errors(read, arrays, words):
     with pytest.raises(UsageError, match=words):
         read(**arrays)
 
 
-def test_a_file_that_is_none_is_refused(tmp_path):
+def test_a_file_of_another_format_is_a_usage_error(tmp_path):
     for content in (b"no archive", b"PK\x03\x04 cut"):
         (tmp_path / "my.npz").write_bytes(content)
-        with pytest.raises(UsageError, match=r"is no \.npz file"):
+        with pytest.raises(UsageError, match=r"not an \.npz file"):
             read_npz(tmp_path / "my.npz")

@@ -1,4 +1,4 @@
-"""A path is enough: what it is, what is predicted, what is said of it, and what is refused in which words."""
+"""A path gives a data set: its kind and target are inferred, with remarks; unsuitable data is a usage error."""
 
 import os
 from collections import namedtuple
@@ -12,7 +12,7 @@ from scipy.io import wavfile
 
 from dlm import UsageError
 from dlm.data.columns import num_rows
-from dlm.data.readers.read import read
+from dlm.data.readers.read import read_folder, read_lines, read_path
 
 RNG = np.random.default_rng(0)
 
@@ -29,13 +29,13 @@ def table(tmp_path):
     return table
 
 
-def said(own, *words):
-    return any(all(word in remark for word in words) for remark in own.remarks)
+def has_remark(data, *words):
+    return any(all(word in remark for word in words) for remark in data.remarks)
 
 
-def refused(path, **more):
+def usage_error(path, **more):
     with pytest.raises(UsageError) as error:
-        read(str(path), **more)
+        read_path(str(path), **more)
     assert str(error.value).startswith(str(path))
     return str(error.value)[len(str(path)) :]
 
@@ -46,123 +46,125 @@ def refused(path, **more):
         (["yes", "no"] * 20, "class", ["2 classes (no, yes)"]),
         (["true", "false"] * 20, "class", ["2 classes (false, true)"]),
         ([3, 4, 5, 10] * 10, "class", ["4 classes (3, 4, 5, 10)", "task=numbers"]),
-        (list(range(40)), "number", ["numbers to predict (40 distinct values)", "task=classes"]),
-        ([0.5, 1.5] * 20, "number", ["numbers to predict (2 distinct values)"]),
-        (list(range(10)) * 4, "number", ["numbers to predict (10 distinct values)"]),
+        (list(range(40)), "number", ["numbers (40 distinct values)", "task=classes"]),
+        ([0.5, 1.5] * 20, "number", ["numbers (2 distinct values)"]),
+        (list(range(10)) * 4, "number", ["numbers (10 distinct values)"]),
     ],
     ids=["words", "truth", "few", "many", "fractions", "few rows each"],
 )
-def test_what_is_predicted_is_guessed_and_said(table, targets, kind, words):
-    own = read(table(targets), target="goal")
-    assert (own.name, own.kind, own.target, list(own.splits)) == ("my", "table", "goal", ["all"])
-    assert own.splits["all"]["goal"].kind == kind
-    assert said(own, "Column goal: taken for", *words)
+def test_the_type_of_the_target_is_inferred_with_a_remark(table, targets, kind, words):
+    data = read_path(table(targets), target="goal")
+    assert (data.name, data.kind, data.target, list(data.splits())) == ("my", "table", "goal", ["all"])
+    assert data.splits()["all"]["goal"].kind == kind
+    assert has_remark(data, "Target goal: ", *words)
 
 
-def test_the_guess_can_be_overruled(table):
-    numbers = read(table([3, 4] * 20), target="goal", task="numbers").splits["all"]["goal"]
+def test_the_task_can_be_set(table):
+    numbers = read_path(table([3, 4] * 20), target="goal", task="numbers").splits()["all"]["goal"]
     assert (numbers.kind, numbers.values[:2].tolist()) == ("number", [3, 4])
-    classes = read(table([*range(10)] * 4), target="goal", task="classes").splits["all"]["goal"]
+    classes = read_path(table([*range(10)] * 4), target="goal", task="classes").splits()["all"]["goal"]
     assert (classes.kind, classes.names) == ("class", tuple("0123456789"))
-    assert "holds texts such as 'no'" in refused(table(["no", "yes"] * 20), target="goal", task="numbers")
+    assert "values that are not numbers, for example 'no'" in usage_error(
+        table(["no", "yes"] * 20), target="goal", task="numbers"
+    )
 
 
-def test_rows_without_a_target_and_classes_of_too_few_rows_are_left_out(table):
-    own = read(table([*["a", "b"] * 20, "", "NA", "rare", "rare"]), target="goal")
-    goal = own.splits["all"]["goal"]
+def test_rows_without_target_and_rare_classes_are_dropped(table):
+    data = read_path(table([*["a", "b"] * 20, "", "NA", "rare", "rare"]), target="goal")
+    goal = data.splits()["all"]["goal"]
     assert (goal.names, np.bincount(goal.values).tolist()) == (("a", "b"), [20, 20])
-    assert said(own, "Rows without a target are left out: 2")
-    assert said(own, "fewer than 3 rows are left out", "rare")
+    assert has_remark(data, "Dropped 2 rows without a target")
+    assert has_remark(data, "fewer than 3 rows", "rare")
 
 
-def test_the_same_rows_are_counted(tmp_path):
+def test_repeated_rows_are_counted(tmp_path):
     (tmp_path / "my.csv").write_text("x,text,goal\n" + "".join(f"{k % 50},a{k % 50},{k % 2}\n" for k in range(60)))
-    assert said(read(str(tmp_path / "my.csv"), target="goal"), "same as an earlier one", "10 of 60")
+    assert has_remark(read_path(str(tmp_path / "my.csv"), target="goal"), "10 of 60 rows repeat an earlier row")
 
 
 @pytest.mark.parametrize(
     ("targets", "words"),
     [
         (["a", "b"] * 5, ["10 rows are too few", "30"]),
-        (["a"] * 40, ["one class only, a"]),
+        (["a"] * 40, ["only one class, a"]),
         ([1.5] * 40, ["1.5 in every row"]),
-        ([f"name {k}" for k in range(40)], ["40 of 40 rows are of classes with fewer than 3 rows", "another target"]),
-        ([""] * 40, ["no value in any row"]),
+        ([f"name {k}" for k in range(40)], ["40 of 40 rows are in classes with fewer than 3 rows", "another target"]),
+        ([""] * 40, ["has no values"]),
     ],
     ids=["few", "one class", "constant", "names", "missing"],
 )
-def test_what_cannot_be_learned_from_is_refused_in_words(table, targets, words):
-    message = refused(table(targets), target="goal")
+def test_unsuitable_targets_are_usage_errors(table, targets, words):
+    message = usage_error(table(targets), target="goal")
     assert all(word in message for word in words), message
 
 
-def test_a_target_alone_is_refused(tmp_path):
+def test_a_target_alone_is_usage_error(tmp_path):
     (tmp_path / "my.csv").write_text("id,goal\n" + "".join(f"{k},{'ab'[k % 2]}\n" for k in range(40)))
-    assert "no column but the target 'goal'" in refused(tmp_path / "my.csv", target="goal")
+    assert "no column except the target 'goal'" in usage_error(tmp_path / "my.csv", target="goal")
 
 
-def test_the_column_to_predict_must_be_named_unless_its_name_tells(table, tmp_path):
+def test_the_target_is_inferred_only_from_a_usual_name(table, tmp_path):
     path = table(["a", "b"] * 20)
-    assert "which column is to be predicted? Name it, target=…; there are x, goal" in refused(path)
-    assert "no column 'gaol'; did you mean 'goal'" in refused(path, target="gaol")
+    assert "cannot infer the target column; set --target to one of: x, goal" in usage_error(path)
+    assert "no column 'gaol'; did you mean 'goal'" in usage_error(path, target="gaol")
     (tmp_path / "other.csv").write_text((tmp_path / "my.csv").read_text().replace("goal", "Label"))
-    assert read(str(tmp_path / "other.csv")).target == "Label"
+    assert read_path(str(tmp_path / "other.csv")).target == "Label"
 
 
-def test_paths_that_are_none_are_refused_with_those_beside_them(table, tmp_path):
+def test_invalid_paths_are_usage_errors_with_similar_names(table, tmp_path):
     table(["a", "b"] * 20)
-    assert "no such file or folder (beside it: my.csv)" in refused(tmp_path / "mi.csv")
+    assert "no such file or folder (did you mean my.csv?)" in usage_error(tmp_path / "mi.csv")
     (tmp_path / "empty.csv").write_text("")
-    assert "the file is empty" in refused(tmp_path / "empty.csv")
+    assert "the file is empty" in usage_error(tmp_path / "empty.csv")
     (tmp_path / "none").mkdir()
-    assert "the folder is empty" in refused(tmp_path / "none")
+    assert "the folder is empty" in usage_error(tmp_path / "none")
     (tmp_path / "none" / "a.xyz").write_text("?")
-    assert "no files that are read (.xyz); known are .csv" in refused(tmp_path / "none")
-    assert "'.xyz' is not read; known are .csv" in refused(tmp_path / "none" / "a.xyz")
+    assert "no supported files (.xyz); supported are .csv" in usage_error(tmp_path / "none")
+    assert "suffix '.xyz' is not supported; supported are .csv" in usage_error(tmp_path / "none" / "a.xyz")
     (tmp_path / "a.xlsx").write_text("?")
-    assert "save the sheet as CSV" in refused(tmp_path / "a.xlsx")
-    assert "no such file or folder" in refused("a\0b")
+    assert "save the sheet as CSV" in usage_error(tmp_path / "a.xlsx")
+    assert "no such file or folder" in usage_error("a\0b")
     os.mkfifo(tmp_path / "pipe.csv")
-    assert "no plain file" in refused(tmp_path / "pipe.csv")
+    assert "not a regular file" in usage_error(tmp_path / "pipe.csv")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_refused(table, tmp_path):
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can read everything")
+def test_a_file_that_may_not_be_read_is_usage_error(table, tmp_path):
     path = table(["a", "b"] * 20)
     (tmp_path / "my.csv").chmod(0)
-    assert "cannot be read (Permission denied)" in refused(path, target="goal")
+    assert "cannot be read (Permission denied)" in usage_error(path, target="goal")
 
 
-def test_errors_of_the_system_are_told_as_usage(table, monkeypatch):
+def test_operating_system_errors_are_usage_errors(table, monkeypatch):
     def denied(*_):
         raise PermissionError(13, "Permission denied")
 
     path = table(["a", "b"] * 20)
-    monkeypatch.setattr("dlm.data.readers.delimited.check_text", denied)
-    assert "cannot be read (Permission denied)" in refused(path, target="goal")
+    monkeypatch.setattr("dlm.data.readers.text_tables.check_utf8", denied)
+    assert "cannot be read (Permission denied)" in usage_error(path, target="goal")
 
 
-def test_tables_larger_than_memory_are_refused(table, monkeypatch):
+def test_tables_larger_than_memory_are_usage_error(table, monkeypatch):
     path = table(["a", "b"] * 20)
     monkeypatch.setattr("psutil.virtual_memory", lambda: namedtuple("memory", "available")(99))
-    assert "memory that are free" in refused(path, target="goal")
+    assert "of free memory" in usage_error(path, target="goal")
 
 
-def test_a_folder_of_tables_has_splits_by_their_names(table, tmp_path):
+def test_tables_of_a_folder_are_splits_by_name(table, tmp_path):
     for name in ("train.csv", "test-1.csv", "test-2.csv"):
         table(["a", "b"] * 20, name)
     (tmp_path / "readme.txt").write_text("how it was made")
-    own = read(str(tmp_path), target="goal")
-    assert {split: num_rows(columns) for split, columns in own.splits.items()} == {"train": 40, "test": 80}
+    data = read_path(str(tmp_path), target="goal")
+    assert {split: num_rows(columns) for split, columns in data.splits().items()} == {"train": 40, "test": 80}
 
 
-def test_classes_that_training_has_none_of_are_left_out(table, tmp_path):
+def test_classes_without_training_rows_are_dropped(table, tmp_path):
     table(["a", "b"] * 40, "train.csv")
     table([*["a", "b"] * 10, *["c"] * 5], "test.csv")
-    own = read(str(tmp_path), target="goal")
-    assert num_rows(own.splits["test"]) == 20
-    assert own.splits["test"]["goal"].names == ("a", "b")
-    assert said(own, "training has none of", "c")
+    data = read_path(str(tmp_path), target="goal")
+    assert num_rows(data.splits()["test"]) == 20
+    assert data.splits()["test"]["goal"].names == ("a", "b")
+    assert has_remark(data, "without training rows: c")
 
 
 def picture(path, shade):
@@ -170,50 +172,50 @@ def picture(path, shade):
     Image.fromarray(np.full((4, 4), shade, np.uint8)).save(path)
 
 
-def test_a_folder_of_pictures_needs_no_more_than_its_path(tmp_path):
+def test_a_folder_of_images_needs_only_its_path(tmp_path):
     for k in range(40):
         picture(tmp_path / "ab"[k % 2] / f"{k}.png", k)
-    own = read(str(tmp_path))
-    assert (own.kind, own.target, own.splits["all"]["image"].values.shape) == ("images", "label", (40, 4, 4, 1))
-    assert read(str(tmp_path), size=(2, 2)).splits["all"]["image"].values.shape == (40, 2, 2, 1)
-    assert "names of sub-folders are it" in refused(tmp_path, target="goal")
-    assert "is a single file; name the folder" in refused(tmp_path / "a" / "0.png")
+    data = read_path(str(tmp_path))
+    assert (data.kind, data.target, data.splits()["all"]["image"].values.shape) == ("images", "label", (40, 4, 4, 1))
+    assert read_path(str(tmp_path), size=(2, 2)).splits()["all"]["image"].values.shape == (40, 2, 2, 1)
+    assert "sub-folders are the classes" in usage_error(tmp_path, target="goal")
+    assert "is a single file; give a folder" in usage_error(tmp_path / "a" / "0.png")
 
 
-def test_a_table_may_name_pictures_or_sounds(tmp_path):
+def test_a_table_may_name_image_or_sound_files(tmp_path):
     rows = []
     for k in range(40):
         picture(tmp_path / "files" / f"{k}.png", k)
         wavfile.write(tmp_path / "files" / f"{k}.wav", 8000, np.full(9, k + 1, np.int16))
         rows.append((k, 100 + k * k, "xy"[k % 2]))
     (tmp_path / "ages.csv").write_text("path,age,by\n" + "".join(f"files/{k}.png,{a},{b}\n" for k, a, b in rows))
-    own = read(str(tmp_path / "ages.csv"), target="age")
-    assert (own.kind, own.splits["all"]["age"].values[:3].tolist()) == ("images", [100, 101, 104])
-    assert own.splits["all"]["path"].values[:, 0, 0, 0].tolist() == list(range(40))
-    assert said(own, "not used beside the files: by")
+    data = read_path(str(tmp_path / "ages.csv"), target="age")
+    assert (data.kind, data.splits()["all"]["age"].values[:3].tolist()) == ("images", [100, 101, 104])
+    assert data.splits()["all"]["path"].values[:, 0, 0, 0].tolist() == list(range(40))
+    assert has_remark(data, "not used beside the files: by")
     (tmp_path / "words.csv").write_text("file,word\n" + "".join(f"files/{k}.wav,{b}\n" for k, _, b in rows))
-    own = read(str(tmp_path / "words.csv"))
-    assert (own.kind, own.target) == ("sounds", "word")
-    assert own.splits["all"]["file"].values[3].tolist() == [4] * 9
+    data = read_path(str(tmp_path / "words.csv"))
+    assert (data.kind, data.target) == ("sounds", "word")
+    assert data.splits()["all"]["file"].values[3].tolist() == [4] * 9
     (tmp_path / "files" / "7.wav").unlink()
-    assert "1 of 40 files that column 'file' names are not there, such as 'files/7.wav'" in refused(
+    assert "1 of 40 files in column 'file' do not exist, for example 'files/7.wav'" in usage_error(
         tmp_path / "words.csv"
     )
 
 
 def test_texts_with_and_without_labels(tmp_path):
     (tmp_path / "lines.txt").write_text("".join(f"line {k}\n" for k in range(40)))
-    own = read(str(tmp_path / "lines.txt"))
-    assert (own.kind, own.target, list(own.splits["all"])) == ("texts", "", ["text"])
+    data = read_path(str(tmp_path / "lines.txt"))
+    assert (data.kind, data.target, list(data.splits()["all"])) == ("texts", "", ["text"])
     lines = [f'{{"text": "document {k}", "label": "{"ab"[k % 2]}", "extra": {k % 4}}}\n' for k in range(40)]
     (tmp_path / "my.jsonl").write_text("".join(lines))
-    own = read(str(tmp_path / "my.jsonl"))
-    assert (own.kind, own.target, set(own.splits["all"])) == ("table", "label", {"text", "label", "extra"})
+    data = read_path(str(tmp_path / "my.jsonl"))
+    assert (data.kind, data.target, set(data.splits()["all"])) == ("table", "label", {"text", "label", "extra"})
     (tmp_path / "plain.jsonl").write_text("".join(lines).replace("label", "colour"))
-    assert "which column" in refused(tmp_path / "plain.jsonl")
-    assert list(read(str(tmp_path / "plain.jsonl"), kind="texts").splits["all"]) == ["text"]
+    assert "cannot infer the target column" in usage_error(tmp_path / "plain.jsonl")
+    assert list(read_path(str(tmp_path / "plain.jsonl"), kind="texts").splits()["all"]) == ["text"]
     (tmp_path / "short.txt").write_text("a\nb\n")
-    assert "2 rows are too few" in refused(tmp_path / "short.txt")
+    assert "2 rows are too few" in usage_error(tmp_path / "short.txt")
 
 
 @pytest.mark.parametrize(
@@ -227,14 +229,14 @@ def test_texts_with_and_without_labels(tmp_path):
     ],
     ids=["many", "from five", "with missing", "signs", "vectors"],
 )
-def test_integers_of_arrays_are_classes_where_they_count_from_zero(tmp_path, labels, kind, names):
+def test_integer_arrays_from_zero_are_classes(tmp_path, labels, kind, names):
     np.savez(tmp_path / "my.npz", x=RNG.normal(size=(200, 3)), y=labels)
-    own = read(str(tmp_path / "my.npz"))
-    target = own.splits["all"]["y"]
-    assert (own.kind, target.kind, len(target.names)) == ("arrays", kind, names)
+    data = read_path(str(tmp_path / "my.npz"))
+    target = data.splits()["all"]["y"]
+    assert (data.kind, target.kind, len(target.names)) == ("arrays", kind, names)
     if labels.min() == -1 and labels.max() == 2:
-        assert (num_rows(own.splits["all"]), target.names) == (150, ("0", "1", "2"))
-        assert said(own, "−1 is taken as missing")
+        assert (num_rows(data.splits()["all"]), target.names) == (150, ("0", "1", "2"))
+        assert has_remark(data, "−1 is treated as missing")
 
 
 @settings(max_examples=150, deadline=None)
@@ -247,13 +249,66 @@ def test_integers_of_arrays_are_classes_where_they_count_from_zero(tmp_path, lab
     st.one_of(st.binary(max_size=80), st.text('ab1,;"\n\t.-/ \r{}:[]', max_size=80).map(str.encode)),
     st.sampled_from(["csv", "tsv", "jsonl", "json", "txt", "npz", "parquet", "wav"]),
 )
-def test_whatever_a_file_holds_the_answer_is_data_or_words(tmp_path_factory, content, ending):
+def test_any_file_gives_data_or_a_usage_error(tmp_path_factory, content, ending):
     path = tmp_path_factory.getbasetemp() / f"any.{ending}"
     path.write_bytes(content)
-    said = ""
+    message = ""
     try:
-        own = read(str(path), target="y" if ending != "txt" else "")
+        data = read_path(str(path), target="y" if ending != "txt" else "")
     except UsageError as error:
-        said = str(error)
-    assert said.startswith(str(path)) if said else num_rows(own.splits["all"]) >= 30
-    assert len(said) < 1000
+        message = str(error)
+    assert message.startswith(str(path)) if message else num_rows(data.splits()["all"]) >= 30
+    assert len(message) < 1000
+
+
+def texts_of(found):
+    column = found.columns["text"]
+    return [bytes(column.values[k]).decode() for k in range(len(column))]
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_folders_are_classes_and_files_are_documents(tmp_path):
+    write(tmp_path / "pos" / "1.txt", "\ufeffvery good\nindeed\n")
+    write(tmp_path / "neg" / "1.txt", "schlecht, für mich")
+    write(tmp_path / "neg" / "2.txt", " \n")
+    write(tmp_path / "readme.txt", "how they were collected")
+    found = read_folder(tmp_path, kind="texts")
+    assert texts_of(found) == ["schlecht, für mich", "very good\nindeed"]
+    assert (found.columns["label"].names, found.columns["label"].values.tolist()) == (("neg", "pos"), [0, 1])
+    assert "Dropped empty documents: 1." in found.remarks
+    assert "Skipped other files: 1, for example readme.txt." in found.remarks
+
+
+def test_splits_of_documents(tmp_path):
+    for name in ("train/a/1.txt", "train/b/1.txt", "test/a/1.txt"):
+        write(tmp_path / name, name)
+    found = read_folder(tmp_path, kind="texts")
+    assert texts_of(found) == ["train/a/1.txt", "train/b/1.txt", "test/a/1.txt"]
+    assert found.counts == {"train": 2, "test": 1}
+
+
+def test_documents_without_classes_have_no_target(tmp_path):
+    for k in range(3):
+        write(tmp_path / f"{k}.txt", f"number {k}")
+    found = read_folder(tmp_path, kind="texts")
+    assert (set(found.columns), found.target, texts_of(found)[2]) == ({"text"}, "", "number 2")
+
+
+def test_a_line_is_a_document(tmp_path):
+    found = read_lines(write(tmp_path / "my.txt", "one\r\n\ntwo \nthree"))
+    assert (texts_of(found), found.target) == (["one", "two", "three"], "")
+    assert found.remarks == ("Each line is a document: 3.", "Dropped blank lines: 1.")
+
+
+def test_bytes_that_are_not_utf8_are_usage_errors_with_the_file(tmp_path):
+    write(tmp_path / "a" / "1.txt", "fine")
+    write(tmp_path / "b" / "2.txt", "naïve".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"b/2\.txt: not UTF-8: byte 2 is 0xef"):
+        read_folder(tmp_path, kind="texts")
+    with pytest.raises(UsageError, match="not a text file: byte 1 is zero"):
+        read_lines(write(tmp_path / "my.txt", b"a\0b"))

@@ -1,4 +1,4 @@
-"""Tables of somebody's own: the same columns however they are written, and words for all that was assumed."""
+"""Tables in every notation give the same columns, with remarks on what was assumed and dropped."""
 
 import datetime
 import io
@@ -15,7 +15,7 @@ from dlm import UsageError
 from dlm.data.readers import tables
 
 ROWS = "age,city,when\n31,Bonn,2024-01-02\n45,Köln,2024-01-03\n52.5,Bonn,2024-02-01\n"
-Read = namedtuple("Read", "columns remarks")
+Result = namedtuple("Result", "columns remarks")
 
 
 @pytest.fixture
@@ -29,15 +29,15 @@ def read(tmp_path):
             pq.write_table(content, path)
         else:
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        read, told = tables.read_tables({"all": [path]})
-        found = tables.found_in_tables(read, target)
-        return Read(found.columns, (*told, *found.remarks))
+        by_split, remarks = tables.read_tables({"all": [path]})
+        data = tables.from_tables(by_split, target)
+        return Result(data.columns, (*remarks, *data.remarks))
 
     return read
 
 
-def said(read, *words):
-    return any(all(word in remark for word in words) for remark in read.remarks)
+def has_remark(data, *words):
+    return any(all(word in remark for word in words) for remark in data.remarks)
 
 
 def numbers(columns, name):
@@ -65,7 +65,7 @@ def texts_of(column):
     ],
     ids=["comma", "tab", "semicolon", "decimals", "crlf", "cr", "bom", "blank", "blanks", "quotes", "dates"],
 )
-def test_the_same_columns_however_they_are_written(read, text):
+def test_every_notation_gives_the_same_columns(read, text):
     columns, _ = read(text)
     assert numbers(columns, "age") == [31, 45, 52.5]
     assert (columns["city"].kind, columns["city"].names, numbers(columns, "city")) == (
@@ -78,7 +78,7 @@ def test_the_same_columns_however_they_are_written(read, text):
 
 
 @pytest.mark.parametrize("mark", ["", "NA", "NaN", "nan", "null", "?", "N/A", '""', " ? "])
-def test_missing_values_are_told_from_others(read, mark):
+def test_missing_values_are_recognized(read, mark):
     columns, _ = read(f"a,b,c,d\n1,x,2024-01-01,true\n{mark},{mark},{mark},{mark}\n3,y,2024-01-02,false\n")
     assert np.isnan(columns["a"].values).tolist() == [False, True, False]
     assert numbers(columns, "b") == [0, -1, 1]
@@ -86,51 +86,51 @@ def test_missing_values_are_told_from_others(read, mark):
     assert np.isnan(columns["d"].values).tolist() == [False, True, False] or numbers(columns, "d") == [1, -1, 0]
 
 
-def test_decimals_with_commas_and_thousands_are_read_and_told(read):
-    found = read("a;b\n1.234,5;x\n3,14;y\n")
-    assert numbers(found.columns, "a") == [1234.5, 3.14]
-    assert said(found, "Column a", "decimals are read with a comma", "1234.5")
-    found = read('a,b\n"1,234",x\n"1,234,567.5",y\n12,z\n')
-    assert numbers(found.columns, "a") == [1234, 1234567.5, 12]
-    assert said(found, "Column a", "thousands", "1,234 as 1234")
+def test_decimal_commas_and_thousands_separators_are_read_with_a_remark(read):
+    data = read("a;b\n1.234,5;x\n3,14;y\n")
+    assert numbers(data.columns, "a") == [1234.5, 3.14]
+    assert has_remark(data, "Column a", "commas are read as decimal points", "1234.5")
+    data = read('a,b\n"1,234",x\n"1,234,567.5",y\n12,z\n')
+    assert numbers(data.columns, "a") == [1234, 1234567.5, 12]
+    assert has_remark(data, "Column a", "thousands", "1,234 as 1234")
 
 
-def test_a_few_words_among_numbers_are_missing_numbers_and_told(read):
-    found = read("a,b\n" + "".join(f"{k / 7},{k % 2}\n" for k in range(99)) + "unknown,1\n")
-    assert (found.columns["a"].kind, np.isnan(found.columns["a"].values).sum()) == ("number", 1)
-    assert said(found, "Column a", "1 of 100", "'unknown'")
+def test_a_few_words_among_numbers_are_missing_with_a_remark(read):
+    data = read("a,b\n" + "".join(f"{k / 7},{k % 2}\n" for k in range(99)) + "unknown,1\n")
+    assert (data.columns["a"].kind, np.isnan(data.columns["a"].values).sum()) == ("number", 1)
+    assert has_remark(data, "Column a", "1 of 100", "'unknown'")
 
 
 @pytest.mark.parametrize(
     ("date", "day"),
     [("12/31/2024", (12, 31)), ("31/12/2024", (12, 31)), ("2024/12/31", (12, 31)), ("31.12.2024 08:30", (12, 31))],
 )
-def test_dates_of_other_countries_are_read_where_they_can_be_told(read, date, day):
-    found = read(f"a,b\n{date},1\n{date.replace('31', '30')},2\n")
-    assert datetime.datetime.fromtimestamp(found.columns["a"].values[0], datetime.UTC).timetuple()[1:3] == day
-    assert said(found, "dates such as", date)
+def test_unambiguous_local_dates_are_read(read, date, day):
+    data = read(f"a,b\n{date},1\n{date.replace('31', '30')},2\n")
+    assert datetime.datetime.fromtimestamp(data.columns["a"].values[0], datetime.UTC).timetuple()[1:3] == day
+    assert has_remark(data, "dates like", date)
 
 
-def test_a_date_that_may_be_either_is_not_guessed(read):
-    found = read("a,b\n03/04/2024,1\n05/06/2024,2\n")
-    assert "date" not in {column.kind for column in found.columns.values()}
-    assert said(found, "Column a: not read as dates", "03/04/2024")
+def test_ambiguous_dates_are_not_read(read):
+    data = read("a,b\n03/04/2024,1\n05/06/2024,2\n")
+    assert "date" not in {column.kind for column in data.columns.values()}
+    assert has_remark(data, "Column a: not read as dates", "03/04/2024")
 
 
-def test_columns_of_no_use_are_left_out_and_named(read):
+def test_useless_columns_are_dropped_with_a_remark(read):
     rows = [f"{k},{k + 1},7,,{k % 5},u{k},{'ab' * 9}{k:06x},{'x' if k % 3 else ''}\n" for k in range(40)]
-    found = read("PassengerId,row,same,empty,kept,code,hash,half\n" + "".join(rows), target="kept")
-    assert set(found.columns) == {"kept"}
-    assert said(found, "no two of their values differ", "same, empty, half")
-    assert said(found, "all 40 values differ", "PassengerId, row")
-    assert said(found, "nearly all values differ", "code")
+    data = read("PassengerId,row,same,empty,kept,code,hash,half\n" + "".join(rows), target="kept")
+    assert set(data.columns) == {"kept"}
+    assert has_remark(data, "their values are constant", "same, empty, half")
+    assert has_remark(data, "all 40 values are distinct", "PassengerId, row")
+    assert has_remark(data, "nearly all values are distinct", "code")
 
 
-def test_the_target_stays_whatever_it_holds(read):
+def test_the_target_is_never_dropped(read):
     assert set(read("id,a\n" + "".join(f"{k},{k % 3}\n" for k in range(9)), target="id").columns) == {"id", "a"}
 
 
-def test_numbers_that_differ_are_kept_where_nothing_says_that_they_are_identifiers(read):
+def test_distinct_numbers_are_kept_unless_the_name_is_an_identifier(read):
     columns, _ = read("price,a\n" + "".join(f"{k * k + 3},{k % 3}\n" for k in range(40)))
     assert columns["price"].values.dtype == np.float32
     assert set(columns) == {"price", "a"}
@@ -146,32 +146,32 @@ def test_long_texts_are_texts_and_short_ones_classes(read):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a,b\n1,2\n1,2,3\n", ["line 3 has 3 cells", "2 columns"]),
-        ("a,b\n3,14,2\n", ["line 2 has 3 cells", "quotes"]),
+        ("a,b\n1,2\n1,2,3\n", ["line 3 has 3 cells", "header has 2"]),
+        ("a,b\n3,14,2\n", ["line 2 has 3 cells", "quote cells"]),
         ("5.1,3.5,setosa\n4.9,3.0,setosa\n", ["first line must name the columns", "5.1"]),
         ("5,0,0,0\n1,0,0,0\n", ["first line must name the columns"]),
-        ("a,b,a\n1,2,3\n", ["names a more than once"]),
-        ("a,b\n", ["no row follows"]),
-        (" \n\n", ["nothing but blanks"]),
-        (b"a,b\n1,\xe4\n", ["no text in UTF-8", "byte 6", "0xe4"]),
+        ("a,b,a\n1,2,3\n", ["repeats the names a"]),
+        ("a,b\n", ["has no rows"]),
+        (" \n\n", ["is blank"]),
+        (b"a,b\n1,\xe4\n", ["not UTF-8", "byte 6", "0xe4"]),
         ("a,b\n1,2\n".encode("utf-16"), ["UTF-16"]),
-        (b"PK\x03\x04\x00\x00", ["no text", "byte 4"]),
-        (b"a,b\n1,\xe4"[:-1] + "€".encode()[:2], ["no text in UTF-8", "is cut"]),
+        (b"PK\x03\x04\x00\x00", ["not a text file", "byte 4"]),
+        (b"a,b\n1,\xe4"[:-1] + "€".encode()[:2], ["not UTF-8", "incomplete character"]),
     ],
     ids=lambda value: None if isinstance(value, list) else "case",
 )
-def test_what_is_no_table_is_refused_in_words(read, text, words):
+def test_invalid_tables_are_usage_errors(read, text, words):
     with pytest.raises(UsageError) as error:
         read(text)
     assert all(word in str(error.value) for word in words), error.value
 
 
-def test_names_that_are_numbers_are_names_where_they_count(read):
+def test_consecutive_numbers_may_be_column_names(read):
     header = ",".join(map(str, range(6))) + ",label\n"
     assert set(read(header + "1,2,3,4,5,6,a\n3,4,5,6,7,8,b\n").columns) == {*"012345", "label"}
 
 
-def test_parquet_holds_the_same_kinds(read):
+def test_parquet_types_give_the_same_kinds(read):
     table = pa.table(
         {
             "whole": pa.array([1, None, 3], pa.int16()),
@@ -186,12 +186,12 @@ def test_parquet_holds_the_same_kinds(read):
             "odd": pa.array([{"a": 1}, {"a": 2}, {"a": 3}]),
         }
     )
-    found = read(table)
-    columns = found.columns
+    data = read(table)
+    columns = data.columns
     assert np.array_equal(columns["whole"].values, [1, np.nan, 3], equal_nan=True)
     assert np.array_equal(columns["price"].values, [1.5, 2.25, np.nan], equal_nan=True)
     assert np.array_equal(columns["real"].values, [0.1, np.nan, 0.3], equal_nan=True)
-    assert said(found, "Column real: infinite values are taken as missing: 1")
+    assert has_remark(data, "Column real: 1 infinite values are treated as missing")
     assert np.array_equal(columns["truth"].values, [1, 0, np.nan], equal_nan=True)
     assert (columns["sort"].names, numbers(columns, "sort")) == (("a", "b"), [1, 0, -1])
     assert np.array_equal(columns["day"].values, [0, 86400, np.nan], equal_nan=True)
@@ -199,10 +199,10 @@ def test_parquet_holds_the_same_kinds(read):
     assert columns["vector"].values.tolist() == [[1, 2], [3, 4], [5, 6]]
     assert [columns["ragged"].values[k].tolist() for k in range(3)] == [[1], [2, 3], []]
     assert "odd" not in columns
-    assert said(found, "struct<a: int64> is no kind that is read", "odd")
+    assert has_remark(data, "type struct<a: int64> is not supported", "odd")
 
 
-def test_parquet_may_hold_pictures_as_files(read):
+def test_parquet_may_contain_encoded_images(read):
     def file(shade):
         held = io.BytesIO()
         Image.new("L", (4, 3), shade).save(held, "PNG")
@@ -211,34 +211,34 @@ def test_parquet_may_hold_pictures_as_files(read):
     columns, _ = read(pa.table({"image": [file(shade) for shade in (5, 200)], "label": [0, 1]}))
     assert (columns["image"].kind, columns["image"].values.shape) == ("image", (2, 3, 4, 1))
     assert columns["image"].values[:, 0, 0, 0].tolist() == [5, 200]
-    with pytest.raises(UsageError, match=r"row 2 of column 'image' is no picture|1 of 2 pictures cannot be read"):
+    with pytest.raises(UsageError, match=r"row 2 of column 'image' is not an image|1 of 2 images cannot be read"):
         read(pa.table({"image": [file(5), {"bytes": b"no picture", "path": ""}], "label": [0, 1]}))
 
 
-def test_splits_share_the_names_of_their_classes_and_only_columns_that_all_have(tmp_path):
+def test_splits_share_class_names_and_have_common_columns_only(tmp_path):
     (tmp_path / "train.csv").write_text("a,b,leak\n1,x,3\n2,z,4\n")
     (tmp_path / "test.csv").write_text("a,b\n3,y\n")
     read, _ = tables.read_tables({name: [tmp_path / f"{name}.csv"] for name in ("train", "test")})
-    found = tables.found_in_tables(read, "b")
-    assert (found.columns["b"].names, found.columns["b"].values.tolist()) == (("x", "y", "z"), [0, 2, 1])
-    assert found.counts == {"train": 2, "test": 1}
-    assert said(found, "not every split has them: leak")
-    found = tables.found_in_tables(read, "leak")
-    assert found.counts == {"all": 2}
-    assert said(found, "has no column leak: test")
+    data = tables.from_tables(read, "b")
+    assert (data.columns["b"].names, data.columns["b"].values.tolist()) == (("x", "y", "z"), [0, 2, 1])
+    assert data.counts == {"train": 2, "test": 1}
+    assert has_remark(data, "not in every split: leak")
+    data = tables.from_tables(read, "leak")
+    assert data.counts == {"all": 2}
+    assert has_remark(data, "without column leak: test")
 
 
-def test_splits_whose_columns_are_of_two_kinds_are_refused(tmp_path):
+def test_splits_with_different_column_types_are_a_usage_error(tmp_path):
     (tmp_path / "train.csv").write_text("a,b\n1,x\n2,z\n")
     (tmp_path / "test.csv").write_text("a,b\nq,y\n")
     read, _ = tables.read_tables({name: [tmp_path / f"{name}.csv"] for name in ("train", "test")})
-    with pytest.raises(UsageError, match="do not go together"):
-        tables.found_in_tables(read, "b")
+    with pytest.raises(UsageError, match="different column types"):
+        tables.from_tables(read, "b")
 
 
-def test_a_parquet_file_that_is_none_is_refused(tmp_path):
+def test_an_invalid_parquet_file_is_a_usage_error(tmp_path):
     (tmp_path / "my.parquet").write_bytes(b"PAR1 or not")
-    with pytest.raises(UsageError, match="is no parquet file"):
+    with pytest.raises(UsageError, match="not a Parquet file"):
         tables.read_tables({"all": [tmp_path / "my.parquet"]})
 
 
@@ -256,22 +256,22 @@ def test_json_lines_are_a_table(read):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"a": 1}\n{"a": \n', ["line 2 is no JSON"]),
-        ('{"a": 1}\n[1]\n', ["line 2 is no object"]),
-        ("\n", ["holds no objects"]),
-        ("[1, 2]", ["list of other things"]),
-        ('{"a": [1]}\n{"a": "x"}\n', ["field 'a'", "several kinds"]),
+        ('{"a": 1}\n{"a": \n', ["line 2 is not valid JSON"]),
+        ('{"a": 1}\n[1]\n', ["line 2 is not an object"]),
+        ("\n", ["no objects"]),
+        ("[1, 2]", ["items that are not objects"]),
+        ('{"a": [1]}\n{"a": "x"}\n', ["field 'a'", "different types"]),
     ],
     ids=["cut", "list", "empty", "numbers", "mixed"],
 )
-def test_what_is_no_json_is_refused_in_words(read, text, words):
+def test_invalid_json_is_a_usage_error(read, text, words):
     with pytest.raises(UsageError) as error:
         read(text, name="my.jsonl")
     assert all(word in str(error.value) for word in words), error.value
 
 
-def test_a_table_larger_than_the_free_memory_is_refused_before_it_is_read(read, monkeypatch):
+def test_a_table_larger_than_memory_is_not_read(read, monkeypatch):
     memory = namedtuple("memory", "available")
     monkeypatch.setattr("psutil.virtual_memory", lambda: memory(20))
-    with pytest.raises(UsageError, match=r"more than the 0\.0 MB of memory that are free; save it as parquet"):
+    with pytest.raises(UsageError, match=r"exceed the 0\.0 MB of free memory; save fewer columns"):
         read(ROWS)

@@ -7,7 +7,7 @@ import pytest
 
 from dlm import UsageError
 from dlm.data import NextItems, Ratings
-from dlm.data.leakage import searched
+from dlm.data.leakage import check_leakage
 
 EVENTS = [  # (user, item, rating, time), in the order of the file
     ("ann", "a", 3.0, 10),
@@ -43,7 +43,7 @@ def path(tmp_path):
     return written(tmp_path, EVENTS)
 
 
-def test_of_each_user_the_last_events_are_held_out_and_ties_keep_the_order_of_rows(path):
+def test_the_last_events_of_each_user_are_held_out_and_ties_keep_file_order(path):
     dataset = NextItems(path, user="who", item="what", time="when", length=3).load()
     # ann in time: b c a d (a before d, both at 10); bob: b a c d (three at 5); cat has too few to be tested.
     assert examples(dataset.test) == {("bca", "d"), ("bac", "d")}
@@ -52,11 +52,11 @@ def test_of_each_user_the_last_events_are_held_out_and_ties_keep_the_order_of_ro
     assert len(dataset.train) == 6
     assert (dataset.vocabulary, dataset.num_classes) == (5, 0)
     assert dataset.train.x.dtype == np.int32
-    assert searched(dataset)[1].leaked == 0  # histories of one user share items, which is no leak
-    assert "by design" in searched(dataset)[1].note
+    assert check_leakage(dataset)[1].leaked == 0  # histories of one user share items, which is no leak
+    assert "by design" in check_leakage(dataset)[1].note
 
 
-def test_a_history_holds_what_is_before_and_nothing_else():
+def test_a_history_has_only_earlier_events():
     rng = np.random.default_rng(0)
     user, item = np.sort(rng.integers(0, 6, 80)), rng.integers(1, 40, 80)
     from dlm.data.sources.ratings import histories
@@ -68,7 +68,7 @@ def test_a_history_holds_what_is_before_and_nothing_else():
             assert found[row].tolist() == [0] * (length - len(before)) + before
 
 
-def test_ratings_are_tokens_of_users_and_items_and_splits_share_none(path):
+def test_ratings_are_tokens_and_splits_are_disjoint(path):
     source = {"user": "who", "item": "what", "rating": "stars"}
     last = Ratings(path, **source, time="when", split="last").load()
     assert {(*x, y) for x, y in zip(last.test.x.tolist(), last.test.y.tolist())} == {(0, 6, 1.0), (1, 6, 2.5)}
@@ -84,12 +84,12 @@ def test_ratings_are_tokens_of_users_and_items_and_splits_share_none(path):
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ({"rating": "start"}, "data.rating='start' is no column.*'stars'"),
-        ({"rating": "what"}, "data.rating='what' holds.*numbers are needed"),
+        ({"rating": "start"}, "data.rating='start' is not a column.*'stars'"),
+        ({"rating": "what"}, "data.rating='what' not numbers"),
         ({"user": "missing"}, "data.user='missing' has 1 rows without a value"),
     ],
 )
-def test_what_is_wrong_with_columns_is_said(source, says, tmp_path):
+def test_unsuitable_columns_are_usage_errors(source, says, tmp_path):
     events = [(*event, "" if row == 2 else row) for row, event in enumerate(EVENTS)]
     path = written(tmp_path, events)
     text = (tmp_path / "ratings.csv").read_text().replace("when", "when,missing", 1)
@@ -98,13 +98,13 @@ def test_what_is_wrong_with_columns_is_said(source, says, tmp_path):
         Ratings(path, **({"user": "who", "item": "what", "rating": "stars"} | source)).load()
 
 
-def test_users_of_too_few_events_and_a_split_without_times_are_refused(tmp_path):
+def test_too_few_events_and_a_missing_time_column_are_usage_errors(tmp_path):
     path = written(tmp_path, EVENTS[:4])
-    with pytest.raises(UsageError, match="no user has 3 events"):
+    with pytest.raises(UsageError, match="no user has at least 3 events"):
         NextItems(path, user="who", item="what", time="when").load()
     with pytest.raises(UsageError, match=r"data\.time"):
         Ratings(path, split="last")
-    with pytest.raises(UsageError, match="no file"):
+    with pytest.raises(UsageError, match="is not a file"):
         Ratings(str(tmp_path / "absent.csv")).load()
 
 

@@ -1,4 +1,4 @@
-"""Series as the literature measures them: no leak over a border, the latest windows first, one scale for all."""
+"""Windows of time series: disjoint targets, the latest windows first, one scale; and tables of series."""
 
 import csv
 import dataclasses
@@ -6,12 +6,14 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dlm import UsageError
 from dlm.data import Series, TfdsSeries
-from dlm.data.leakage import searched
+from dlm.data.leakage import check_leakage
 from dlm.data.normalization import normalization_stats
-from dlm.data.sources.time_series import in_time
+from dlm.data.sources.time_series import read_series, split_windows, windowed_dataset, windows
 from dlm.data.subset_orders import SubsetOrders
 
 STEPS = np.arange(100.0)[:, None] * [1, -2]
@@ -20,7 +22,7 @@ SHAPE = {"context": 8, "horizon": 4, "validation": 20, "test": 20}
 
 @pytest.fixture(scope="module")
 def dataset():
-    return in_time("made", STEPS, **SHAPE)
+    return windowed_dataset("made", STEPS, **SHAPE)
 
 
 def steps_of(dataset, values):
@@ -29,21 +31,21 @@ def steps_of(dataset, values):
     return np.rint(values[..., 0] * past.std() + past.mean()).astype(int)
 
 
-def test_no_target_of_training_reaches_into_validation_and_no_target_is_in_two_splits(dataset):
+def test_targets_of_splits_are_disjoint(dataset):
     assert steps_of(dataset, dataset.train.y).max() == 59
     assert steps_of(dataset, dataset.train.x).min() == 0
     of_validation, of_test = (steps_of(dataset, split.y) for split in (dataset.validation, dataset.test))
     assert (of_validation.min(), of_validation.max(), of_test.min(), of_test.max()) == (60, 79, 80, 99)
 
 
-def test_every_window_counts_and_contexts_reach_back_over_the_border(dataset):
+def test_every_window_is_used_and_contexts_may_begin_before_the_border(dataset):
     assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [60 - 12 + 1, 17, 17]
     assert steps_of(dataset, dataset.test.x)[0].tolist() == list(range(72, 80))
     assert steps_of(dataset, dataset.test.y)[0].tolist() == [80, 81, 82, 83]
     assert dataset.train.y.shape == (49, 4, 2)
 
 
-def test_a_subset_is_the_latest_history_and_the_same_for_every_seed(dataset):
+def test_a_subset_is_the_latest_history_for_every_seed(dataset):
     orders = SubsetOrders(dataset, (0, 7))
     assert orders.hash(0, 10) == orders.hash(7, 10)
     for size in (1, 10, 49):
@@ -52,28 +54,28 @@ def test_a_subset_is_the_latest_history_and_the_same_for_every_seed(dataset):
         assert sorted(set(seen.ravel())) == list(range(60 - (size + 8 + 4 - 1), 60))
 
 
-def test_all_splits_have_the_scale_of_the_whole_training_split_and_no_subset_changes_it(dataset):
+def test_all_splits_have_the_scale_of_the_whole_training_split(dataset):
     past = STEPS[:60]
     assert np.allclose(dataset.test.y[-1, -1], (STEPS[-1] - past.mean(axis=0)) / past.std(axis=0))
     assert normalization_stats(dataset, np.arange(5)) is None
-    flat = in_time("flat", np.ones((100, 1)), **SHAPE)
+    flat = windowed_dataset("flat", np.ones((100, 1)), **SHAPE)
     assert np.all(flat.test.x == 0)
 
 
-def test_windows_that_overlap_by_design_are_not_called_duplicates():
-    same, counts = searched(in_time("flat", np.ones((100, 1)), **SHAPE))
-    assert (same.leaked, counts.repeated) == (None, 0)
+def test_overlapping_windows_are_not_duplicates():
+    same, counts = check_leakage(windowed_dataset("flat", np.ones((100, 1)), **SHAPE))
+    assert (same.leaked_rows, counts.repeated) == (None, 0)
     assert "overlap" in counts.note
 
 
-def test_a_table_file_may_be_read_in_time_too(tmp_path):
+def test_a_table_can_be_time_ordered(tmp_path):
     text = io.StringIO()
     csv.writer(text).writerows([["t", "a", "b"], *([k, k % 7, k * k] for k in range(100))])
     (tmp_path / "my.csv").write_text(text.getvalue())
-    source = Series(str(tmp_path / "my.csv"), 8, 4, validation=0.2, test=0.2, in_time=True)
+    source = Series(str(tmp_path / "my.csv"), 8, 4, validation=0.2, test=0.2, time_ordered=True)
     dataset = source.load()
-    assert (dataset.in_time, dataset.train.y.shape, dataset.standardize) == (True, (49, 4, 2), False)
-    with pytest.raises(UsageError, match=r"data\.in_time forecasts every column, not data\.target='a' alone"):
+    assert (dataset.time_ordered, dataset.train.y.shape, dataset.standardize) == (True, (49, 4, 2), False)
+    with pytest.raises(UsageError, match=r"data\.time_ordered predicts all columns; remove data\.target='a'"):
         dataclasses.replace(source, target="a").load()
 
 
@@ -107,14 +109,14 @@ def prepared(tmp_path_factory):
     return folder
 
 
-def test_a_prepared_set_becomes_the_same_windows(prepared, dataset):
+def test_a_tfds_series_gives_the_same_windows(prepared, dataset):
     found = TfdsSeries("steps", 8, 4, index="t").load(prepared)
     for part in ("train", "validation", "test"):
         assert np.array_equal(getattr(found, part).x, getattr(dataset, part).x)
         assert np.array_equal(getattr(found, part).y, getattr(dataset, part).y)
 
 
-def test_splits_may_be_cut_elsewhere(prepared):
+def test_splits_may_be_tfds_expressions(prepared):
     found = TfdsSeries("steps", 8, 4, train="train+validation[:50%]", validation="validation[50%:]").load(prepared)
     assert [len(part) for part in (found.train, found.validation, found.test)] == [70 - 11, 10 - 3, 20 - 3]
 
@@ -124,9 +126,129 @@ def test_splits_may_be_cut_elsewhere(prepared):
     [
         ({"index": "t", "validation": "test", "test": "validation"}, r"'t' of 'steps' goes from 59 to 80"),
         ({"values": "value"}, "has no feature 'value'; did you mean 'values'"),
-        ({"values": "name"}, "'name' of 'steps' holds no row of numbers"),
+        ({"values": "name"}, "'name' of 'steps' is not a row of numbers"),
     ],
 )
-def test_what_is_no_series_is_refused(prepared, more, words):
+def test_unsuitable_features_are_usage_errors(prepared, more, words):
     with pytest.raises(UsageError, match=words):
         TfdsSeries("steps", 8, 4, **more).load(prepared)
+
+
+TWO_SERIES = np.arange(20.0)[:, None] * [1, 100]
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text, **more):
+        (tmp_path / "my.csv").write_text(text)
+        return read_series(str(tmp_path / "my.csv"), **more)
+
+    return read
+
+
+def has_remark(series, *words):
+    return any(all(word in remark for word in words) for remark in series.remarks)
+
+
+def test_windows_have_their_steps_and_the_following_ones():
+    x, y = windows(TWO_SERIES, 3, 2)
+    assert (x.shape, y.shape) == ((16, 3, 2), (16, 4))
+    assert x[5].tolist() == [[5, 500], [6, 600], [7, 700]]
+    assert y[5].tolist() == [8, 800, 9, 900]
+    x, y = windows(TWO_SERIES, 3, 2, stride=4, target=1)
+    assert (x[:, 0, 0].tolist(), y.tolist()[1]) == ([0, 4, 8, 12], [700, 800])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(4, 7), st.integers(4, 7))
+def test_no_step_is_a_target_in_two_splits_or_part_of_training(context, horizon, stride, validation, test):
+    steps = np.arange(24.0)[:, None]
+    splits = split_windows(steps, context, horizon, validation=validation, test=test, stride=stride)
+    border = 24 - validation - test
+    assert list(splits) == ["train", "validation", "test"]
+    x, y = splits["train"]
+    assert max(x.max(), y.max()) < border
+    assert (border <= splits["validation"][1]).all()
+    assert (splits["validation"][1] < border + validation).all()
+    assert (splits["test"][1] >= border + validation).all()
+    for x, y in splits.values():
+        assert np.array_equal(x[:, -1, 0] + 1, y[:, 0])
+    assert splits["test"][0][0, 0, 0] == border + validation - context
+    forecast = [set(y.ravel()) for _, y in splits.values()]
+    assert len(set.union(*forecast)) == sum(map(len, forecast))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"test": 1}, "test has 1 steps to predict, fewer than horizon=2"),
+        ({"context": 12}, "train has 0 steps to predict"),
+        ({"horizon": 0}, "horizon=0 must be at least 1"),
+        ({"target": 2}, "target=2 is not a column index"),
+    ],
+)
+def test_splits_without_a_window_are_usage_errors(more, words):
+    with pytest.raises(UsageError, match=words):
+        split_windows(TWO_SERIES, **{"context": 3, "horizon": 2, "validation": 4, "test": 4, **more})
+
+
+def test_too_few_steps_are_a_usage_error():
+    with pytest.raises(UsageError, match=r"values of shape \(20, 2\) are too few for context=19 and horizon=2"):
+        windows(TWO_SERIES, 19, 2)
+
+
+def test_rows_are_sorted_by_date_with_remarks_on_gaps(read):
+    series = read("when,a,b,c\n2024-01-03,3,x,5\n2024-01-01,1,y,5\n2024-01-02,2,z,5\n2024-01-09,9,x,5\n")
+    assert (series.names, series.values[:, 0].tolist()) == (("a",), [1, 2, 3, 9])
+    assert np.array_equal(np.diff(series.times), np.array([1, 1, 6]) * 86400)
+    assert has_remark(series, "sorted by when")
+    assert has_remark(series, "1 gaps", "from 2024-01-03 to 2024-01-09")
+    assert has_remark(series, "not numeric: b")
+    assert has_remark(series, "their values are constant: c")
+
+
+def test_months_are_not_gaps(read):
+    rows = "".join(f"{year}-{month:02}-01,{year * month % 7}\n" for year in (2023, 2024) for month in range(1, 13))
+    assert read("when,a\n" + rows).remarks == ()
+
+
+def test_missing_values_are_filled_forward(read):
+    series = read("year,a,b\n2000,,7\n2001,1,\n2002,,8\n2003,4,9\n2004,5,1\n")
+    assert series.names == ("a", "b")
+    assert series.times.tolist() == [2001, 2002, 2003, 2004]
+    assert series.values[1:].tolist() == [[1, 8], [4, 9], [5, 1]]
+
+
+def test_dropped_rows_fill_later_missing_values(read):
+    series = read("t,a,b\n0,,7\n1,1,\n2,2,\n3,3,9\n")
+    assert series.values.tolist() == [[1, 7], [2, 7], [3, 9]]
+    assert has_remark(series, "Dropped 1 rows before")
+    assert has_remark(series, "Filled 2 missing values")
+
+
+def test_a_column_that_begins_late_is_dropped(read):
+    series = read("t,a,b\n" + "".join(f"{k},{k * k},{k % 3 if k > 7 else ''}\n" for k in range(10)))
+    assert (series.names, len(series.values)) == (("a",), 10)
+    assert has_remark(series, "begin in the second half: b")
+
+
+def test_without_times_rows_are_in_file_order(read):
+    series = read("a,b\n3,1\n1,2\n2,4\n")
+    assert series.values[:, 0].tolist() == [3, 1, 2]
+    assert has_remark(series, "no column of times")
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "words"),
+    [
+        ("when,a\n2024-01-01,1\n2024-01-01,2\n", {}, "1 rows repeat the when of another row, for example 2024-01-01"),
+        ("when,a\n2024-01-01,1\n,2\n", {}, "1 rows have no when"),
+        ("when,a\n2024-01-01,x\n2024-01-02,y\n", {}, "no numeric column"),
+        ("a,b\n1,x\n2,y\n", {"index": "b"}, "column 'b' has kind class, not times"),
+        ("a,b\n1,x\n2,y\n", {"index": "c"}, "no column 'c'"),
+    ],
+    ids=["twice", "missing", "texts", "kind", "name"],
+)
+def test_unsuitable_tables_are_usage_errors(read, text, more, words):
+    with pytest.raises(UsageError, match=words):
+        read(text, **more)

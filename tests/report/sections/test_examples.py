@@ -16,7 +16,7 @@ from dlm.tasks import LanguageModelling
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     study = Study(
-        data=StdlibText(length=32, most_bytes=300_000),
+        data=StdlibText(length=32, max_bytes=300_000),
         task=LanguageModelling(),
         learners={"net": Learner(Transformer(dim=16, depth=1, heads=2), Hyper(lr=1e-2))},
         train_sizes=(64, 256),

@@ -1,4 +1,4 @@
-"""A person's own data, from its files to a finished study; what a learner sees comes from its own subset alone."""
+"""Sources of columns, from the user's files and TFDS to a finished study; statistics use the training subset only."""
 
 import csv
 import dataclasses
@@ -12,9 +12,9 @@ from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import StandardScaler
 
 from dlm import Budget, Hyper, Learner, Study, UsageError
-from dlm.baselines import HistGradientBoosting, LogisticRegression, Ridge, TfidfLogisticRegression
-from dlm.curves.from_records import learning_curves
-from dlm.data import File, Series, from_items
+from dlm.baselines import BagOfWords, GradientBoosting, LogisticRegression, Ridge
+from dlm.curves.from_records import curves
+from dlm.data import File, Series, Tfds, from_items
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor
 from dlm.models import MLP
@@ -59,7 +59,7 @@ def diabetes(folder):
     return write_csv(folder / "diabetes.csv", [*data.feature_names, "progression"], rows)
 
 
-def test_a_table_becomes_numbers_with_a_place_for_each_category_and_gap(mixed):
+def test_a_table_is_encoded_with_one_hot_categories_and_missing_flags(mixed):
     dataset = File(mixed, target="price", test=80, validation=40).load()
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (280, 40, 80)
     assert dataset.standardize
@@ -67,15 +67,15 @@ def test_a_table_becomes_numbers_with_a_place_for_each_category_and_gap(mixed):
     number, missing, *_ = dataset.train.x.T
     assert np.array_equal(np.isnan(number), missing == 1)
     assert 0.05 < missing.mean() < 0.15
-    places = dataset.train.x[:, 2:-7]
-    assert set(np.unique(places)) == {0.0, 1.0}
-    assert np.all(places.sum(axis=1) == 1)
+    one_hot = dataset.train.x[:, 2:-7]
+    assert set(np.unique(one_hot)) == {0.0, 1.0}
+    assert np.all(one_hot.sum(axis=1) == 1)
     assert dataset.train.x[:, -7].min() >= 2020
     assert any("price" in remark for remark in dataset.remarks)
 
 
-def test_statistics_are_of_the_training_subset_alone(diabetes):
-    """As scikit-learn's scaler fitted to the subset's rows, and nothing else."""
+def test_normalization_uses_the_training_subset_only(diabetes):
+    """It equals scikit-learn's scaler fitted to the rows of the subset."""
     dataset = File(diabetes, target="progression").load()
     orders = SubsetOrders(dataset, (0, 1))
     for seed, size in ((0, 20), (1, 200)):
@@ -95,7 +95,7 @@ def test_statistics_are_of_the_training_subset_alone(diabetes):
     assert np.array_equal(of_rows(dataset, orders[0][:20]).mean, of_rows(other, orders[0][:20]).mean)
 
 
-def test_a_category_that_a_subset_does_not_hold_stays_silent(mixed):
+def test_a_category_absent_from_the_subset_is_zero(mixed):
     dataset = File(mixed, target="price").load()
     orders = SubsetOrders(dataset, (0,))
     stats, subset = orders.normalization_stats(0, 4), orders.subset(0, 4)
@@ -104,8 +104,8 @@ def test_a_category_that_a_subset_does_not_hold_stays_silent(mixed):
     assert np.all(dataset.features(dataset.test.x, stats)[:, constant] == 0)
 
 
-def test_a_subset_is_the_same_whichever_way_its_rows_came(folder):
-    """As CSV, as Parquet and as items of a list: the same rows under the same names."""
+def test_subsets_do_not_depend_on_the_file_format(folder):
+    """CSV, Parquet and a list of items give the same rows and hashes."""
     import pyarrow.csv
     import pyarrow.parquet
 
@@ -124,22 +124,18 @@ def test_a_subset_is_the_same_whichever_way_its_rows_came(folder):
     assert len({SubsetOrders(dataset, (3,)).hash(3, 50) for dataset in ways}) == 1
 
 
-def test_regression_learns_and_ridge_is_scikit_learns_own(diabetes, tmp_path):
+def test_regression_beats_the_mean_and_ridge_equals_scikit_learn(diabetes, tmp_path):
     study = Study(
         data=File(diabetes, target="progression"),
         task=Regression(),
-        learners={
-            "mlp": Learner(MLP((32,)), Hyper(lr=0.01)),
-            "ridge": Ridge(),
-            "boosting": HistGradientBoosting(max_iter=30),
-        },
-        sizes=(50, 309),
+        learners={"mlp": Learner(MLP((32,)), Hyper(lr=0.01)), "ridge": Ridge(), "boosting": GradientBoosting(trees=30)},
+        train_sizes=(50, 309),
         seeds=1,
         budget=Budget(steps=300),
         name="diabetes",
     )
-    executor.run_trials(study, tmp_path)
-    found = {curve.learner: curve for curve in learning_curves(record_log.rows(tmp_path))}
+    executor.run(study, tmp_path)
+    found = {curve.learner: curve for curve in curves(record_log.rows(tmp_path))}
     dataset = study.data.load()
     spread = dataset.test.y.std()
     for curve in found.values():
@@ -154,7 +150,7 @@ def test_regression_learns_and_ridge_is_scikit_learns_own(diabetes, tmp_path):
     assert found["ridge"].errors[-1][0] == pytest.approx(by_hand, rel=1e-4)
 
 
-def test_folders_of_pictures_sounds_and_texts_become_what_learners_take(folder):
+def test_folders_of_images_sounds_and_texts_are_loaded(folder):
     digits, rng = load_digits(), np.random.default_rng(0)
     for name in ("pictures", "sounds", "texts"):
         for label in ("0", "1"):
@@ -179,9 +175,9 @@ def test_folders_of_pictures_sounds_and_texts_become_what_learners_take(folder):
     assert [dataset.num_classes for dataset in (pictures, sounds, texts)] == [2, 2, 2]
     resized = dataclasses.replace(File(str(folder / "pictures")), size=(4, 6)).load()
     assert resized.train.x.shape[1:] == (4, 6, 1)
-    cell = Study(texts_source(folder), Classification(), {"words": TfidfLogisticRegression()}, (30,), 1, name="texts")
-    executor.run_trials(cell, folder / "run")
-    (curve,) = learning_curves(record_log.rows(folder / "run"))
+    cell = Study(texts_source(folder), Classification(), {"words": BagOfWords()}, (30,), 1, name="texts")
+    executor.run(cell, folder / "run")
+    (curve,) = curves(record_log.rows(folder / "run"))
     assert curve.errors[-1][0] == 0
 
 
@@ -189,7 +185,7 @@ def texts_source(folder):
     return File(str(folder / "texts"))
 
 
-def test_texts_that_predict_themselves_are_held_out_whole(folder):
+def test_documents_of_a_language_model_are_held_out_whole(folder):
     rng = np.random.default_rng(0)
     plain = folder / "plain"
     plain.mkdir()
@@ -209,22 +205,7 @@ def test_texts_that_predict_themselves_are_held_out_whole(folder):
     assert not named[0] & named[1]
 
 
-def test_pitch_shows_in_the_band_where_it_is():
-    from dlm.data.media import log_mel, mel_bands
-
-    time = np.arange(8000) / 8000
-    tones = np.stack([np.sin(2 * np.pi * pitch * time) for pitch in (300, 1000, 3000)]).astype(np.float32)
-    spectra = log_mel(tones, 8000)
-    assert spectra.shape == (3, 98, 40)
-    loudest = spectra.mean(axis=1).argmax(axis=1)
-    assert list(loudest) == sorted(loudest)
-    frequencies = np.arange(101) * 40
-    centres = [frequencies[mel_bands(8000, 200)[:, band].argmax()] for band in loudest]
-    assert np.allclose(centres, [300, 1000, 3000], rtol=0.15)
-    assert np.allclose(log_mel(0.1 * tones, 8000), spectra, atol=1e-2)
-
-
-def test_a_series_is_forecast_from_the_past_alone(folder):
+def test_a_series_is_split_in_order_of_time(folder):
     steps = np.arange(600)
     rows = [[f"{step}", f"{np.sin(step / 5):.5f}", f"{step * 0.01:.5f}"] for step in steps]
     path = write_csv(folder / "series.csv", ["time", "wave", "trend"], rows)
@@ -238,12 +219,12 @@ def test_a_series_is_forecast_from_the_past_alone(folder):
     assert np.allclose(
         dataset.features(dataset.train.x[SubsetOrders(dataset, (0,))[0][:100]], stats).mean(axis=0), 0, atol=1e-4
     )
-    with pytest.raises(UsageError, match=r"data\.target='wav' is no column of numbers; did you mean 'wave'"):
+    with pytest.raises(UsageError, match=r"data\.target='wav' is not a numeric column; did you mean 'wave'"):
         Series(path, target="wav").load()
 
 
 class Mapped:
-    """As PyTorch's map-style data sets are."""
+    """Like a map-style data set of PyTorch."""
 
     def __init__(self, count):
         self.count = count
@@ -255,8 +236,8 @@ class Mapped:
         return np.full((4, 4), row % 7, np.float32), row % 2
 
 
-def test_anything_with_a_length_and_items_is_a_source():
-    grain = pytest.importorskip("grain", reason="needs the extra stream: grain")
+def test_objects_with_length_and_items_are_sources():
+    import grain
 
     listed = [Mapped(90)[row] for row in range(90)]
     ways = (Mapped(90), grain.MapDataset.source(Mapped(90)), listed)
@@ -272,21 +253,121 @@ def test_anything_with_a_length_and_items_is_a_source():
     ("changes", "message"),
     [
         ({"target": "prize"}, r"did you mean 'price'"),
-        ({"inputs": ("numbr",)}, r"data has no column 'numbr'; did you mean 'number'"),
-        ({"test": 400}, r"data\.test=400 must lie between 1 and 399"),
+        ({"inputs": ("numbr",)}, r"the data has no column 'numbr'; did you mean 'number'"),
+        ({"test": 400}, r"data\.test=400 does not fit 400 examples; choose 1 to 399"),
         ({"target": "colour", "task": "numbers"}, "colour"),
     ],
     ids=["target", "inputs", "test", "task"],
 )
-def test_what_cannot_be_meant_is_told_with_the_remedy(mixed, changes, message):
+def test_invalid_settings_are_usage_errors_with_a_remedy(mixed, changes, message):
     with pytest.raises(UsageError, match=message):
         dataclasses.replace(File(mixed, target="price"), **changes).load()
 
 
-def test_a_task_that_does_not_suit_the_targets_is_refused(mixed, tmp_path):
+def test_a_task_that_does_not_fit_the_targets_is_a_usage_error(mixed, tmp_path):
     study = Study(File(mixed, target="price"), Classification(), {"logreg": LogisticRegression()}, (50,), 1, name="x")
     with pytest.raises(UsageError, match=r"task=Classification\(\) needs classes.*Regression\(\)"):
-        executor.run_trials(study, tmp_path / "new")
+        executor.run(study, tmp_path / "new")
     labelled = dataclasses.replace(study, data=File(mixed, target="colour"), task=Regression())
     with pytest.raises(UsageError, match=r"task=Regression\(\) needs numbers"):
-        executor.run_trials(labelled, tmp_path / "new")
+        executor.run(labelled, tmp_path / "new")
+
+
+TINY = Tfds("tiny", validation=6)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A folder with a data set prepared by TFDS: 30 training and 9 test images of three classes."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    folder = tmp_path_factory.mktemp("tfds")
+
+    class Tiny(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.2.0")
+
+        def _info(self):
+            image = tfds.features.Tensor(shape=(2, 2, 1), dtype=np.uint8)
+            label = tfds.features.ClassLabel(num_classes=3)
+            word = tfds.features.Text()
+            features = tfds.features.FeaturesDict({"image": image, "label": label, "word": word})
+            return tfds.core.DatasetInfo(builder=self, features=features)
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples(30, 0), "test": self._generate_examples(9, 100)}
+
+        def _generate_examples(self, count, start):
+            for i in range(count):
+                yield i, {"image": np.full((2, 2, 1), start + i, np.uint8), "label": i % 3, "word": "w"}
+
+    Tiny(data_dir=folder, file_format="array_record").download_and_prepare()
+    return folder
+
+
+def test_a_tfds_data_set_is_read_from_its_folder(tiny, monkeypatch):
+    dataset = TINY.load(tiny)
+    assert dataset.name == "tiny/1.2.0"
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (24, 6, 9)
+    assert dataset.num_classes == 3
+    assert sorted([*dataset.train.x[:, 0, 0, 0], *dataset.validation.x[:, 0, 0, 0]]) == list(range(30))
+    assert sorted(dataset.test.x[:, 0, 0, 0]) == list(range(100, 109))
+    assert all(
+        label == (image - 100) % 3 for image, label in zip(dataset.test.x[:, 0, 0, 0].astype(int), dataset.test.y)
+    )
+    assert dataset.scale == 1 / 255
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tiny))
+    assert TINY.load().fingerprint == dataset.fingerprint
+
+
+def test_a_test_split_can_be_held_out(tiny):
+    dataset = dataclasses.replace(TINY, test=9).load(tiny)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (15, 6, 9)
+    assert dataset.test.x.max() < 30
+    assert np.bincount(dataset.test.y).tolist() == [3, 3, 3]
+
+
+def test_data_dir_takes_precedence_over_the_environment(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tiny))
+    with pytest.raises(UsageError, match=str(tmp_path)):
+        TINY.load(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    assert TINY.load(tiny).num_classes == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"inputs": ("picture",)},
+            r"the data has no column 'picture'; did you mean|the data has no column 'picture'; choose",
+        ),
+        ({"target": "absent"}, r"the data has no column 'absent'; "),
+        ({"test": "dev"}, r"has no split 'dev'"),
+        ({"train": "train[:0]"}, r"train\[:0\]"),
+        ({"validation": 30}, r"data\.validation=30 does not fit 30 examples; choose 1 to 29"),
+        ({"test": 30}, r"data\.test=30 does not fit 30 examples; choose 1 to 29"),
+    ],
+)
+def test_unknown_columns_and_splits_are_usage_errors(tiny, changes, message):
+    with pytest.raises(UsageError, match=message):
+        dataclasses.replace(TINY, **changes).load(tiny)
+
+
+@pytest.fixture(scope="module")
+def fashion(shared_tfds):
+    return Tfds("fashion_mnist", validation=10_000).load(shared_tfds)
+
+
+def test_fashion_mnist_has_its_published_sizes(fashion):
+    assert (len(fashion.train), len(fashion.validation), len(fashion.test)) == (50_000, 10_000, 10_000)
+    assert fashion.train.x.shape[1:] == (28, 28, 1)
+    assert np.all(np.bincount(fashion.train.y) == 5000)
+    assert np.all(np.bincount(fashion.validation.y) == np.bincount(fashion.test.y))
+
+
+def test_fashion_mnist_has_balanced_nested_subsets(fashion):
+    order = fashion.order(0)
+    assert np.array_equal(np.sort(order), np.arange(50_000))
+    for size in (10, 1000, 50_000):
+        assert np.all(np.bincount(fashion.train.y[order[:size]], minlength=10) == size // 10)
+    for size in (37, 12_345):
+        assert np.ptp(np.bincount(fashion.train.y[order[:size]], minlength=10)) <= 1

@@ -1,0 +1,247 @@
+"""Checks paths, decodes text files, and lists the files of folders with a sub-folder per split and class."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import dataclasses
+import difflib
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from dlm.data.columns import SPLITS, Column
+from dlm.utils.errors import UsageError
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+_CHUNK = 1 << 24
+_SAVE = "save it as UTF-8 text"
+
+
+def checked_path(path: str) -> Path:
+    """The path with `~` expanded. Raises UsageError unless it is a non-empty file or folder."""
+    if not path.strip():
+        raise UsageError("the path is empty; give a file or a folder")
+    try:
+        result = Path(path).expanduser()
+        if result.is_dir():
+            if not any(result.iterdir()):
+                raise UsageError("the folder is empty; choose one with files")
+        elif not result.exists():
+            raise UsageError(f"no such file or folder{_similar(result)}; check the path")
+        elif not result.is_file():
+            raise UsageError("not a regular file; give a file or a folder")
+        elif result.stat().st_size == 0:
+            raise UsageError("the file is empty; choose one with rows")
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"invalid path ({error}); give a file or a folder") from None
+    return result
+
+
+@contextlib.contextmanager
+def error_context(path: Path | str) -> Iterator[None]:
+    """Prefix UsageErrors with the path, and raise OSErrors as such."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror or error}); make it readable, or choose another"
+        ) from None
+
+
+def check_fits(size: int, remedy: str) -> None:
+    """Raises UsageError if `size` bytes exceed the free memory."""
+    free = psutil.virtual_memory().available
+    if size > free:
+        raise UsageError(f"{_formatted_bytes(size)} exceed the {_formatted_bytes(free)} of free memory; {remedy}")
+
+
+def _formatted_bytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
+
+
+def check_utf8(path: Path) -> None:
+    """Raises UsageError with the first byte that is not UTF-8. Reads the file in chunks."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    start = 0
+    with open(path, "rb") as file:
+        for chunk in iter(lambda: file.read(_CHUNK), b""):
+            _check_chunk(chunk, start, decoder)
+            start += len(chunk)
+    pending = len(decoder.getstate()[0])
+    if pending:
+        raise UsageError(f"not UTF-8: byte {start - pending:,} begins an incomplete character; {_SAVE}")
+
+
+def read_text(path: Path) -> str:
+    """A whole file as text, without a byte order mark. Raises UsageError like `check_utf8`."""
+    data = path.read_bytes()
+    _check_chunk(data, 0, None)
+    return data.decode().removeprefix("\ufeff")
+
+
+def _check_chunk(chunk: bytes, start: int, decoder: codecs.IncrementalDecoder | None) -> None:
+    if start == 0 and chunk[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise UsageError("the text is UTF-16; save it as UTF-8")
+    if 0 in chunk:
+        raise UsageError(f"not a text file: byte {start + chunk.index(0):,} is zero; choose a text file, or {_SAVE}")
+    pending = len(decoder.getstate()[0]) if decoder else 0
+    try:
+        decoder.decode(chunk) if decoder else chunk.decode()
+    except UnicodeDecodeError as error:
+        at = start - pending + error.start
+        raise UsageError(f"not UTF-8: byte {at:,} is 0x{error.object[error.start]:02x}; {_SAVE}") from None
+
+
+def _similar(path: Path) -> str:
+    """Names in the same folder that are similar to a missing one."""
+    try:
+        names = sorted(other.name for other in path.parent.iterdir())
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
+    return f" (did you mean {', '.join(close)}?)" if close else ""
+
+
+def listed(names: Sequence[str], limit: int = 12) -> str:
+    """Names as a comma-separated list, cut after `limit`."""
+    first = [name[:40] if name.isprintable() else ascii(name)[:40] for name in names[:limit]]
+    return ", ".join(first) + (f" and {len(names) - limit:,} more" if len(names) > limit else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledFile:
+    """A file with its split ("all" if there are none) and its class, empty if it is not in a class folder."""
+
+    path: Path
+    split: str
+    label: str
+
+
+def class_files(folder: Path, suffixes: Collection[str]) -> tuple[tuple[LabelledFile, ...], tuple[str, ...]]:
+    """Files with one of the suffixes, in folder/class/…, folder/split/class/… or folder; remarks on skipped files.
+
+    Sorted by name. A class folder is read recursively.
+    """
+    root = _unwrapped(folder)
+    parts, others = _split_folders(root)
+    every = [file for split, part in parts.items() for file in _files(part, split)]
+    visible = [file for file in every if not any(map(is_hidden, file.path.relative_to(root).parts))]
+    wanted = [file for file in visible if file.path.suffix.casefold() in suffixes]
+    labelled = {file.split for file in wanted if file.label}
+    # If there are class folders, files beside them have no class.
+    used = [file for file in wanted if bool(file.label) == bool(labelled)]
+    flat = [part.name for split, part in parts.items() if labelled and split not in labelled]
+    used_set = set(used)
+    ignored = [str(file.path.relative_to(root)) for file in visible if file not in used_set]
+    empty = {path.name for part in parts.values() for path in _folders_in(part)} - {file.label for file in wanted}
+    num_hidden = len(every) - len(visible)
+    remarks = {
+        f"Read from {root.relative_to(folder)}, the only folder inside.": root != folder,
+        f"Skipped folders beside the splits: {listed(others)}.": others,
+        f"Skipped splits without class folders: {listed(flat)}.": flat,
+        f"Skipped folders without suitable files: {listed(sorted(empty))}.": empty,
+        f"Skipped hidden files: {num_hidden:,}.": num_hidden,
+        f"Skipped other files: {len(ignored):,}, for example {next(iter(ignored), '')}.": ignored,
+    }
+    return _named_splits(used), tuple(remark for remark, applies in remarks.items() if applies)
+
+
+def split_names(names: Iterable[str]) -> dict[str, str]:
+    """Split -> the given name for it, in the order train, validation, test; empty unless train and another exist.
+
+    Without a test split, the validation split is used as the test split.
+    """
+    known = {SPLIT_NAMES[name.casefold()]: name for name in sorted(names) if name.casefold() in SPLIT_NAMES}
+    if "train" not in known or len(known) < 2:
+        return {}
+    if "test" not in known:
+        known["test"] = known.pop("validation")
+    return {split: known[split] for split in SPLITS if split in known}
+
+
+def split_counts(splits: Iterable[str]) -> dict[str, int]:
+    """Rows of each split, in the order train, validation, test; a single split is called "all"."""
+    given = list(splits)
+    counts = {name: given.count(name) for name in ("all", *SPLITS) if name in given}
+    return counts if len(counts) > 1 else {"all": len(given)}
+
+
+def class_column(labels: Collection[str]) -> Column:
+    """Class labels as a column; names are sorted."""
+    names = sorted(set(labels))
+    index = {name: k for k, name in enumerate(names)}
+    return Column(np.array([index[label] for label in labels], np.int32), "class", tuple(names))
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder belongs to the operating system."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def walk(folder: Path) -> Iterable[Path]:
+    """All files below a folder, hidden ones too, sorted by name."""
+    for here, names, files in os.walk(folder, onerror=_raise):
+        names.sort()
+        yield from (Path(here, name) for name in sorted(files))
+
+
+def _files(folder: Path, split: str) -> Iterable[LabelledFile]:
+    """All files of a split. A class folder may be a link."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from (LabelledFile(inside, split, path.name) for inside in walk(path))
+        elif path.is_file():
+            yield LabelledFile(path, split, "")
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
+
+
+def _split_folders(folder: Path) -> tuple[Mapping[str, Path], list[str]]:
+    """Folders of the splits, and names of other folders beside them."""
+    inside = {path.name: path for path in _folders_in(folder)}
+    splits = split_names(inside)
+    if not splits:
+        return {"all": folder}, []
+    return {split: inside[name] for split, name in splits.items()}, sorted(set(inside) - set(splits.values()))
+
+
+def _unwrapped(folder: Path) -> Path:
+    """The innermost folder, if an archive was unpacked into a folder with a single folder inside."""
+    while True:
+        paths = [path for path in sorted(folder.iterdir()) if not is_hidden(path.name)]
+        if len(paths) != 1 or not paths[0].is_dir() or not _folders_in(paths[0]):
+            return folder
+        folder = paths[0]
+
+
+def _named_splits(files: list[LabelledFile]) -> tuple[LabelledFile, ...]:
+    """The files, with a single split called "all". Raises UsageError for file names that are not UTF-8."""
+    for file in files:
+        if any("\udc80" <= letter <= "\udcff" for letter in str(file.path)):
+            raise UsageError(f"the file name {file.path.name!a} is not UTF-8; rename it")
+    if len({file.split for file in files}) > 1:
+        return tuple(files)
+    return tuple(dataclasses.replace(file, split="all") for file in files)
+
+
+def _raise(error: OSError) -> None:
+    raise error
