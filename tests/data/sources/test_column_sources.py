@@ -12,8 +12,8 @@ from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import StandardScaler
 
 from dlm import Budget, Hyper, Learner, Study, UsageError
-from dlm.baselines import BagOfWords, GradientBoosting, LogisticRegression, Ridge
-from dlm.curves.from_records import curves
+from dlm.baselines import HistGradientBoosting, LogisticRegression, Ridge, TfidfLogisticRegression
+from dlm.curves.from_records import learning_curves
 from dlm.data import File, Series, Tfds, from_items
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor
@@ -128,14 +128,18 @@ def test_regression_beats_the_mean_and_ridge_equals_scikit_learn(diabetes, tmp_p
     study = Study(
         data=File(diabetes, target="progression"),
         task=Regression(),
-        learners={"mlp": Learner(MLP((32,)), Hyper(lr=0.01)), "ridge": Ridge(), "boosting": GradientBoosting(trees=30)},
+        learners={
+            "mlp": Learner(MLP((32,)), Hyper(lr=0.01)),
+            "ridge": Ridge(),
+            "boosting": HistGradientBoosting(max_iter=30),
+        },
         train_sizes=(50, 309),
         seeds=1,
         budget=Budget(steps=300),
         name="diabetes",
     )
-    executor.run(study, tmp_path)
-    found = {curve.learner: curve for curve in curves(record_log.rows(tmp_path))}
+    executor.run_trials(study, tmp_path)
+    found = {curve.learner: curve for curve in learning_curves(record_log.rows(tmp_path))}
     dataset = study.data.load()
     spread = dataset.test.y.std()
     for curve in found.values():
@@ -175,9 +179,9 @@ def test_folders_of_images_sounds_and_texts_are_loaded(folder):
     assert [dataset.num_classes for dataset in (pictures, sounds, texts)] == [2, 2, 2]
     resized = dataclasses.replace(File(str(folder / "pictures")), size=(4, 6)).load()
     assert resized.train.x.shape[1:] == (4, 6, 1)
-    cell = Study(texts_source(folder), Classification(), {"words": BagOfWords()}, (30,), 1, name="texts")
-    executor.run(cell, folder / "run")
-    (curve,) = curves(record_log.rows(folder / "run"))
+    cell = Study(texts_source(folder), Classification(), {"words": TfidfLogisticRegression()}, (30,), 1, name="texts")
+    executor.run_trials(cell, folder / "run")
+    (curve,) = learning_curves(record_log.rows(folder / "run"))
     assert curve.errors[-1][0] == 0
 
 
@@ -237,7 +241,7 @@ class Mapped:
 
 
 def test_objects_with_length_and_items_are_sources():
-    import grain
+    grain = pytest.importorskip("grain", reason="needs the extra stream: grain")
 
     listed = [Mapped(90)[row] for row in range(90)]
     ways = (Mapped(90), grain.MapDataset.source(Mapped(90)), listed)
@@ -267,10 +271,10 @@ def test_invalid_settings_are_usage_errors_with_a_remedy(mixed, changes, message
 def test_a_task_that_does_not_fit_the_targets_is_a_usage_error(mixed, tmp_path):
     study = Study(File(mixed, target="price"), Classification(), {"logreg": LogisticRegression()}, (50,), 1, name="x")
     with pytest.raises(UsageError, match=r"task=Classification\(\) needs classes.*Regression\(\)"):
-        executor.run(study, tmp_path / "new")
+        executor.run_trials(study, tmp_path / "new")
     labelled = dataclasses.replace(study, data=File(mixed, target="colour"), task=Regression())
     with pytest.raises(UsageError, match=r"task=Regression\(\) needs numbers"):
-        executor.run(labelled, tmp_path / "new")
+        executor.run_trials(labelled, tmp_path / "new")
 
 
 TINY = Tfds("tiny", validation=6)
