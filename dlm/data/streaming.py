@@ -32,7 +32,7 @@ class StreamMember:
     limit: int
 
 
-class StreamWindow(NamedTuple):
+class StreamBlock(NamedTuple):
     """Examples of all members: x [M, W·B, ...], y [M, W·B, ...], and the updates before each window, int32 [M].
 
     Positions after a member's last update are padding.
@@ -57,7 +57,7 @@ class WindowSource:
     def __len__(self) -> int:
         return max(len(ends) for ends in self._ends) - 1
 
-    def __getitem__(self, number: int) -> StreamWindow:
+    def __getitem__(self, number: int) -> StreamBlock:
         length = self.updates * self.batch_size
         x = np.zeros((len(self.members), length, *self.pool.x.shape[1:]), self.pool.x.dtype)
         y = np.zeros((len(self.members), length, *self.pool.y.shape[1:]), self.pool.y.dtype)
@@ -69,7 +69,7 @@ class WindowSource:
                 ranks = stream_rows(np.uint32(start * self.batch_size), int(count), member.train_size, member.seed)
                 index = member.order[ranks]
                 x[row, :count], y[row, :count] = self.pool.x[index], self.pool.y[index]
-        return StreamWindow(x, y, first)
+        return StreamBlock(x, y, first)
 
 
 def window_updates(pool: Split, num_members: int, batch_size: int) -> int:
@@ -78,7 +78,7 @@ def window_updates(pool: Split, num_members: int, batch_size: int) -> int:
     return int(np.clip(WINDOW_BYTES / update_bytes, 1, MAX_UPDATES))
 
 
-def streamed(windows: WindowSource, workers: int = 0) -> Iterator[StreamWindow]:
+def streamed(windows: WindowSource, workers: int = 0) -> Iterator[StreamBlock]:
     """The windows in order, read ahead by threads, or by `workers` processes if > 0."""
     import grain
     from absl import flags
@@ -89,7 +89,7 @@ def streamed(windows: WindowSource, workers: int = 0) -> Iterator[StreamWindow]:
         if not flags.FLAGS.is_parsed():  # grain's processes read flags, which scripts and notebooks do not parse
             flags.FLAGS.mark_as_parsed()
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=1))
-    return (StreamWindow(*window) for window in dataset)
+    return (StreamBlock(*window) for window in dataset)
 
 
 def _ends(member: StreamMember, updates: int, every: int) -> np.ndarray:

@@ -100,11 +100,12 @@ def data_shapes(dataset: Dataset) -> Data:
 def group_windows(group: Group, device_data: DeviceData, config: ProgramConfig) -> WindowSource:
     """The windows of a group's members, from each member's current step on."""
 
-    def seat(trial: Trial, step: int) -> StreamMember:
-        return StreamMember(device_data.orders[trial.subset_seed], trial.train_size, trial.init_seed, step, trial.num_steps)
+    def member(trial: Trial, step: int) -> StreamMember:
+        order = device_data.orders[trial.subset_seed]
+        return StreamMember(order, trial.train_size, trial.init_seed, step, trial.num_steps)
 
-    seats = [seat(trial, int(step)) if trial else None for trial, step in zip(group.rows, group.steps)]
-    return WindowSource(device_data.dataset.train, seats, config.batch_size, config.eval_every)
+    members = [member(trial, int(step)) if trial else None for trial, step in zip(group.rows, group.steps)]
+    return WindowSource(device_data.dataset.train, members, config.batch_size, config.eval_every)
 
 
 def window_shapes(device_data: DeviceData, config: ProgramConfig, width: int) -> StreamWindow | None:

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dlm.data.streaming import StreamWindow
+from dlm.data.streaming import StreamBlock
 from dlm.study.trial import Trial
 from dlm.train.devices import Packing
 from dlm.train.types import Member, State
@@ -30,7 +30,7 @@ class Group:
     rows: list[Trial | None]
     members: Member
     states: State
-    stream: Iterator[StreamWindow] | None = None
+    stream: Iterator[StreamBlock] | None = None
 
     @property
     def num_steps(self) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dlm.data.streaming import StreamWindow, streamed
+from dlm.data.streaming import StreamBlock, streamed
 from dlm.study.trial import Cohort, Trial
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.device_data import DeviceData, group_windows, window_shapes
@@ -167,7 +167,7 @@ class CohortRun:
         self.computed += int(applied.sum() if population.packing == "exact" else applied.max() * len(applied))
         return int(applied.sum()), float((applied / counts).max() * counts.min()), seconds
 
-    def _next_window(self, group: Group) -> StreamWindow:
+    def _next_window(self, group: Group) -> StreamBlock:
         """The next window of a group's stream, which starts at the members' current steps; empty after its end."""
         if group.stream is None:
             windows = group_windows(group, self.device_data, self.population.config)
