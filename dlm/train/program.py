@@ -122,7 +122,7 @@ def _check_training(config: ProgramConfig, variables: Any) -> None:
         return outputs, apply_gradient(config.optimizer, 0.1, 0.0, params, opt_state, params, outputs.sum())
 
     program = str(jax.make_jaxpr(step)(variables, _example(config, config.batch_size), jax.random.key(0)))
-    callback = re.search(r"\b(pure|io|debug)_callback\b", program)
+    callback = re.search(r"\b(pure_callback|io_callback|debug_callback|debug_print)\b", program)
     if callback:
         raise UsageError(
             f"the model or optimizer calls Python from the compiled program ({callback.group()}), which a population "
