@@ -142,7 +142,7 @@ def from_nnx(config: NNX) -> Model:
     _, mode = _call_arguments(config.module)
 
     def create(key: jax.Array) -> Any:
-        takes_rngs = "rngs" in inspect.signature(config.module.__init__).parameters
+        takes_rngs = "rngs" in inspect.signature(config.module.__init__).parameters  # type: ignore[misc]
         return config.module(**config.arguments, **({"rngs": nnx.Rngs(key)} if takes_rngs else {}))
 
     try:
