@@ -22,11 +22,10 @@ import numpy as np
 from scipy import stats
 
 from dlm.analysis.fairness import gaps as fairness_gaps
-from dlm.analysis.fairness.forecasts import exponent, group_answer, need
+from dlm.analysis.fairness.analysis import LearnerErrors
+from dlm.analysis.fairness.forecasts import exponent, need, summarize_group
 from dlm.analysis.fairness.gaps import Gap, gaps, seed_noise
-from dlm.analysis.fairness.groups import Column
-from dlm.analysis.fairness.intervals import Measure
-from dlm.analysis.fairness.report import Measured
+from dlm.analysis.fairness.groups import GroupColumn, Measure
 from dlm.curves.types import RequiredSize
 
 RATE = Measure(is_rate=True)
@@ -99,7 +98,7 @@ GAP = (
 
 def found(errors: np.ndarray, codes: np.ndarray) -> list[Gap]:
     """The gaps of one study."""
-    column = Column("group", tuple(map(str, range(codes.max() + 1))), codes)
+    column = GroupColumn("group", tuple(map(str, range(codes.max() + 1))), codes)
     noise = seed_noise({1: errors}, [column], measure=RATE)[1]
     return gaps(1, {"learner": errors}, [column], {"learner": noise}, measure=RATE)
 
@@ -166,7 +165,7 @@ def gap_row(setting: Setting, seeds: int, studies: int) -> dict[str, Any]:
         errors, true = setting.draw(seeds, rng)
         told = found(errors, codes)
         held += all(gap.low <= gap_true + 1e-12 and gap_true <= gap.high + 1e-12 for gap, gap_true in zip(told, true))
-        shown = np.array([gap.is_shown for gap in told])
+        shown = np.array([gap.is_significant for gap in told])
         some, alarms = some + bool(shown.any()), alarms + shown
         widths.append(np.median([gap.high - gap.low for gap in told]))
     largest = int(np.argmax(np.abs(true)))
@@ -188,7 +187,7 @@ def rival_row(setting: Setting, seeds: int, studies: int) -> dict[str, Any]:
     for _ in range(studies):
         errors, _ = setting.draw(seeds, rng)
         for name, way in ways.items():
-            counts[name] += any(gap.is_shown for gap in way(errors, codes))
+            counts[name] += any(gap.is_significant for gap in way(errors, codes))
         counts["bootstrap"] += bootstrap_alarm(errors, codes, rng)
         counts["permutation"] += permutation_alarm(errors, codes, rng)
     return {"setting": setting.name, "seeds": seeds} | {name: count / studies for name, count in counts.items()}
@@ -238,8 +237,8 @@ def exponent_row(planted: Planted, seeds: int, studies: int) -> dict[str, Any]:
     rng, held, widths = _rng(str(planted), seeds), 0, []
     for _ in range(studies):
         tables = planted.draw(seeds, rng)
-        for places, power in zip(_places(planted), planted.powers):
-            told = exponent(tables, places, measure=RATE)
+        for indices, power in zip(_places(planted), planted.powers):
+            told = exponent(tables, indices, measure=RATE)
             held += told is not None and told.low <= power <= told.high
             widths.append(told.high - told.low)
     return {"planted": _named(planted), "seeds": seeds, "held": held / studies / 2, "width": float(np.median(widths))}
@@ -253,13 +252,13 @@ def forecast_row(planted: Planted, seeds: int, studies: int) -> dict[str, Any]:
     size = SIZES[0] * (planted.first[0] / planted.rates(largest)[1]) ** (1 / planted.powers[0])
     for _ in range(studies):
         tables = planted.draw(seeds, rng)
-        one, places = Measured("learner", tables), _places(planted)
-        own = [tables[largest][:, place] for place in places]
+        one, indices = LearnerErrors("learner", tables), _places(planted)
+        own = [tables[largest][:, place] for place in indices]
         for group, true in enumerate(planted.rates(4 * largest)):
-            curve = one.curve("group", str(group), places[group])
-            told = group_answer(curve, own[group], measure=RATE, targets=(), multiples=(4.0,), level=0.95)
+            curve = one.curve("group", str(group), indices[group])
+            told = summarize_group(curve, own[group], measure=RATE, targets=(), multiples=(4.0,), level=0.95)
             forecasts += [ahead.low <= true <= ahead.high for ahead in told.predictions]
-        told_need = need(one.curve("group", "0", places[0]), *own, measure=RATE, level=0.95)
+        told_need = need(one.curve("group", "0", indices[0]), *own, measure=RATE, level=0.95)
         needs += [_holds(told_need, size)] if told_need.kind in ("interval", "more than") else []
     return {
         "planted": _named(planted),

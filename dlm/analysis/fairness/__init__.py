@@ -1,1 +1,1 @@
-"""Errors of groups of test examples: curves, gaps with intervals that hold, needs and metrics."""
+"""Fairness: errors of groups of test examples, their gaps, forecasts and metrics."""

@@ -1,7 +1,7 @@
-"""A group's forecast, and how much more data takes its error to where everyone else's is now.
+"""Forecasts of a group's error, and the training-set size at which it reaches the error of all other examples.
 
-The forecaster sees what seeds show. What they cannot show is that a group's test examples happen to be hard or easy:
-that moves all of its curve alike, by a factor whose spread is added here.
+The forecaster knows the noise of seeds. That a group's test examples happen to be hard or easy moves its whole curve by
+a factor, whose spread is added here.
 """
 
 from __future__ import annotations
@@ -14,50 +14,51 @@ from statistics import NormalDist
 import numpy as np
 from scipy import special
 
-from dlm.analysis.fairness.groups import Places
-from dlm.analysis.fairness.intervals import Array, Measure
+from dlm.analysis.fairness.groups import Array, Indices, Measure
 from dlm.curves.exponent import MIN_SIZES_FOR_EXPONENT, Exponent
 from dlm.curves.forecaster import first_size_reaching, required_size_estimate
 from dlm.curves.measurement_noise import curve_forecast, noise_warning
 from dlm.curves.summary import required_size_of, summarize
 from dlm.curves.types import Curve, LearnerSummary, Prediction, RequiredSize
 
-_NO_MISTAKE = 1.0  # variance of a log error that was measured as zero and is taken for half a mistake
+_NO_MISTAKE = 1.0  # variance of the log of an error of zero, which counts as half a mistake
 
 
-def exponent(tables: Mapping[int, Array], places: Places, *, measure: Measure, level: float = 0.95) -> Exponent | None:
-    """Of the test examples at `places`, from errors [S, N] by size; None for fewer than three sizes, or no mistake."""
+def exponent(
+    tables: Mapping[int, Array], indices: Indices, *, measure: Measure, level: float = 0.95
+) -> Exponent | None:
+    """The exponent of some test examples, from errors [S, N] by size; None for fewer than three sizes or no mistake."""
     train_sizes = sorted(tables)
-    own = [tables[size][:, places] for size in train_sizes]
+    own = [tables[size][:, indices] for size in train_sizes]
     if len(train_sizes) < MIN_SIZES_FOR_EXPONENT or not any(table.any() for table in own):
         return None
     x = np.log(np.array(train_sizes, dtype=float))
     weight = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
     means = np.array([table.mean() for table in own])
-    seen = np.where(means > 0, means, 0.5 / len(places) if measure.is_rate else means[means > 0].min() / 2)
+    seen = np.where(means > 0, means, 0.5 / len(indices) if measure.is_rate else means[means > 0].min() / 2)
     y = np.log(measure.finish(seen))
     slope = float(weight @ y)
-    # What a unit of an example's error at each size adds to the slope.
-    lever = weight * measure.slope(seen) / measure.finish(seen) / len(places)
+    # Influence on the slope of an example's error at each size.
+    lever = weight * measure.slope(seen) / measure.finish(seen) / len(indices)
     test = float(
         ((sum(lever_k * (table.mean(axis=0) - table.mean()) for lever_k, table in zip(lever, own))) ** 2).sum()
     )
     test += float((weight[means == 0] ** 2).sum()) * _NO_MISTAKE
     seeds, freedom = _seeds(own, lever)
-    if not freedom:  # one seed: what scatters around the line, if that is more
+    if not freedom:  # one seed: the scatter around the line, if it is larger
         scatter = y - y.mean() - slope * (x - x.mean())
         freedom = len(x) - 2
         seeds = max(float(scatter @ scatter) / freedom * float(weight @ weight) - test, 0.0)
-    # As many examples tell the test set's variance as are wrong at the size that has fewest.
-    freedoms = np.array([max(float(means.min()) * len(places), 1.0), freedom])
+    # The test set's variance has as many degrees of freedom as mistakes at the size with the fewest.
+    freedoms = np.array([max(float(means.min()) * len(indices), 1.0), freedom])
     half = math.hypot(*(special.stdtrit(freedoms, (1 + level) / 2) * np.sqrt([test, seeds])))
     return Exponent(-slope, -slope - half, -slope + half)
 
 
 def _seeds(own: list[Array], lever: Array) -> tuple[float, int]:
-    """Variance of the slope by seeds beyond what single examples add, and its degrees of freedom; 0 for one seed.
+    """Variance of the slope between seeds beyond that of single examples, and its degrees of freedom; 0 for one seed.
 
-    Equal places are equal seeds where all sizes have as many; else the sizes' seeds count as independent.
+    Seeds are paired if all sizes have equally many; otherwise the sizes are independent.
     """
     if len({len(table) for table in own}) == 1:
         added = [sum(lever_k * table for lever_k, table in zip(lever, own))]
@@ -71,12 +72,12 @@ def _seeds(own: list[Array], lever: Array) -> tuple[float, int]:
     return max(excess, 0.0), min((len(table) - 1 for table in several), default=0)
 
 
-def group_answer(
+def summarize_group(
     curve: Curve, own: Array, *, measure: Measure, targets: Sequence[float], multiples: Sequence[float], level: float
 ) -> LearnerSummary:
-    """Law, forecast and needs of a group's curve; `own` [S, N]: errors of its test examples at the largest size.
+    """Law, forecast and required sizes of a group's curve; `own` [S, N]: errors of its test examples at the last size.
 
-    Forecasts hold the test set's noise. Needs for `targets` are the forecaster's own, without it.
+    Intervals of forecasts include the noise of the test set; those of required sizes for `targets` do not.
     """
     told = summarize([curve], targets=targets, multiples=multiples, level=level).learners[0]
     spread = shared_spread(own, measure)
@@ -84,7 +85,7 @@ def group_answer(
         told,
         fitted=tuple(_widened(one, spread, curve, level) for one in told.fitted),
         predictions=tuple(_widened(one, spread, curve, level) for one in told.predictions),
-        note="" if told.note == noise_warning(curve) else told.note,  # it warns of the noise that is added here
+        note="" if told.note == noise_warning(curve) else told.note,  # the noise it warns of is included here
         grid=None,
     )
 
@@ -115,16 +116,16 @@ def need(
 
 
 def mean_spread(table: Array, measure: Measure) -> float:
-    """Standard deviation of the log of an error from [S, N]: its test examples' and, as far as seeds show, theirs."""
+    """Standard deviation of the log of an error from [S, N], by test examples and seeds."""
     by_seed = table.mean(axis=1)
     seeds = float(by_seed.var(ddof=1)) / len(by_seed) if len(by_seed) > 1 else 0.0
     return math.hypot(shared_spread(table, measure), _relative(seeds, table, measure))
 
 
 def shared_spread(table: Array, measure: Measure) -> float:
-    """Standard deviation of the log of an error from [S, N] that all seeds share: their test examples'.
+    """Standard deviation of the log of an error from [S, N] by test examples, which all seeds share.
 
-    No mistake at all is taken for half a mistake; at least half a mistake's variance is believed.
+    No mistake counts as half a mistake; the variance is at least that of half a mistake.
     """
     seeds, count = table.shape
     variance = float(table.mean(axis=0).var(ddof=1))
@@ -140,7 +141,7 @@ def _relative(variance: float, table: Array, measure: Measure) -> float:
 
 
 def _widened(one: Prediction, spread: float, curve: Curve, level: float) -> Prediction:
-    """A forecast with a factor of that spread on top; ends are combined as logs."""
+    """A forecast whose interval includes a factor of that spread; the ends are combined in logs."""
     if one.median <= 0:
         return one
     reach = NormalDist().inv_cdf((1 + level) / 2) * spread

@@ -1,14 +1,13 @@
-"""By how much a group's error differs from everyone else's, with intervals that hold for all groups together.
+"""Gaps: a group's error minus that of all other examples, with simultaneous intervals.
 
-The gap is to everyone else, not to all: a large group is most of all, and would differ from itself by little. What is
-estimated is the expected error over trainings and over examples of a group, so two noises count. The test set's:
-examples of a group are few, and all seeds share them (`intervals`). The seeds': a training may suit one
-group, which their errors show beyond what examples alone would (`seed_noise`). With one seed the gap is that
-of this training.
+The gap is to all other examples, not to all: a large group is most of all examples and would differ little from itself.
+The estimand is the expected error over trainings and examples of a group, so there are two sources of noise: the test
+set (a group has few examples, which all seeds share; see `groups`) and the seeds (a training may favour one group; see
+`seed_noise`). With one seed the gap is that of this training.
 
-All limits of a family (groups x columns x learners at one size) are at a common tail: that of the largest of their
-|t| under no gap, which are correlated since the examples are the same (single-step max-|t|, Westfall and Young 1993).
-A gap is shown where its interval leaves out 0. One step, not step-down, so that the intervals say what the tests say.
+All limits of a family (groups x columns x learners at one size) use a common tail, of the largest |t| under no gap,
+which are correlated as the examples are the same (single-step max-|t|, Westfall and Young 1993). A gap is significant
+if its interval excludes 0. A single step, not step-down, keeps intervals and tests consistent.
 """
 
 from __future__ import annotations
@@ -20,29 +19,39 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import special
 
-from dlm.analysis.fairness.groups import Column, Side
-from dlm.analysis.fairness.intervals import Array, Measure, design_effect, difference_limits, mean_limits, rate_limits
+from dlm.analysis.fairness.groups import (
+    Array,
+    GroupColumn,
+    GroupComparison,
+    Measure,
+    design_effect,
+    difference_limits,
+    mean_limits,
+    rate_limits,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class SeedNoise:
-    """Variance of a gap between trainings, relative to `Measure.variance_scale` of its two sides, and its freedom.
+    """Variance of a gap between trainings, relative to `Measure.variance_scale` of both errors; degrees of freedom.
 
-    One number for all groups of a learner at a size and its neighbours: a few seeds tell it badly.
+    Pooled over all groups of a learner at a size and its neighbours, as a few seeds estimate it badly.
     """
 
     relative: float = 0.0
     freedom: float = 1.0
 
     def half_width(self, error: float, others: float, num_seeds: int, measure: Measure, tail: float) -> float:
-        """What it adds to the half width of the gap's interval."""
+        """Its contribution to the half width of the gap's interval."""
         if self.relative <= 0:
             return 0.0
         variance = self.relative * float(measure.variance_scale(np.array([error, others])).sum()) / num_seeds
         return float(-special.stdtrit(self.freedom, tail) * np.sqrt(variance))
 
 
-def seed_noise(tables: Mapping[int, Array], columns: Sequence[Column], *, measure: Measure) -> dict[int, SeedNoise]:
+def seed_noise(
+    tables: Mapping[int, Array], columns: Sequence[GroupColumn], *, measure: Measure
+) -> dict[int, SeedNoise]:
     """The noise at each size of one learner, from errors [S, N] by size."""
     train_sizes = sorted(tables)
     parts = {
@@ -54,15 +63,15 @@ def seed_noise(tables: Mapping[int, Array], columns: Sequence[Column], *, measur
     }
 
 
-def _parts(table: Array, column: Column, measure: Measure) -> list[tuple[float, float, float]]:
-    """Of a column's groups. The last follows from the others, so all have a little less freedom each."""
-    sides = column.sides()
-    free = (len(table) - 1) * (len(sides) - 1) / max(len(sides), 1)
-    return [(*_part(table, (side.own, side.others), measure), free) for side in sides]
+def _parts(table: Array, column: GroupColumn, measure: Measure) -> list[tuple[float, float, float]]:
+    """Parts of a column's groups. The last group follows from the others, which reduces the degrees of freedom."""
+    comparisons = column.comparisons()
+    free = (len(table) - 1) * (len(comparisons) - 1) / max(len(comparisons), 1)
+    return [(*_part(table, (comparison.own, comparison.others), measure), free) for comparison in comparisons]
 
 
 def _pooled(parts: Sequence[tuple[float, float, float]]) -> SeedNoise:
-    """Parts of (relative variance, weight, freedom) as one."""
+    """Pools parts of (relative variance, weight, degrees of freedom)."""
     relative, weight, freedom = np.array(parts, dtype=float).reshape(-1, 3).T
     weight = weight * freedom
     if not weight.sum():
@@ -72,22 +81,22 @@ def _pooled(parts: Sequence[tuple[float, float, float]]) -> SeedNoise:
     return SeedNoise(max(float(share @ relative), 0.0), 1 / float((share[used] ** 2 / freedom[used]).sum()))
 
 
-def _part(table: Array, sides: Sequence[np.ndarray], measure: Measure) -> tuple[float, float]:
-    """Of one comparison: variance between seeds beyond that of single examples, and its weight."""
+def _part(table: Array, comparisons: Sequence[np.ndarray], measure: Measure) -> tuple[float, float]:
+    """Variance between seeds beyond that of single examples, and its weight, of one comparison."""
     if len(table) < 2:
         return 0.0, 0.0
-    means = np.stack([table[:, places].mean(axis=1) for places in sides])
+    means = np.stack([table[:, indices].mean(axis=1) for indices in comparisons])
     scale = float(measure.variance_scale(measure.finish(means.mean(axis=1))).sum())
     if scale <= 0:
         return 0.0, 0.0
     first, second = measure.finish(means)
     slopes = measure.slope(means.mean(axis=1))
     by_chance = sum(
-        slope**2 * float(table[:, places].var(axis=0, ddof=1).sum()) / len(places) ** 2
-        for slope, places in zip(slopes, sides)
+        slope**2 * float(table[:, indices].var(axis=0, ddof=1).sum()) / len(indices) ** 2
+        for slope, indices in zip(slopes, comparisons)
     )
     relative = (float(np.var(first - second, ddof=1)) - by_chance) / scale
-    # A part is as sure as its noise is small; what single examples do is the most of it in small groups.
+    # Weighted by the inverse of its noise, which in small groups comes mostly from single examples.
     return relative, (by_chance / scale + 1 / table.shape[1]) ** -2
 
 
@@ -96,7 +105,7 @@ _DRAWS = 20_000
 
 @dataclasses.dataclass(frozen=True)
 class Gap:
-    """A group's error, that of everyone else, and the difference with its simultaneous interval, at one size."""
+    """A group's error, that of all other examples, and their difference with a simultaneous interval, at one size."""
 
     learner: str
     column: str
@@ -111,14 +120,14 @@ class Gap:
     high: float
 
     @property
-    def is_shown(self) -> bool:
-        """Whether the interval leaves out 0."""
+    def is_significant(self) -> bool:
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
 @dataclasses.dataclass(frozen=True)
-class Spread:
-    """The largest minus the smallest error of a column's groups, with an interval that holds whenever the gaps' do."""
+class GroupRange:
+    """The largest minus the smallest error of a column's groups, with an interval valid if those of the gaps are."""
 
     learner: str
     column: str
@@ -133,22 +142,23 @@ class Spread:
 def gaps(
     size: int,
     errors: Mapping[str, Array],
-    columns: Sequence[Column],
+    columns: Sequence[GroupColumn],
     noise: Mapping[str, SeedNoise],
     *,
     measure: Measure,
     level: float = 0.95,
 ) -> list[Gap]:
-    """The gap of every group, by learner, with intervals that all hold with a chance of `level`.
+    """The gap of every group, by learner, with simultaneous intervals of probability `level`.
 
-    `errors` [S, N]: of each learner's seeds on each test example, as averaged into its error at `size`. `noise`: what
-    is believed of its seeds' noise.
+    `errors` [S, N]: of each learner's seeds on each test example at `size`. `noise`: of each learner's seeds.
     """
-    compared = [(learner, side) for learner in errors for column in columns for side in column.sides()]
+    compared = [
+        (learner, comparison) for learner in errors for column in columns for comparison in column.comparisons()
+    ]
     if not compared:
         return []
     means = {learner: table.mean(axis=0) for learner, table in errors.items()}
-    tail = common_tail(np.stack([_influence(side, means[learner]) for learner, side in compared]), level)
+    tail = common_tail(np.stack([_influence(comparison, means[learner]) for learner, comparison in compared]), level)
     effects = {
         (learner, column.name): design_effect(mean[column.known()], column.codes[column.known()])
         for learner, mean in means.items()
@@ -158,23 +168,23 @@ def gaps(
     return [
         _gap(
             learner,
-            side,
+            comparison,
             size,
             errors[learner],
             noise[learner],
             measure,
             tail,
-            effects.get((learner, side.column), 1.0),
+            effects.get((learner, comparison.column), 1.0),
         )
-        for learner, side in compared
+        for learner, comparison in compared
     ]
 
 
 def common_tail(influence: Array, level: float) -> float:
-    """The tail, on each side, that intervals of comparisons [M] need so that all hold with a chance of `level`.
+    """The tail on each side at which intervals of M comparisons hold simultaneously with probability `level`.
 
-    `influence` [M, N]: what each test example adds to each difference; their products are its covariance. A comparison
-    in which nothing varies counts as independent of the others.
+    `influence` [M, N] of each test example on each difference; their products are its covariance. A comparison
+    without variance counts as independent of the others.
     """
     length = np.linalg.norm(influence, axis=1)
     unit = influence / np.where(length > 0, length, 1.0)[:, None]
@@ -183,7 +193,7 @@ def common_tail(influence: Array, level: float) -> float:
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.maximum(values, 0))
     largest = float(np.quantile(np.abs(root @ _normals(len(root))).max(axis=0), level))
-    # Between what one comparison needs and what independent ones do, whatever the draws say.
+    # Bounded by the tails of one comparison and of independent ones.
     alone, independent = (1 - level) / 2, (1 - level ** (1 / len(root))) / 2
     return float(np.clip(special.ndtr(-largest), independent, alone))
 
@@ -193,10 +203,10 @@ def _normals(count: int) -> Array:
     return np.random.default_rng(0).standard_normal((count, _DRAWS))
 
 
-def spreads(found: Sequence[Gap], *, measure: Measure) -> list[Spread]:
-    """The spread of each learner and column, from its gaps at one size.
+def group_ranges(found: Sequence[Gap], *, measure: Measure) -> list[GroupRange]:
+    """The range of each learner and column, from its gaps at one size.
 
-    Everyone's error lies between a group's and everyone else's, and a mean of rates at a known place there.
+    The error of all examples lies between a group's and that of the others; for rates its position there is known.
     """
     together: dict[tuple[str, str], list[Gap]] = {}
     for gap in found:
@@ -204,7 +214,7 @@ def spreads(found: Sequence[Gap], *, measure: Measure) -> list[Spread]:
     return [_spread(group, measure) for group in together.values()]
 
 
-def _spread(found: Sequence[Gap], measure: Measure) -> Spread:
+def _spread(found: Sequence[Gap], measure: Measure) -> GroupRange:
     most, least = (pick(found, key=lambda gap: gap.error) for pick in (max, min))
     if len(found) == 2:
         low, high = max(0.0, found[0].low, -found[0].high), max(found[0].high, -found[0].low)
@@ -213,35 +223,45 @@ def _spread(found: Sequence[Gap], measure: Measure) -> Spread:
         share = [1.0 if measure.is_root else 1 - gap.num_test / total for gap in found]
         lows, highs = ([part * end for part, end in zip(share, ends)] for ends in _ends(found))
         low = max(0.0, *lows) + max(0.0, *(-high for high in highs))
-        if measure.is_root:  # roots do not average: one group's gap is all that is sure
+        if measure.is_root:  # roots do not average: only a single group's gap is a valid bound
             low = max(0.0, *lows, *(-high for high in highs))
         high = max(0.0, *highs) + max(0.0, *(-low for low in lows))
     name = most.learner, most.column, most.size
-    return Spread(*name, most.group, least.group, most.error - least.error, low, high)
+    return GroupRange(*name, most.group, least.group, most.error - least.error, low, high)
 
 
 def _ends(found: Sequence[Gap]) -> tuple[list[float], list[float]]:
     return [gap.low for gap in found], [gap.high for gap in found]
 
 
-def _influence(side: Side, mean: Array) -> Array:
-    """What each test example [N] adds to the difference, but for what all of its side add alike."""
+def _influence(comparison: GroupComparison, mean: Array) -> Array:
+    """Influence of each test example [N] on the difference."""
     influence = np.zeros(len(mean))
-    for places, sign in ((side.own, 1.0), (side.others, -1.0)):
-        influence[places] = sign * (mean[places] - mean[places].mean()) / len(places)
+    for indices, sign in ((comparison.own, 1.0), (comparison.others, -1.0)):
+        influence[indices] = sign * (mean[indices] - mean[indices].mean()) / len(indices)
     return influence
 
 
 def _gap(
-    learner: str, side: Side, size: int, table: Array, noise: SeedNoise, measure: Measure, tail: float, effect: float
+    learner: str,
+    comparison: GroupComparison,
+    size: int,
+    table: Array,
+    noise: SeedNoise,
+    measure: Measure,
+    tail: float,
+    effect: float,
 ) -> Gap:
-    own, rest = (_limits(table[:, places].mean(axis=0), measure, tail, effect) for places in (side.own, side.others))
+    own, rest = (
+        _limits(table[:, indices].mean(axis=0), measure, tail, effect)
+        for indices in (comparison.own, comparison.others)
+    )
     error, others = own[0], rest[0]
     low, high = difference_limits(own, rest, noise.half_width(error, others, len(table), measure, tail))
     if measure.is_rate:
         low, high = max(low, -1.0), min(high, 1.0)
     return Gap(
-        learner, side.column, side.group, size, len(side.own), len(table),
+        learner, comparison.column, comparison.group, size, len(comparison.own), len(table),
         error, others, error - others, low, high,
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
-"""Metrics of groups, by fairlearn: errors, selection rates, false positives and negatives, and how far they differ.
+"""Group metrics by fairlearn: errors, selection rates, false positive and false negative rates, and their differences.
 
-fairlearn is an extra, since it brings pandas, 84 MB, and takes seconds to import; nothing else here needs it.
+fairlearn is an optional dependency: it needs pandas (84 MB) and takes seconds to import.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.analysis.fairness.groups import Column
-from dlm.analysis.fairness.intervals import Array, Measure
+from dlm.analysis.fairness.groups import Array, GroupColumn, Measure
 from dlm.utils.optional_imports import require
 
 Codes = NDArray[np.integer]
@@ -54,7 +53,7 @@ class ColumnMetrics:
 def column_metrics(
     learner: str,
     size: int,
-    column: Column,
+    column: GroupColumn,
     errors: Array,
     *,
     measure: Measure,

@@ -1,4 +1,4 @@
-"""Errors of groups: curves with forecasts, gaps whose intervals hold together, and what would close them."""
+"""Errors of groups: curves with forecasts, gaps with simultaneous intervals, and the data that would close them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dlm.analysis.fairness.gaps import Gap, Spread
+from dlm.analysis.fairness.analysis import GroupCurve, GroupReport, analyze_groups
+from dlm.analysis.fairness.gaps import Gap, GroupRange
 from dlm.analysis.fairness.metrics import ColumnMetrics
-from dlm.analysis.fairness.report import GroupCurve, GroupReport, groups_in
 from dlm.curves.types import LearnerSummary, StudySummary
 from dlm.report.formatting import error_number, is_rate, percent, required_size_text, unit_text
 from dlm.report.html.elements import Chart, Choice, PageSection, Sentences
@@ -24,7 +24,7 @@ def fairness_section(context: ReportContext) -> SectionContent:
     if context.workdir is None:
         return SectionContent()
     level = context.summary.level
-    return group_content(groups_in(context.workdir.path, context.records, targets=context.targets, level=level))
+    return group_content(analyze_groups(context.workdir.path, context.records, targets=context.targets, level=level))
 
 
 def group_content(report: GroupReport | None) -> SectionContent:
@@ -46,22 +46,21 @@ def group_content(report: GroupReport | None) -> SectionContent:
 
 
 def group_sentences(report: GroupReport) -> list[str]:
-    """For each learner and column: the gaps that are shown at its largest size and what would close them, or that none
-    is; then what to know before trusting this."""
+    """For each learner and column: significant gaps at its largest size and the data to close them; then caveats."""
     told: list[str] = []
     gaps, curves = report.largest(), {(one.learner, one.column, one.group): one for one in report.curves}
     for learner, column in dict.fromkeys((gap.learner, gap.column) for gap in gaps):
         found = [gap for gap in gaps if (gap.learner, gap.column) == (learner, column)]
-        shown = sorted((gap for gap in found if gap.is_shown), key=lambda gap: -abs(gap.gap))
-        if len(found) == 2:  # one gap, seen from both sides: told of who errs more
+        shown = sorted((gap for gap in found if gap.is_significant), key=lambda gap: -abs(gap.gap))
+        if len(found) == 2:  # the same gap twice: report the group with the larger error
             shown = [gap for gap in shown if gap.gap > 0]
         told += [gap_sentence(gap, report.unit, _of_two(found, gap)) for gap in shown[:_MOST_WORDS]]
         if len(shown) > _MOST_WORDS:
-            told.append(f"{learner}: {len(shown) - _MOST_WORDS} more gaps of {column} are in the table.")
+            told.append(f"{learner}: {len(shown) - _MOST_WORDS} more significant gaps of {column} are in the table.")
         if shown and len(found) > 2:
             told += [
                 spread_sentence(spread, report.unit)
-                for spread in report.spreads
+                for spread in report.group_ranges
                 if (spread.learner, spread.column, spread.size) == (learner, column, found[0].size)
             ]
         if not shown:
@@ -74,20 +73,20 @@ def group_sentences(report: GroupReport) -> list[str]:
     return [*told, *report.notes]
 
 
-def gap_sentence(gap: Gap, unit: str, others: str = "everyone else") -> str:
-    """ "cnn: sex=f errs 1.9 points more [0.4, 3.5] than sex=m at n=1,024, 5.0 % and 3.1 %."""
-    more, ends = ("more", (gap.low, gap.high)) if gap.gap > 0 else ("less", (-gap.high, -gap.low))
+def gap_sentence(gap: Gap, unit: str, others: str = "all other examples") -> str:
+    """ "cnn: sex=f has an error 1.9 points larger [0.4, 3.5] than sex=m at n=1,024 (5.0 and 3.1 %)."""
+    more, ends = ("larger", (gap.low, gap.high)) if gap.gap > 0 else ("smaller", (-gap.high, -gap.low))
     size = _amount(abs(gap.gap), unit)
     low, high = (_signed(end, unit, abs(gap.gap)) for end in ends)
     both = f"{error_number(gap.error, unit)} and {error_number(gap.others, unit)} {unit_text(unit)}"
     return (
-        f"{gap.learner}: {_named(gap.column, gap.group)} errs {size} {more} [{low}, {high}] than {others} at "
+        f"{gap.learner}: {_named(gap.column, gap.group)} has an error {size} {more} [{low}, {high}] than {others} at "
         f"n={gap.size:,} ({both})."
     )
 
 
-def spread_sentence(spread: Spread, unit: str) -> str:
-    """The largest minus the smallest error."""
+def spread_sentence(spread: GroupRange, unit: str) -> str:
+    """The largest minus the smallest error of a column's groups."""
     low, high = (_signed(end, unit, spread.spread) for end in (spread.low, spread.high))
     return (
         f"{spread.learner}: groups of {spread.column} differ by {_amount(spread.spread, unit)} [{low}, {high}], from "
@@ -96,31 +95,31 @@ def spread_sentence(spread: Spread, unit: str) -> str:
 
 
 def no_gap_sentence(found: Sequence[Gap], unit: str) -> str:
-    """That nothing is shown is not that nothing is there: how large a gap could still be is part of it."""
+    """No significant gap, with the largest gap inside the intervals."""
     first, tests = found[0], sum(gap.num_test for gap in found)
     widest = max(found, key=lambda gap: max(gap.high, -gap.low))
     most, whose = max(widest.high, -widest.low), ""
     if len(found) > 2:
         whose = f" of {_named(widest.column, widest.group)}, {widest.num_test:,} test examples,"
     return (
-        f"{first.learner}: no gap between groups of {first.column} is shown by {tests:,} test examples at "
-        f"n={first.size:,}; a gap{whose} of up to {_amount(most, unit)} may still be there."
+        f"{first.learner}: no significant gap between groups of {first.column} in {tests:,} test examples at "
+        f"n={first.size:,}; the intervals include a gap{whose} of up to {_amount(most, unit)}."
     )
 
 
-def need_sentence(curve: GroupCurve, gap: Gap, others: str = "everyone else") -> str:
-    """How many examples take a group to where everyone else is."""
-    where = f"{_named(gap.column, gap.group)} where {others} is at n={gap.size:,}"
+def need_sentence(curve: GroupCurve, gap: Gap, others: str = "all other examples") -> str:
+    """The training-set size at which a group reaches the error of all other examples."""
+    target = f"for {_named(gap.column, gap.group)} to reach the error of {others} at n={gap.size:,}"
     need = curve.need
     if need is None or need.kind == "undetermined":
-        return f"{gap.learner}: how many examples would take {where} cannot be told from these measurements."
+        return f"{gap.learner}: the number of examples {target} cannot be determined from these measurements."
     if need.kind == "not reachable":
-        return f"{gap.learner}: no number of examples is seen to take {where}."
-    return f"{gap.learner}: {required_size_text(need)} examples, mixed as the pool is, would take {where}."
+        return f"{gap.learner}: no number of examples is enough {target}, according to the forecast."
+    return f"{gap.learner}: {required_size_text(need)} examples, with the pool's group proportions, are needed {target}."
 
 
 def group_tables(report: GroupReport) -> list[Table]:
-    """Gaps of each learner and column at its largest size, and what would close them; then fairlearn's metrics."""
+    """Gaps of each learner and column at its largest size; then fairlearn's metrics."""
     pairs = dict.fromkeys((gap.learner, gap.column) for gap in report.largest())
     return [
         *(_gap_table(report, learner, column) for learner, column in pairs),
@@ -146,7 +145,7 @@ def _gap_table(report: GroupReport, learner: str, column: str) -> Table:
             "examples to close",
         ),
         rows,
-        bold=frozenset((k, 5) for k, one in enumerate(own) if one.group in gaps and gaps[one.group].is_shown),
+        bold=frozenset((k, 5) for k, one in enumerate(own) if one.group in gaps and gaps[one.group].is_significant),
     )
 
 
@@ -163,7 +162,7 @@ def _gap_row(one: GroupCurve, gap: Gap | None, unit: str) -> tuple[str, ...]:
         error_number(gap.others, unit),
         f"{_signed(gap.gap, unit, abs(gap.gap))} [{low}, {high}]",
         _exponent(one),
-        required_size_text(one.need) if one.need and gap.is_shown and gap.gap > 0 else "–",
+        required_size_text(one.need) if one.need and gap.is_significant and gap.gap > 0 else "–",
     )
 
 
@@ -173,13 +172,13 @@ def _exponent(curve: GroupCurve) -> str:
 
 
 def _of_two(found: Sequence[Gap], gap: Gap) -> str:
-    """Everyone else by name where there is one other group."""
+    """The name of the other group if there is only one."""
     others = [_named(one.column, one.group) for one in found if one.group != gap.group]
-    return others[0] if len(found) == 2 else "everyone else"
+    return others[0] if len(found) == 2 else "all other examples"
 
 
 def _named(column: str, group: str) -> str:
-    """A group that says its column already, such as `age ≤ 25`, needs no second naming."""
+    """The group with its column, unless its name contains the column, such as `age ≤ 25`."""
     return group if column in group or any(sign in group for sign in "≤>") else f"{column}={group}"
 
 
@@ -208,7 +207,7 @@ def _blocks(report: GroupReport, learner: str, column: str) -> Iterator[Any]:
 
 
 def _renamed(one: GroupCurve) -> LearnerSummary:
-    """The group's curve by the name of the group alone."""
+    """The group's curve, named after the group."""
     return dataclasses.replace(one.answer, curve=dataclasses.replace(one.answer.curve, learner=one.group))
 
 
@@ -219,7 +218,7 @@ def _gap_chart(report: GroupReport, learner: str, column: str, gaps: list[Gap]) 
         found = [gap for gap in gaps if gap.group == name]
         traces.append(
             {
-                "x": [gap.size * 1.03**place for gap in found],  # so that bars do not hide each other
+                "x": [gap.size * 1.03**place for gap in found],  # avoids overlapping error bars
                 "y": [gap.gap for gap in found],
                 "error_y": {
                     "type": "data",
@@ -236,11 +235,11 @@ def _gap_chart(report: GroupReport, learner: str, column: str, gaps: list[Gap]) 
             }
         )
     last = [gap for gap in report.largest() if (gap.learner, gap.column) == (learner, column)]
-    shown = [gap_sentence(gap, report.unit) for gap in last if gap.is_shown]
+    shown = [gap_sentence(gap, report.unit) for gap in last if gap.is_significant]
     return Chart(
         f"gaps-{learner}-{column}".replace(" ", "-"),
-        f"{learner}: gap of each group of {column} to everyone else",
-        " ".join(shown) or f"No gap between groups of {column} is shown at the largest size.",
+        f"{learner}: gap of each group of {column} to all other examples",
+        " ".join(shown) or f"No significant gap between groups of {column} at the largest size.",
         tuple(traces),
         {
             "xaxis": {"title": {"text": "training examples"}, "type": "log", "tickformat": "~s", "dtick": "D2"},

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.fairness import Planted, exponent_row, forecast_row
 from dlm.analysis.fairness.forecasts import exponent, need, shared_spread
-from dlm.analysis.fairness.intervals import Measure
+from dlm.analysis.fairness.groups import Measure
 from dlm.curves.types import Curve
 
 RATE = Measure(True)

@@ -7,16 +7,15 @@ import pytest
 from scipy import stats
 
 from benchmarks.fairness import Setting, found, gap_row
-from dlm.analysis.fairness.gaps import Gap, SeedNoise, common_tail, gaps, seed_noise, spreads
-from dlm.analysis.fairness.groups import Column
-from dlm.analysis.fairness.intervals import Measure, design_effect, mean_limits, rate_limits
+from dlm.analysis.fairness.gaps import Gap, SeedNoise, common_tail, gaps, group_ranges, seed_noise
+from dlm.analysis.fairness.groups import GroupColumn, Measure, design_effect, mean_limits, rate_limits
 
 RATE, MEAN, ROOT = Measure(True), Measure(False), Measure(False, True)
 QUIET = SeedNoise()
 
 
 def of(errors, codes, measure=RATE, noise=QUIET, learners=("a",), level=0.95):
-    column = Column("sex", tuple(map(str, range(max(codes) + 1))), np.array(codes))
+    column = GroupColumn("sex", tuple(map(str, range(max(codes) + 1))), np.array(codes))
     tables = {learner: np.atleast_2d(errors).astype(float) for learner in learners}
     return gaps(100, tables, [column], dict.fromkeys(learners, noise), measure=measure, level=level)
 
@@ -76,7 +75,7 @@ def test_one_mistake_of_few_is_no_gap():
     # One of 20 where 5 of 1,000 are usual happens by chance one time in ten.
     errors = np.r_[1.0, np.zeros(19), np.ones(5), np.zeros(995)]
     gap = of(errors, [0] * 20 + [1] * 1000)[0]
-    assert not gap.is_shown
+    assert not gap.is_significant
     assert gap.gap == pytest.approx(0.05 - 0.005)
 
 
@@ -138,20 +137,20 @@ def test_a_gap_of_rmse_is_of_roots_and_scales_with_the_unit():
 def test_a_spread_is_shown_with_a_gap_and_only_then():
     errors, _ = Setting((100, 200, 300), (0.1, 0.1, 0.4)).draw(3, np.random.default_rng(7))
     told = found(errors, Setting((100, 200, 300), (0.1, 0.1, 0.4)).codes())
-    (spread,) = spreads(told, measure=RATE)
+    (spread,) = group_ranges(told, measure=RATE)
     assert 0 < spread.low < spread.spread < spread.high
     assert spread.most == "2"
     calm = [dataclasses.replace(gap, low=-0.1, high=0.1) for gap in told]
-    assert spreads(calm, measure=RATE)[0].low == 0
+    assert group_ranges(calm, measure=RATE)[0].low == 0
 
 
 def test_groups_too_small_to_compare_are_left_out():
     told = of(np.zeros(40), [0] * 5 + [1] * 15 + [2] * 20)
     assert [gap.group for gap in told] == ["1", "2"]
-    assert all(isinstance(gap, Gap) and not gap.is_shown for gap in told)
+    assert all(isinstance(gap, Gap) and not gap.is_significant for gap in told)
     assert of(np.zeros(40), [0] * 40) == []
 
 
 def test_one_seed_shows_no_noise_of_seeds():
-    column = Column("sex", ("f", "m"), np.repeat([0, 1], 50))
+    column = GroupColumn("sex", ("f", "m"), np.repeat([0, 1], 50))
     assert seed_noise({1: np.ones((1, 100)), 2: np.zeros((3, 100))}, [column], measure=RATE)[1].relative == 0

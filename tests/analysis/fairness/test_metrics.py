@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from dlm import UsageError
-from dlm.analysis.fairness.groups import Column
-from dlm.analysis.fairness.intervals import Measure
+from dlm.analysis.fairness.groups import GroupColumn, Measure
 from dlm.analysis.fairness.metrics import column_metrics
 
-COLUMN = Column("sex", ("f", "m", "x"), np.array([0, 0, 0, 0, 1, 1, 1, 1, -1]))
+COLUMN = GroupColumn("sex", ("f", "m", "x"), np.array([0, 0, 0, 0, 1, 1, 1, 1, -1]))
 TRUTH = np.array([1, 1, 0, 0, 1, 0, 0, 0, 1])
 PREDICTED = np.array([[1, 0, 0, 0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1, 0, 0, 0]])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small import ROW
 
-from dlm.analysis.fairness.report import groups_in
+from dlm.analysis.fairness.analysis import analyze_groups
 from dlm.analysis.interpretability.results import Attribution, NetworkAnalysis, NetworkError, Probe, Similarity
 from dlm.report.html.elements import Page, charts
 from dlm.report.html.media import signed_png
@@ -112,10 +112,10 @@ def grouped(tmp_path_factory):
 
 def test_groups_have_curves_gaps_and_what_would_close_them(grouped):
     rows = record_log.rows(grouped)
-    report = groups_in(grouped, rows, None)
+    report = analyze_groups(grouped, rows, None)
     section = group_content(report).page
     html = page_html(Page("t", "q", (), (), (section,)))
-    assert "sex=f errs" in html
+    assert "sex=f has an error" in html
     assert "pool examples" in html
     assert ">400<" in html
     assert group_content(None).page is None
@@ -125,7 +125,7 @@ def test_every_chart_is_one_that_plotly_knows_and_has_a_name_of_its_own(page, gr
     import plotly.graph_objects as go
 
     rows = record_log.rows(grouped)
-    report = groups_in(grouped, rows, None)
+    report = analyze_groups(grouped, rows, None)
     pages = [page, Page("t", "q", (), (), (group_content(report).page, analysis_content([analysis("image")]).page))]
     for one in pages:
         found = charts(one)

@@ -1,4 +1,4 @@
-"""From errors of test examples to all that is said of groups."""
+"""Analyses groups of test examples: curves, forecasts, gaps with simultaneous intervals, and metrics."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.analysis.fairness.forecasts import exponent, group_answer, need
-from dlm.analysis.fairness.gaps import Gap, Spread, gaps, seed_noise, spreads
-from dlm.analysis.fairness.groups import LEAST_EXAMPLES, Column, Places, Side
-from dlm.analysis.fairness.intervals import Array, Measure
+from dlm.analysis.fairness.forecasts import exponent, need, summarize_group
+from dlm.analysis.fairness.gaps import Gap, GroupRange, gaps, group_ranges, seed_noise
+from dlm.analysis.fairness.groups import LEAST_EXAMPLES, Array, GroupColumn, GroupComparison, Indices, Measure
 from dlm.analysis.fairness.metrics import ColumnMetrics, column_metrics
 from dlm.curves.exponent import Exponent
 from dlm.curves.from_records import BOUNDS, selected_rows
@@ -24,11 +23,11 @@ from dlm.utils.errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class GroupCurve:
-    """A learner's curve on the test examples of one group, its forecast, and what takes it to everyone else's error.
+    """A learner's curve on the test examples of one group.
 
-    `answer.curve.num_test` of the test examples are the group's, and `in_pool` of the pool's, None where not known.
-    `exponent` is None for fewer than three sizes. `need` is of training sets mixed as the pool is, for the error that
-    everyone else has at the largest size; None where the group has too few test examples to be compared.
+    `in_pool`: the group's examples in the training pool, None if unknown. `exponent` is None below three sizes.
+    `need`: the training-set size, with the group proportions of the pool, at which the group reaches the error of all
+    other examples at the largest size.
     """
 
     learner: str
@@ -42,14 +41,14 @@ class GroupCurve:
 
 @dataclasses.dataclass(frozen=True)
 class GroupReport:
-    """`gaps` at every size; their intervals hold together, at `level`, over all learners, columns and groups of a size.
+    """Gaps at every size; their intervals hold simultaneously for all learners, columns and groups of a size.
 
-    `spreads` go with them. `metrics` are of each learner's largest size. `notes`: what to know before trusting this.
+    `metrics` are of each learner's largest size; `notes` are caveats.
     """
 
     curves: tuple[GroupCurve, ...]
     gaps: tuple[Gap, ...]
-    spreads: tuple[Spread, ...]
+    group_ranges: tuple[GroupRange, ...]
     metrics: tuple[ColumnMetrics, ...]
     level: float
     unit: str
@@ -62,10 +61,10 @@ class GroupReport:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Measured:
-    """A learner's errors [S, N] of each test example, by size (mean over N, root of it for RMSE: what its curve shows).
+class LearnerErrors:
+    """A learner's errors [S, N] of each test example, by size; the curve shows their mean, or its root for RMSE.
 
-    For a binary target `truth` [N] and, of the largest size, `predicted` [S, N] are classes, 1 for `positive`.
+    For a binary target, `truth` [N] and `predicted` [S, N] at the largest size are classes, 1 for `positive`.
     """
 
     learner: str
@@ -76,23 +75,23 @@ class Measured:
     predicted: NDArray[np.integer] | None = None
     positive: str = ""
 
-    def curve(self, column: str, group: str, places: Places) -> Curve:
+    def curve(self, column: str, group: str, indices: Indices) -> Curve:
         """The curve of some test examples."""
         measure, train_sizes = Measure.of(self.unit), sorted(self.errors)
-        rows = [measure.finish(self.errors[size][:, places].mean(axis=1, dtype=np.float64)) for size in train_sizes]
+        rows = [measure.finish(self.errors[size][:, indices].mean(axis=1, dtype=np.float64)) for size in train_sizes]
         return Curve(
             f"{self.learner}, {column}={group}",
             tuple(train_sizes),
             tuple(tuple(map(float, row)) for row in rows),
             self.unit,
             self.bound,
-            len(places),
+            len(indices),
         )
 
 
 def group_report(
-    learners: Sequence[Measured],
-    columns: Sequence[Column],
+    learners: Sequence[LearnerErrors],
+    columns: Sequence[GroupColumn],
     *,
     targets: Sequence[float] = (),
     multiples: Sequence[float] = (2.0, 10.0),
@@ -102,17 +101,17 @@ def group_report(
     measure = Measure.of(learners[0].unit)
     found = _all_gaps(learners, columns, measure, level)
     curves = [
-        _group_curve(one, column, side, measure, targets, multiples, level)
+        _group_curve(one, column, comparison, measure, targets, multiples, level)
         for one in learners
         for column in columns
-        for side in column.sides()
+        for comparison in column.comparisons()
     ]
     metrics, note = _all_metrics(learners, columns, measure)
     notes = [*_notes(learners, columns), *([note] if note else [])]
     return GroupReport(
         tuple(curves),
         tuple(gap for family in found for gap in family),
-        tuple(spread for family in found for spread in spreads(family, measure=measure)),
+        tuple(spread for family in found for spread in group_ranges(family, measure=measure)),
         tuple(metrics),
         level,
         learners[0].unit,
@@ -121,9 +120,9 @@ def group_report(
 
 
 def _all_gaps(
-    learners: Sequence[Measured], columns: Sequence[Column], measure: Measure, level: float
+    learners: Sequence[LearnerErrors], columns: Sequence[GroupColumn], measure: Measure, level: float
 ) -> list[list[Gap]]:
-    """A family of gaps a size, of all learners that were measured there."""
+    """One family of gaps a size, of all learners measured there."""
     noise = {one.learner: seed_noise(one.errors, columns, measure=measure) for one in learners}
     families = []
     for size in sorted({size for one in learners for size in one.errors}):
@@ -134,34 +133,34 @@ def _all_gaps(
 
 
 def _group_curve(
-    one: Measured,
-    column: Column,
-    side: Side,
+    one: LearnerErrors,
+    column: GroupColumn,
+    comparison: GroupComparison,
     measure: Measure,
     targets: Sequence[float],
     multiples: Sequence[float],
     level: float,
 ) -> GroupCurve:
-    curve, last = one.curve(column.name, side.group, side.own), one.errors[max(one.errors)]
-    own, others = last[:, side.own], last[:, side.others]
+    curve, last = one.curve(column.name, comparison.group, comparison.own), one.errors[max(one.errors)]
+    own, others = last[:, comparison.own], last[:, comparison.others]
     pool = dict(zip(column.groups, column.pool))
-    told = group_answer(curve, own, measure=measure, targets=targets, multiples=multiples, level=level)
+    told = summarize_group(curve, own, measure=measure, targets=targets, multiples=multiples, level=level)
     carried = bool(told.predictions)
     return GroupCurve(
         one.learner,
         column.name,
-        side.group,
-        pool.get(side.group),
+        comparison.group,
+        pool.get(comparison.group),
         told,
-        exponent(one.errors, side.own, measure=measure, level=level),
+        exponent(one.errors, comparison.own, measure=measure, level=level),
         need(curve if carried else None, own, others, measure=measure, level=level),
     )
 
 
 def _all_metrics(
-    learners: Sequence[Measured], columns: Sequence[Column], measure: Measure
+    learners: Sequence[LearnerErrors], columns: Sequence[GroupColumn], measure: Measure
 ) -> tuple[list[ColumnMetrics], str]:
-    """Metrics at each learner's largest size, or why there are none."""
+    """Metrics at each learner's largest size, or a note why there are none."""
     found = []
     try:
         for one in learners:
@@ -177,24 +176,24 @@ def _all_metrics(
     return found, ""
 
 
-def _notes(learners: Sequence[Measured], columns: Sequence[Column]) -> list[str]:
+def _notes(learners: Sequence[LearnerErrors], columns: Sequence[GroupColumn]) -> list[str]:
     told = []
     for column in columns:
-        compared = {side.group for side in column.sides()}
+        compared = {comparison.group for comparison in column.comparisons()}
         few = [name for code, name in enumerate(column.groups) if name not in compared and (column.codes == code).any()]
         if few:
             told.append(
-                f"{column.name}: fewer than {LEAST_EXAMPLES} test examples of {', '.join(few)}, or of everyone else; "
-                "they are not compared."
+                f"{column.name}: {', '.join(few)} not compared, as the group or its complement has fewer than "
+                f"{LEAST_EXAMPLES} test examples."
             )
         unknown = int((~column.known()).sum())
         if unknown:
-            told.append(f"{column.name}: the group of {unknown:,} test examples is not known; they are left out.")
+            told.append(f"{column.name}: {unknown:,} test examples of unknown group are excluded.")
     single = [one.learner for one in learners if len(one.errors[max(one.errors)]) == 1]
     if single:
         told.append(
-            f"{', '.join(single)}: one seed at the largest size, so a gap is that of this training; "
-            "others may have another."
+            f"{', '.join(single)}: one seed at the largest size, so a gap is that of this training; other trainings "
+            "may differ."
         )
     return told
 
@@ -202,7 +201,7 @@ def _notes(learners: Sequence[Measured], columns: Sequence[Column]) -> list[str]
 Kept = dict[str, np.ndarray]
 
 
-def groups_in(
+def analyze_groups(
     workdir: Path,
     records: Iterable[Record],
     trial_ids: Collection[str] | None = None,
@@ -211,9 +210,9 @@ def groups_in(
     multiples: Sequence[float] = (2.0, 10.0),
     level: float = 0.95,
 ) -> GroupReport | None:
-    """The report of the trials named, or of all; None where the study names no groups, or kept no predictions.
+    """The report of the given trials, or of all; None if the study declares no groups or has no saved predictions.
 
-    A learner's hyperparameters at each size are those that its own curve chose.
+    The hyperparameters at each size are those selected for the learner's curve.
     """
     test = artifacts.read_test_set(workdir)
     if test is None or "groups" not in test:
@@ -228,10 +227,10 @@ def groups_in(
     return group_report(learners, columns_of(test), targets=targets, multiples=multiples, level=level)
 
 
-def columns_of(test: Mapping[str, np.ndarray]) -> list[Column]:
-    """The columns that a kept test set says tell groups apart."""
+def columns_of(test: Mapping[str, np.ndarray]) -> list[GroupColumn]:
+    """The columns of a saved test set that define groups."""
     return [
-        Column(
+        GroupColumn(
             str(name),
             tuple(map(str, test[f"group_names_{place}"])),
             test["groups"][:, place],
@@ -243,8 +242,8 @@ def columns_of(test: Mapping[str, np.ndarray]) -> list[Column]:
 
 def _measured(
     workdir: Path, name: str, train_sizes: Mapping[int, Sequence[Record]], test: Mapping[str, np.ndarray]
-) -> Measured | None:
-    """A learner's errors, of the cells whose predictions were kept."""
+) -> LearnerErrors | None:
+    """A learner's errors, of the trials with saved predictions."""
     count = len(test["groups"])
     kept: dict[int, list[Kept]] = {}
     for size, row in train_sizes.items():
@@ -257,11 +256,11 @@ def _measured(
     unit = next(iter(train_sizes.values()))[0].unit
     errors = {size: np.stack([one["error"] for one in row]).astype(np.float64) for size, row in kept.items()}
     binary = _binary(kept[max(kept)], test)
-    return Measured(name, errors, unit, BOUNDS.get(unit, (0.0, None)), *binary)
+    return LearnerErrors(name, errors, unit, BOUNDS.get(unit, (0.0, None)), *binary)
 
 
 def _binary(row: Sequence[Kept], test: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, str] | tuple[()]:
-    """(true classes [N], predicted ones [S, N], name of the second) where there are two classes; else nothing."""
+    """(true classes [N], predicted classes [S, N], name of the second) of two classes; empty otherwise."""
     if any(one.get("probabilities", np.zeros((0, 0))).shape[-1] != 2 for one in row):
         return ()
     names = test.get("class_names", np.zeros(0))

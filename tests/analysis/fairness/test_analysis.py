@@ -1,4 +1,4 @@
-"""A study of a table with groups: what is said of them is of the cells that its curves show."""
+"""Groups of a tabular study, from the trials of its curves."""
 
 import dataclasses
 import io
@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from dlm import Budget, Hyper, Learner, Study
-from dlm.analysis.fairness.report import groups_in
+from dlm.analysis.fairness.analysis import analyze_groups
 from dlm.baselines import LogisticRegression
 from dlm.curves.from_records import learning_curves
 from dlm.data import File
@@ -44,9 +44,9 @@ def finished(tmp_path_factory):
     return folder / "run"
 
 
-def test_groups_make_up_the_curves(finished):
+def test_curves_of_groups_average_to_the_learner_s_curve(finished):
     rows = record_log.rows(finished)
-    told = groups_in(finished, rows)
+    told = analyze_groups(finished, rows)
     whole = {curve.learner: curve for curve in learning_curves(rows)}
     assert {(one.learner, one.group) for one in told.curves} == {(a, b) for a in ("net", "logreg") for b in ("f", "m")}
     for learner, curve in whole.items():
@@ -58,26 +58,26 @@ def test_groups_make_up_the_curves(finished):
     json.dumps(dataclasses.asdict(told), allow_nan=False)
 
 
-def test_who_cannot_be_predicted_errs_more_and_no_data_takes_them_there(finished):
+def test_a_group_with_random_labels_has_a_gap_that_no_data_closes(finished):
     out = io.StringIO()
     report(Workdir.open(finished), Console(file=out, width=80))
     text = " ".join(out.getvalue().split())
-    assert "logreg: sex=f errs" in text
-    assert "points more [" in text
+    assert "logreg: sex=f has an error" in text
+    assert "points larger [" in text
     assert "than sex=m at n=160 (" in text
-    assert "sex=m errs" not in text  # one gap, told once
-    assert "where sex=m is at n=160" in text
+    assert "sex=m has an error" not in text  # one gap, told once
+    assert "the error of sex=m at n=160" in text
     assert max(map(len, out.getvalue().split("\n\nWritten")[0].splitlines())) <= 80
 
 
-def test_without_fairlearn_all_but_its_metrics_is_said(finished, monkeypatch):
+def test_without_fairlearn_only_its_metrics_are_missing(finished, monkeypatch):
     monkeypatch.setitem(sys.modules, "fairlearn", None)
     monkeypatch.setitem(sys.modules, "fairlearn.metrics", None)
-    told = groups_in(finished, record_log.rows(finished))
+    told = analyze_groups(finished, record_log.rows(finished))
     assert told.metrics == ()
     assert any("pip install" in note for note in told.notes)
-    assert any(gap.is_shown for gap in told.largest())
+    assert any(gap.is_significant for gap in told.largest())
 
 
-def test_a_workdir_without_groups_says_nothing(finished, tmp_path):
-    assert groups_in(tmp_path, record_log.rows(finished)) is None
+def test_a_workdir_without_groups_has_no_report(finished, tmp_path):
+    assert analyze_groups(tmp_path, record_log.rows(finished)) is None
