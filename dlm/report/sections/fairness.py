@@ -115,7 +115,9 @@ def need_sentence(curve: GroupCurve, gap: Gap, others: str = "all other examples
         return f"{gap.learner}: the number of examples {target} cannot be determined from these measurements."
     if need.kind == "not reachable":
         return f"{gap.learner}: no number of examples is enough {target}, according to the forecast."
-    return f"{gap.learner}: {required_size_text(need)} examples, with the pool's group proportions, are needed {target}."
+    return (
+        f"{gap.learner}: {required_size_text(need)} examples, with the pool's group proportions, are needed {target}."
+    )
 
 
 def group_tables(report: GroupReport) -> list[Table]:
