@@ -16,11 +16,11 @@ from dlm.analysis.ensembles import ensembles_of
 from dlm.data.corruption import check_noise
 from dlm.data.dataset import Dataset, check_train_sizes
 from dlm.data.leakage import check_leakage
+from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.preemption import Watch
 from dlm.execution.retention import DEFAULT_MIB
-from dlm.execution.trial_runner import Session, Work, tell
+from dlm.execution.trial_runner import TrialRunner, Work, log
 from dlm.storage import artifacts, record_log, records
-from dlm.storage.artifacts import MEBIBYTE
 from dlm.storage.description import provenance
 from dlm.storage.record_log import Record
 from dlm.storage.workdir import Workdir
@@ -36,7 +36,7 @@ from dlm.utils.errors import UsageError, choose
 from dlm.utils.files import local_folder
 from dlm.utils.optional_imports import require
 
-MOST_RESIDENT = 0.5  # of the devices' memory that the pool may take; members need the rest
+MAX_POOL_SHARE = 0.5  # of the devices' memory that the training pool may take
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,6 +76,16 @@ class RunOptions:
     def __post_init__(self) -> None:
         choose("packing", self.packing, ("auto", "exact", "fast"))
         choose("input", self.input, ("auto", "device", "stream"))
+
+    def resolve(self, dataset: Dataset) -> RunOptions:
+        """The options with packing, input, fit workers and memory limit chosen for the dataset and the devices."""
+        return dataclasses.replace(
+            self,
+            packing=devices.packing(self.packing),
+            input="stream" if is_streamed(self.input, dataset) else "device",
+            fit_workers=default_fit_workers() if self.fit_workers is None else self.fit_workers,
+            memory_limit=devices.memory_limit() if self.memory_limit is None else self.memory_limit,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,29 +184,22 @@ def run_trials(
         # The data are checked before the workdir is made: a usage error leaves nothing behind.
         dataset, leaks = check_leakage(load_dataset(study, options))
         watch.check()
-        workdir = stack.enter_context(Workdir.create_or_resume(folder, report=tell))
+        workdir = stack.enter_context(Workdir.create_or_resume(folder, report=log))
         watch.before_end.append(workdir.close)  # the process may end at a signal
         work = remaining(study, workdir.records)
         flops = _claim(study, workdir, dataset, work, options)
-        session = Session(
-            study,
-            dataset,
-            folder,
-            devices.packing(options.packing),
-            watch,
-            options.save_seconds,
-            flops,
-            is_streamed(options.input, dataset),
-            options.input_workers,
-            default_fit_workers() if options.fit_workers is None else options.fit_workers,
-            options.keep_mib * MEBIBYTE,
-        )
+        orders = subset_orders(study, dataset)
+        runner = TrialRunner(study, orders, workdir, options.resolve(dataset), watch, flops)
         artifacts.write_leak_counts(folder, leaks)
-        session.do(work, devices.memory_limit() if options.memory_limit is None else options.memory_limit)
-        rows = record_log.rows(folder)
-        artifacts.write_ensembles(folder, ensembles_of(study, dataset, session.orders, rows, folder))
-        records.write(records.table_of(rows), folder)
-        return _outcome(study, work, rows)
+        runner.run(work)
+        artifacts.write_ensembles(folder, ensembles_of(study, dataset, orders, workdir.records, folder))
+        records.write(workdir.table, folder)
+        return _outcome(study, work, workdir)
+
+
+def subset_orders(study: Study, dataset: Dataset) -> SubsetOrders:
+    """The pool's orders for the subset seeds of a study."""
+    return SubsetOrders(dataset, (trial.subset_seed for trial in study.trials))
 
 
 def default_fit_workers() -> int:
@@ -206,7 +209,7 @@ def default_fit_workers() -> int:
 
 def is_streamed(input_mode: str, dataset: Dataset) -> bool:
     """Whether the pool is read from the host: as chosen, or if it would fill half of the devices' memory."""
-    large = dataset.train.nbytes * jax.local_device_count() > MOST_RESIDENT * devices.memory_limit()
+    large = dataset.train.nbytes * jax.local_device_count() > MAX_POOL_SHARE * devices.memory_limit()
     streamed = input_mode == "stream" or (input_mode == "auto" and large)
     if streamed:
         require("grain", "streaming the training pool from the host (see --input)")
@@ -222,13 +225,13 @@ def _claim(study: Study, workdir: Workdir, dataset: Dataset, work: Work, options
         provenance=provenance(programs, work.classical),
         question=options.question,
         command=options.command,
-        report=tell,
+        report=log,
     )
     return {cohort.cohort_id: program.flops for cohort, program in programs.items()}
 
 
-def _outcome(study: Study, work: Work, now: Sequence[Record]) -> Outcome:
-    finished = record_log.finished(now)
+def _outcome(study: Study, work: Work, workdir: Workdir) -> Outcome:
+    finished = workdir.finished()
     statuses = [finished.get(trial.trial_id) for trial in study.trials]
     return Outcome(
         trained=work.num_trials,

@@ -17,8 +17,7 @@ from dlm.baselines.evaluation import fit_and_evaluate
 from dlm.curves.summary import summarize
 from dlm.curves.types import Curve
 from dlm.data.subset_orders import SubsetOrders
-from dlm.execution.executor import RunOptions, folder_of, is_streamed, load_dataset, remaining
-from dlm.execution.trial_runner import subset_orders_of
+from dlm.execution.executor import RunOptions, folder_of, is_streamed, load_dataset, remaining, subset_orders
 from dlm.report.figures import learning_curve
 from dlm.report.progress.eta import duration
 from dlm.storage import record_log
@@ -133,7 +132,7 @@ def plan(study: Study, workdir: str | os.PathLike[str] | None = None, **options:
     devices.configure(run_options.num_cpu_devices)
     dataset = load_dataset(study, run_options)
     work = remaining(study, record_log.rows(folder))
-    orders = subset_orders_of(study, dataset)
+    orders = subset_orders(study, dataset)
     placed = put_on_devices(orders, streamed=is_streamed(run_options.input, dataset))
     start_seconds = time.time() - psutil.Process().create_time()
     parts = [_cohort_cost(cohort, placed, devices.packing(run_options.packing)) for cohort in work.cohorts]
@@ -173,7 +172,7 @@ def _seconds_per_update(run: CohortRun) -> float:
     applied, seconds = run.advance(1)
     steps = 1
     while seconds < TIMED_SECONDS and applied:
-        if seconds < TIMED_SECONDS / 8:  # too short to count, so a longer one in its put_on_devices
+        if seconds < TIMED_SECONDS / 8:  # too short to count, so a longer one in its place
             steps *= 4
             applied, seconds = run.advance(steps)
             continue

@@ -1,34 +1,33 @@
-"""From cells to rows: train and fit what is left to do, and append every number with its origin to the workdir."""
+"""Trains and fits the trials that remain of a study, and records every measurement in the workdir."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
+import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlm.baselines.evaluation import FitResult, fit_and_evaluate
 from dlm.baselines.worker_pool import FOLDER, WorkerPool
 from dlm.curves.from_records import curve_name
-from dlm.data.dataset import Dataset
 from dlm.data.subset_orders import SubsetOrders
-from dlm.execution.preemption import Watch
-from dlm.execution.record_rows import Origin, noise_of
-from dlm.execution.retention import DEFAULT_MIB, Keeper
+from dlm.execution.retention import MEBIBYTE, Retention
 from dlm.report.progress.tracker import Cell, Progress
-from dlm.storage import artifacts, record_log, workdir
-from dlm.storage.artifacts import MEBIBYTE, Sample
+from dlm.storage import description
 from dlm.storage.record_log import Record
+from dlm.storage.workdir import Workdir
+from dlm.study.config import canonical
+from dlm.study.learner import Learner
+from dlm.study.names import ERROR, ERROR_WITHOUT_LEAKS, TEST, TRAIN, VALIDATION, Status
+from dlm.study.noise import noise_text
 from dlm.study.study import Study
 from dlm.study.trial import Cohort, Trial
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.device_data import DeviceData, put_on_devices
-from dlm.train.devices import Packing
 from dlm.train.population import Population, population_of
 from dlm.train.predict import Predictor, generates_text, sample_text
 from dlm.train.profiling import halve_chunk, is_out_of_memory, memory_chunks, updates_per_second
@@ -36,167 +35,305 @@ from dlm.train.trainer import CohortRun, Measurement, train
 from dlm.train.types import ResourceUsage
 from dlm.utils.errors import Interrupted, UsageError
 
-COLLECT_SECONDS = 0.5  # that a run without anything else to do waits for a fit before it looks around
+if TYPE_CHECKING:
+    from dlm.execution.executor import RunOptions
+    from dlm.execution.preemption import Watch
+
+COLLECT_SECONDS = 0.5  # wait for a classical fit when nothing else remains
+MAX_NOTE_CHARACTERS = 2000
+
+
+def log(message: str) -> None:
+    """Print a message about the run to standard error."""
+    print(f"dlm: {message}", file=sys.stderr, flush=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """The cells of a study that are not finished: gradient-trained ones as cohorts, and classical ones."""
+    """The trials of a study that remain: gradient-trained ones as cohorts, and classical ones."""
 
     cohorts: tuple[Cohort, ...]
     classical: tuple[Trial, ...]
 
     @property
     def num_trials(self) -> int:
-        """Cells left to do."""
+        """Number of trials that remain."""
         return sum(len(cohort.trials) for cohort in self.cohorts) + len(self.classical)
 
-    @property
-    def num_updates(self) -> int:
-        """Updates left to do, those of members half-way counted whole."""
-        return sum(cohort.num_updates for cohort in self.cohorts)
 
+class Recorder:
+    """Appends measurements to a workdir, each with its provenance, and counts them in the progress.
 
-def subset_orders_of(study: Study, dataset: Dataset) -> SubsetOrders:
-    """The pool's orders for the subset seeds of a study."""
-    return SubsetOrders(dataset, (trial.subset_seed for trial in study.trials))
-
-
-def tell(text: str) -> None:
-    """Say what happened to the workdir's files, beside the progress."""
-    print(f"dlm: {text}", file=sys.stderr, flush=True)
-
-
-class Session:
-    """One run's way from cells to rows, which it appends to the workdir."""
+    `flops` are the floating-point operations per update, by cohort id.
+    """
 
     def __init__(
         self,
         study: Study,
-        dataset: Dataset,
-        folder: Path,
-        packing: Packing,
-        watch: Watch,
-        save_seconds: float | None,
+        orders: SubsetOrders,
+        workdir: Workdir,
+        packing: str,
         flops: Mapping[str, float],
-        streamed: bool = False,
-        workers: int = 0,
-        fit_workers: int = 0,
-        keep_bytes: int = DEFAULT_MIB * MEBIBYTE,
+        progress: Progress,
     ) -> None:
-        self.study, self.dataset, self.folder, self.packing = study, dataset, folder, packing
-        self.streamed, self.workers, self.fit_workers = streamed, workers, fit_workers
-        self.watch, self.save_seconds = watch, save_seconds
-        self.orders = subset_orders_of(study, dataset)
-        self.flops = flops  # of an update, by cohort id
-        self.origin = Origin(study, self.orders, packing, flops)
-        self.keeper = Keeper(study, dataset, folder, keep_bytes)
-        self.fitting: WorkerPool | None = None
-        self.training: tuple[str, ...] = ()
-        cells = [Cell(each.trial_id, curve_name(each.name, noise_of(each)), each.train_size) for each in study.trials]
-        self.progress = Progress(study.name, cells, workdir=folder, memory=devices.memory_in_use, stopping=watch)
+        self.study, self.orders, self.dataset = study, orders, orders.dataset
+        self.workdir, self.packing, self.flops, self.progress = workdir, packing, flops, progress
+        self.num_leaked = 0 if self.dataset.leaked_rows is None else len(self.dataset.leaked_rows)
+        self.versions = " ".join(f"{name}={version}" for name, version in description.versions().items())
 
-    def do(self, work: Work, memory_limit: int) -> None:
-        """Train and fit everything that is left to do."""
-        if not work.num_trials:
-            return
-        if work.cohorts:
-            placed = put_on_devices(self.orders, streamed=self.streamed, workers=self.workers)
-        for cohort in work.cohorts:
-            self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id])
-        self.progress.expect_fits(((trial.name, trial.train_size) for trial in work.classical), self.fit_workers)
-        # A cell that failed before is tried again.
-        self.progress.wrote([row for row in record_log.rows(self.folder) if row.status != "failed"])
-        self.watch.before_end.insert(0, self.progress.close)  # before the lock is let go
-        self.watch.is_silent = lambda: self.progress.draws
-        with self.progress, self.fits(_first_seeds_first(work.classical)):
-            parts = []
-            for cohort in work.cohorts:
-                parts.append(self.compiled(cohort, placed, memory_limit))
-                self.collect()
-            for of_cohort, population in parts:
-                self.train_all(of_cohort, population, placed)
-            while self.fitting and self.fitting.remaining:
-                self.watch.check()
-                self.progress.phase("fit", f"{self.fitting.remaining:,} fits left")
-                self.collect(COLLECT_SECONDS)
+    def record(self, measurement: Measurement, note: str = "", inference_seconds: float | None = None) -> None:
+        """Append a measurement; on disk on return."""
+        rows = self.rows(measurement, note, inference_seconds)
+        self.workdir.append(rows)
+        self.progress.wrote(rows)
+
+    def record_failure(self, trials: Sequence[Trial], error: Exception) -> None:
+        """Record trials without a result as failed, with the error."""
+        statuses = self.workdir.finished()
+        for trial in trials:
+            if statuses.get(trial.trial_id, Status.FAILED) == Status.FAILED:
+                failed = Measurement(trial, 0, Status.FAILED, {}, ResourceUsage())
+                self.record(failed, f"{type(error).__name__}: {error}"[:MAX_NOTE_CHARACTERS])
+
+    def rows(self, measurement: Measurement, note: str = "", inference_seconds: float | None = None) -> list[Record]:
+        """One record per value. The last rows of a trial end with its test error, None if there is none."""
+        values: dict[tuple[str, str], float | None] = dict(measurement.values)
+        if measurement.status != Status.RUNNING:
+            values[TEST, ERROR] = values.pop((TEST, ERROR), None)
+        trial, dataset = measurement.trial, self.dataset
+        is_gradient_trained = isinstance(trial.learner, Learner)
+        num_examples = {
+            TRAIN: trial.budget.batch_size if is_gradient_trained else trial.train_size,
+            VALIDATION: len(dataset.validation),
+            TEST: len(dataset.test),
+        }
+        units = trial.task.units | {ERROR_WITHOUT_LEAKS: trial.task.unit}
+        shared = self._shared_fields(measurement, note) | {"inference_seconds": inference_seconds}
+        return [
+            Record(
+                **shared,
+                split=split,
+                metric=metric,
+                value=value,
+                unit=units.get(metric, ""),
+                num_examples=num_examples[split] - (self.num_leaked if metric == ERROR_WITHOUT_LEAKS else 0),
+                together=len(values),
+            )
+            for (split, metric), value in values.items()
+        ]
+
+    def _shared_fields(self, measurement: Measurement, note: str) -> dict[str, Any]:
+        """The fields that all rows of one measurement share."""
+        trial = measurement.trial
+        is_gradient_trained = isinstance(trial.learner, Learner)
+        flops = measurement.step * self.flops.get(Cohort((trial,)).cohort_id, 0.0) if is_gradient_trained else 0.0
+        return {
+            "study": self.study.name,
+            "trial_id": trial.trial_id,
+            "learner": trial.name,
+            "train_size": trial.train_size,
+            "subset_seed": trial.subset_seed,
+            "init_seed": trial.init_seed,
+            "hyper": json.dumps(canonical(trial.learner), sort_keys=True),
+            "step": measurement.step,
+            "status": measurement.status,
+            "subset_hash": self.orders.hash(trial.subset_seed, trial.train_size),
+            "data": f"{self.dataset.name}@{self.dataset.fingerprint}",
+            "packing": self.packing if is_gradient_trained else "none",
+            "precision": trial.precision if is_gradient_trained else "none",
+            "seconds": round(measurement.usage.seconds, 6),
+            "joules": measurement.usage.joules,
+            "flops": flops or None,
+            "device": devices.describe() if is_gradient_trained else "host",
+            "versions": self.versions,
+            "note": note,
+            "noise": trial_noise_text(trial),
+        }
+
+
+def trial_noise_text(trial: Trial) -> str:
+    """The noise of a trial's examples, as in its records."""
+    return ", ".join([*noise_text(trial.noise), *(f"test {part}" for part in noise_text(trial.test_noise))])
+
+
+class ClassicalFits:
+    """Fits classical trials, in worker processes during training or in this process before it."""
+
+    def __init__(self, recorder: Recorder, retention: Retention, watch: Watch, num_workers: int) -> None:
+        self.recorder, self.retention, self.watch = recorder, retention, watch
+        self.progress, self.num_workers = recorder.progress, num_workers
+        self._pool: WorkerPool | None = None
+
+    @property
+    def remaining(self) -> int:
+        """Number of fits that worker processes have not returned yet."""
+        return self._pool.remaining if self._pool else 0
+
+    @property
+    def running(self) -> frozenset[str]:
+        """Ids of the trials that worker processes are fitting."""
+        return self._pool.running if self._pool else frozenset()
 
     @contextlib.contextmanager
-    def fits(self, cells: Sequence[Trial]) -> Iterator[None]:
-        """Fit classical cells: by processes of their own while the context lasts, or without any, before it begins."""
-        if not (cells and self.fit_workers):
-            for number, trial in enumerate(cells, start=1):
-                self.watch.check()
-                where = f"{number} of {len(cells)}: {trial.name}, {trial.train_size:,} examples"
-                self.progress.phase("fit", where)
-                self.fit(trial)
+    def start(self, trials: Sequence[Trial]) -> Iterator[None]:
+        """Fit the trials: in worker processes while the context lasts, or without workers before it begins."""
+        trials = _first_seeds_first(trials)
+        if not (trials and self.num_workers):
+            self._fit_here(trials)
             yield
             return
-        with WorkerPool(self.orders, cells, self.fit_workers, self.folder / FOLDER) as self.fitting:
-            self.watch.before_end.insert(0, self.fitting.close)
+        orders, folder = self.recorder.orders, self.recorder.workdir.path / FOLDER
+        with WorkerPool(orders, trials, self.num_workers, folder) as self._pool:
+            self.watch.before_end.insert(0, self._pool.close)
             yield
 
-    def collect(self, seconds: float = 0.0) -> None:
-        """Write down what processes have fitted by now; waits for a first fit so long at most."""
-        if self.fitting:
-            for trial, found, took in self.fitting.collect(seconds):
-                self.fitted(trial, found, took)
-            self.progress.running([*self.training, *self.fitting.running])
+    def collect(self, timeout: float = 0.0) -> None:
+        """Record the fits that have ended; waits up to `timeout` seconds for the first."""
+        for trial, result, seconds in self._pool.collect(timeout) if self._pool else ():
+            self._record(trial, result, seconds)
 
-    def compiled(self, cohort: Cohort, placed: DeviceData, memory_limit: int) -> tuple[list[Cohort], Population]:
-        """A cohort's waves and programs; their speed is tried, so that the time left is known from the start."""
+    def _fit_here(self, trials: Sequence[Trial]) -> None:
+        for number, trial in enumerate(trials, start=1):
+            self.watch.check()
+            detail = f"{number} of {len(trials)}: {trial.name}, {trial.train_size:,} examples"
+            self.progress.phase("fit", detail)
+            self.progress.running([trial.trial_id])
+            begin = time.monotonic()
+            try:
+                result: FitResult | Exception = fit_and_evaluate(trial, self.recorder.orders)
+            except Exception as error:  # any exception of a library fails this trial, not the study
+                result = error
+            self._record(trial, result, time.monotonic() - begin)
+            self.progress.running([])
+
+    def _record(self, trial: Trial, result: FitResult | Exception, seconds: float) -> None:
+        if isinstance(result, Exception):
+            self.recorder.record_failure([trial], result)
+        else:
+            self.retention.save_predictions(trial, result.test_examples)
+            measurement = Measurement(trial, result.iterations, Status.DONE, result.values, ResourceUsage(result.seconds))
+            self.recorder.record(measurement, inference_seconds=result.inference_seconds)
+        self.progress.fitted(trial.name, trial.train_size, seconds)
+
+
+def _first_seeds_first(trials: Sequence[Trial]) -> list[Trial]:
+    """Classical trials by seed, then size: every size is measurement early, for the progress estimate and the curve."""
+    rank = {seed: number for number, seed in enumerate(dict.fromkeys(trial.subset_seed for trial in trials))}
+    return sorted(trials, key=lambda trial: (rank[trial.subset_seed], trial.train_size))
+
+
+class TrialRunner:
+    """Runs the work of one study in one workdir. `options` are resolved for the dataset and the devices."""
+
+    def __init__(
+        self,
+        study: Study,
+        orders: SubsetOrders,
+        workdir: Workdir,
+        options: RunOptions,
+        watch: Watch,
+        flops: Mapping[str, float],
+    ) -> None:
+        self.study, self.orders, self.workdir, self.options, self.watch = study, orders, workdir, options, watch
+        self.flops = flops
+        self.training: tuple[str, ...] = ()  # ids of the trials in training
+        trials = [
+            Cell(trial.trial_id, curve_name(trial.name, trial_noise_text(trial)), trial.train_size) for trial in study.trials
+        ]
+        self.progress = Progress(study.name, trials, workdir=workdir.path, memory=devices.memory_in_use, stopping=watch)
+        self.recorder = Recorder(study, orders, workdir, options.packing, flops, self.progress)
+        self.retention = Retention(study, orders.dataset, workdir, options.keep_mib * MEBIBYTE)
+        self.fits = ClassicalFits(self.recorder, self.retention, watch, options.fit_workers or 0)
+
+    def run(self, work: Work) -> None:
+        """Train and fit all trials of `work`."""
+        if not work.num_trials:
+            return
+        device_data = None
+        if work.cohorts:
+            streamed = self.options.input == "stream"
+            device_data = put_on_devices(self.orders, streamed=streamed, workers=self.options.input_workers)
+        self._expect(work)
+        self.watch.before_end.insert(0, self.progress.close)  # before the lock is released
+        self.watch.is_silent = lambda: self.progress.draws
+        with self.progress, self.fits.start(work.classical):
+            compiled = []
+            for cohort in work.cohorts:
+                assert device_data is not None
+                compiled.append(self._compile(cohort, device_data))
+                self._collect_fits()
+            for chunks, population in compiled:
+                assert device_data is not None
+                self._train_chunks(chunks, population, device_data)
+            while self.fits.remaining:
+                self.watch.check()
+                self.progress.phase("fit", f"{self.fits.remaining:,} fits left")
+                self._collect_fits(COLLECT_SECONDS)
+
+    def _expect(self, work: Work) -> None:
+        """Tell the progress what remains and what is complete."""
+        for cohort in work.cohorts:
+            self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id])
+        self.progress.expect_fits(((trial.name, trial.train_size) for trial in work.classical), self.fits.num_workers)
+        self.progress.wrote([row for row in self.workdir.records if row.status != Status.FAILED])  # failed: retried
+
+    def _collect_fits(self, timeout: float = 0.0) -> None:
+        self.fits.collect(timeout)
+        self.progress.running([*self.training, *self.fits.running])
+
+    def _compile(self, cohort: Cohort, device_data: DeviceData) -> tuple[list[Cohort], Population]:
+        """A cohort's memory chunks and programs. Its speed is timed for the progress estimate."""
         self.watch.check()
         self.progress.phase("compile", cohort.first.name)
-        population = population_of(cohort, placed, self.packing)
-        parts = memory_chunks(population, cohort, placed, memory_limit)
-        speed = updates_per_second(population, parts[0], placed)
+        population = population_of(cohort, device_data, self.options.packing)  # type: ignore[arg-type]
+        assert self.options.memory_limit is not None
+        chunks = memory_chunks(population, cohort, device_data, self.options.memory_limit)
+        speed = updates_per_second(population, chunks[0], device_data)
         self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id], speed)
-        return parts, population
+        return chunks, population
 
-    def train_all(self, waiting: list[Cohort], population: Population, placed: DeviceData) -> None:
-        """Train the waves of a cohort; one that runs out of memory all the same is halved.
+    def _train_chunks(self, chunks: list[Cohort], population: Population, device_data: DeviceData) -> None:
+        """Train the memory chunks of a cohort. A chunk that runs out of memory is halved.
 
-        Members that fail even so, or for another reason, are recorded as failed, and the study goes on.
+        If one trial per device runs out of memory, or on any other error, the chunk's trials are recorded as failed and
+        the study continues.
         """
-        predictor = Predictor(population.config, placed)
-        while waiting:
-            wave, *waiting = waiting
+        predictor = Predictor(population.config, device_data)
+        while chunks:
+            chunk, *chunks = chunks
             try:
-                self.train(CohortRun(wave, population, placed), predictor)
+                self._train(CohortRun(chunk, population, device_data), predictor)
             except (OSError, Interrupted, UsageError):
                 raise
-            except Exception as error:  # whatever a model or a device raises is these cells' failure
-                halves = halve_chunk(wave, population.num_devices) if is_out_of_memory(error) else []
-                waiting = [*halves, *waiting]
+            except Exception as error:  # any exception of a model or a device fails these trials, not the study
+                halves = halve_chunk(chunk, population.num_devices) if is_out_of_memory(error) else []
+                chunks = [*halves, *chunks]
                 if halves:
-                    tell(f"{wave.first.name}: {len(wave.trials)} members ran out of memory; trying half as many")
+                    log(
+                        f"{chunk.first.name}: {len(chunk.trials)} trials at once ran out of memory; trying half as many"
+                    )
                 else:
-                    self.fail(wave.trials, error)
-                    self.progress.spared(wave.cohort_id, wave.num_updates)
+                    self.recorder.record_failure(chunk.trials, error)
+                    self.progress.spared(chunk.cohort_id, chunk.num_updates)
 
-    def train(self, members: CohortRun, predictor: Predictor) -> None:
-        """Train members to their end; finished ones are on disk as soon as they are measured."""
-        cohort = members.cohort
-        folder = self.folder / "cohorts" / cohort.cohort_id / "checkpoints"
-        written = record_log.measured_steps(record_log.rows(self.folder))
-        checkpoints = Checkpoints(folder, tell)
-        progress, batch_size = self.progress, cohort.first.budget.batch_size
-        progress.phase("compile", f"{cohort.first.name}, {len(cohort.trials)} members")
+    def _train(self, run: CohortRun, predictor: Predictor) -> None:
+        """Train a memory chunk to its end; each measurement is on disk before training continues."""
+        cohort, progress = run.cohort, self.progress
+        progress.phase("compile", f"{cohort.first.name}, {len(cohort.trials)} trials")
         self.training = tuple(trial.trial_id for trial in cohort.trials)
         progress.running(self.training)
+        checkpoints = Checkpoints(self.workdir.path / "cohorts" / cohort.cohort_id / "checkpoints", log)
+        recorded, interval = self.workdir.measured_steps(), self.options.save_seconds
         try:
-            for event in train(members, checkpoints, save_seconds=self.save_seconds, stop=self.watch, recorded=written):
-                self.collect()
+            for event in train(run, checkpoints, save_seconds=interval, stop=self.watch, recorded=recorded):
+                self._collect_fits()
                 if isinstance(event, Measurement):
-                    seconds = self.keep(event, members, predictor) if event.status == "done" else None
-                    self.write(self.origin.rows(event, inference_seconds=seconds))
-                    if event.status != "running":
-                        progress.spared(cohort.cohort_id, event.trial.num_steps - event.step)  # stopped early
+                    self._record(event, run, predictor)
                     continue
                 if event.phase == "compile":
-                    progress.spared(cohort.cohort_id, event.updates)  # an earlier run made them
+                    progress.spared(cohort.cohort_id, event.updates)  # made by an earlier run
                 elif event.updates:
-                    progress.updated(cohort.cohort_id, event.updates, batch_size)
+                    progress.updated(cohort.cohort_id, event.updates, cohort.first.budget.batch_size)
                     self.watch.unsaved = True
                 progress.phase(event.phase)
         finally:
@@ -205,84 +342,32 @@ class Session:
             checkpoints.close()
             self.watch.unsaved = False
 
-    def keep(self, measured: Measurement, members: CohortRun, predictor: Predictor) -> float | None:
-        """At the end of a trial, what it leaves beside its numbers; of the first seed's language models also a text.
+    def _record(self, measurement: Measurement, run: CohortRun, predictor: Predictor) -> None:
+        """Record a measurement of a trial in training; at the trial's end also save its artifacts."""
+        trial = measurement.trial
+        seconds = (
+            self._save_artifacts(trial, run.params_of(trial), predictor) if measurement.status == Status.DONE else None
+        )
+        self.recorder.record(measurement, inference_seconds=seconds)
+        if measurement.status != Status.RUNNING:
+            self.progress.spared(run.cohort.cohort_id, trial.num_steps - measurement.step)  # stopped early
 
-        Returns the seconds that its answer for an example takes, None where there was no memory for it.
+    def _save_artifacts(self, trial: Trial, params: Any, predictor: Predictor) -> float | None:
+        """Save parameters, predictions and, for a language model of the first seed, a sampled text.
+
+        Returns the inference seconds per example; None if there was no memory to predict.
         """
-        trial, keeper = measured.trial, self.keeper
-        writes = generates_text(trial) and trial.subset_seed == self.study.seeds[0]  # type: ignore[index]
-        self.check_workdir()
-        params = members.params_of(trial)
-        if trial.trial_id in keeper.params:
-            keeper.keep_params(trial, params)
-        seconds = self.keep_predictions(trial, params, predictor)
-        if writes:
-            text = sample_text(trial, params)
-            artifacts.append_samples(
-                self.folder, Sample(trial.trial_id, trial.name, trial.train_size, trial.subset_seed, text)
-            )
-        return seconds
-
-    def keep_predictions(self, trial: Trial, params: Any, predictor: Predictor) -> float | None:
-        """Let a member predict the test set, and keep that where it is to be kept; seconds an example.
-
-        That there is no memory for it, say, is no failure of its cell.
-        """
+        self.workdir.check_exists()
+        self.retention.save_params(trial, params)
+        seconds = None
         try:
             examples = predictor(params, self.orders.normalization_stats(trial.subset_seed, trial.train_size))
-        except Exception as error:  # whatever a device raises
+        except Exception as error:  # a failed prediction pass does not fail the trial
             reason = str(error).partition("\n")[0][:200]
-            tell(f"{trial.name}, {trial.train_size:,} examples: its predictions are not kept ({reason})")
-            return None
-        if trial.trial_id in self.keeper.predictions:
-            self.keeper.keep_predictions(trial, examples)
-        return predictor.inference_seconds
-
-    def fail(self, cells: Sequence[Trial], error: Exception) -> None:
-        """Record cells that have no number yet as failed, with what was raised."""
-        finished = record_log.finished(record_log.rows(self.folder))
-        for trial in cells:
-            if finished.get(trial.trial_id, "failed") == "failed":
-                measured = Measurement(trial, 0, "failed", {}, ResourceUsage())
-                self.write(self.origin.rows(measured, f"{type(error).__name__}: {error}"[:2000]))
-
-    def fit(self, trial: Trial) -> None:
-        """Fit a classical cell here."""
-        self.progress.running([trial.trial_id])
-        begin = time.monotonic()
-        try:
-            found: FitResult | Exception = fit_and_evaluate(trial, self.orders)
-        except Exception as error:  # whatever a library raises is this cell's failure, not the study's
-            found = error
-        self.fitted(trial, found, time.monotonic() - begin)
-        self.progress.running([])
-
-    def fitted(self, trial: Trial, found: FitResult | Exception, seconds: float) -> None:
-        """Write a classical cell's fit down; one that raised is recorded as failed, and the others go on."""
-        if isinstance(found, Exception):
-            self.fail([trial], found)
+            log(f"{trial.name}, {trial.train_size:,} examples: predictions are not saved ({reason})")
         else:
-            if trial.trial_id in self.keeper.predictions:
-                self.check_workdir()
-                self.keeper.keep_predictions(trial, found.test_examples)
-            measured = Measurement(trial, found.iterations, "done", found.values, ResourceUsage(found.seconds))
-            self.write(self.origin.rows(measured, inference_seconds=found.inference_seconds))
-        self.progress.fitted(trial.name, trial.train_size, seconds)
-
-    def write(self, rows: Sequence[Record]) -> None:
-        """Append rows to the workdir, if it is still there."""
-        self.check_workdir()
-        record_log.append(self.folder, rows)
-        self.progress.wrote(rows)
-
-    def check_workdir(self) -> None:
-        """OSError if the workdir is gone: orbax would make it anew, and half would be elsewhere."""
-        if not (self.folder / workdir.STUDY).exists():
-            raise FileNotFoundError(errno.ENOENT, "the workdir has vanished", str(self.folder))
-
-
-def _first_seeds_first(cells: Sequence[Trial]) -> list[Trial]:
-    """Classical cells so that each learner is soon met at each size: then the time left is known, and the curve."""
-    place = {seed: number for number, seed in enumerate(dict.fromkeys(trial.subset_seed for trial in cells))}
-    return sorted(cells, key=lambda trial: (place[trial.subset_seed], trial.train_size))
+            self.retention.save_predictions(trial, examples)
+            seconds = predictor.inference_seconds
+        if generates_text(trial) and trial.subset_seed == self.study.seeds[0]:  # type: ignore[index]
+            self.retention.save_sample(trial, sample_text(trial, params))
+        return seconds

@@ -199,7 +199,7 @@ def out_of_memory_above(width):
 def test_a_cohort_that_runs_out_of_memory_is_halved_until_it_fits(finished, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Population, "advance", out_of_memory_above(4))
     assert executor.run_trials(small(), tmp_path) == executor.Outcome(trained=12, before=0, failed=0, diverged=0)
-    assert "6 members ran out of memory; trying half as many" in capsys.readouterr().err
+    assert "6 trials at once ran out of memory" in capsys.readouterr().err
     assert final(tmp_path) == final(finished)
 
 

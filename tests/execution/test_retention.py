@@ -11,6 +11,7 @@ from dlm.data import Digits
 from dlm.execution import executor, retention
 from dlm.models import build
 from dlm.storage import artifacts, record_log
+from dlm.storage.workdir import Workdir
 from dlm.study.noise import Noise
 from dlm.train.program import program_config_of
 
@@ -73,7 +74,7 @@ def test_predictions_that_cannot_be_had_are_no_failure(tmp_path, monkeypatch, ca
     monkeypatch.setattr("dlm.train.predict.Predictor.__call__", no_memory)
     outcome = executor.run_trials(small(train_sizes=(32,), seeds=1), tmp_path)
     assert (outcome.trained, outcome.failed) == (2, 0)
-    assert "its predictions are not kept (RESOURCE_EXHAUSTED: 1 PiB)" in capsys.readouterr().err
+    assert "predictions are not saved (RESOURCE_EXHAUSTED: 1 PiB)" in capsys.readouterr().err
 
 
 def test_a_limit_keeps_the_first_seeds_of_all_sizes_and_nothing_keeps_nothing(tmp_path):
@@ -92,7 +93,7 @@ def test_a_model_is_looked_at_once_however_many_cells_it_has(study, digits, tmp_
     looked, look = [], retention.params_shapes
     monkeypatch.setattr(retention, "params_shapes", lambda trial, dataset: looked.append(trial) or look(trial, dataset))
     swept = dataclasses.replace(study, axes=grid(lr=(1e-3, 1e-2)))
-    keeper = retention.Keeper(swept, digits, tmp_path, 2**20)
+    keeper = retention.Retention(swept, digits, Workdir(tmp_path, None), 2**20)
     assert len(looked) == 1
     assert keeper.params == {trial.trial_id for trial in swept.trials if trial.name == "net"}
 
@@ -116,6 +117,6 @@ def test_costs_stand_beside_the_seconds(study, finished):
 def test_an_unread_source_of_groups_is_refused(study):
     from dlm.utils.errors import UsageError
 
-    with pytest.raises(UsageError, match=r"groups=\('sex',\) are columns, and data=Digits has none"):
+    with pytest.raises(UsageError, match=r"groups=\('sex',\) names columns, but data=Digits has none"):
         executor.load_dataset(dataclasses.replace(study, groups=("sex",)))
     assert Digits().load().groups == ()

@@ -62,7 +62,7 @@ def test_waves_give_the_same_records_as_one_cohort_and_go_on_after_a_stop(study,
     limit = int(fixed + 4.5 * each)
     executor.run(study, tmp_path / "whole")
     seen = []
-    train = trial_runner.Session.train
+    train = trial_runner.TrialRunner._train
 
     def stopping(self, members, *rest):
         seen.append(len(members.cohort.trials))
@@ -70,7 +70,7 @@ def test_waves_give_the_same_records_as_one_cohort_and_go_on_after_a_stop(study,
             raise Interrupted("stopped", 75)
         train(self, members, *rest)
 
-    monkeypatch.setattr(trial_runner.Session, "train", stopping)
+    monkeypatch.setattr(trial_runner.TrialRunner, "_train", stopping)
     with pytest.raises(Interrupted):
         executor.run_trials(study, tmp_path / "waves", executor.RunOptions(memory_limit=limit))
     assert 0 < len(values(tmp_path / "waves")) < len(values(tmp_path / "whole"))
