@@ -41,9 +41,7 @@ class Retention:
         networks = [trial for trial in ordered if isinstance(trial.learner, Learner)]
         first_of = {trial.learner.model: trial for trial in networks}  # tracing a model's shapes takes milliseconds
         params_bytes = {model: _nbytes(params_shapes(trial, dataset)) for model, trial in first_of.items()}
-        self.params = _within(
-            limit, [(trial.trial_id, params_bytes[trial.learner.model]) for trial in networks]
-        )
+        self.params = _within(limit, [(trial.trial_id, params_bytes[trial.learner.model]) for trial in networks])
         if limit:
             artifacts.write_test_set(workdir, test_set(dataset))
 

@@ -77,12 +77,16 @@ def test_predictions_that_cannot_be_had_are_no_failure(tmp_path, monkeypatch, ca
     assert "predictions are not saved (RESOURCE_EXHAUSTED: 1 PiB)" in capsys.readouterr().err
 
 
-def test_a_limit_keeps_the_first_seeds_of_all_sizes_and_nothing_keeps_nothing(tmp_path):
-    cells = [("a", 10, 7), ("b", 20, 7), ("c", 10, 3), ("d", 20, 3)]
-    order = retention._by_seed(cells)
-    assert order == ["b", "a", "d", "c"]
-    assert retention._within(25, [(one, 10) for one in order]) == {"b", "a"}
+def test_a_limit_saves_the_first_seeds_of_all_sizes(study, digits, tmp_path):
+    num_bytes = retention.prediction_bytes(study.task, digits)
+    saved = retention.Retention(study, digits, Workdir(tmp_path, None), 4 * num_bytes).predictions
+    assert saved == {trial.trial_id for trial in study.trials if trial.subset_seed == 0}
+    saved = retention.Retention(study, digits, Workdir(tmp_path, None), 2 * num_bytes + 1).predictions
+    assert saved == {trial.trial_id for trial in study.trials if (trial.subset_seed, trial.train_size) == (0, 64)}
     assert retention._within(25, [("large", 30), ("small", 20)]) == {"small"}
+
+
+def test_without_a_limit_nothing_is_saved(tmp_path):
     executor.run_trials(small(train_sizes=(32,), seeds=1), tmp_path, executor.RunOptions(keep_mib=0))
     assert not (tmp_path / "trials").exists()
     assert not (tmp_path / "test_set.npz").exists()
