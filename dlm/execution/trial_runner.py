@@ -211,7 +211,9 @@ class ClassicalFits:
             self.recorder.record_failure([trial], result)
         else:
             self.retention.save_predictions(trial, result.test_examples)
-            measurement = Measurement(trial, result.iterations, Status.DONE, result.values, ResourceUsage(result.seconds))
+            measurement = Measurement(
+                trial, result.iterations, Status.DONE, result.values, ResourceUsage(result.seconds)
+            )
             self.recorder.record(measurement, inference_seconds=result.inference_seconds)
         self.progress.fitted(trial.name, trial.train_size, seconds)
 
