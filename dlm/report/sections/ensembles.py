@@ -44,11 +44,13 @@ def _largest(ensembles: Sequence[Ensemble]) -> list[Ensemble]:
 
 
 def _sentence(ensemble: Ensemble) -> str:
-    calibration = f"; calibration error {_compared(ensemble, CALIBRATION_ERROR, 'error rate')}"
+    calibration = ""
+    if CALIBRATION_ERROR in ensemble.values:
+        calibration = f"; calibration error {_compared(ensemble, CALIBRATION_ERROR, 'error rate')}"
     more = ensemble.examples > ensemble.train_size
     return (
         f"{ensemble.learner}: {ensemble.members} members of {ensemble.train_size:,} examples each have error "
-        f"{_compared(ensemble, 'error', ensemble.unit)}{calibration if CALIBRATION_ERROR in ensemble.values else ''}"
+        f"{_compared(ensemble, 'error', ensemble.unit)}{calibration}"
         f"{f'; together they have seen {ensemble.examples:,} examples' if more else ''}."
     )
 
