@@ -240,7 +240,8 @@ class TrialRunner:
         self.flops = flops
         self.training: tuple[str, ...] = ()  # ids of the trials in training
         trials = [
-            Cell(trial.trial_id, curve_name(trial.name, trial_noise_text(trial)), trial.train_size) for trial in study.trials
+            Cell(trial.trial_id, curve_name(trial.name, trial_noise_text(trial)), trial.train_size)
+            for trial in study.trials
         ]
         self.progress = Progress(study.name, trials, workdir=workdir.path, memory=devices.memory_in_use, stopping=watch)
         self.recorder = Recorder(study, orders, workdir, options.packing, flops, self.progress)
