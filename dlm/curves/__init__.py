@@ -1,7 +1,6 @@
-"""Learning curves: laws, forecasts with calibrated intervals, and which learner overtakes which.
+"""Learning curves: calibrated forecasts, required training-set sizes, and crossovers between learners.
 
-Works on any table of (size, error); knows nothing of how the errors came about. Needs numpy, and scipy for
-the last step of a fit.
+Works on any table of (train_size, error). Needs NumPy, and SciPy to fit laws.
 """
 
 from dlm.curves.crossover import crossover

@@ -1,4 +1,4 @@
-"""The forecast of one learning curve: joint draws of the expected error at any size, and what they say."""
+"""Forecasts one learning curve: joint draws of the expected error at any size, and required sizes."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlm.curves.diagnostics import PLATEAU_FALL, PLATEAU_REACH, diagnose
-from dlm.curves.distributions import Draws, Marginals, draw
-from dlm.curves.law_posterior import LawMixture, fit_mixture
+from dlm.curves.laws import LawMixture, fit_mixture
 from dlm.curves.points import Bound, Points, check_at_sizes, make_points
-from dlm.curves.predictive import predictive
+from dlm.curves.predictive import Draws, Marginals, draw, predictive
 from dlm.utils.display import HtmlDisplay
 
 Array = NDArray[np.float64]
 
 NUM_DRAWS = 4000
-SEARCH_REACH = 1000.0  # sizes_for looks this many times beyond the largest size; draws say nothing of further ones
+SEARCH_REACH = 1000.0  # required sizes are searched up to this multiple of the largest size
 _SEARCH_SIZES = 160
 
 
 @dataclasses.dataclass(frozen=True)
 class RequiredSizeEstimate:
-    """Sizes that a target error takes: quantiles over the draws (inf: never, as far as the draws can say).
+    """Required training-set size for a target error: quantiles over the draws; inf beyond the searched sizes.
 
-    `p_reachable` is the share of draws that reach the target within 1000 times the largest measured size.
+    `p_reachable`: share of draws that reach the target within 1000 times the largest measured size.
     """
 
     low: float
@@ -39,9 +38,14 @@ class RequiredSizeEstimate:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Forecast(HtmlDisplay):
-    """Forecast error at sizes `at` [A]; a row of `samples` [D, A] is one drawn curve of the expected error.
+    """Forecast of the expected error at sizes `at` [A].
 
-    `marginals` are the distributions behind the samples, without `bound`; `curves` gives the drawn curves elsewhere.
+    Attributes:
+      samples: [D, A], each row a draw of the curve.
+      level: of the interval `low`..`high`.
+      curves: the draws, callable at other sizes.
+      marginals: the distributions of the error at `at`, without `bound`.
+      points: the measured points.
     """
 
     at: Array
@@ -57,13 +61,12 @@ class Forecast(HtmlDisplay):
 
     @functools.cached_property
     def law(self) -> str:
-        """The law that describes the measured points best, in one line. The forecast does not rest on it."""
+        """Formula of the law that describes the measured points best; the forecast does not use it."""
         return describe_law(self._mixture, self.points)
 
     @functools.cached_property
     def diagnostics(self) -> dict[str, Any]:
-        """`weights` of the laws, `alarms`, `noise`, and whether the points carry a forecast this far (`carries`,
-        `reason`)."""
+        """`weights` of the laws, `warnings`, `noise`, and whether the points support it (`carries`, `reason`)."""
         now, later = self.curves.at(self.points.train_sizes[-1] * np.array([1.0, PLATEAU_REACH])).T
         flat = float((later > (1 - PLATEAU_FALL) * now).mean())
         return diagnose(self._mixture, self.points, float(self.at.max()), flat)
@@ -88,26 +91,26 @@ class Forecast(HtmlDisplay):
         return np.quantile(self.samples, np.atleast_1d(np.asarray(q, dtype=float)), axis=0)
 
     def logpdf(self, error: ArrayLike) -> Array:
-        """Log density [A] of the expected error at `error` (scalar or [A]); at 0, the log of its probability."""
+        """Log density [A] at `error` (scalar or [A]); at 0, the log probability of a zero error."""
         return self.marginals.log_density(error)
 
     def required_train_size(self, target: float, level: float = 0.95) -> RequiredSizeEstimate:
-        """The size at which the expected error first reaches `target`, with a central interval at `level`."""
+        """The size at which the expected error reaches `target`, with a central interval at `level`."""
         if not target >= 0:
-            raise ValueError(f"target={target} is not an error; give a non-negative number")
+            raise ValueError(f"target={target} is negative or not a number; give a non-negative error")
         check_level(level)
         return required_size_estimate(first_size_reaching(self.curves, target), level)
 
 
 def required_size_estimate(reached: Array, level: float) -> RequiredSizeEstimate:
-    """What the sizes [D] say at which drawn curves reach a target."""
+    """Quantiles of the sizes [D] at which the drawn curves reach a target."""
     tail = (1 - level) / 2
     low, median, high = np.quantile(reached, [tail, 0.5, 1 - tail], method="inverted_cdf")
     return RequiredSizeEstimate(float(low), float(median), float(high), float(np.isfinite(reached).mean()))
 
 
 def first_size_reaching(curves: Draws, target: float | Array) -> Array:
-    """Size [D] at which each drawn curve is first at or below `target`, one or [D]; inf if not within SEARCH_REACH."""
+    """Smallest size [D] at which each drawn curve is at or below `target` (scalar or [D]); inf beyond SEARCH_REACH."""
     target = np.asarray(target, dtype=float)
     smallest, largest = curves.smallest, curves.largest
     grid = np.geomspace(smallest, largest * SEARCH_REACH, _SEARCH_SIZES)
@@ -126,7 +129,7 @@ def first_size_reaching(curves: Draws, target: float | Array) -> Array:
 def check_level(level: float) -> None:
     """Raises ValueError unless level is inside (0, 1)."""
     if not 0 < level < 1:
-        raise ValueError(f"level={level} is not inside (0, 1); give the share an interval should hold, such as 0.95")
+        raise ValueError(f"level={level} is not in (0, 1); give the coverage of the interval, for example 0.95")
 
 
 def forecast(
@@ -143,24 +146,24 @@ def forecast(
     """Forecasts the expected error at sizes `at` [A] from errors measured at `train_sizes` [K].
 
     Args:
-      sizes: [K] positive, at least 3 distinct; a size that occurs twice is pooled.
-      errors: [K] means, or [K, S] repeats where NaN is a missing one; non-negative.
-      stderr: standard error of each mean, a number or [K]; by default from the repeats, else from the misfit.
-      repeats: how many repeats stand behind each mean, a number or [K].
+      train_sizes: [K] positive, at least 3 distinct; equal sizes are pooled.
+      errors: [K] means, or [K, S] repeats with NaN for missing ones; non-negative.
+      stderr: standard error of each mean, scalar or [K]; default: from the repeats, otherwise from the misfit.
+      repeats: number of repeats behind each mean, scalar or [K].
       at: [A] positive sizes.
-      level: share of the central interval `low`..`high`.
-      bound: smallest and largest error possible; None for no bound.
-      seed: of the draws; equal arguments give equal forecasts.
+      level: coverage of the central interval `low`..`high`.
+      bound: smallest and largest possible error; None: no bound.
+      seed: of the draws; equal arguments give identical forecasts.
 
     Raises:
-      ValueError: what was given, the rule it breaks, and the remedy.
+      ValueError: for invalid arguments, with the value, the rule and the remedy.
     """
     check_level(level)
-    places = check_at_sizes(at)
+    at_sizes = check_at_sizes(at)
     points = make_points(train_sizes, errors, stderr, repeats, bound)
     marginals = predictive(points, bound)
     curves = draw(marginals, points.train_sizes, bound, NUM_DRAWS, seed)
-    return Forecast(places, curves.at(places), level, curves, marginals(places), points)
+    return Forecast(at_sizes, curves.at(at_sizes), level, curves, marginals(at_sizes), points)
 
 
 def forecast_many(
@@ -171,26 +174,33 @@ def forecast_many(
     bound: Bound = (0.0, None),
     seed: int = 0,
 ) -> list[Forecast]:
-    """`forecast` of each (sizes, errors[, stderr[, repeats]]); `at` is one list of sizes for all curves, or one for
-    each."""
+    """Forecasts each (train_sizes, errors[, stderr[, repeats]]); `at`: one list of sizes, or one list per curve."""
     rows = [tuple(curve) for curve in curves]
     for row in rows:
         if not 2 <= len(row) <= 4:
-            raise ValueError(f"a curve of {len(row)} columns; give (sizes, errors), and stderr and repeats if known")
+            raise ValueError(
+                f"a curve has {len(row)} columns; give (train_sizes, errors), optionally with stderr and repeats"
+            )
     nested = isinstance(at, (list, tuple)) and len(at) > 0 and np.ndim(at[0]) > 0
     lists: list[Any] = list(at) if nested and isinstance(at, (list, tuple)) else [at] * len(rows)
     if len(lists) != len(rows):
-        raise ValueError(f"{len(lists)} lists in at but {len(rows)} curves; give one list, or one for each")
+        raise ValueError(f"{len(lists)} lists in `at` for {len(rows)} curves; give one list, or one per curve")
     return [
         forecast(
-            train_sizes, errors, **dict(zip(("stderr", "repeats"), more)), at=place, level=level, bound=bound, seed=seed
+            train_sizes,
+            errors,
+            **dict(zip(("stderr", "repeats"), more)),
+            at=at_sizes,
+            level=level,
+            bound=bound,
+            seed=seed,
         )
-        for (train_sizes, errors, *more), place in zip(rows, lists)
+        for (train_sizes, errors, *more), at_sizes in zip(rows, lists)
     ]
 
 
 def describe_law(mixture: LawMixture, points: Points) -> str:
-    """The likeliest law in one line."""
+    """Formula of the most probable law."""
     fit = mixture.best
     row = int(np.argmax(fit.probability))
     error = float(np.exp(points.base + fit.log_scale[row]))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlm.curves.forecaster import Forecast, describe_law, forecast
-from dlm.curves.law_posterior import fit_mixture
+from dlm.curves.laws import fit_mixture
 from dlm.curves.points import MIN_SIZES, Points, make_points
 from dlm.curves.types import Curve, MeasurementNoise
 

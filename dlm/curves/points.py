@@ -1,4 +1,4 @@
-"""Measured points of one curve: checked, pooled, in log error, with their noise."""
+"""Validates and pools the measured points of one curve: sizes, log mean errors, standard errors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Array = NDArray[np.float64]
 Bound = tuple[float | None, float | None]
 
 MIN_SIZES = 3
-MAX_SIZES = 24  # more are fused to neighbours: neither the network nor the laws could tell
+MAX_SIZES = 24  # more are merged with their neighbours, without effect on network and laws
 ZERO_SPREAD = 0.7  # log-scale standard deviation of an error that was measured as exactly zero
-_PRIOR_REPEATS = 4.0  # repeats' worth of belief in the curve's pooled relative noise
+_PRIOR_REPEATS = 4.0  # weight of the curve's pooled relative noise, in repeats
 
 
 class Points(NamedTuple):
@@ -37,7 +37,7 @@ class Points(NamedTuple):
 
     @property
     def noise_known(self) -> bool:
-        """Whether repeats or standard errors say how noisy the points are."""
+        """Whether repeats or standard errors determine the noise."""
         return bool(((self.noise > 0) & (self.noise < ZERO_SPREAD)).any())
 
     def first(self, count: int) -> Points:
@@ -59,27 +59,27 @@ def make_points(
     bound: Bound = (0.0, None),
     least: int = MIN_SIZES,
 ) -> Points:
-    """Checked and pooled points. Raises ValueError on what cannot be a curve of `least` distinct sizes."""
+    """Validated and pooled points. ValueError for invalid values or fewer than `least` distinct sizes."""
     size, mean, spread, count = _columns(train_sizes, errors, stderr, repeats)
     _check(size, mean, bound)
     keep = np.isfinite(mean)
     distinct = len(np.unique(size[keep]))
     if distinct < least:
-        raise ValueError(f"{distinct} distinct sizes cannot carry a law; give at least {least}")
-    return _fuse(_pool(size[keep], mean[keep], spread[keep], count[keep]))
+        raise ValueError(f"{distinct} distinct sizes are too few to fit a law; give at least {least}")
+    return _merge_neighbours(_pool(size[keep], mean[keep], spread[keep], count[keep]))
 
 
 def check_at_sizes(at: ArrayLike) -> Array:
-    """Sizes [A] to forecast at. Raises ValueError unless there is one and all are positive numbers."""
-    places = np.atleast_1d(np.asarray(at, dtype=float))
-    if places.size == 0:
+    """Sizes [A] to forecast at. ValueError unless there is at least one and all are positive."""
+    at_sizes = np.atleast_1d(np.asarray(at, dtype=float))
+    if at_sizes.size == 0:
         raise ValueError("at is empty; give at least one size to forecast at")
-    if places.ndim != 1:
-        raise ValueError(f"at has shape {places.shape}; give a list of sizes")
-    wrong = ~(np.isfinite(places) & (places > 0))
+    if at_sizes.ndim != 1:
+        raise ValueError(f"at has shape {at_sizes.shape}; give a list of sizes")
+    wrong = ~(np.isfinite(at_sizes) & (at_sizes > 0))
     if wrong.any():
-        raise ValueError(f"at={places[wrong][0]:g} is not a positive number; give sizes in examples")
-    return places
+        raise ValueError(f"at={at_sizes[wrong][0]:g} is not a positive number; give sizes in examples")
+    return at_sizes
 
 
 def _columns(
@@ -88,7 +88,7 @@ def _columns(
     stderr: ArrayLike | None,
     repeats: ArrayLike | None,
 ) -> tuple[Array, Array, Array, Array]:
-    """Size, mean, s.e. of the mean (NaN if unknown) and number of repeats of every row."""
+    """Size, mean, standard error of the mean (NaN if unknown) and number of repeats per row."""
     size = np.atleast_1d(np.asarray(train_sizes, dtype=float))
     table = np.atleast_1d(np.asarray(errors, dtype=float))
     if size.ndim != 1 or table.ndim > 2:
@@ -98,7 +98,7 @@ def _columns(
     if table.ndim == 1 and stderr is None and repeats is None:
         size, table = _group(size, table)
     if table.ndim == 2:
-        mean, spread, count = _summarise(table)
+        mean, spread, count = _row_statistics(table)
     else:
         mean, spread, count = table, np.full(len(size), np.nan), np.ones(len(size))
     for name, given in (("stderr", stderr), ("repeats", repeats)):
@@ -116,7 +116,7 @@ def _columns(
 
 
 def _group(size: Array, errors: Array) -> tuple[Array, Array]:
-    """Sizes that occur more than once as one row of repeats each, so that these show the noise."""
+    """Groups errors of equal sizes into rows of repeats, which determine the noise."""
     distinct, index, num = np.unique(size, return_inverse=True, return_counts=True)
     if len(distinct) in (0, len(size)):
         return size, errors
@@ -127,10 +127,10 @@ def _group(size: Array, errors: Array) -> tuple[Array, Array]:
     return distinct, table
 
 
-def _summarise(table: Array) -> tuple[Array, Array, Array]:
-    """Mean, s.e. and number of the repeats that are there, per row of [K, S].
+def _row_statistics(table: Array) -> tuple[Array, Array, Array]:
+    """Mean, standard error and number of the finite repeats, per row of [K, S].
 
-    The relative spread is pooled over rows: with three repeats a row's own spread says little.
+    The relative spread is pooled over rows, because a few repeats estimate it poorly.
     """
     there = np.isfinite(table)
     count = there.sum(axis=1).astype(float)
@@ -162,13 +162,13 @@ def _check(size: Array, mean: Array, bound: Bound) -> None:
     if least < 0:
         raise ValueError(f"error {least:g} is negative; give a non-negative number that falls as learning improves")
     if low is not None and least < low - 1e-12:
-        raise ValueError(f"error {least:g} is below bound {low:g}; widen bound or mend the unit")
+        raise ValueError(f"error {least:g} is below bound {low:g}; widen `bound` or correct the unit")
     if high is not None and most > high + 1e-12:
-        raise ValueError(f"error {most:g} is above bound {high:g}; widen bound or mend the unit")
+        raise ValueError(f"error {most:g} is above bound {high:g}; widen `bound` or correct the unit")
 
 
 def _pool(size: Array, mean: Array, spread: Array, count: Array) -> Points:
-    """One row per distinct size; a mean of zero becomes half the smallest positive one, with a wide noise."""
+    """One row per distinct size; a mean of zero becomes half the smallest positive one, with large noise."""
     distinct, index = np.unique(size, return_inverse=True)
     num = np.bincount(index, count).astype(float)
     pooled = np.bincount(index, count * mean) / num
@@ -178,7 +178,7 @@ def _pool(size: Array, mean: Array, spread: Array, count: Array) -> Points:
         return Points(distinct, np.zeros(len(zero)), np.full(len(zero), ZERO_SPREAD), num, np.ones(len(zero)), -np.inf)
     pooled = np.where(zero, 0.5 * pooled[~zero].min(), pooled)
     noise = np.where(zero, ZERO_SPREAD, np.minimum(np.sqrt(variance) / pooled, ZERO_SPREAD))
-    # Rounded, so that a change of unit gives the same numbers to the last bit and so the same draws.
+    # Rounded, so that a change of unit gives bit-identical numbers and draws.
     log_error = np.round(np.log(pooled / pooled[-1]), 10)
     return Points(
         distinct,
@@ -190,8 +190,8 @@ def _pool(size: Array, mean: Array, spread: Array, count: Array) -> Points:
     )
 
 
-def _fuse(points: Points) -> Points:
-    """At most MAX_SIZES points: neighbours on the log axis become one."""
+def _merge_neighbours(points: Points) -> Points:
+    """Merges neighbours on the log axis until at most MAX_SIZES points remain."""
     if len(points.train_sizes) <= MAX_SIZES:
         return points
     edges = np.linspace(np.log(points.train_sizes[0]), np.log(points.train_sizes[-1]), MAX_SIZES + 1)

@@ -77,7 +77,9 @@ class _ForecastResult:
 def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int) -> _ForecastResult:
     train_sizes = np.unique(np.array(curve.train_sizes, dtype=float))
     if len(train_sizes) < MIN_SIZES:
-        return _ForecastResult(None, note=f"{len(train_sizes)} sizes cannot carry a law: measure at least {MIN_SIZES}")
+        return _ForecastResult(
+            None, note=f"{len(train_sizes)} sizes are too few to fit a law; measure at least {MIN_SIZES}"
+        )
     carried = tuple(multiple for multiple in multiples if multiple <= carried_reach(train_sizes))
     try:
         forecast = curve_forecast(curve, np.array([*carried, 1.0]) * train_sizes[-1], level, seed)
@@ -89,7 +91,7 @@ def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: 
     if len(carried) < len(multiples):
         span, most = train_sizes[-1] / train_sizes[0], max(multiples)
         note = (
-            f"{len(train_sizes)} sizes over a span of {span:.3g}x cannot carry a {most:.3g}x extrapolation: add sizes"
+            f"{len(train_sizes)} sizes over a span of {span:.3g}x do not support a {most:.3g}x extrapolation; add sizes"
         )
         return _ForecastResult(forecast, carried, True, note)
     return _ForecastResult(forecast, carried, True, noise_warning(curve))

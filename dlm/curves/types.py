@@ -1,4 +1,4 @@
-"""What is measured and what is answered, as plain dataclasses: no computation here."""
+"""Plain dataclasses of measured curves and their summaries, without computation."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ CrossoverKind = Literal["already", "measured", "forecast", "never", "undetermine
 class Curve:
     """Measured errors of one learner.
 
-    `errors[k]` holds one number for each finished seed at `train_sizes[k]` (ascending sizes, at least one seed
-    each). `unit` says what the numbers are ("error rate", "nats per byte"); `bound` is their possible
-    range; `num_test` is the number of examples behind each number, 0 when unknown (gives the binomial noise
-    floor). `failed` counts diverged or failed cells, which are absent from `errors`. `stderr` [K] is the standard
-    error of each mean where it was given with it; empty where seeds or test set must tell. `noise`: what was wrong
-    with the examples, such as `label=0.2`; then `learner` is the learner's name with that in brackets.
+    Attributes:
+      learner: name; with `noise`, followed by the noise in parentheses.
+      train_sizes: [K] ascending.
+      errors: one row per size with one error per finished seed, at least one.
+      unit: of the errors, for example "error rate" or "nats per byte".
+      bound: their possible range.
+      num_test: number of test examples behind each error, 0 if unknown; determines the binomial noise.
+      num_failed: diverged or failed trials, which `errors` omits.
+      stderr: [K] standard errors of the means, if given; otherwise they follow from the seeds or the test set.
+      noise: corruption of the training examples, for example `label=0.2`.
     """
 
     learner: str
@@ -34,10 +38,10 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True)
 class MeasurementNoise:
-    """How much an error would move, at one size: by another seed, and by another test set; None where not known.
+    """Noise of the error at one size due to seeds and to the test set; None if unknown.
 
-    `training` is the standard deviation over `num_seeds` seeds of one test set, `test` the binomial standard error
-    of that test set, which all seeds share.
+    `training`: standard deviation over `num_seeds` seeds on one test set; `test`: binomial standard error of that test
+    set, which all seeds share.
     """
 
     train_size: int
@@ -48,8 +52,10 @@ class MeasurementNoise:
 
 @dataclasses.dataclass(frozen=True)
 class ForecastGrid:
-    """Quantiles of the forecast error: `errors[k][q]` at `train_sizes[k]`, from the largest measured size to the
-    farthest that the points carry, and `levels[q]`; both ascending."""
+    """Quantiles of the forecast error: `errors[k][q]` at `train_sizes[k]` and `levels[q]`, both ascending.
+
+    The sizes range from the largest measured one to the farthest supported one.
+    """
 
     levels: tuple[float, ...]
     train_sizes: tuple[int, ...]
@@ -58,7 +64,7 @@ class ForecastGrid:
 
 @dataclasses.dataclass(frozen=True)
 class MeasuredSizes:
-    """The sizes at which a learner's error had been measured by then, whether the forecast used them or not."""
+    """Sizes of a learner that were measured when the forecast was made, including those that it does not use."""
 
     learner: str
     train_sizes: tuple[int, ...]
@@ -66,10 +72,10 @@ class MeasuredSizes:
 
 @dataclasses.dataclass(frozen=True)
 class Stamp:
-    """When a forecast was made and of what.
+    """Time and inputs of a forecast.
 
-    `made` is UTC in ISO 8601, `largest` the largest size among its inputs. `inputs` is the SHA-256 of what was
-    measured (learners, sizes, errors, standard errors), `content` that of everything in the answer but itself.
+    `created`: UTC in ISO 8601. `largest_train_size`: among the inputs. `inputs_hash`: SHA-256 of the measurements
+    (learners, sizes, errors, standard errors). `content_hash`: SHA-256 of the summary without this field.
     """
 
     created: str
@@ -91,10 +97,10 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class RequiredSize:
-    """How many examples a target error takes.
+    """Training-set size that a target error requires.
 
-    `kind`: "reached" (already at `median`, within the measured sizes), "interval" (low..high, `high` may be
-    None = more than can be said), "more than" (only `low` can be said), "not reachable", or "undetermined".
+    `kind`: "reached" (at `median`, within the measured sizes), "interval" (low..high; `high` is None if it lies beyond
+    the supported sizes), "more than" (only `low` is known), "not reachable", or "undetermined".
     """
 
     target: float
@@ -107,23 +113,24 @@ class RequiredSize:
 
 @dataclasses.dataclass(frozen=True)
 class LearnerSummary:
-    """Everything said about one learner. `law` is readable; `note` says why an extrapolation is refused, or what to
-    know before trusting it."""
+    """Summary of one learner. `law`: formula of the best law; `note`: why no forecast is given, or a caveat."""
 
     curve: Curve
     law: str
-    fitted: tuple[Prediction, ...]  # a dense grid for the figure: measured sizes and, if carried, 10x beyond
-    predictions: tuple[Prediction, ...]  # at each multiple of the largest size; empty when not carried
+    fitted: tuple[Prediction, ...]  # a dense grid for the figure: measured sizes and, if supported, 10x beyond
+    predictions: tuple[Prediction, ...]  # at each multiple of the largest size; empty if not supported
     required_sizes: tuple[RequiredSize, ...]
     note: str = ""
     noise: MeasurementNoise | None = None  # at the largest size
-    grid: ForecastGrid | None = None  # None when nothing beyond the measured sizes is carried
+    grid: ForecastGrid | None = None  # None without a forecast beyond the measured sizes
 
 
 @dataclasses.dataclass(frozen=True)
 class ProbabilityBetter:
-    """The probability `p` that the challenger's expected error is below the incumbent's at a size, which is `measured`
-    or beyond what both were measured at."""
+    """Probability that the challenger's expected error is below the incumbent's at `train_size`.
+
+    `measured`: whether both learners were measured up to that size.
+    """
 
     train_size: int
     probability: float
@@ -141,7 +148,7 @@ class Crossover:
     most 16 times the largest common size), or "undetermined". `low`, `median`, `high` are sizes; `low` is the smallest
     common size if the crossing may lie before it, `high` is None if it may lie beyond the reach, and all three are None
     for "already", "never" and "undetermined".
-    `probabilities`: at each common size, and at 2, 4 and 10 times the largest as far as the points carry.
+    `probabilities`: at each common size, and at supported multiples (2, 4, 10) of the largest.
     """
 
     incumbent: str
@@ -155,7 +162,7 @@ class Crossover:
 
 @dataclasses.dataclass(frozen=True)
 class StudySummary:
-    """The whole answer; `dataclasses.asdict` of it is ready for JSON: NaN and infinity never occur."""
+    """Summary of a study; `dataclasses.asdict` of it is valid JSON, without NaN and infinity."""
 
     learners: tuple[LearnerSummary, ...]
     crossovers: tuple[Crossover, ...]

@@ -39,7 +39,7 @@ def report_table(
     table = read_curve_table(path, bound=bound, learners=learners)
     most = max(len(curve.train_sizes) for curve in table.curves)
     if most < MIN_SIZES:
-        raise UsageError(f"{path}: {most} distinct sizes cannot carry a law; measure at least {MIN_SIZES}")
+        raise UsageError(f"{path}: {most} distinct sizes are too few to fit a law; measure at least {MIN_SIZES}")
     folder = folder or path.with_name(f"{path.stem}-forecast")
     _check_folder(folder)
     try:

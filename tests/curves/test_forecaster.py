@@ -133,7 +133,7 @@ def test_three_sizes_carry_little():
     near, far = (forecast([100, 200, 400], [0.5, 0.4, 0.33], at=[at]) for at in (800, 4000))
     assert near.diagnostics["carries"]
     assert not far.diagnostics["carries"]
-    assert far.diagnostics["reason"] == "3 sizes over a span of 4x cannot carry a 10x extrapolation: add sizes"
+    assert far.diagnostics["reason"] == "3 sizes over a span of 4x do not support a 10x extrapolation; add sizes"
 
 
 def test_alarms():
@@ -196,14 +196,14 @@ def test_forecast_many():
     one, two = forecast_many(pairs, at=[[8192], [1024, 2048]])
     assert len(one.at) == 1
     assert len(two.at) == 2
-    with pytest.raises(ValueError, match="3 lists in at but 2 curves"):
+    with pytest.raises(ValueError, match="3 lists in `at` for 2 curves"):
         forecast_many(pairs, at=[[1], [2], [3]])
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train_sizes": [1, 2], "errors": [0.2, 0.1]}, "2 distinct sizes cannot carry a law; give at least 3"),
+        ({"train_sizes": [1, 2], "errors": [0.2, 0.1]}, "2 distinct sizes are too few to fit a law; give at least 3"),
         ({"train_sizes": [1, 2, 2], "errors": [0.2, 0.1, 0.1]}, "2 distinct sizes"),
         ({"train_sizes": [], "errors": []}, "no sizes"),
         ({"errors": [np.nan] * 3}, "every error is NaN"),
@@ -213,7 +213,7 @@ def test_forecast_many():
         ({"train_sizes": [0, 2, 4]}, "size 0 is not a positive number"),
         ({"at": []}, "at is empty"),
         ({"at": [-1]}, "at=-1 is not a positive number"),
-        ({"level": 95}, "level=95 is not inside"),
+        ({"level": 95}, "level=95 is not in"),
         ({"bound": (0.0, 0.25)}, "error 0.3 is above bound 0.25"),
         ({"bound": (0.2, None)}, "error 0.1 is below bound 0.2"),
         ({"stderr": [0.1, 0.1]}, r"stderr has shape \(2,\) but there are 3 sizes"),
@@ -230,9 +230,9 @@ def test_errors_name_value_rule_and_remedy(change, message):
 
 def test_targets_are_checked():
     told = forecast(SIZES, pow3(SIZES), at=[8192])
-    with pytest.raises(ValueError, match="not an error"):
+    with pytest.raises(ValueError, match="is negative or not a number"):
         told.required_train_size(-0.1)
-    with pytest.raises(ValueError, match="not an error"):
+    with pytest.raises(ValueError, match="is negative or not a number"):
         told.required_train_size(float("nan"))
 
 

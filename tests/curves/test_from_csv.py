@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dlm import UsageError
-from dlm.curves import csv_columns
+from dlm.curves import from_csv
 from dlm.curves.from_csv import MAX_LEARNERS, read_curve_table
 
 GOOD = "size,error\n100,0.3\n200,0.25\n400,0.2\n"
@@ -147,10 +147,10 @@ def test_what_is_no_file_is_told(tmp_path):
 
 
 def test_a_table_that_is_too_long_is_refused_and_not_read_to_its_end(read, monkeypatch):
-    monkeypatch.setattr(csv_columns, "MAX_ROWS", 2)
+    monkeypatch.setattr(from_csv, "MAX_ROWS", 2)
     with pytest.raises(UsageError, match="more than 2 rows"):
         read(GOOD + "800,not looked at\n")
-    monkeypatch.setattr(csv_columns, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(from_csv, "MAX_BYTES", 1 << 20)
     with pytest.raises(UsageError, match="is longer than 1 MB"):
         read(b"\0" * (2 << 20))
 

@@ -10,9 +10,8 @@ from benchmarks.forecasting.train import fit
 from benchmarks.forecasting.train.simulated import simulate
 from benchmarks.forecasting.train.tasks import NUM_PLACES, draw_tasks
 from dlm.curves import network
-from dlm.curves.distributions import Marginals, draw
 from dlm.curves.points import MAX_SIZES, make_points
-from dlm.curves.predictive import context_of, flatten, predictive, unflatten, weights
+from dlm.curves.predictive import Marginals, context_of, draw, flatten, predictive, unflatten, weights
 
 SIZES = np.array([100.0, 200, 400, 800, 1600])
 ERRORS = 0.05 + 2 * SIZES**-0.6

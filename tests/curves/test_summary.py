@@ -60,11 +60,11 @@ def test_too_few_sizes():
     ).learners
     assert two.predictions == two.fitted == ()
     assert two.law == ""
-    assert two.note == "2 sizes cannot carry a law: measure at least 3"
+    assert two.note == "2 sizes are too few to fit a law; measure at least 3"
     assert two.required_sizes[0].kind == "undetermined"
     assert two.required_sizes[1].kind == "reached"
     assert [item.train_size for item in three.predictions] == [512], "twice the data is carried, ten times is not"
-    assert three.note == "3 sizes over a span of 4x cannot carry a 10x extrapolation: add sizes"
+    assert three.note == "3 sizes over a span of 4x do not support a 10x extrapolation; add sizes"
     assert three.fitted[-1].train_size == 512
     assert none.required_sizes[0].kind == "undetermined"
 
@@ -133,7 +133,7 @@ def test_overtakes_are_pairs_and_order_does_not_matter():
     [
         ({"targets": (-0.1,)}, "target=-0.1 is not a non-negative number"),
         ({"multiples": (0,)}, "multiple=0 is not a positive number"),
-        ({"level": 1.0}, "level=1.0 is not inside"),
+        ({"level": 1.0}, "level=1.0 is not in"),
     ],
 )
 def test_errors(asked, message):

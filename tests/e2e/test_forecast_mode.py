@@ -65,12 +65,12 @@ def test_flags_reach_the_answer(launch, tmp_path):
 @pytest.mark.parametrize(
     ("text", "flags", "message"),
     [
-        ("size,error\n50,0.2\n100,0.15\n", [], "2 distinct sizes cannot carry a law; measure at least 3"),
+        ("size,error\n50,0.2\n100,0.15\n", [], "2 distinct sizes are too few to fit a law; measure at least 3"),
         ("size,error\n50,0.2\n100,high\n", [], "line 3: error 'high' is not a number"),
         ("size,error\n", [], "no row follows"),
         ("", [], "is empty"),
         ("a,b\n1,2\n", [], "names no column size"),
-        ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--level=1"], "level=1.0 is not inside (0, 1)"),
+        ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--level=1"], "level=1.0 is not in (0, 1)"),
         ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--targets=-1"], "target=-1.0 is not a non-negative number"),
         ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--learners=a"], "--learners=a is no learner of this table"),
         ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--bound=0,0.1"], "line 2: error 0.2 is outside the bound"),

@@ -26,8 +26,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.data_efficiency.paired_curves import Pair, read_pair
-from dlm.curves.data_efficiency.posterior import PairPosterior
+from dlm.curves.data_efficiency.paired_curves import Pair, PairPosterior, read_pair
 from dlm.curves.forecaster import check_level
 from dlm.curves.types import Curve
 from dlm.utils.errors import UsageError
