@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import importlib.util
 import io
@@ -35,6 +36,7 @@ NICENESS = 10  # the training on the devices has priority
 PARENT_CHECK_INTERVAL = 1.0  # seconds
 FOLDER = "workers"  # in the workdir, while workers run: the data, which all of them map into memory
 ALIGNMENT = 64  # bytes
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 _orders: SubsetOrders  # in a worker process
 
@@ -92,8 +94,11 @@ class WorkerPool:
     def close(self) -> None:
         """Kill all processes and delete the data file."""
         self._closed.set()
-        for executor in list(self._executors.values()):
-            executor.shutdown(wait=False, kill_workers=True)
+        while self._executors:
+            _, executor = self._executors.popitem()
+            executor.shutdown(wait=True, kill_workers=True)
+            del executor
+        gc.collect()  # loky unregisters semaphores when they are collected; os._exit would report them as leaked
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> WorkerPool:
@@ -104,6 +109,8 @@ class WorkerPool:
 
     def _work(self, number: int) -> None:
         """Fit one trial after another in one process; replace the process if it dies."""
+        # Inherited by the process, which Ctrl-C would otherwise end with a traceback before it ignores signals.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         if self._closed.wait(number * START_INTERVAL):
             return
         while not self._closed.is_set():
@@ -117,7 +124,7 @@ class WorkerPool:
             try:
                 result, seconds = self._executor(number).submit(_fit, trial).result()
             except BrokenProcessPool as error:
-                self._executors.pop(number)
+                self._executors.pop(number, None)
                 result = RuntimeError(f"the worker process died ({str(error).splitlines()[0]})")
             except Exception as error:  # whatever a library raises fails only this trial
                 result = error
@@ -125,8 +132,8 @@ class WorkerPool:
                 return
             self._running.pop(number)
             self._results.put(CompletedFit(trial, result, time.monotonic() - start if seconds is None else seconds))
-        if number in self._executors:
-            self._executors.pop(number).shutdown(wait=False, kill_workers=True)
+        if executor := self._executors.pop(number, None):
+            executor.shutdown(wait=False, kill_workers=True)
 
     def _executor(self, number: int) -> Any:
         from loky.process_executor import ProcessPoolExecutor
@@ -198,7 +205,7 @@ def _initialize(parent: int, modules: Mapping[str, str], data: _SharedData) -> N
     from dlm.train import devices
 
     global _orders
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     os.nice(NICENESS)

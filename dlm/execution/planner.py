@@ -19,7 +19,7 @@ from dlm.curves.types import Curve
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.executor import RunOptions, folder_of, is_streamed, load_dataset, remaining, subset_orders
 from dlm.report.figures import learning_curve
-from dlm.report.progress.eta import duration
+from dlm.report.formatting import duration
 from dlm.storage import record_log
 from dlm.study.study import Study
 from dlm.study.trial import Cohort, Trial

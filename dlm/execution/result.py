@@ -16,7 +16,7 @@ from dlm.curves.types import StudySummary
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.report import notebook, sentences, study_report
 from dlm.report.figures import drawn
-from dlm.report.progress.screen import announce
+from dlm.report.progress.display import announce
 from dlm.report.study_report import PAGE, report_options, summarize
 from dlm.report.terminal import print_summary
 from dlm.storage import records

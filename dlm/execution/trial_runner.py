@@ -15,7 +15,7 @@ from dlm.baselines.worker_pool import FOLDER, WorkerPool
 from dlm.curves.from_records import curve_name
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.retention import MEBIBYTE, Retention
-from dlm.report.progress.tracker import Cell, Progress
+from dlm.report.progress.tracker import ProgressTracker, TrialInfo
 from dlm.storage import description
 from dlm.storage.record_log import Record
 from dlm.storage.workdir import Workdir
@@ -74,7 +74,7 @@ class Recorder:
         workdir: Workdir,
         packing: str,
         flops: Mapping[str, float],
-        progress: Progress,
+        progress: ProgressTracker,
     ) -> None:
         self.study, self.orders, self.dataset = study, orders, orders.dataset
         self.workdir, self.packing, self.flops, self.progress = workdir, packing, flops, progress
@@ -85,7 +85,7 @@ class Recorder:
         """Append a measurement; on disk on return."""
         rows = self.rows(measurement, note, inference_seconds)
         self.workdir.append(rows)
-        self.progress.wrote(rows)
+        self.progress.add_records(rows)
 
     def record_failure(self, trials: Sequence[Trial], error: Exception) -> None:
         """Record trials without a result as failed, with the error."""
@@ -215,11 +215,11 @@ class ClassicalFits:
                 trial, result.iterations, Status.DONE, result.values, ResourceUsage(result.seconds)
             )
             self.recorder.record(measurement, inference_seconds=result.inference_seconds)
-        self.progress.fitted(trial.name, trial.train_size, seconds)
+        self.progress.add_fit(trial.name, trial.train_size, seconds)
 
 
 def _first_seeds_first(trials: Sequence[Trial]) -> list[Trial]:
-    """Classical trials by seed, then size: every size is measurement early, for the progress estimate and the curve."""
+    """Classical trials by seed, then size: every size is fitted early, for the progress estimate and the curve."""
     rank = {seed: number for number, seed in enumerate(dict.fromkeys(trial.subset_seed for trial in trials))}
     return sorted(trials, key=lambda trial: (rank[trial.subset_seed], trial.train_size))
 
@@ -240,10 +240,12 @@ class TrialRunner:
         self.flops = flops
         self.training: tuple[str, ...] = ()  # ids of the trials in training
         trials = [
-            Cell(trial.trial_id, curve_name(trial.name, trial_noise_text(trial)), trial.train_size)
+            TrialInfo(trial.trial_id, curve_name(trial.name, trial_noise_text(trial)), trial.train_size)
             for trial in study.trials
         ]
-        self.progress = Progress(study.name, trials, workdir=workdir.path, memory=devices.memory_in_use, stopping=watch)
+        self.progress = ProgressTracker(
+            study.name, trials, workdir=workdir.path, memory=devices.memory_in_use, stopping=watch
+        )
         self.recorder = Recorder(study, orders, workdir, options.packing, flops, self.progress)
         self.retention = Retention(study, orders.dataset, workdir, options.keep_mib * MEBIBYTE)
         self.fits = ClassicalFits(self.recorder, self.retention, watch, options.fit_workers or 0)
@@ -258,7 +260,7 @@ class TrialRunner:
             device_data = put_on_devices(self.orders, streamed=streamed, workers=self.options.input_workers)
         self._expect(work)
         self.watch.before_end.insert(0, self.progress.close)  # before the lock is released
-        self.watch.is_silent = lambda: self.progress.draws
+        self.watch.is_silent = lambda: self.progress.is_live
         with self.progress, self.fits.start(work.classical):
             compiled = []
             for cohort in work.cohorts:
@@ -278,7 +280,9 @@ class TrialRunner:
         for cohort in work.cohorts:
             self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id])
         self.progress.expect_fits(((trial.name, trial.train_size) for trial in work.classical), self.fits.num_workers)
-        self.progress.wrote([row for row in self.workdir.records if row.status != Status.FAILED])  # failed: retried
+        self.progress.add_records(
+            [row for row in self.workdir.records if row.status != Status.FAILED]
+        )  # failed: retried
 
     def _collect_fits(self, timeout: float = 0.0) -> None:
         self.fits.collect(timeout)
@@ -317,7 +321,7 @@ class TrialRunner:
                     )
                 else:
                     self.recorder.record_failure(chunk.trials, error)
-                    self.progress.spared(chunk.cohort_id, chunk.num_updates)
+                    self.progress.skip_updates(chunk.cohort_id, chunk.num_updates)
 
     def _train(self, run: CohortRun, predictor: Predictor) -> None:
         """Train a memory chunk to its end; each measurement is on disk before training continues."""
@@ -334,9 +338,9 @@ class TrialRunner:
                     self._record(event, run, predictor)
                     continue
                 if event.phase == "compile":
-                    progress.spared(cohort.cohort_id, event.updates)  # made by an earlier run
+                    progress.skip_updates(cohort.cohort_id, event.updates)  # made by an earlier run
                 elif event.updates:
-                    progress.updated(cohort.cohort_id, event.updates, cohort.first.budget.batch_size)
+                    progress.add_updates(cohort.cohort_id, event.updates, cohort.first.budget.batch_size)
                     self.watch.unsaved = True
                 progress.phase(event.phase)
         finally:
@@ -353,7 +357,7 @@ class TrialRunner:
         )
         self.recorder.record(measurement, inference_seconds=seconds)
         if measurement.status != Status.RUNNING:
-            self.progress.spared(run.cohort.cohort_id, trial.num_steps - measurement.step)  # stopped early
+            self.progress.skip_updates(run.cohort.cohort_id, trial.num_steps - measurement.step)  # stopped early
 
     def _save_artifacts(self, trial: Trial, params: Any, predictor: Predictor) -> float | None:
         """Save parameters, predictions and, for a language model of the first seed, a sampled text.

@@ -77,6 +77,20 @@ def seeds(count: int) -> str:
     return f"{count:,} seed" + ("" if count == 1 else "s")
 
 
+def duration(seconds: float) -> str:
+    """A duration in words: "25 s", "3 min 20 s", "2 h 05 min", "3 d 4 h"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
 def listed(parts: Sequence[str]) -> str:
     """Parts in words: "a", "a and b", "a, b and c"."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -157,7 +157,7 @@ def test_workers_end_with_the_run_and_completed_fits_are_recorded(number, code, 
         slow = type(study.learners["works"])("is slow")
         study = dataclasses.replace(study, learners={{"works": study.learners["works"], "slow": slow}})
         try:
-            executor.run(study, {str(tmp_path)!r}, fit_workers=1)
+            executor.run_trials(study, {str(tmp_path)!r}, executor.RunOptions(fit_workers=1))
         except Interrupted as error:
             raise SystemExit(error.exit_code)
     """

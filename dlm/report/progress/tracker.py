@@ -1,4 +1,4 @@
-"""A run tells how far it is: gathered as it goes, shown and written down by a thread of its own."""
+"""Tracks the progress of a run: counts, speed and remaining time, displayed and stored by a background thread."""
 
 from __future__ import annotations
 
@@ -7,150 +7,132 @@ import dataclasses
 import math
 import os
 import socket
+import statistics
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from dlm.curves.from_records import curve_name, learning_curves
-from dlm.curves.seed_spread import SeedSpread, seed_spread
-from dlm.curves.types import Curve
 from dlm.report.progress import status as statuses
-from dlm.report.progress.eta import Left, Speed
-from dlm.report.progress.screen import Screen
-from dlm.report.progress.status import About, Row, Status
+from dlm.report.progress.display import Display
+from dlm.report.progress.status import RunStatus, State, TrialCounts, TrialInfo
 from dlm.storage.record_log import Record
 from dlm.utils.errors import Interrupted
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """A trial to be counted; `learner` is the name of its curve."""
-
-    trial_id: str
-    learner: str
-    size: int
+REFRESH_SECONDS = 1.0  # between two refreshes of display and progress.json
+POLL_SECONDS = 0.25  # between two checks for a signal
+MAX_LOAD = 0.01  # fraction of a core that refreshing may use
+SPEED_SAMPLES = 50  # reports over which a speed is averaged
+STOPPING = "saving state, then stopping; Ctrl-C again stops at once"
+WORKING = ("train", "evaluate", "save")  # phases whose time counts towards the training speed
 
 
-class Tally:
-    """Takes records in any order, the same ones twice too, and keeps two rows of each finished trial.
+@dataclasses.dataclass
+class _Updates:
+    """Updates of one cohort: their total, FLOPs and expected speed of one, number done, latest (number, seconds)."""
 
-    `cells` are the ones that count; None: those that the records speak of.
+    total: int
+    flops: float
+    expected_speed: float | None
+    done: int = 0
+    latest: deque[tuple[int, float]] = dataclasses.field(default_factory=lambda: deque(maxlen=SPEED_SAMPLES))
+
+    @property
+    def speed(self) -> float | None:
+        """Updates per second."""
+        seconds = sum(seconds for _, seconds in self.latest)
+        return sum(number for number, _ in self.latest) / seconds if seconds > 0 else self.expected_speed
+
+
+class RemainingTime:
+    """Estimates remaining time: updates at their latest speed, fits by the median time of their learner and size.
+
+    A cohort that has not started has the speed of the others per FLOP; a size that was not fitted yet takes time in
+    proportion to its examples.
     """
 
-    def __init__(self, cells: Iterable[Cell] | None) -> None:
-        self._cells: dict[str, Cell] = {}
-        self._counts: dict[str, Counter[tuple[str, int]]] = {name: Counter() for name in ("cells", "trained", "failed")}
-        self._ends: dict[str, dict[str, Record]] = defaultdict(dict)  # by learner, then by trial
-        self._validation: dict[str, dict[str, Record]] = defaultdict(dict)
-        self._curves: dict[str, Curve] = {}
-        self._spreads: dict[tuple[str, int], SeedSpread] = {}
-        self._stale: set[str] = set()  # learners with new rows
-        self._takes_all = cells is None
-        for cell in cells or ():
-            self._count(cell)
+    def __init__(self) -> None:
+        self._updates: dict[str, _Updates] = {}
+        self._waiting: Counter[tuple[str, int]] = Counter()  # fits by learner and train_size
+        self._fit_seconds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+        self._workers = 0
 
-    def add(self, rows: Iterable[Record]) -> None:
-        """Note new records; those of other trials are passed over."""
-        for row in rows:
-            if self._takes_all and row.trial_id not in self._cells:
-                self._count(Cell(row.trial_id, curve_name(row.learner, row.noise), row.train_size))
-            cell = self._cells.get(row.trial_id)
-            if cell is None or row.metric != "error" or row.status == "running":
-                continue
-            if row.split == "validation":
-                self._validation[cell.learner][row.trial_id] = row
-            elif row.split == "test":
-                self._end(cell, row)
-            self._stale.add(cell.learner)
+    def expect_updates(self, cohort: str, total: int, flops: float, per_second: float | None = None) -> None:
+        """Add a cohort's updates, with their measured speed if known."""
+        self._updates[cohort] = _Updates(total, flops, per_second)
 
-    def curves(self) -> list[Curve]:
-        """The curves so far. Takes about a millisecond for a hundred cells of a learner that has new ones."""
-        while self._stale:
-            name = self._stale.pop()
-            for curve in learning_curves([*self._ends[name].values(), *self._validation[name].values()]):
-                self._curves[name] = curve
-                self._spreads |= {
-                    (name, size): seed_spread(errors) for size, errors in zip(curve.train_sizes, curve.errors)
-                }
-        return list(self._curves.values())
+    def expect_fits(self, fits: Iterable[tuple[str, int]], workers: int = 0) -> None:
+        """Add fits of (learner, train_size), made before the training or in worker processes beside it."""
+        self._workers = workers
+        self._waiting.update(fits)
 
-    def rows(self, running: Collection[str] = ()) -> tuple[Row, ...]:
-        """One row a learner and size, in the order of the cells; `running` are the trials on their way."""
-        self.curves()
-        cells = [self._cells[trial_id] for trial_id in running if trial_id in self._cells]
-        under_way = Counter(
-            (cell.learner, cell.size) for cell in cells if cell.trial_id not in self._ends.get(cell.learner, ())
-        )
-        return tuple(self._row(key, under_way[key]) for key in self._counts["cells"])
+    def add_updates(self, cohort: str, updates: int, seconds: float | None = None) -> None:
+        """Report updates made in `seconds`; None for updates that are skipped."""
+        self._updates[cohort].done += updates
+        if seconds is not None:
+            self._updates[cohort].latest.append((updates, seconds))
 
-    def _row(self, key: tuple[str, int], running: int) -> Row:
-        cells, trained, failed = (self._counts[name][key] for name in ("cells", "trained", "failed"))
-        row, told = Row(*key, cells, trained, running, failed), self._spreads.get(key)
-        return dataclasses.replace(row, median=told.median, low=told.low, high=told.high) if told else row
+    def add_fit(self, learner: str, train_size: int, seconds: float) -> None:
+        """Report a completed or failed fit."""
+        self._waiting[learner, train_size] -= 1
+        self._fit_seconds[learner][train_size].append(seconds)
 
-    def _count(self, cell: Cell) -> None:
-        self._cells[cell.trial_id] = cell
-        self._counts["cells"][cell.learner, cell.size] += 1
+    def seconds(self) -> float | None:
+        """Remaining seconds; None while there is work of unknown speed."""
+        updates = self._sum((cohort, cohort.total - cohort.done) for cohort in self._updates.values())
+        fits = 0.0
+        for (learner, train_size), count in (+self._waiting).items():
+            by_size = self._fit_seconds.get(learner)
+            if not by_size:
+                return None
+            nearest = min(by_size, key=lambda known: abs(math.log(known / train_size)))
+            fits += count * statistics.median_low(by_size[nearest]) * train_size / nearest
+        return None if updates is None else updates + fits / max(1, self._workers)
 
-    def _end(self, cell: Cell, row: Record) -> None:
-        before = self._ends[cell.learner].get(cell.trial_id)
-        if before is not None:
-            # A cell that failed once and was tried again counts as what it was in the end.
-            if row.status == "failed" != before.status:
-                return
-            self._counts[_outcome(before)][cell.learner, cell.size] -= 1
-        self._ends[cell.learner][cell.trial_id] = row
-        self._counts[_outcome(row)][cell.learner, cell.size] += 1
+    def fraction(self) -> float | None:
+        """Completed fraction of the work, measured in time; None if there is none, or its time is unknown."""
+        remaining = self.seconds()
+        done = self._sum((cohort, cohort.done) for cohort in self._updates.values())
+        if remaining is None or done is None:
+            return None
+        done += sum(sum(map(sum, by_size.values())) for by_size in self._fit_seconds.values()) / max(1, self._workers)
+        return done / (done + remaining) if done + remaining > 0 else None
 
+    def speed(self, cohort: str) -> float | None:
+        """Updates per second of a cohort; None if unknown."""
+        return self._updates[cohort].speed if cohort in self._updates else None
 
-def _outcome(row: Record) -> str:
-    return "trained" if row.status == "done" else "failed"
+    def _sum(self, updates: Iterable[tuple[_Updates, int]]) -> float | None:
+        """Seconds of numbers of updates; None if the speed of one is unknown."""
+        known = [(cohort.flops, 1 / cohort.speed) for cohort in self._updates.values() if cohort.speed]
+        flops = sum(flops for flops, _ in known)
+        seconds_per_flop = sum(seconds for _, seconds in known) / flops if flops else 0.0
+        total = 0.0
+        for cohort, number in updates:
+            seconds = 1 / cohort.speed if cohort.speed else cohort.flops * seconds_per_flop
+            if number > 0 and not seconds:
+                return None
+            total += max(number, 0) * seconds
+        return total
 
 
-BEAT = 0.25  # seconds between two looks of the thread
-DRAW_SECONDS = 0.5
-WRITE_SECONDS = 2.0  # between two writings of progress.json
-LAW_SECONDS = 5.0  # between fits of one learner's law and of another's
-OVERHEAD = 0.003  # share of a core's time that each of drawing, writing and fitting laws may take
-LONGEST_PAUSE = 20.0  # seconds; the first time of something is much slower than those that follow
-STOPPING = "saving what is done, then stopping; Ctrl-C again stops at once"
-WORKING = ("train", "evaluate", "save")  # phases that training at speed is made of
+class ProgressTracker:
+    """Receives events of a run. As a context manager it displays them and writes progress.json to `workdir`, if given.
 
-
-class Seldom:
-    """Does something now and then: at most once in `seconds`, and for at most a share OVERHEAD of its thread's time."""
-
-    def __init__(self, seconds: float, function: Callable[[], object]) -> None:
-        self._seconds, self._function, self._due = seconds, function, -math.inf
-
-    def __call__(self) -> None:
-        """Call the function if it is time."""
-        if time.monotonic() >= self._due:
-            begin = time.thread_time()
-            self._function()
-            pause = min((time.thread_time() - begin) / OVERHEAD, LONGEST_PAUSE)
-            self._due = time.monotonic() + max(self._seconds, pause)
-
-
-class Progress:
-    """What a run tells of itself. In a `with`, it is shown on `console` and written to `workdir`, if one is given.
-
-    `cells` are all trials of the study; `memory` gives (bytes of the process, of the devices or None);
-    `stopping` tells whether a signal asked to stop. Its methods cost microseconds: whatever takes longer is done by the
-    thread, which `with` starts.
+    `memory` returns bytes used by the process, and by the devices or None; `stopping` whether a signal asked to stop.
+    For the other arguments see `Display`. Receiving an event takes microseconds; a thread does the rest.
     """
 
     def __init__(
         self,
         study: str = "",
-        cells: Iterable[Cell] = (),
+        trials: Iterable[TrialInfo] = (),
         *,
         console: Console | None = None,
         workdir: Path | None = None,
@@ -162,116 +144,90 @@ class Progress:
         self._study, self._workdir, self._clock = study, workdir, clock
         self._memory, self._stopping = memory, stopping
         self._console, self._interval = console, interval_seconds
-        self._tally, self._left = Tally(cells), Left()
-        self._cohort, self._examples = "", Speed()
+        self._counts, self._remaining = TrialCounts(trials), RemainingTime()
+        self._cohort, self._batch_size = "", 0
         self._running: Collection[str] = ()
-        self._phase, self._detail, self._spent = "start", "", defaultdict[str, float](float)
-        self._begin = self._since = clock()
-        self._worked = 0.0  # seconds of work since updates were told last
-        self._laws: dict[str, tuple[tuple[tuple[float, ...], ...], str]] = {}
-        self._lock, self._end = threading.RLock(), threading.Event()
-        self._screen: Screen | None = None
+        self._phase, self._detail, self._phase_seconds = "start", "", defaultdict[str, float](float)
+        self._start = self._phase_start = clock()
+        self._work_seconds = 0.0  # since the last report of updates
+        self._lock, self._closed = threading.RLock(), threading.Event()
+        self._display: Display | None = None
         self._thread: threading.Thread | None = None
 
-    # What the run tells.
-
     def phase(self, name: str, detail: str | None = None) -> None:
-        """A phase begins: compile, train, evaluate, save or fit; `detail` says more, and stays until it is changed."""
+        """Begin a phase: compile, train, evaluate, save or fit. `detail` stays until it is replaced."""
         with self._lock:
-            self._pass()
+            self._add_phase_time()
             self._phase = name
             self._detail = self._detail if detail is None else detail
 
     def running(self, trial_ids: Collection[str]) -> None:
-        """These trials are on their way now, and no others."""
+        """Set the ids of all running trials."""
         self._running = frozenset(trial_ids)
 
     def expect_updates(self, cohort: str, total: int, flops: float, per_second: float | None = None) -> None:
-        """So many updates of a cohort are to be made, at that speed if it was tried."""
+        """Add a cohort's updates, with their measured speed if known."""
         with self._lock:
-            self._left.expect_updates(cohort, total, flops, per_second)
+            self._remaining.expect_updates(cohort, total, flops, per_second)
 
-    def expect_fits(self, cells: Iterable[tuple[str, int]], workers: int = 0) -> None:
-        """Classical fits of a (learner, size) each are to be made, by so many processes beside the training if any."""
+    def expect_fits(self, fits: Iterable[tuple[str, int]], workers: int = 0) -> None:
+        """Add classical fits of (learner, train_size), in so many worker processes beside the training, if any."""
         with self._lock:
-            self._left.expect_fits(cells, workers)
+            self._remaining.expect_fits(fits, workers)
 
-    def updated(self, cohort: str, updates: int, batch_size: int) -> None:
-        """Updates of a cohort were made since it was told last."""
+    def add_updates(self, cohort: str, updates: int, batch_size: int) -> None:
+        """Report updates of a cohort since the last report."""
         with self._lock:
-            self._pass()
-            self._left.updated(cohort, updates, self._worked)
-            if cohort != self._cohort:
-                self._cohort, self._examples = cohort, Speed()
-            self._examples.add(updates * batch_size, self._worked)
-            self._worked = 0.0
+            self._add_phase_time()
+            self._remaining.add_updates(cohort, updates, self._work_seconds)
+            self._cohort, self._batch_size, self._work_seconds = cohort, batch_size, 0.0
 
-    def spared(self, cohort: str, updates: int) -> None:
-        """Updates need not be made: an earlier run has made them, or their trial has stopped early."""
+    def skip_updates(self, cohort: str, updates: int) -> None:
+        """Report updates that are not needed: made by an earlier run, or after an early stop."""
         with self._lock:
-            self._left.updated(cohort, updates)
+            self._remaining.add_updates(cohort, updates)
 
-    def fitted(self, learner: str, size: int, seconds: float) -> None:
-        """A classical fit was made, or failed, in that time."""
+    def add_fit(self, learner: str, train_size: int, seconds: float) -> None:
+        """Report a completed or failed classical fit."""
         with self._lock:
-            self._left.fitted(learner, size, seconds)
+            self._remaining.add_fit(learner, train_size, seconds)
 
-    def wrote(self, rows: Sequence[Record]) -> None:
-        """Records are in the workdir, of now or of before."""
+    def add_records(self, rows: Sequence[Record]) -> None:
+        """Report records in the workdir, new ones or those of an earlier run."""
         with self._lock:
-            self._tally.add(rows)
+            self._counts.add(rows)
 
-    # What is made of it.
-
-    def status(self, state: str = "running") -> Status:
-        """All that is known now."""
+    def status(self, state: State = "running") -> RunStatus:
+        """The current status."""
         memory, device_memory = self._memory()
         with self._lock:
-            self._pass()
-            return Status(
+            self._add_phase_time()
+            speed = self._remaining.speed(self._cohort) if self._phase in WORKING else None
+            return RunStatus(
                 study=self._study,
                 state=state,
                 phase=STOPPING if self._stopping() else self._phase,
                 detail=self._detail,
-                rows=self._tally.rows(self._running if state == "running" else ()),
-                about=tuple(
-                    About(curve.learner, curve.unit, self._laws.get(curve.learner, ((), ""))[1])
-                    for curve in self._tally.curves()
-                ),
-                share=1.0 if state == "done" else self._left.share(),
-                elapsed=self._clock() - self._begin,
-                left=self._left.seconds(),
-                # While nothing moves, a speed of before would mislead.
-                examples_per_second=self._examples.value if self._phase in WORKING else None,
-                spent=tuple(self._spent.items()),
+                rows=self._counts.rows(self._running if state == "running" else ()),
+                fraction=1.0 if state == "done" else self._remaining.fraction(),
+                elapsed=self._clock() - self._start,
+                eta=self._remaining.seconds(),
+                examples_per_second=speed and speed * self._batch_size,
+                phase_seconds=dict(self._phase_seconds),
                 memory=memory,
                 device_memory=device_memory,
                 host=socket.gethostname(),
                 pid=os.getpid(),
             )
 
-    def fit_law(self) -> None:
-        """Fit the law of one learner that has a new error, if there is one: the one that waits longest."""
-        from dlm.curves.measurement_noise import curve_law
-
-        with self._lock:
-            curves = self._tally.curves()
-        stale = [curve for curve in curves if self._laws.get(curve.learner, ((), ""))[0] != curve.errors]
-        if stale:
-            # Known ones go to the back of the queue by being put in anew.
-            order = list(self._laws)
-            curve = min(stale, key=lambda curve: order.index(curve.learner) if curve.learner in order else -1)
-            self._laws.pop(curve.learner, None)
-            self._laws[curve.learner] = (curve.errors, curve_law(curve))
-
     @property
-    def draws(self) -> bool:
-        """Whether a view is drawn, which others must not write into."""
-        return self._thread is not None and self._screen is not None and self._screen.draws
+    def is_live(self) -> bool:
+        """Whether a live view is displayed, which other output would disturb."""
+        return self._thread is not None and self._display is not None and self._display.is_live
 
-    def __enter__(self) -> Progress:
-        self._screen = Screen(self._console, self._interval, self._clock)
-        self._thread = threading.Thread(target=self._beat, name="dlm progress", daemon=True)
+    def __enter__(self) -> ProgressTracker:
+        self._display = Display(self._console, self._interval, self._clock)
+        self._thread = threading.Thread(target=self._refresh_regularly, name="dlm progress", daemon=True)
         self._thread.start()
         return self
 
@@ -281,47 +237,37 @@ class Progress:
         stopped = kind is not None and issubclass(kind, (Interrupted, KeyboardInterrupt))
         self.close("done" if kind is None else "stopped" if stopped else "failed")
 
-    def close(self, state: str = "stopped") -> None:
-        """End the showing, with a last line and a last status; again does nothing."""
+    def close(self, state: State = "stopped") -> None:
+        """Stop the display, print a last line and write the last status. May be called again."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        self._end.set()
+        self._closed.set()
         thread.join(timeout=5.0)
-        last = self.status(state)
-        with contextlib.suppress(OSError, ValueError):  # nobody looks any more, or the file is closed
-            if self._screen is not None:
-                self._screen.close(last)
-        self._write(last)
+        self._output(state)
 
-    def _beat(self) -> None:
-        regular = [
-            Seldom(LAW_SECONDS, self.fit_law),
-            Seldom(DRAW_SECONDS, self.show),
-            Seldom(WRITE_SECONDS, lambda: self._write(self.status())),
-        ]
-        answered = False
-        while not self._end.wait(BEAT):
-            for each in regular:
-                each()
-            if self._stopping() and not answered:
-                answered = True
-                self.show()  # whoever pressed Ctrl-C waits for an answer
+    def _refresh_regularly(self) -> None:
+        next_refresh, was_stopping = time.monotonic() + REFRESH_SECONDS, False
+        while not self._closed.wait(POLL_SECONDS):
+            is_stopping = bool(self._stopping())
+            if time.monotonic() < next_refresh and is_stopping == was_stopping:
+                continue
+            was_stopping, start = is_stopping, time.thread_time()
+            self._output("running")
+            pause = max(REFRESH_SECONDS, (time.thread_time() - start) / MAX_LOAD)
+            next_refresh = time.monotonic() + pause
 
-    def show(self) -> None:
-        """Draw the view, or print a line if it is time for one."""
-        with contextlib.suppress(OSError, ValueError):
-            if self._screen is not None:
-                self._screen.show(self.status())
-
-    def _write(self, status: Status) -> None:
-        with contextlib.suppress(OSError):  # it is only there to be looked at
+    def _output(self, state: State) -> None:
+        status = self.status(state)
+        with contextlib.suppress(OSError, ValueError):  # the terminal or log file is closed
+            if self._display is not None:
+                self._display.show(status) if state == "running" else self._display.close(status)
+        with contextlib.suppress(OSError):  # progress.json is informative only
             if self._workdir is not None:
                 statuses.write(self._workdir, status)
 
-    def _pass(self) -> None:
-        """Give the time since the last look to the phase."""
+    def _add_phase_time(self) -> None:
         now = self._clock()
-        passed, self._since = now - self._since, now
-        self._spent[self._phase] += passed
-        self._worked = self._worked + passed if self._phase in WORKING else 0.0
+        seconds, self._phase_start = now - self._phase_start, now
+        self._phase_seconds[self._phase] += seconds
+        self._work_seconds = self._work_seconds + seconds if self._phase in WORKING else 0.0

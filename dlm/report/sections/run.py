@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.measures import SUMMED, Resource, Trials, median_error, resources
-from dlm.report.formatting import error_number, error_text, is_rate
+from dlm.report.formatting import duration, error_number, error_text, is_rate
 from dlm.report.html.elements import Chart, Choice, Listing, PageSection, Sentences, error_axis
-from dlm.report.progress.eta import duration
 from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.tables import ABSENT, Table
 from dlm.storage.record_log import Record, ends
