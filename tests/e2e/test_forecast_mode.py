@@ -65,7 +65,7 @@ def test_flags_reach_the_answer(launch, tmp_path):
 @pytest.mark.parametrize(
     ("text", "flags", "message"),
     [
-        ("size,error\n50,0.2\n100,0.15\n", [], "2 distinct sizes are too few to fit a law; measure at least 3"),
+        ("size,error\n50,0.2\n100,0.15\n", [], "has 2 distinct sizes, too few for a forecast; measure at least 3"),
         ("size,error\n50,0.2\n100,high\n", [], "line 3: error 'high' is not a number"),
         ("size,error\n", [], "no row follows"),
         ("", [], "is empty"),

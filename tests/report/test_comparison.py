@@ -41,7 +41,7 @@ def test_what_cannot_be_compared_is_refused_and_nothing_written(two, launch, tmp
     for flags, message in (
         (["--workdirs=" + str(two / "long")], "needs --workdirs=A,B"),
         ([f"--workdirs={two}/long,{two}/long"], "twice"),
-        ([f"--workdirs={two}/long,{tmp_path}/nowhere"], "holds no finished trial"),
+        ([f"--workdirs={two}/long,{tmp_path}/nowhere"], "has no finished trials"),
         ([], "needs --workdirs=A,B"),
         ([f"--workdirs={two}/long,{two}/short", "--train_sizes=3"], "--train_sizes has no effect with --mode=compare"),
     ):
