@@ -19,7 +19,7 @@ from dlm.data.dataset import Dataset
 from dlm.data.near_duplicates import (
     MIN_NUMBERS,
     ImageSimilarity,
-    Similarity,
+    RowSimilarity,
     TableSimilarity,
     TokenSimilarity,
     blocks,
@@ -191,7 +191,7 @@ def _bytes(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x).reshape(len(x), -1).view(np.uint8)
 
 
-def _similarity(x: np.ndarray, rows: np.ndarray, kind: str) -> tuple[Similarity | None, str]:
+def _similarity(x: np.ndarray, rows: np.ndarray, kind: str) -> tuple[RowSimilarity | None, str]:
     """The similarity for x, fitted to the pool's `rows`; or None and the reason."""
     if kind == "tokens":
         tokens = TokenSimilarity.of(x, rows)

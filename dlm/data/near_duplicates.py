@@ -19,7 +19,7 @@ WINDOW = 4  # rows compared on either side, in each table
 BLOCK = 2**21  # numbers processed at once
 
 
-class Similarity(Protocol):
+class RowSimilarity(Protocol):
     """Decides whether two rows are near-duplicates. A view is a part of a row, for example all but the first line."""
 
     @property
@@ -39,7 +39,7 @@ class Similarity(Protocol):
         """Whether pairs of rows [n, ...] are near-duplicates in these views. bool [n]."""
 
 
-def near_pairs(similarity: Similarity, x: np.ndarray, rows: np.ndarray, base: np.ndarray) -> np.ndarray:
+def near_pairs(similarity: RowSimilarity, x: np.ndarray, rows: np.ndarray, base: np.ndarray) -> np.ndarray:
     """Near-duplicate pairs of `rows` whose first row is in the base. int64 [P, 2]: positions in `rows`.
 
     x [N, ...]; rows: int [n], distinct contents; base: bool [n]. A pair with both rows in the base occurs once or

@@ -15,7 +15,7 @@ from dlm.data.dataset import Dataset, Split, hold_out
 from dlm.data.encoding import Encoding
 from dlm.data.groups import groups_of
 from dlm.data.schema_inference import Task, infer_inputs, infer_target, with_target
-from dlm.data.tfds.reader import describe, read
+from dlm.data.tfds.reader import read, read_metadata
 from dlm.utils.errors import UsageError
 
 HELD_OUT_SHARES = {"test": 0.2, "validation": 0.1}  # if there is no such split; validation of the rest
@@ -59,20 +59,16 @@ class ColumnSource:
                 raise UsageError(f"groups={groups} needs one example per row; a language model has none, remove groups")
             splits = self._hold_out_documents(splits, encoding)
         group_names, codes = groups_of(splits, groups) if groups else ((), {})
-        encoded = {
-            part: dataclasses.replace(encoding.encode(of), groups=codes.get(part)) for part, of in splits.items()
-        }
-        for part in ("test", "validation"):
-            if part not in encoded:
-                encoded[part], encoded["train"] = hold_out(encoded["train"], self._held_out(part), f"data.{part}")
+        encoded = self._encoded(splits, encoding, codes)
         target = columns[encoding.target]
         is_class = target.kind == "class"
+        num_classes = _num_classes(target.names, list(encoded.values())) if is_class else 0
         return Dataset(
             name,
             encoded["train"],
             encoded["validation"],
             encoded["test"],
-            num_classes=_num_classes(target.names, list(encoded.values())) if is_class else 0,
+            num_classes=num_classes,
             scale=encoding.scale(columns),
             vocabulary=encoding.vocabulary(columns),
             standardize=encoding.table is not None,
@@ -83,6 +79,18 @@ class ColumnSource:
             fields=encoding.table.fields(columns) if encoding.table else (),
             groups=group_names,
         )
+
+    def _encoded(
+        self, splits: Mapping[str, Columns], encoding: Encoding, groups: Mapping[str, np.ndarray]
+    ) -> dict[str, Split]:
+        """The encoded splits, with test and validation held out of train if they are not given."""
+        encoded = {
+            part: dataclasses.replace(encoding.encode(of), groups=groups.get(part)) for part, of in splits.items()
+        }
+        for part in ("test", "validation"):
+            if part not in encoded:
+                encoded[part], encoded["train"] = hold_out(encoded["train"], self._held_out(part), f"data.{part}")
+        return encoded
 
     def _hold_out_documents(self, splits: Mapping[str, Columns], encoding: Encoding) -> dict[str, Columns]:
         """Hold out whole documents, if there are enough, so that none is in two splits."""
@@ -140,11 +148,14 @@ class Tfds(ColumnSource):
 
     def load(self, data_dir: Path | None = None, *, download: bool = False, groups: tuple[str, ...] = ()) -> Dataset:
         """Raises UsageError if the data set is absent or unsuitable; `download` lets TFDS prepare an absent one."""
-        description = describe(self.name, version=self.version, data_dir=data_dir, download=download)
+        metadata = read_metadata(self.name, version=self.version, data_dir=data_dir, download=download)
+        for column in (*self.inputs, self.target):
+            if column in metadata.unsupported:
+                raise UsageError(f"feature {column!r} of {metadata.full_name!r} has {metadata.unsupported[column]}")
         splits = {"train": self.train}
         for part in ("validation", "test"):
             expression = getattr(self, part)
-            if isinstance(expression, str) and (expression or part in description.splits):
+            if isinstance(expression, str) and (expression or part in metadata.sizes):
                 splits[part] = expression or part
         full_name, columns = read(self.name, splits, version=self.version, data_dir=data_dir)
         return self.to_dataset(full_name, columns, groups=groups)

@@ -17,7 +17,7 @@ import numpy as np
 from dlm.data.cache import cached, content_key
 from dlm.data.columns import Column, Columns, Kind, concatenated, consistent, ragged, sliced, text_values
 from dlm.data.tfds.folders import PreparedDataset, check_files, find
-from dlm.utils.errors import UsageError, nearest
+from dlm.utils.errors import UsageError
 from dlm.utils.optional_imports import import_optional
 
 DECODING_VERSION = "2"  # part of the cache key; increase it when the same files give other columns
@@ -37,11 +37,6 @@ class Feature:
     names: tuple[str, ...] = ()
     rate: int = 0
     is_image: bool = False
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes, 0 if the feature is not a class label."""
-        return len(self.names)
 
     @property
     def is_16_bit_image(self) -> bool:
@@ -78,29 +73,22 @@ class Feature:
 
 
 @dataclasses.dataclass(frozen=True)
-class Description:
-    """Metadata of a data set. `splits`: name -> number of examples; `unsupported`: feature name -> reason."""
+class TfdsMetadata:
+    """Metadata of a data set. `sizes`: examples of each split; `unsupported`: feature name -> reason."""
 
     full_name: str
-    splits: Mapping[str, int]
+    sizes: Mapping[str, int]
     features: tuple[Feature, ...]
     unsupported: Mapping[str, str]
 
-    def feature(self, name: str) -> Feature:
-        """The feature of that name. Raises UsageError if there is none or it is unsupported."""
-        by_name = {feature.name: feature for feature in self.features}
-        if name in self.unsupported:
-            raise UsageError(f"feature {name!r} of {self.full_name!r} is not supported: {self.unsupported[name]}")
-        if name not in by_name:
-            raise UsageError(f"{self.full_name!r} has no feature {name!r}; {nearest(name, by_name)}")
-        return by_name[name]
 
-
-def describe(name: str, *, version: str = "", data_dir: Path | None = None, download: bool = False) -> Description:
+def read_metadata(
+    name: str, *, version: str = "", data_dir: Path | None = None, download: bool = False
+) -> TfdsMetadata:
     """Splits and features of a data set, without reading its examples. Raises UsageError like `read`."""
     prepared = find(name, version, data_dir, download)
     _, features, unsupported = _open(prepared)
-    return Description(prepared.full_name, prepared.sizes, features, unsupported)
+    return TfdsMetadata(prepared.full_name, prepared.sizes, features, unsupported)
 
 
 def read(

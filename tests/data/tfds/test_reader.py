@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from dlm import UsageError
+from dlm.data import Tfds
 from dlm.data.columns import Ragged
 from dlm.data.tfds import reader
-from dlm.data.tfds.reader import describe, read
+from dlm.data.tfds.reader import read, read_metadata
 
 pytest.importorskip("tensorflow_datasets", reason="needs the extra tfds: tensorflow-datasets")
 ROOT = Path(__file__).resolve().parents[3]
@@ -228,17 +229,16 @@ def test_columns_have_the_kind_type_and_names_of_their_features(columns):
         assert isinstance(columns["train"][name].values, Ragged)
 
 
-def test_describe_gives_splits_and_features(varied):
-    about = describe("varied", data_dir=varied)
+def test_metadata_gives_splits_and_features(varied):
+    about = read_metadata("varied", data_dir=varied)
     assert about.full_name == "varied/1.2.0"
-    assert about.splits == {"train": TRAIN, "test": TEST}
-    assert about.feature("label").num_classes == 3
-    assert about.feature("photo").shape == (None, None, 3)
+    assert about.sizes == {"train": TRAIN, "test": TEST}
+    features = {feature.name: feature for feature in about.features}
+    assert features["label"].names == ("cat", "dog", "cow")
+    assert features["photo"].shape == (None, None, 3)
     assert about.unsupported == {"within": "a data set within each example"}
-    with pytest.raises(UsageError, match=r"feature 'within' of 'varied/1\.2\.0' is not supported: a data set within"):
-        about.feature("within")
-    with pytest.raises(UsageError, match="has no feature 'lable'; did you mean 'label'"):
-        about.feature("lable")
+    with pytest.raises(UsageError, match=r"feature 'within' of 'varied/1\.2\.0' has a data set within each example"):
+        Tfds("varied", inputs=("within",)).load(varied)
 
 
 def test_nested_sequences_are_unsupported(copied):
@@ -247,7 +247,7 @@ def test_nested_sequences_are_unsupported(copied):
         inner["many"] = inner["many"] | {"sequence": {"feature": inner["many"], "length": "-1"}}
 
     folder = copied("features.json", deeper)
-    assert describe("varied", data_dir=folder).unsupported["many"] == "nested sequences"
+    assert read_metadata("varied", data_dir=folder).unsupported["many"] == "nested sequences"
     assert "many" not in read("varied", BOTH, data_dir=folder)[1]["train"]
 
 
@@ -310,9 +310,9 @@ def test_audio_of_16_bits_is_kept(copied, columns):
 
 
 def test_audio_stored_as_files_is_unsupported(copied):
-    about = describe("varied", data_dir=copied("features.json", audio_and_video(lazyDecode=True)))
+    about = read_metadata("varied", data_dir=copied("features.json", audio_and_video(lazyDecode=True)))
     assert about.unsupported["sound"] == "audio stored as files, which TFDS decodes with TensorFlow"
-    assert about.feature("frames").shape == (None, 2, 3, 1)
+    assert [each.shape for each in about.features if each.name == "frames"] == [(None, 2, 3, 1)]
 
 
 @pytest.mark.parametrize(
@@ -392,8 +392,8 @@ def test_tensorflow_is_not_imported_if_installed(varied, tmp_path):
     package.write_text("from pathlib import Path\nPath(__file__).with_name('imported').touch()\n")
     code = f"""
 from pathlib import Path
-from dlm.data.tfds.reader import describe, read
-describe("varied", data_dir=Path({str(varied)!r}))
+from dlm.data.tfds.reader import read_metadata, read
+read_metadata("varied", data_dir=Path({str(varied)!r}))
 assert len(read("varied", {{"train": "train[:50%]"}}, data_dir=Path({str(varied)!r}))[1]["train"]["label"]) == 12
 """
     path = os.pathsep.join([str(ROOT), str(package.parents[1])])
@@ -468,7 +468,7 @@ def test_features_that_tfds_cannot_construct_are_a_usage_error(copied):
     with pytest.raises(
         UsageError, match=r"TFDS cannot construct the features of 'varied/1\.2\.0' without TensorFlow \(.*no_such"
     ):
-        describe("varied", data_dir=copied("features.json", unknown))
+        read_metadata("varied", data_dir=copied("features.json", unknown))
 
 
 def test_an_alternative_file_format_is_read(copied, columns):
@@ -544,7 +544,7 @@ def test_the_newest_version_is_read_unless_one_is_named(copied):
         ("varied/1.9.0", "", "1.9.0"),
         ("varied:1.*.*", "", "1.10.0"),
     ):
-        assert describe(name, version=version, data_dir=folder).full_name == f"varied/{found}"
+        assert read_metadata(name, version=version, data_dir=folder).full_name == f"varied/{found}"
 
 
 @pytest.mark.parametrize("file_format", ["array_record", "parquet"])
@@ -606,8 +606,8 @@ def test_shared_data_sets_are_read_completely(shared_tfds, name):
     splits = SHARED[name]
     full_name, found = read(name, {split: split for split in splits}, data_dir=shared_tfds)
     assert full_name.startswith(f"{name}/")
-    about = describe(name, data_dir=shared_tfds)
-    assert dict(about.splits) == splits
+    about = read_metadata(name, data_dir=shared_tfds)
+    assert dict(about.sizes) == splits
     assert not about.unsupported
     for split, count in splits.items():
         assert [*found[split]] == [feature.name for feature in about.features]
