@@ -18,7 +18,7 @@ from dlm.curves.summary import summarize
 from dlm.curves.types import Curve
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.executor import RunOptions, folder_of, is_streamed, load_dataset, remaining, subset_orders
-from dlm.report.figures import learning_curve
+from dlm.report.figures import save_learning_curves
 from dlm.report.formatting import duration
 from dlm.storage import record_log
 from dlm.study.study import Study
@@ -222,5 +222,5 @@ def _report_seconds(study: Study) -> float:
     ]
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        learning_curve(summarize(curves, targets=study.targets or (0.01,)), Path(folder) / "curve")
+        save_learning_curves(summarize(curves, targets=study.targets or (0.01,)), Path(folder) / "curve")
     return time.perf_counter() - start

@@ -15,7 +15,7 @@ from rich.console import Console
 from dlm.curves.types import StudySummary
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.report import notebook, sentences, study_report
-from dlm.report.figures import drawn
+from dlm.report.figures import make_figure
 from dlm.report.progress.display import announce
 from dlm.report.study_report import PAGE, report_options, summarize
 from dlm.report.terminal import print_summary
@@ -70,7 +70,7 @@ class Result:
 
     def figure(self) -> Figure:
         """The learning curves as a matplotlib figure."""
-        return drawn(self.answer, title=self.title)
+        return make_figure(self.answer, title=self.title)
 
     def __repr__(self) -> str:
         return "\n".join([f"Result of {self.title or 'a study'} in {self.workdir}", *sentences.ranking(self.answer)])

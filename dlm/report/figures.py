@@ -1,17 +1,15 @@
-"""The learning curve as a picture: measured seeds, medians, forecasts; PNG and SVG."""
+"""Draws learning curves with matplotlib: seeds, medians and forecasts, as PNG and SVG."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import math
 import pathlib
 import typing
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from dlm.curves.seed_spread import describe_spread, seed_spread
 from dlm.curves.types import Curve, LearnerSummary, Prediction, StudySummary
@@ -23,37 +21,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Picture(Figure):
-    """A figure on a canvas that needs no display."""
-
-    def __init__(self, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]
-        FigureCanvasAgg(self)
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=110)
-        return buffer.getvalue()
-
-
-# Okabe and Ito's colours without yellow, which is lost on white paper; markers tell learners apart in grey.
+# Okabe and Ito's colours without yellow, which is hard to see on white; markers distinguish learners in greyscale.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-MOST_DOTS = 1000  # of more, the seeds are drawn as pixels
+MOST_DOTS = 1000  # more are rasterized
 _INK, _GREY, _GRID = "#444444", "#6b6b6b", "#e6e6e6"
 _STYLE: typing.Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "axes.edgecolor": _INK,
     "axes.linewidth": 0.8,
-    "svg.fonttype": "none",  # text stays text: searchable, editable, restyled by the page
-    "svg.hashsalt": "dlm",  # the same picture gives the same bytes
+    "svg.fonttype": "none",  # text remains text: searchable and restyled by the page
+    "svg.hashsalt": "dlm",  # the same figure gives the same bytes
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class _Line:
-    """What is drawn of one learner. Errors are above zero, as a logarithmic axis needs."""
+    """What is drawn of one learner. Errors are positive_error, as a logarithmic axis needs."""
 
     learner: str
     colour: str
@@ -66,7 +51,7 @@ class _Line:
     forecast: list[Prediction]
 
 
-def learning_curve(answer: StudySummary, stem: pathlib.Path, *, title: str = "") -> list[pathlib.Path]:
+def save_learning_curves(answer: StudySummary, stem: pathlib.Path, *, title: str = "") -> list[pathlib.Path]:
     """Draws every learner's curve with its forecast and writes `stem`.png and `stem`.svg; returns the paths.
 
     Dots are seeds, solid lines medians with their spread, dashed lines forecasts with their interval. An
@@ -75,7 +60,7 @@ def learning_curve(answer: StudySummary, stem: pathlib.Path, *, title: str = "")
     """
     if not answer.learners:
         return []
-    figure = drawn(answer, title=title)
+    figure = make_figure(answer, title=title)
     stem.parent.mkdir(parents=True, exist_ok=True)
     # Not `with_suffix`: a stem may hold a dot. As bytes, so that a path of an object store works too.
     png, svg = stem.parent / f"{stem.name}.png", stem.parent / f"{stem.name}.svg"
@@ -84,14 +69,33 @@ def learning_curve(answer: StudySummary, stem: pathlib.Path, *, title: str = "")
     return [png, svg]
 
 
-def drawn(answer: StudySummary, *, title: str = "", inches: tuple[float, float] = (6.4, 4.2)) -> Picture:
-    """The same as a figure of matplotlib, to show, to change or to save."""
+def make_figure(answer: StudySummary, *, title: str = "", inches: tuple[float, float] = (6.4, 4.2)) -> Figure:
+    """The learning curves as a matplotlib figure, which a notebook displays."""
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):
-        figure = Picture(figsize=inches, layout="constrained")
+        figure: Figure = _figure_class()(figsize=inches, layout="constrained")
         _draw(figure, answer, title)
         return figure
+
+
+@functools.cache
+def _figure_class() -> typing.Any:
+    """A figure on a canvas that needs no display; defined here as matplotlib is slow to import."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    class DisplayFigure(Figure):
+        def __init__(self, **options: typing.Any) -> None:
+            super().__init__(**options)
+            FigureCanvasAgg(self)
+
+        def _repr_png_(self) -> bytes:
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png", dpi=110)
+            return buffer.getvalue()
+
+    return DisplayFigure
 
 
 def svg_of(figure: Figure) -> bytes:
@@ -111,7 +115,7 @@ def _saved(figure: Figure, kind: str, **options: typing.Any) -> bytes:
 def _draw(figure: Figure, answer: StudySummary, title: str) -> None:
     axes = figure.add_subplot()
     lines = [_line(learner, k) for k, learner in enumerate(answer.learners)]
-    # Thousands of dots are smaller as pixels, inside an SVG too.
+    # Thousands of dots are smaller as pixels, also inside an SVG.
     in_pixels = sum(len(line.points) for line in lines) > MOST_DOTS
     for line in lines:
         _draw_line(axes, line, in_pixels)
@@ -119,17 +123,17 @@ def _draw(figure: Figure, answer: StudySummary, title: str) -> None:
     _mark_ends(axes, lines)
     label_curves(axes, [end for line in lines if (end := _end_of(line))])
     if title:
-        # Higher where "measured" and "forecast" stand below it.
+        # Higher if the labels "measured" and "forecast" are below it.
         pad = 16 if any(line.forecast for line in lines) else 8
         axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", pad=pad)
-    # Below the axes, in the constrained layout's own place for it, so that it covers nothing.
+    # Below the axes, where the constrained layout reserves space.
     figure.supxlabel(" · ".join(_caption(answer)), fontsize=6.8, color=_GREY)
 
 
 def _line(learner: LearnerSummary, index: int) -> _Line:
     curve = learner.curve
     kept = [
-        (size, [shown for e in errors if (shown := positive(e, curve))])
+        (size, [shown for e in errors if (shown := positive_error(e, curve))])
         for size, errors in zip(curve.train_sizes, curve.errors, strict=True)
     ]
     cells = [(size, seed_spread(errors)) for size, errors in kept if errors]
@@ -142,17 +146,17 @@ def _line(learner: LearnerSummary, index: int) -> _Line:
         medians=[cell.median for _, cell in cells],
         lows=[cell.low for _, cell in cells],
         highs=[cell.high for _, cell in cells],
-        forecast=beyond(learner),
+        forecast=forecast_part(learner),
     )
 
 
-def positive(error: float, curve: Curve) -> float:
-    """The error, or half of one test example instead of zero, or zero when that is unknown."""
+def positive_error(error: float, curve: Curve) -> float:
+    """The error, with zero replaced by half of one test example if the number of test examples is known."""
     return error if error > 0 or not curve.num_test else 0.5 / curve.num_test
 
 
-def beyond(learner: LearnerSummary) -> list[Prediction]:
-    """The fitted curve from the largest measured size on; where it is interpolated in the grid."""
+def forecast_part(learner: LearnerSummary) -> list[Prediction]:
+    """The fitted curve from the largest measured size on, interpolated there in its grid."""
     fitted = [item for item in learner.fitted if item.median > 0 and learner.curve.train_sizes]
     if not fitted:
         return []
@@ -196,11 +200,11 @@ def _draw_line(axes: Axes, line: _Line, in_pixels: bool) -> None:
         zorder=5,
     )
     ahead = [item.train_size for item in line.forecast]
-    # A lower end at zero cannot be drawn; far below the picture is where it would be.
+    # A lower end of zero cannot be drawn on a logarithmic axis; it lies far below the figure.
     lows = [max(item.low, 1e-12) for item in line.forecast]
     highs = [item.high for item in line.forecast]
     axes.fill_between(ahead, lows, highs, alpha=0.11, zorder=1, color=line.colour, linewidth=0)
-    for edge in (lows, highs):  # where bands overlap, their edges tell whose they are
+    for edge in (lows, highs):  # edges distinguish overlapping bands
         axes.plot(ahead, edge, color=line.colour, linewidth=0.6, alpha=0.45, zorder=1.5)
     axes.plot(
         ahead,
@@ -236,7 +240,7 @@ def _set_axes(axes: Axes, lines: list[_Line], curve: Curve) -> None:
 
 
 def error_limits(points: list[float], forecasts: list[Prediction]) -> tuple[float, float]:
-    """All measured points and forecast medians; of the intervals no more than leaves these readable."""
+    """Limits that show all measured points and forecast medians; wide intervals are cut off."""
     core = [error for error in (*points, *(item.median for item in forecasts)) if error > 0]
     if not core:
         return 0.01, 1.0
@@ -250,7 +254,7 @@ def error_limits(points: list[float], forecasts: list[Prediction]) -> tuple[floa
 
 
 def _mark_ends(axes: Axes, lines: list[_Line]) -> None:
-    """A thin line where the measurements end, when something is forecast beyond it."""
+    """A thin line where the measurements end, if there is a forecast forecast_part."""
     ends = sorted({line.train_sizes[-1] for line in lines if line.train_sizes and line.forecast})
     for end in ends:
         axes.axvline(end, color=_GREY, linewidth=0.7, zorder=0.5)
@@ -284,7 +288,7 @@ def _caption(answer: StudySummary) -> Iterator[str]:
         yield f"dots: seeds ({number} a size)"
     words = describe_spread(curves)
     yield ("solid: mean" if means else "solid: median") + (f", {words}" if words else "")
-    if any(beyond(learner) for learner in answer.learners):
+    if any(forecast_part(learner) for learner in answer.learners):
         yield f"dashed: forecast, {percent(answer.level)} interval"
     if any(error == 0 for curve in curves for errors in curve.errors for error in errors):
         known = all(curve.num_test for curve in curves)

@@ -15,7 +15,7 @@ import numpy as np
 
 from dlm.curves.types import Curve, LearnerSummary, Prediction, StudySummary
 from dlm.report import sentences
-from dlm.report.figures import drawn, svg_of
+from dlm.report.figures import make_figure, svg_of
 from dlm.report.formatting import error_number, percent, seeds
 from dlm.report.tables import Table, forecast_table, markdown, measured_table, required_size_table
 from dlm.study.learner import Learner
@@ -139,7 +139,7 @@ def _forecast_summary(forecast: Forecast) -> StudySummary:
 
 def _svg(summary: StudySummary, **options: Any) -> str:
     """The learning curves as an SVG element with a transparent background and the text's colour."""
-    figure = drawn(summary, **options)
+    figure = make_figure(summary, **options)
     for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
         patch.set_visible(False)
     text = svg_of(figure).decode()

@@ -1,4 +1,4 @@
-"""Names written at the right end of their curves, moved apart where they would overlap."""
+"""Axis ticks, tick labels, and names at the right ends of curves that do not overlap."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dlm.report.formatting import is_rate
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# From coarse to fine: the first steps within a decade that give enough ticks are taken.
+# Steps within a decade, from coarse to fine.
 _STEPS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
 _THOUSANDS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
 def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
-    """Round values within [low, high], 0 < low < high: as many as read well, at most `most`."""
+    """At most `most` round values within [low, high], 0 < low < high."""
     best: list[float] = []
     for steps in _STEPS:
         ticks = _within(low, high, steps)
@@ -62,7 +62,7 @@ _AXES_HEIGHT = 230.0  # points, roughly: only the least distance between labels 
 
 @dataclasses.dataclass(frozen=True)
 class CurveEnd:
-    """Where a curve ends, in sizes and errors."""
+    """The last point of a curve."""
 
     name: str
     colour: str
@@ -71,17 +71,17 @@ class CurveEnd:
 
 
 def label_curves(axes: Axes, ends: Sequence[CurveEnd]) -> None:
-    """Writes the name of each curve outside the right edge. The limits of the axes must be set before."""
+    """Writes the name of each curve outside the right edge. The axes' limits must be set before."""
     low, high = (math.log(limit) for limit in axes.get_ylim())
     right = axes.get_xlim()[1]
     ordered = sorted(ends, key=lambda end: end.error)
     wanted = [(math.log(end.error) - low) / (high - low) for end in ordered]
     heights = spread_apart(wanted, 1.35 * _FONT_SIZE / _AXES_HEIGHT)
     for end, start, height in zip(ordered, wanted, heights, strict=True):
-        # From a curve that ends early, dots lead to the edge.
+        # A dotted line connects a curve that ends early.
         axes.plot([end.size, right], [end.error] * 2, ":", color=end.colour, linewidth=0.7, alpha=0.7, zorder=1)
         axes.annotate(
-            end.name.replace("$", r"\$"),  # a dollar sign is no formula here
+            end.name.replace("$", r"\$"),  # not mathtext
             xy=(1.0, start),
             xytext=(1.04, height),
             xycoords="axes fraction",
@@ -101,9 +101,9 @@ def label_curves(axes: Axes, ends: Sequence[CurveEnd]) -> None:
 
 
 def spread_apart(heights: Sequence[float], gap: float) -> list[float]:
-    """Ascending heights moved as little as needed so that neighbours are at least `gap` apart.
+    """Ascending heights moved as little as possible so that neighbours are at least `gap` apart.
 
-    Overlapping labels form a block around their mean wish; a block that meets the next one joins it.
+    Overlapping labels form a block around their mean; overlapping blocks are merged.
     """
     blocks: list[list[float]] = []
     for height in heights:

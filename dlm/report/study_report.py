@@ -13,7 +13,7 @@ from dlm.curves.from_records import curve_name, learning_curves
 from dlm.curves.summary import summarize as summarize_curves
 from dlm.curves.types import Curve, StudySummary
 from dlm.report import sentences
-from dlm.report.figures import learning_curve
+from dlm.report.figures import save_learning_curves
 from dlm.report.forecast_file import FORECAST, add_stamp, write_forecast
 from dlm.report.html.elements import Page
 from dlm.report.html.page import page_html
@@ -69,7 +69,7 @@ def publish(
     """Draws, prints and writes a stamped summary with its sections; returns the summary as written."""
     folder = context.folder
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    figures = learning_curve(context.summary, folder / "figures" / "learning_curve", title=title)
+    figures = save_learning_curves(context.summary, folder / "figures" / "learning_curve", title=title)
     context = dataclasses.replace(context, summary=write_forecast(context.summary, folder))
     contents = [section(context) for section in sections]
     print_summary(context.summary, console, title=title, question=question)

@@ -1,4 +1,4 @@
-"""The picture: files, text in the SVG, the same bytes twice, and odd curves."""
+"""Figures: files, text in the SVG, reproducible bytes, and unusual curves."""
 
 import dataclasses
 import itertools
@@ -9,13 +9,13 @@ import sys
 import pytest
 
 from dlm.curves.types import Curve, LearnerSummary, StudySummary
-from dlm.report.figures import learning_curve
+from dlm.report.figures import save_learning_curves
 from dlm.report.plot_labels import error_label, log_ticks, size_label, spread_apart
 
 
 def test_files_text_and_bytes(digits: StudySummary, tmp_path: pathlib.Path) -> None:
-    first = learning_curve(digits, tmp_path / "a" / "curve.v1", title="Handwritten digits")
-    second = learning_curve(digits, tmp_path / "b" / "curve.v1", title="Handwritten digits")
+    first = save_learning_curves(digits, tmp_path / "a" / "curve.v1", title="Handwritten digits")
+    second = save_learning_curves(digits, tmp_path / "b" / "curve.v1", title="Handwritten digits")
     assert [path.name for path in first] == ["curve.v1.png", "curve.v1.svg"]
     assert first[0].read_bytes().startswith(b"\x89PNG")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
@@ -37,24 +37,25 @@ def test_files_text_and_bytes(digits: StudySummary, tmp_path: pathlib.Path) -> N
 def test_one_size_one_seed_zeros_and_no_forecast(tmp_path: pathlib.Path) -> None:
     plain = LearnerSummary(Curve("a$b$", (64,), ((0.0,),), num_test=100), "", (), (), ())
     lost = LearnerSummary(Curve("lost", (64,), ((0.0,),)), "", (), (), ())
-    known = learning_curve(StudySummary((plain,), (), (), 0.95), tmp_path / "known")[1].read_text()
+    known = save_learning_curves(StudySummary((plain,), (), (), 0.95), tmp_path / "known")[1].read_text()
     assert "zero drawn at half a test example" in known
     assert "a$b$" in known
     assert (
-        "zeros left out" in learning_curve(StudySummary((plain, lost), (), (), 0.95), tmp_path / "mixed")[1].read_text()
+        "zeros left out"
+        in save_learning_curves(StudySummary((plain, lost), (), (), 0.95), tmp_path / "mixed")[1].read_text()
     )
-    assert learning_curve(StudySummary((lost,), (), (), 0.95), tmp_path / "lost")[1].stat().st_size > 0
+    assert save_learning_curves(StudySummary((lost,), (), (), 0.95), tmp_path / "lost")[1].stat().st_size > 0
     empty = LearnerSummary(Curve("empty", (), (), num_failed=3), "", (), (), ())
-    assert learning_curve(StudySummary((empty, plain), (), (), 0.95), tmp_path / "empty")[1].stat().st_size > 0
-    assert learning_curve(StudySummary((empty,), (), (), 0.95), tmp_path / "empty")[1].stat().st_size > 0
-    assert learning_curve(StudySummary((), (), (), 0.95), tmp_path / "none") == []
+    assert save_learning_curves(StudySummary((empty, plain), (), (), 0.95), tmp_path / "empty")[1].stat().st_size > 0
+    assert save_learning_curves(StudySummary((empty,), (), (), 0.95), tmp_path / "empty")[1].stat().st_size > 0
+    assert save_learning_curves(StudySummary((), (), (), 0.95), tmp_path / "none") == []
 
 
 def test_an_interval_that_reaches_zero_is_drawn(digits: StudySummary, tmp_path: pathlib.Path) -> None:
     learner = digits.learners[0]
     fitted = tuple(dataclasses.replace(item, low=0.0) for item in learner.fitted)
     answer = StudySummary((dataclasses.replace(learner, fitted=fitted),), (), (), 0.95)
-    assert learning_curve(answer, tmp_path / "zero")[0].stat().st_size > 0
+    assert save_learning_curves(answer, tmp_path / "zero")[0].stat().st_size > 0
 
 
 def test_nothing_heavy_is_loaded_with_the_package() -> None:

@@ -50,7 +50,7 @@ def test_forecasts_and_needs_come_with_their_intervals():
     text = markdown(MADE[1:])
     assert "| learner | 2x the data or 4x the data, n=128 |" in text
     assert r"| a\_b & 50% \#1 | 5.0 % [2.0, 8.0] |" in text
-    assert r"| 5 % | a\_b & 50% \#1 | about 130 [100 or more], 90 % likely |" in text
+    assert r"| 5 % | a\_b & 50% \#1 | about 130 [100 or more], probability 90 % |" in text
 
 
 def test_latex_is_balanced_and_nothing_is_left_that_would_mean_something():

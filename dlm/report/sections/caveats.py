@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dlm.analysis.caveats import MissingResult, always_diverged, missing_results, overlap_effects
+from dlm.analysis.measures import MissingResult, always_diverged, missing_results, overlap_effects
 from dlm.report import sentences
 from dlm.report.formatting import error_text
 from dlm.report.html.elements import PageSection, Sentences

@@ -15,7 +15,7 @@ from dlm.analysis.measures import Trials
 from dlm.curves.seed_spread import describe_spread, seed_spread
 from dlm.curves.types import Crossover, LearnerSummary, StudySummary
 from dlm.report import sentences
-from dlm.report.figures import beyond, error_limits, positive
+from dlm.report.figures import error_limits, forecast_part, positive_error
 from dlm.report.formatting import error_number, forecast_text, is_rate, percent, probability_text
 from dlm.report.html.elements import Chart, Choice, PageSection, Sentences, error_axis, size_axis
 from dlm.report.sections.base import ReportContext, SectionContent
@@ -79,7 +79,9 @@ def curve_chart(answer: StudySummary, trials: Trials, name: str, title: str, *, 
     crossings = [one for one in answer.crossovers if one.median is not None]
     traces += [trace for one in crossings for trace in _crossing(one, answer)]
     ends = {
-        learner.curve.train_sizes[-1] for learner in answer.learners if learner.curve.train_sizes and beyond(learner)
+        learner.curve.train_sizes[-1]
+        for learner in answer.learners
+        if learner.curve.train_sizes and forecast_part(learner)
     }
     layout = {
         "xaxis": size_axis(),
@@ -109,8 +111,8 @@ def _with_legend(trace: dict[str, Any], answer: StudySummary) -> dict[str, Any]:
 def _error_axis(answer: StudySummary) -> dict[str, Any]:
     """Logarithmic where an error is above zero; limited so that wide forecast intervals leave the points readable."""
     curves = [learner.curve for learner in answer.learners]
-    points = [positive(error, curve) for curve in curves for errors in curve.errors for error in errors]
-    ahead = [one for learner in answer.learners for one in beyond(learner)]
+    points = [positive_error(error, curve) for curve in curves for errors in curve.errors for error in errors]
+    ahead = [one for learner in answer.learners for one in forecast_part(learner)]
     if not any(point > 0 for point in points):
         return error_axis(curves[0].unit, positive_only=False)
     ends = error_limits(points, ahead)
@@ -120,8 +122,8 @@ def _error_axis(answer: StudySummary) -> dict[str, Any]:
 def _traces(learner: LearnerSummary, trials: Trials, most: int) -> Iterator[dict[str, Any]]:
     curve = learner.curve
     name, own = curve.learner, trials.get(curve.learner, {})
-    ahead = beyond(learner)
-    spreads = [seed_spread([positive(error, curve) for error in errors]) for errors in curve.errors]
+    ahead = forecast_part(learner)
+    spreads = [seed_spread([positive_error(error, curve) for error in errors]) for errors in curve.errors]
     yield _band(name, curve.train_sizes, [one.low for one in spreads], [one.high for one in spreads], 0.2)
     if ahead:
         train_sizes = [one.train_size for one in ahead]
@@ -167,7 +169,7 @@ def _dots(learner: LearnerSummary, own: Mapping[int, Sequence[Record]], role: st
         known = [row for row in own.get(size, ()) if row.value is not None]
         for place, error in list(enumerate(errors))[which]:
             x.append(size)
-            y.append(positive(error, curve))
+            y.append(positive_error(error, curve))
             text.append(f"{error_number(error, curve.unit)}{' %' if is_rate(curve.unit) else ''}")
             row = known[place] if len(known) == len(errors) else None
             about.append([row.subset_seed, row.trial_id, row.subset_hash] if row else ["", "", ""])
