@@ -20,7 +20,7 @@ from dlm.report.sections.study_comparison import comparison_page, comparison_sen
 from dlm.report.study_report import default_targets
 from dlm.report.terminal import print_list, say
 from dlm.storage import description, record_log
-from dlm.storage.description import Description, differences
+from dlm.storage.description import StudyDescription, differences
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
 
@@ -36,7 +36,7 @@ class ComparedStudy:
     name: str
     curves: Mapping[str, Curve]
     errors: Mapping[str, SeedErrors]
-    description: Description | None
+    description: StudyDescription | None
     data: frozenset[str]
 
     def curve(self, learner: str) -> Curve:

@@ -34,7 +34,7 @@ class DamagedDescription(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Description:
+class StudyDescription:
     """Content of study.json.
 
     `study` is the canonical form of the `Study` that ran last. `data` holds `name` and `fingerprint` of the data read.
@@ -61,7 +61,7 @@ class Description:
         return list(self.study.get("learners", ()))
 
 
-def read(folder: Path) -> Description | None:
+def read(folder: Path) -> StudyDescription | None:
     """Content of `folder`/study.json; None without one.
 
     Raises UsageError for another format, and `DamagedDescription` if the content does not match its checksum.
@@ -76,7 +76,7 @@ def read(folder: Path) -> Description | None:
     is_valid = has_valid_seal(data)
     if is_valid:
         with contextlib.suppress(msgspec.DecodeError):
-            description = msgspec.json.decode(data, type=Description)
+            description = msgspec.json.decode(data, type=StudyDescription)
             if description.format == FORMAT:
                 return description
     elif is_valid is False or not _is_object(data):
@@ -87,7 +87,7 @@ def read(folder: Path) -> Description | None:
     )
 
 
-def write(folder: Path, description: Description) -> None:
+def write(folder: Path, description: StudyDescription) -> None:
     """Write `folder`/study.json with a checksum, atomically."""
     body = msgspec.json.format(msgspec.json.encode(description), indent=1)
     write_atomically(folder / STUDY, seal(body).decode() + "\n")
@@ -100,7 +100,7 @@ def _is_object(data: bytes) -> bool:
         return False
 
 
-def differences(before: Description, now: Description) -> list[str]:
+def differences(before: StudyDescription, now: StudyDescription) -> list[str]:
     """`path: old → new` of each field that changes the numbers of trials that both studies have."""
     pairs: list[tuple[str, Any, Any]] = [(f"{part}.", before.study[part], now.study[part]) for part in MUST_AGREE]
     for name, learner in before.study["learners"].items():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dlm.storage import description as descriptions
 from dlm.storage import record_log
-from dlm.storage.description import FORMAT, STUDY, DamagedDescription, Description, differences, provenance_changes
+from dlm.storage.description import FORMAT, STUDY, DamagedDescription, StudyDescription, differences, provenance_changes
 from dlm.storage.lock import hold_lock
 from dlm.storage.record_log import Record
 from dlm.study.config import canonical
@@ -44,7 +44,9 @@ class Workdir:
         path: the folder, as a `Path`.
     """
 
-    def __init__(self, path: Path, description: Description | None, lock: contextlib.ExitStack | None = None) -> None:
+    def __init__(
+        self, path: Path, description: StudyDescription | None, lock: contextlib.ExitStack | None = None
+    ) -> None:
         self.path = path
         self._description = description
         self._lock = lock or contextlib.ExitStack()
@@ -87,7 +89,6 @@ class Workdir:
                 report(f"{folder / STUDY} is damaged; it is moved to {set_aside(folder / STUDY)} and written anew")
                 description = None
             return cls(folder, description, lock.pop_all())
-        raise AssertionError  # unreachable: the lock's exit suppresses no exception
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
@@ -125,7 +126,7 @@ class Workdir:
         Raises UsageError with each difference if the workdir holds another study, or numbers of other code or data; the
         workdir is then unchanged.
         """
-        now = Description(
+        now = StudyDescription(
             question=question,
             study=canonical(study),
             data=dict(data),
@@ -145,7 +146,7 @@ class Workdir:
             log = self.path / record_log.FILE
             report(f"line {line} of {log} is damaged; it is moved to {record_log.FILE}{DAMAGED}")
 
-    def _check_same(self, before: Description, now: Description) -> None:
+    def _check_same(self, before: StudyDescription, now: StudyDescription) -> None:
         if changes := differences(before, now):
             raise UsageError(
                 f"--workdir={self.path} holds another study: {'; '.join(changes[:5])}. "
@@ -168,7 +169,7 @@ class Workdir:
             )
 
     @property
-    def description(self) -> Description:
+    def description(self) -> StudyDescription:
         """Content of study.json. RuntimeError before `claim` in a new workdir."""
         if self._description is None:
             raise RuntimeError(f"{self.path} has no study yet; call claim() first")

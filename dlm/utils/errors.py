@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend; `launch.py` prints them without a traceback."""
+"""Errors that a user can fix, shown without a traceback, and checks that raise them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 
-class _Sentence:
-    """An error whose text says all: a notebook shows that alone, since a traceback would bury it."""
+class _WithoutTraceback:
+    """An error that a notebook shows without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {self}"]  # IPython asks for it in place of the traceback
+        return [f"{type(self).__name__}: {self}"]  # IPython calls it
 
 
-class UsageError(_Sentence, ValueError):
-    """Wrong usage, found before anything is trained: exit code 2. The text holds value, rule and remedy."""
+class UsageError(_WithoutTraceback, ValueError):
+    """Wrong usage, raised before training; exit code 2. The message names the value, the rule and a remedy."""
 
 
-class Interrupted(_Sentence, RuntimeError):
-    """A signal asked to stop and the state is saved; `exit_code` is what the process should return."""
+class Interrupted(_WithoutTraceback, RuntimeError):
+    """A signal stopped the run and its state is saved; `exit_code` is the exit code of the process."""
 
     def __init__(self, message: str, exit_code: int):
         super().__init__(message)
@@ -26,7 +26,7 @@ class Interrupted(_Sentence, RuntimeError):
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """A remedy for an unknown name: the nearest choices first, else all of them."""
+    """A remedy for an unknown name: the most similar choices, or all choices without a similar one."""
     known = sorted(choices)
     close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
     if close:
@@ -41,7 +41,7 @@ def choose(name: str, value: str, choices: Sequence[str]) -> None:
 
 
 def at_least(least: float, **values: float | tuple[float, ...]) -> None:
-    """Raise a UsageError for a value, or an entry of a tuple of values, below `least`; names are the fields'."""
+    """Raise a UsageError for a value, or an entry of a tuple, below `least`. Keywords are the names in the message."""
     for name, value in values.items():
         if any(entry < least for entry in (value if isinstance(value, tuple) else (value,))):
             raise UsageError(f"{name}={value} must be at least {least}")

@@ -1,10 +1,10 @@
-"""Files that are whole or not there: atomic writes, and a place beside for what was damaged."""
+"""Writes files atomically, moves damaged files aside, and resolves folders."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -15,28 +15,28 @@ DAMAGED = ".damaged"
 
 
 def local_folder(folder: str | os.PathLike[str], name: str) -> Path:
-    """A folder that somebody named by `name`, ~ resolved. UsageError for an address such as gs://bucket."""
+    """A folder given as argument or flag `name`, with ~ expanded. UsageError for a URL such as gs://bucket."""
     if "://" in os.fspath(folder):
-        raise UsageError(f"{name}={folder} is no local folder; mount it and name the folder")
+        raise UsageError(f"{name}={folder} is not a local folder; mount it and give the folder")
     return Path(folder).expanduser()
 
 
 def user_cache() -> Path:
-    """Where what can be made again is kept between runs: $DLM_CACHE_DIR, else the user's cache folder."""
+    """Folder for caches shared by runs: $DLM_CACHE_DIR, by default the user's cache folder."""
     return Path(os.environ.get("DLM_CACHE_DIR") or platformdirs.user_cache_dir("dlm"))
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that whoever reads it sees the old or the new one, never a part, even after a power cut."""
+    """Write a text file so that a reader sees the old or the new content, never a part, even after a power failure."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager
 def replacing(path: Path, *, durable: bool = True):  # type: ignore[no-untyped-def]
-    """A temporary path to write to, which takes the place of `path` at the end; an error leaves `path` as it was.
+    """Context of a temporary path that replaces `path` at the end; an error leaves `path` unchanged.
 
-    Unless it is `durable`, a power cut may lose what was written, which saves waiting for the disk.
+    Without `durable` it does not wait for the disk, and a power failure may lose the new content.
     """
     temporary = path.with_name(path.name + ".tmp")
     try:
@@ -53,27 +53,18 @@ def replacing(path: Path, *, durable: bool = True):  # type: ignore[no-untyped-d
 
 
 def set_aside(path: Path, folder: Path | None = None) -> Path:
-    """Move a damaged file or folder out of the way (into `folder`, or beside itself), and say where to.
-
-    Nothing is deleted: whoever wants to know what happened finds it there.
-    """
+    """Move a damaged file or folder into `folder`, by default its own, and return the new path."""
     folder = folder or path.parent
     folder.mkdir(parents=True, exist_ok=True)
-    target = _free(lambda number: folder / f"{path.name}{DAMAGED}{f'-{number}' if number else ''}")
+    names = (f"{path.name}{DAMAGED}{f'-{number}' if number else ''}" for number in itertools.count())
+    target = next(folder / name for name in names if not (folder / name).exists())
     os.replace(path, target)
     _sync(folder)
     return target
 
 
-def _free(name: Callable[[int], Path]) -> Path:
-    number = 0
-    while name(number).exists():
-        number += 1
-    return name(number)
-
-
 def _sync(path: Path) -> None:
-    """Have a file's content, or a folder's names, on disk."""
+    """Wait until a file's content, or a folder's entries, are on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

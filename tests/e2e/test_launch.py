@@ -140,7 +140,7 @@ def test_a_workdir_that_cannot_be_written_is_told(launch, tmp_path, below):
 
 
 def test_a_bucket_is_not_taken_for_a_folder(launch, tmp_path):
-    assert_refused(launch(DIGITS, "--workdir=gs://bucket/x"), "is no local folder")
+    assert_refused(launch(DIGITS, "--workdir=gs://bucket/x"), "is not a local folder")
     assert list((tmp_path / "cwd").iterdir()) == []
 
 

@@ -15,7 +15,7 @@ from dlm.report.tables import ABSENT, Table
 from dlm.storage.record_log import Record, ends
 
 if TYPE_CHECKING:
-    from dlm.storage.description import Description
+    from dlm.storage.description import StudyDescription
 
 RESOURCES = {  # field of the records: name, unit
     "seconds": ("training time", "s"),
@@ -164,7 +164,7 @@ def reproducibility_section(context: ReportContext) -> SectionContent:
     return SectionContent(page=PageSection("reproducibility", "Reproducibility", tuple(blocks)))
 
 
-def _facts(about: Description, finished: Sequence[Record]) -> Iterator[tuple[str, str]]:
+def _facts(about: StudyDescription, finished: Sequence[Record]) -> Iterator[tuple[str, str]]:
     for name, version in about.versions.items():
         yield f"version of {name}", str(version)
     for field, label in (("data", "data, with content hash"), ("device", "device"), ("packing", "packing")):

@@ -33,7 +33,7 @@ def test_what_is_named_is_written_where_it_is_wanted(launch, workdir, tmp_path):
         (["--to=html"], "choose one of csv, latex, markdown, mlflow, parquet, tensorboard, trackio, wandb"),
         (["--to="], "--to= is empty"),
         (["--to=csv,wandb"], "--to=wandb needs wandb, which is not installed; run: python -m pip install"),
-        (["--to=csv", "--out=gs://a/b"], "--out=gs://a/b is no local folder"),
+        (["--to=csv", "--out=gs://a/b"], "--out=gs://a/b is not a local folder"),
         (["--to=csv,latex"], "is not a forecast"),
         (["--learners=mlp"], "--learners has no effect with --mode=export"),
     ],
