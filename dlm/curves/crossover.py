@@ -21,39 +21,38 @@ from dlm.curves.types import Crossover, CrossoverKind, Curve, ProbabilityBetter
 Array = NDArray[np.float64]
 
 NUM_DRAWS = 1000
-MULTIPLES = (2.0, 4.0, 10.0)  # of the largest measured size, at which a chance is told
-OFFSET_SCALE = 0.35  # e-folds of size over which a measured lead gives way to the forecast's
-RESIDUAL_FACTOR = 2.0  # laws bend towards single noisy points, so their residual understates the noise by about this
+MULTIPLES = (2.0, 4.0, 10.0)  # of the largest measured size, at which a probability is reported
+OFFSET_SCALE = 0.35  # beyond the measured sizes, a draw's offset decays exponentially in log size with this scale
+RESIDUAL_FACTOR = 2.0  # a law follows noisy points, so its residual underestimates the noise by about this factor
 SMALLEST_LOG = -690.0  # log of the smallest error, where zero would be minus infinity
 _GRID = 24
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ComparedCurve:
-    """One of the two: its curve without what is not finite, its points, and its forecast if it has one."""
+    """One curve of a comparison: its finite errors, its points, and its forecast, if any."""
 
     curve: Curve
     points: Points
     forecast: Forecast | None
-    known: dict[tuple[bytes, int, int], Array] = dataclasses.field(default_factory=dict, repr=False)
+    cache: dict[tuple[bytes, int, int], Array] = dataclasses.field(default_factory=dict, repr=False)
 
     def log_errors(self, train_sizes: Array, num_measured: int, seed: int) -> Array:
-        """Possible log errors [D, X]. They depend on the learner's name, so that those of two are independent.
+        """Draws of log errors [D, X], seeded by the learner's name, so that two learners are independent.
 
-        What one pair has asked, the next does not compute again.
+        Cached for the next pair.
         """
         key = (train_sizes.tobytes(), num_measured, seed)
-        if key not in self.known:
-            self.known[key] = _log_errors(self, train_sizes, num_measured, seed)
-        return self.known[key]
+        if key not in self.cache:
+            self.cache[key] = _log_errors(self, train_sizes, num_measured, seed)
+        return self.cache[key]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ErrorGap:
-    """Log error of the challenger less the incumbent's, `gap` [D, X], at ascending `train_sizes` [X].
+    """Draws `gap` [D, X] of the challenger's log error minus the incumbent's, at ascending `train_sizes` [X].
 
-    The first `num_measured` sizes are the measured ones that the two have in common. `chance_sizes`: those at which a
-    chance is told.
+    The first `num_measured` sizes are measured for both. `probability_sizes`: sizes with a reported probability.
     """
 
     train_sizes: Array
@@ -63,43 +62,45 @@ class ErrorGap:
 
     @property
     def carried(self) -> bool:
-        """Whether anything is said beyond the measured sizes."""
+        """Whether the sizes extend beyond the measured ones."""
         return len(self.train_sizes) > self.num_measured
 
     def probabilities(self) -> Array:
-        """P(the challenger is better) [X]; a draw in which both err alike counts half."""
+        """P(challenger is better) [X]; a tie counts half."""
         return (self.gap < 0).mean(axis=0) + 0.5 * (self.gap == 0).mean(axis=0)
 
     def crossings(self) -> Array:
-        """Size [D] of the last crossing inside the measured sizes, where the challenger is better at their end; else of
-        the last one beyond them; inf where it is behind at both ends.
+        """Size [D] of the last crossing in each draw; inf without one.
 
-        The smallest size where the challenger is better at every measured one.
+        A crossing inside the measured sizes counts if the challenger is better at their end, otherwise one beyond
+        them. The smallest size if the challenger is better at every measured one.
         """
         inside = _last_crossing(self.train_sizes[: self.num_measured], self.gap[:, : self.num_measured])
         return np.where(np.isfinite(inside), inside, _last_crossing(self.train_sizes, self.gap))
 
 
 def compared_curve(curve: Curve, forecast: Forecast | None) -> ComparedCurve:
-    """ValueError where the curve's numbers are none that can be read."""
+    """Prepares a curve for comparisons. ValueError for invalid errors."""
     curve = only_finite(curve)
     return ComparedCurve(curve, curve_points(curve), forecast)
 
 
 def error_gap(incumbent: ComparedCurve, challenger: ComparedCurve, seed: int) -> ErrorGap:
-    """Of two curves with sizes in common. Equal seeds give equal draws, whoever of the two is the challenger."""
+    """Draws of the gap of two curves with common sizes; equal seeds give equal draws in either order."""
     smallest, largest = common_range(incumbent.curve, challenger.curve)
     knots = np.union1d(incumbent.points.train_sizes, challenger.points.train_sizes)
     knots = np.union1d(knots[(knots > smallest) & (knots < largest)], [smallest, largest])
     beyond = _beyond(incumbent, challenger, largest)
     train_sizes = np.concatenate([knots, beyond])
-    of_challenger, of_incumbent = (one.log_errors(train_sizes, len(knots), seed) for one in (challenger, incumbent))
-    told = train_sizes[[*range(len(knots)), *(k for k, n in enumerate(train_sizes) if _is_multiple(n / largest))]]
-    return ErrorGap(train_sizes, of_challenger - of_incumbent, len(knots), told)
+    of_challenger, of_incumbent = (item.log_errors(train_sizes, len(knots), seed) for item in (challenger, incumbent))
+    probability_sizes = train_sizes[
+        [*range(len(knots)), *(k for k, n in enumerate(train_sizes) if _is_multiple(n / largest))]
+    ]
+    return ErrorGap(train_sizes, of_challenger - of_incumbent, len(knots), probability_sizes)
 
 
 def common_range(a: Curve, b: Curve) -> tuple[float, float]:
-    """The smallest and the largest size that both cover; the first is above the second where there is none."""
+    """Smallest and largest common size; the first exceeds the second if the ranges do not overlap."""
     if not a.train_sizes or not b.train_sizes:
         return np.inf, 0.0
     return float(max(a.train_sizes[0], b.train_sizes[0])), float(min(a.train_sizes[-1], b.train_sizes[-1]))
@@ -116,7 +117,7 @@ def _is_multiple(ratio: float) -> bool:
 
 
 def _beyond(a: ComparedCurve, b: ComparedCurve, largest: float) -> Array:
-    """Sizes beyond the largest, as far as both curves carry a forecast."""
+    """Sizes beyond the largest, up to the supported reach of both forecasts."""
     if a.forecast is None or b.forecast is None:
         return np.empty(0)
     reaches = [carried_reach(np.unique(np.array(one.curve.train_sizes, dtype=float))) for one in (a, b)]
@@ -133,39 +134,39 @@ def _base(points: Points) -> float:
 
 def _log_errors(one: ComparedCurve, train_sizes: Array, num_measured: int, seed: int) -> Array:
     rng = np.random.default_rng([seed, zlib.crc32(one.curve.learner.encode())])
-    shaken = _shaken(one, train_sizes[:num_measured], rng)
+    perturbed = _perturbed(one, train_sizes[:num_measured], rng)
     if one.forecast is None:
-        return shaken
+        return perturbed
     curves = dataclasses.replace(one.forecast.curves, waves=one.forecast.curves.waves[:NUM_DRAWS])
-    told = np.log(np.maximum(curves.at(train_sizes), np.exp(SMALLEST_LOG)))
-    seen = slice(NUM_DRAWS // 2)
-    excess = shaken[seen, -1:] - told[seen, num_measured - 1 : num_measured]
-    told[seen, :num_measured] = shaken[seen]
-    told[seen, num_measured:] += excess * (train_sizes[num_measured:] / train_sizes[num_measured - 1]) ** (
+    log_errors = np.log(np.maximum(curves.at(train_sizes), np.exp(SMALLEST_LOG)))
+    half = slice(NUM_DRAWS // 2)
+    excess = perturbed[half, -1:] - log_errors[half, num_measured - 1 : num_measured]
+    log_errors[half, :num_measured] = perturbed[half]
+    log_errors[half, num_measured:] += excess * (train_sizes[num_measured:] / train_sizes[num_measured - 1]) ** (
         -1 / OFFSET_SCALE
     )
-    return told
+    return log_errors
 
 
-def _shaken(one: ComparedCurve, train_sizes: Array, rng: np.random.Generator) -> Array:
-    """Measured log errors [D, X], each size's mean moved by its noise."""
+def _perturbed(one: ComparedCurve, train_sizes: Array, rng: np.random.Generator) -> Array:
+    """Measured log errors [D, X] with normal noise at each size, interpolated."""
     points, noise = one.points, one.points.noise
     if not points.noise_known and one.forecast is not None:
-        # One seed and no test size: the scatter around the law is all that is known of the noise.
+        # One seed and unknown test size: the residual of the law is the only estimate of the noise.
         noise = np.maximum(noise, RESIDUAL_FACTOR * float(one.forecast.diagnostics["noise"]))
     moved = points.log_error + noise * rng.standard_normal((NUM_DRAWS, len(noise)))
     place = np.clip(np.searchsorted(points.train_sizes, train_sizes, side="right") - 1, 0, max(len(noise) - 2, 0))
     after = np.minimum(place + 1, len(noise) - 1)
     logs = np.log(points.train_sizes)
     share = (np.log(train_sizes) - logs[place]) / np.where(after > place, logs[after] - logs[place], 1.0)
-    share = np.clip(share, 0.0, 1.0)  # fused points end a little before the curve does
+    share = np.clip(share, 0.0, 1.0)  # merged points end slightly before the curve
     return _base(points) + moved[:, place] + share * (moved[:, after] - moved[:, place])
 
 
 def _last_crossing(train_sizes: Array, gap: Array) -> Array:
     """Size [D] after which the gap [D, X] stays below zero, interpolated in log size; inf if it ends above."""
     behind = gap >= 0
-    last = gap.shape[1] - 1 - np.argmax(behind[:, ::-1], axis=1)  # the last size at which the challenger is behind
+    last = gap.shape[1] - 1 - np.argmax(behind[:, ::-1], axis=1)  # the last size at which the challenger is not better
     rows = np.arange(len(gap))
     after = np.minimum(last + 1, gap.shape[1] - 1)
     gap_before, gap_after = gap[rows, last], gap[rows, after]
@@ -176,18 +177,18 @@ def _last_crossing(train_sizes: Array, gap: Array) -> Array:
     return np.where(behind[:, -1], np.inf, size)
 
 
-CERTAIN_SHARE = 0.9  # share of draws that must agree before an overtake inside the measured sizes, or "never", is said
-LIKELY_SHARE = 0.7  # share of draws that must cross before a size beyond the measured ones is named
+CERTAIN_SHARE = 0.9  # share of draws that must agree for "already", "measured" and "never"
+LIKELY_SHARE = 0.7  # share of draws that must cross for "forecast"
 
 
 def crossover(a: Curve, b: Curve, level: float = 0.95, seed: int = 0, *, as_given: bool = False) -> Crossover:
-    """Where the learner that is worse at the smallest common size becomes better.
+    """Estimates the size at which the learner that is worse at the smallest common size becomes better.
 
     Args:
-      a, b: curves of the same unit, with a range of sizes in common; beyond it, each needs 3 sizes.
+      a, b: curves of the same unit with overlapping sizes; a forecast needs 3 sizes each.
       level: of the interval low..high.
       seed: of the draws.
-      as_given: `a` is the incumbent and `b` the challenger, whoever is better at the smallest size.
+      as_given: `a` is the incumbent and `b` the challenger, also if `b` is better at the smallest size.
     """
     return crossover_with(a, b, _forecast_or_none(a, seed), _forecast_or_none(b, seed), level, seed, as_given=as_given)
 
@@ -202,7 +203,7 @@ def crossover_with(
     *,
     as_given: bool = False,
 ) -> Crossover:
-    """`crossover` with the forecasts already made; None for a curve that has none."""
+    """`crossover` with given forecasts; None for a curve without one."""
     if not (only_finite(a).train_sizes and only_finite(b).train_sizes):
         check_level(level)
         return Crossover(a.learner, b.learner, "undetermined", None, None, None)
@@ -210,7 +211,7 @@ def crossover_with(
 
 
 def crossover_of(a: ComparedCurve, b: ComparedCurve, level: float, seed: int, *, as_given: bool = False) -> Crossover:
-    """`crossover` of sides that were read already, so that a learner of many pairs is drawn once."""
+    """`crossover` of prepared curves, which share cached draws across pairs."""
     check_level(level)
     smallest, largest = common_range(a.curve, b.curve)
     if smallest > largest:
@@ -219,40 +220,40 @@ def crossover_of(a: ComparedCurve, b: ComparedCurve, level: float, seed: int, *,
         place = np.array([smallest])
         if log_error(b, place)[0] < log_error(a, place)[0]:
             a, b = b, a
-    drawn = error_gap(a, b, seed)
-    kind, train_sizes = classify_crossing(drawn, level)
+    gap = error_gap(a, b, seed)
+    kind, train_sizes = classify_crossing(gap, level)
     chances = tuple(
         ProbabilityBetter(round(size), round(float(p), 4), bool(size <= largest))
-        for size, p in zip(drawn.train_sizes, drawn.probabilities())
-        if size in drawn.probability_sizes
+        for size, p in zip(gap.train_sizes, gap.probabilities())
+        if size in gap.probability_sizes
     )
     return Crossover(a.curve.learner, b.curve.learner, kind, *train_sizes, chances)
 
 
 def classify_crossing(
-    drawn: ErrorGap, level: float
+    gap: ErrorGap, level: float
 ) -> tuple[CrossoverKind, tuple[float | None, float | None, float | None]]:
-    """The kind of an overtake, and the sizes low, median and high that belong to it."""
-    crossing, largest = drawn.crossings(), float(drawn.train_sizes[drawn.num_measured - 1])
-    # Where both always err alike neither is ahead, though none of them crosses.
-    crosses = max(float(np.isfinite(crossing).mean()), float(drawn.probabilities()[-1]))
+    """Kind of a crossover, with the sizes low, median and high."""
+    crossing, largest = gap.crossings(), float(gap.train_sizes[gap.num_measured - 1])
+    # Draws with equal errors everywhere do not cross, but count half in the probability.
+    crosses = max(float(np.isfinite(crossing).mean()), float(gap.probabilities()[-1]))
     nothing = (None, None, None)
     low, median, high = crossing_interval(crossing, level)
     inside = median <= largest
-    if crosses >= CERTAIN_SHARE and median <= drawn.train_sizes[0]:
+    if crosses >= CERTAIN_SHARE and median <= gap.train_sizes[0]:
         return "already", nothing
     if np.isfinite(median) and crosses >= (CERTAIN_SHARE if inside else LIKELY_SHARE):
         return "measured" if inside else "forecast", (low, median, high if np.isfinite(high) else None)
-    if drawn.carried and crosses <= 1 - CERTAIN_SHARE:
+    if gap.carried and crosses <= 1 - CERTAIN_SHARE:
         return "never", nothing
     return "undetermined", nothing
 
 
 def crossing_interval(crossing: Array, level: float) -> tuple[float, float, float]:
-    """Low, median and high of crossings [D]; inf where they lie beyond what is carried.
+    """Low, median and high of crossings [D]; inf beyond the supported sizes.
 
-    The low end is of the draws that cross: whoever asks from which size on supposes that there is one, and where few
-    draws cross, the first quantile of all of them lies after the sizes at which they do.
+    The low end is a quantile of the draws that cross: if few draws cross, the quantile of all draws would lie after
+    their crossings.
     """
     tail = (1 - level) / 2
     crossed = crossing[np.isfinite(crossing)]

@@ -1,9 +1,8 @@
-"""How fast an error falls with data: the power of n, on average over the measured sizes, with an interval.
+"""Estimates how fast the error decreases with data: the exponent of n over the measured sizes, with an interval.
 
-The slope of log error in log size, by least squares over sizes alike: no law is assumed. Its noise is told in two ways,
-and the wider one is believed. Seeds, whose slopes differ, show what a training does; they do not show what moves all of
-them at once: a test set, a law that is no straight line, and which hyperparameters were chosen at a size. What scatters
-around the line shows that.
+The exponent is the unweighted least-squares slope of log error in log size, without an assumed law. The interval is the
+wider of two: the variance of the slope over seeds, and the scatter of the sizes around the line. Seeds do not show
+effects common to all of them (the test set, curvature, the hyperparameters selected at a size); the scatter does.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ MIN_SIZES_FOR_EXPONENT = 3
 
 @dataclasses.dataclass(frozen=True)
 class Exponent:
-    """The error falls as n to the power of −`power`, which lies in `low` to `high`."""
+    """The error decreases as n^-power, with an interval `low`..`high` of the power."""
 
     power: float
     low: float
@@ -32,13 +31,13 @@ class Exponent:
 
 
 def error_exponent(curve: Curve, level: float = 0.95) -> Exponent | None:
-    """Of a curve; None for fewer than three sizes, or no error above zero."""
+    """The exponent of a curve; None below three sizes or without an error above zero."""
     if len(curve.train_sizes) < MIN_SIZES_FOR_EXPONENT:
         return None
     means = np.array([np.mean(errors) for errors in curve.errors])
     if not (means > 0).any():
         return None
-    # No mistake at all is taken for half a mistake.
+    # Zero errors count as half an error.
     least = 0.5 / curve.num_test if curve.num_test else means[means > 0].min() / 2
     means = np.maximum(means, min(least, means[means > 0].min()))
     weight = slope_weights(curve.train_sizes)
@@ -49,14 +48,14 @@ def error_exponent(curve: Curve, level: float = 0.95) -> Exponent | None:
 
 
 def slope_weights(train_sizes: Sequence[int]) -> Array:
-    """Weights [K] whose sum over numbers at the sizes is their least-squares slope in log size."""
+    """Weights [K]; the weighted sum of values at the sizes is their least-squares slope in log size."""
     x = np.log(np.array(train_sizes, dtype=float))
     x -= x.mean()
     return x / float(x @ x)
 
 
 def slope_half_width(train_sizes: Sequence[int], values: Array, level: float, least: float = 0.0) -> float:
-    """Half the interval of the slope of values [K] by their scatter around the line, an s.d. of `least` or more."""
+    """Half width of the slope's interval from the residuals of values [K], with a residual s.d. of at least `least`."""
     from scipy.special import stdtrit  # slow to import
 
     weight, x = slope_weights(train_sizes), np.log(np.array(train_sizes, dtype=float))
@@ -67,9 +66,9 @@ def slope_half_width(train_sizes: Sequence[int], values: Array, level: float, le
 
 
 def _by_seeds(curve: Curve, means: Array, weight: Array, level: float) -> float:
-    """Half the interval by what single seeds add to the slope; 0 for one seed.
+    """Half width from the variance over seeds; 0 for one seed.
 
-    Equal places are equal seeds where all sizes have as many; else the sizes' seeds count as independent.
+    Seeds are paired by position if all sizes have equally many; otherwise sizes count as independent.
     """
     from scipy.special import stdtrit
 
@@ -83,13 +82,13 @@ def _by_seeds(curve: Curve, means: Array, weight: Array, level: float) -> float:
     return float(stdtrit(min(map(len, several)) - 1, (1 + level) / 2)) * math.sqrt(variance)
 
 
-MIN_SIZES_FOR_DRIFT = 4  # of three, what scatters around a line is hardly known
+MIN_SIZES_FOR_DRIFT = 4  # three sizes leave one degree of freedom for the scatter
 LEVEL = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
 class HyperparameterTrend:
-    """The best value goes as n to the power of `power`, in `low` to `high`; `is_shown` where that leaves out zero."""
+    """The best value of a hyperparameter changes as n^power, with an interval `low`..`high`."""
 
     power: float
     low: float
@@ -97,16 +96,16 @@ class HyperparameterTrend:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the value clearly moves."""
+        """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
 
 def hyperparameter_trend(best: Mapping[int, Sequence[float]], values: Sequence[float]) -> HyperparameterTrend | None:
-    """From the best value of each seed by size, of `values` tried; None below four sizes, or for values not above zero.
+    """Trend of the best value of each seed by size, among `values`; None below four sizes or for non-positive values.
 
-    The slope of the mean log best value in log size, with noise by how the sizes scatter around the line, at least by
-    how far apart values were tried. Not by how seeds differ: they are judged by one validation set, which moves the
-    best value of all of them at once, so that they agree on a drift that is none (docs/tuning.md).
+    The slope of the mean log best value in log size. The interval uses the scatter around the line, with the spacing of
+    the values as a minimum. It does not use the variance over seeds: all seeds share one validation set, which shifts
+    their best values together and suggests a false trend (docs/method/tuning.md).
     """
     train_sizes = sorted(best)
     if len(train_sizes) < MIN_SIZES_FOR_DRIFT or len(values) < 2 or min(values) <= 0:
@@ -114,7 +113,7 @@ def hyperparameter_trend(best: Mapping[int, Sequence[float]], values: Sequence[f
     logs = np.array([np.mean(np.log(best[size])) for size in train_sizes])
     apart = np.log(max(values) / min(values)) / (len(values) - 1)
     seeds = min(len(best[size]) for size in train_sizes)
-    # A value is known to the grid's step, as a number is to its rounding.
+    # The grid spacing acts as a rounding error.
     half = slope_half_width(train_sizes, logs, LEVEL, least=float(apart / np.sqrt(12 * seeds)))
     power = float(slope_weights(train_sizes) @ logs)
     return HyperparameterTrend(power, power - half, power + half)

@@ -1,7 +1,7 @@
-"""An earlier forecast held against what larger sizes really gave.
+"""Scores an earlier forecast with later measurements at larger sizes.
 
-A forecast is of the expected error, and a measured mean has noise of its own: the interval that the mean should
-lie in is the forecast's, widened by the standard error of the mean.
+A forecast is of the expected error, and a measured mean has noise: the interval for the mean is that of the forecast,
+widened by the standard error of the mean.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _DRAWS, _SHAKES = 1000, 101  # evenly spaced probabilities of the forecast, and 
 
 @dataclasses.dataclass(frozen=True)
 class ScoredPoint:
-    """One size of one learner: forecast median and interval, and the measured mean with its standard error.
+    """One learner at one size: forecast median and interval, and the measured mean with its standard error.
 
-    `within` is the interval widened by the standard error (None: not known, taken for 0); `log_error` is
-    |log(median / mean)|, None where one of them is zero; `interval_score` that of `within`, in the error's unit: its
-    width, and 2 / (1 − level) times what it was missed by.
+    `interval`: the forecast interval widened by the standard error (0 if None). `log_error`: |log(median / mean)|, None
+    if one of them is zero. `interval_score`, in the unit of the error: the width of `interval` plus 2 / (1 − level)
+    times the distance of the mean from it.
     """
 
     learner: str
@@ -47,22 +47,22 @@ class ScoredPoint:
 
     @property
     def covered(self) -> bool:
-        """Whether the mean lies where it should."""
+        """Whether the mean lies in the interval."""
         return self.interval[0] <= self.mean <= self.interval[1]
 
 
 @dataclasses.dataclass(frozen=True)
 class ForecastScore:
-    """All cells that could be scored, and in sentences what could not, or is odd."""
+    """All scored points, and remarks on sizes without a score and on inconsistencies."""
 
     cells: tuple[ScoredPoint, ...]
     remarks: tuple[str, ...]
 
 
 def score_forecast(answer: StudySummary, later: Sequence[Curve]) -> ForecastScore:
-    """Score a stamped forecast at every size that was not measured when it was made. Learners go by their name."""
+    """Scores a stamped forecast at every size measured after it was made; learners are matched by name."""
     by_name = {curve.learner: only_finite(curve) for curve in later}
-    if len(answer.learners) == len(by_name) == 1:  # one curve here and one there are the same, whatever they are called
+    if len(answer.learners) == len(by_name) == 1:  # a single curve on both sides is matched regardless of its name
         by_name = {answer.learners[0].curve.learner: next(iter(by_name.values()))}
     seen = {one.learner: frozenset(one.train_sizes) for one in answer.stamp.measured} if answer.stamp else {}
     cells: list[ScoredPoint] = []
@@ -70,16 +70,16 @@ def score_forecast(answer: StudySummary, later: Sequence[Curve]) -> ForecastScor
     for learner in answer.learners:
         name = learner.curve.learner
         if name not in by_name:
-            remarks.append(f"{name}: nothing was measured later.")
+            remarks.append(f"{name}: no later measurement.")
             continue
-        found, said = _score_learner(learner, by_name[name], seen.get(name, frozenset()), answer.level)
-        cells += found
-        remarks += said
+        points, notes = _score_learner(learner, by_name[name], seen.get(name, frozenset()), answer.level)
+        cells += points
+        remarks += notes
     return ForecastScore(tuple(cells), tuple(remarks))
 
 
 def _score_learner(
-    learner: LearnerSummary, later: Curve, seen: frozenset[int], level: float
+    learner: LearnerSummary, later: Curve, measured_before: frozenset[int], level: float
 ) -> tuple[list[ScoredPoint], list[str]]:
     curve, grid = learner.curve, learner.grid
     name = curve.learner
@@ -89,20 +89,21 @@ def _score_learner(
         size for size, errors in zip(curve.train_sizes, curve.errors) if not {*errors} <= {*measured.get(size, errors)}
     ]
     if changed:
-        remarks.append(f"{name}: other errors than the forecast was made of at {_listed(changed)} examples.")
+        remarks.append(f"{name}: errors at {_listed(changed)} examples differ from those of the forecast.")
     largest = max(curve.train_sizes, default=0)
     beyond = [k for k, size in enumerate(later.train_sizes) if size > largest]
-    known = [later.train_sizes[k] for k in beyond if later.train_sizes[k] in seen]
+    known = [later.train_sizes[k] for k in beyond if later.train_sizes[k] in measured_before]
     if known:
-        remarks.append(f"{name}: {_listed(known)} examples were measured already when the forecast was made.")
-    fresh = [k for k in beyond if later.train_sizes[k] not in seen]
+        remarks.append(f"{name}: {_listed(known)} examples were measured before the forecast was made.")
+    fresh = [k for k in beyond if later.train_sizes[k] not in measured_before]
     if grid is None:
-        return [], [*remarks, *([f"{name}: no forecast beyond {largest:,} examples was given."] if fresh else [])]
+        return [], [
+            *remarks,
+            *([f"{name}: the forecast does not extend beyond {largest:,} examples."] if fresh else []),
+        ]
     far = [later.train_sizes[k] for k in fresh if later.train_sizes[k] > grid.train_sizes[-1]]
     if far:
-        remarks.append(
-            f"{name}: {_listed(far)} examples are more than the forecast is stood by, {grid.train_sizes[-1]:,}."
-        )
+        remarks.append(f"{name}: {_listed(far)} examples exceed the largest forecast size, {grid.train_sizes[-1]:,}.")
     return [
         _cell(learner, grid, later, k, level) for k in fresh if later.train_sizes[k] <= grid.train_sizes[-1]
     ], remarks
@@ -135,20 +136,20 @@ def _cell(learner: LearnerSummary, grid: ForecastGrid, later: Curve, place: int,
 
 
 def quantiles_at(grid: ForecastGrid, size: float) -> Array:
-    """Log errors at the grid's levels, for a size within its sizes: straight lines in log size."""
+    """Log errors at the levels of the grid, interpolated linearly in log size."""
     logs = np.log(np.maximum(np.array(grid.errors, dtype=float), _TINY))
     place = np.log(np.array(grid.train_sizes, dtype=float))
     return np.array([np.interp(math.log(size), place, column) for column in logs.T])
 
 
 def _at_levels(grid: ForecastGrid, logs: Array, levels: Array) -> Array:
-    """Log errors at other levels: straight lines in the normal score of the level, also beyond the last two."""
+    """Log errors at other levels: linear in the normal score of the level, with extrapolation."""
     known, wanted = _normal(np.array(grid.levels)), _normal(levels)
     inside = np.interp(wanted, known, logs)
     below = logs[0] + (wanted - known[0]) * (logs[1] - logs[0]) / (known[1] - known[0])
     above = logs[-1] + (wanted - known[-1]) * (logs[-1] - logs[-2]) / (known[-1] - known[-2])
-    told = np.where(wanted < known[0], below, np.where(wanted > known[-1], above, inside))
-    return np.minimum(told, _LARGEST_LOG)
+    values = np.where(wanted < known[0], below, np.where(wanted > known[-1], above, inside))
+    return np.minimum(values, _LARGEST_LOG)
 
 
 def _even(num: int) -> Array:

@@ -1,4 +1,4 @@
-"""Median and spread over seeds of the errors at one size, and which sizes to show of many."""
+"""Median and spread over seeds of the errors at one size, and a selection of sizes to display."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 
 from dlm.curves.types import Curve
 
-# With more seeds than this, the extremes say more about the number of seeds than about the learner.
+# With more seeds, the extremes depend mainly on the number of seeds.
 MOST_SEEDS_FOR_RANGE = 10
-MOST_SHOWN = 40  # of more sizes a few are shown, spread over all
+MOST_SHOWN = 40  # maximum number of sizes that are displayed
 
 
 @dataclasses.dataclass(frozen=True)
 class SeedSpread:
-    """Median and spread of one cell. `low`..`high` is min–max, or the central 80 % when `central`."""
+    """Median and spread over seeds at one size. `low`..`high`: min–max, or the central 80 % if `central`."""
 
     median: float
     low: float
@@ -26,7 +26,7 @@ class SeedSpread:
 
 
 def seed_spread(errors: Sequence[float]) -> SeedSpread:
-    """The summary of the errors of one size (at least one)."""
+    """Median and spread of the errors at one size; at least one error."""
     num_seeds = len(errors)
     central = num_seeds > MOST_SEEDS_FOR_RANGE
     low, high = min(errors), max(errors)
@@ -37,7 +37,7 @@ def seed_spread(errors: Sequence[float]) -> SeedSpread:
 
 
 def describe_spread(curves: Iterable[Curve]) -> str:
-    """What the spreads of these curves are: "min–max", "central 80 %", or both; empty without any."""
+    """Describes the spreads of the curves: "min–max", "central 80 %", or both; empty without repeats."""
     counts = [len(errors) for curve in curves for errors in curve.errors]
     words = []
     if any(1 < count <= MOST_SEEDS_FOR_RANGE for count in counts):
@@ -48,7 +48,7 @@ def describe_spread(curves: Iterable[Curve]) -> str:
 
 
 def evenly_spaced(train_sizes: Sequence[int]) -> Sequence[int]:
-    """All sizes, or of many some that lie evenly on a logarithmic axis, among them the first and the last."""
+    """Up to MOST_SHOWN sizes, evenly spaced on a logarithmic axis, with the first and the last."""
     if len(train_sizes) <= MOST_SHOWN:
         return train_sizes
     wanted = [train_sizes[0] * (train_sizes[-1] / train_sizes[0]) ** (k / (MOST_SHOWN - 1)) for k in range(MOST_SHOWN)]

@@ -80,21 +80,21 @@ def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: 
         return _ForecastResult(
             None, note=f"{len(train_sizes)} sizes are too few to fit a law; measure at least {MIN_SIZES}"
         )
-    carried = tuple(multiple for multiple in multiples if multiple <= carried_reach(train_sizes))
+    supported = tuple(multiple for multiple in multiples if multiple <= carried_reach(train_sizes))
     try:
-        forecast = curve_forecast(curve, np.array([*carried, 1.0]) * train_sizes[-1], level, seed)
+        forecast = curve_forecast(curve, np.array([*supported, 1.0]) * train_sizes[-1], level, seed)
     except ValueError as error:
         return _ForecastResult(None, note=str(error))
     reason = forecast.diagnostics["reason"]
     if reason:
         return _ForecastResult(forecast, note=reason)
-    if len(carried) < len(multiples):
+    if len(supported) < len(multiples):
         span, most = train_sizes[-1] / train_sizes[0], max(multiples)
         note = (
             f"{len(train_sizes)} sizes over a span of {span:.3g}x do not support a {most:.3g}x extrapolation; add sizes"
         )
-        return _ForecastResult(forecast, carried, True, note)
-    return _ForecastResult(forecast, carried, True, noise_warning(curve))
+        return _ForecastResult(forecast, supported, True, note)
+    return _ForecastResult(forecast, supported, True, noise_warning(curve))
 
 
 def _learner_summary(curve: Curve, result: _ForecastResult, targets: Sequence[float], level: float) -> LearnerSummary:
@@ -151,21 +151,18 @@ def _required_size(curve: Curve, forecast: Forecast | None, target: float, level
     return required_size_of(target, forecast.required_train_size(target, level), curve, level)
 
 
-def required_size_of(target: float, train_sizes: RequiredSizeEstimate, curve: Curve, level: float) -> RequiredSize:
+def required_size_of(target: float, estimate: RequiredSizeEstimate, curve: Curve, level: float) -> RequiredSize:
     """Classifies an estimated size; sizes beyond the supported reach of the curve are not reported."""
-    if train_sizes.p_reachable <= 1 - level:
-        return RequiredSize(target, "not reachable", None, None, None, train_sizes.p_reachable)
+    if estimate.p_reachable <= 1 - level:
+        return RequiredSize(target, "not reachable", None, None, None, estimate.p_reachable)
     reach = curve.train_sizes[-1] * carried_reach(np.unique(np.array(curve.train_sizes, dtype=float)))
     low, median, high = (
-        None if math.isinf(size) else float(round(size))
-        for size in (train_sizes.low, train_sizes.median, train_sizes.high)
+        None if math.isinf(size) else float(round(size)) for size in (estimate.low, estimate.median, estimate.high)
     )
     if low is None or median is None or median > reach:
         least = reach if low is None else min(low, reach)
-        return RequiredSize(target, "more than", float(round(least)), None, None, train_sizes.p_reachable)
-    return RequiredSize(
-        target, "interval", low, median, high if high and high <= reach else None, train_sizes.p_reachable
-    )
+        return RequiredSize(target, "more than", float(round(least)), None, None, estimate.p_reachable)
+    return RequiredSize(target, "interval", low, median, high if high and high <= reach else None, estimate.p_reachable)
 
 
 def _reached_at(curve: Curve, target: float) -> float | None:

@@ -66,9 +66,9 @@ def test_only_what_was_not_measured_by_then_is_scored():
     )
     assert [cell.train_size for cell in result.cells] == [4000]
     told = " ".join(result.remarks)
-    assert "a: 2,000 examples were measured already when the forecast was made." in told
-    assert "a: 99,999 examples are more than the forecast is stood by, 16,000." in told
-    assert "a: other errors than the forecast was made of at 1,000 examples." in told
+    assert "a: 2,000 examples were measured before the forecast was made." in told
+    assert "a: 99,999 examples exceed the largest forecast size, 16,000." in told
+    assert "a: errors at 1,000 examples differ from those of the forecast." in told
 
 
 def test_learners_go_by_their_name_but_a_lone_one_needs_none():
@@ -76,14 +76,14 @@ def test_learners_go_by_their_name_but_a_lone_one_needs_none():
     assert score_forecast(forecast(), [b]).cells[0].learner == "a"
     c = dataclasses.replace(b, learner="c")
     nothing = score_forecast(forecast(), [b, c])
-    assert (nothing.cells, nothing.remarks) == ((), ("a: nothing was measured later.",))
+    assert (nothing.cells, nothing.remarks) == ((), ("a: no later measurement.",))
 
 
 def test_what_was_not_forecast_is_not_scored():
     none = forecast()
     none = dataclasses.replace(none, learners=(dataclasses.replace(none.learners[0], grid=None),))
     result = score_forecast(none, [later((2000,), ((0.02,),))])
-    assert (result.cells, result.remarks) == ((), ("a: no forecast beyond 1,000 examples was given.",))
+    assert (result.cells, result.remarks) == ((), ("a: the forecast does not extend beyond 1,000 examples.",))
 
 
 @pytest.mark.parametrize("error", [0.0, 1e-300, 1.0])

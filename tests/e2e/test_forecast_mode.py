@@ -110,7 +110,7 @@ def test_a_forecast_is_scored_by_a_later_table(launch, forecast, tmp_path):
     assert "|log error| is 0.0" in out
     _, out, _ = launch("--mode=score", f"--forecast={forecast}", f"--curve={write(tmp_path / 'w.csv', LAW, scale=3)}")
     assert "0 of 2 measured means lie inside" in out
-    assert "model: other errors than the forecast was made of" in out
+    assert "differ from those of the forecast" in out
 
 
 def test_a_forecast_made_after_the_data_is_refused(launch, forecast, table, tmp_path):
@@ -169,7 +169,7 @@ def test_a_study_is_scored_when_it_has_grown(launch, tmp_path):
     (previous,) = (tmp_path / "run" / "forecasts").iterdir()
     assert previous.read_bytes() == (tmp_path / "early.json").read_bytes(), "the earlier forecast is archived"
     study("20,40,80,160", "report")  # leaves out what is known by now
-    assert_refused(score(tmp_path / "run"), "logreg: 320 examples were measured already when the forecast was made")
+    assert_refused(score(tmp_path / "run"), "logreg: 320 examples were measured before the forecast was made")
     os.utime(tmp_path / "run" / FILE, (0, 0))
     assert_refused(score(early), "was last written at 1970-01-01T00:00:00+00:00, before")
 
