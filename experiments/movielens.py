@@ -1,4 +1,4 @@
-"""How many ratings does it take to tell how somebody will rate a film, and does factorization beat plain biases?
+"""How many ratings does it take to predict a user's rating of a film, and does factorization beat plain biases?
 
     python launch.py --experiment=movielens --data_dir=FOLDER
 

@@ -1,4 +1,4 @@
-"""How many ratings does it take to recommend the film that somebody watches next, and from how many does attention pay?
+"""How many ratings does it take to recommend the film that a user watches next, and from how many does attention pay?
 
     python launch.py --experiment=movielens_next --data_dir=FOLDER
 

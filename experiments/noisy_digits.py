@@ -1,4 +1,4 @@
-"""How many rightly labelled digits is one worth of which every fifth label is wrong?
+"""How many correctly labelled digits equal one digit whose label is wrong with probability 20 %?
 
     python launch.py --experiment=noisy_digits
 
@@ -6,8 +6,8 @@ Data: as experiments/digits.py; training labels are replaced by another class, v
 
 Cost on two cores: about a minute; 216 cells.
 Result: with 1,257 examples the median test error of the mlp is 2.2 %, and 5.6 % and 11.9 % with 20 % and 40 % of labels
-wrong; an example with 20 % wrong labels is worth 0.31 [0.23, 0.39] clean ones there, with 40 % 0.09 [0.06, 0.12].
-Strongly penalized logreg, worse without noise, hardly minds it: 6.0 %, 6.4 %, 7.2 %.
+wrong; the data-equivalence ratio to clean examples is 0.31 [0.23, 0.39] with 20 % and 0.09 [0.06, 0.12] with 40 %.
+Strongly penalized logreg, worse without noise, is hardly affected: 6.0 %, 6.4 %, 7.2 %.
 The numbers were chosen on the validation split; the test split was only reported.
 """
 

@@ -48,7 +48,7 @@ TEXT = {
     r"\btold\b": "reported, given or known",
     r"\btells? (?:what|how|why|who|which|apart)\b": "states, explains or distinguishes",
     r"\b(?:can|could|may|must)(?:not| not)? be told\b": "unknown or cannot be inferred",
-    r"(?<!there )(?<!there's )\b(?:is|are) no (?!longer|more than|less|fewer|better|worse|larger|smaller|such)\w": (
+    r"(?<![Tt]here )\b(?:is|are) no (?!longer|more than|less|fewer|better|worse|larger|smaller|such)\w": (
         "is not a …; name the rule and the remedy"
     ),
     r"\bwhoever\b": "the caller, the user",
@@ -70,7 +70,7 @@ TEXT = {
     r"\bequal means\b": "equal tuning budget",
     r"\bmend(?:s|ed|ing)?\b": "fix, repair",
     r"\bslips?\b": "mistake",
-    r"\bis worth\b|\bare worth\b": "has a data-equivalence ratio of",
+    r"\bis worth\b(?! [a-z]+ing)": "has a data-equivalence ratio of",
     r"--mode=inside|\binside the network\b": "--mode=interpret, interpretability",
     r"\ba linear reader\b": "linear probe",
     r"\bovertakes? whom\b": "crossovers",

@@ -53,7 +53,7 @@ def export(workdir: Path, names: Sequence[str] = (), folder: Path | None = None)
     """
     for name in names:
         if name not in EXPORTS:
-            raise UsageError(f"--to={name} is no export; {nearest(name, EXPORTS)}")
+            raise UsageError(f"--to={name} is not an export; {nearest(name, EXPORTS)}")
         if package := EXPORTS[name].package:
             require(package, f"--to={name}")
     source = Source(workdir, tuple(dict.fromkeys(names)) or default())

@@ -13,7 +13,7 @@ _HERE = Path(__file__).parent
 
 
 def page_html(page: Page) -> str:
-    """The text of the file. Numbers are rounded to six digits, which no eye tells apart."""
+    """The text of the file. Numbers are rounded to six digits, which is not visible."""
     data = {
         "learners": list(page.learners),
         "charts": {chart.id: {"data": list(chart.traces), "layout": dict(chart.layout)} for chart in charts(page)},

@@ -29,7 +29,7 @@ def test_what_is_named_is_written_where_it_is_wanted(launch, workdir, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--to=csv,tensorbord"], "--to=tensorbord is no export; did you mean 'tensorboard'?"),
+        (["--to=csv,tensorbord"], "--to=tensorbord is not an export; did you mean 'tensorboard'?"),
         (["--to=html"], "choose one of csv, latex, markdown, mlflow, parquet, tensorboard, trackio, wandb"),
         (["--to="], "--to= is empty"),
         (["--to=csv,wandb"], "--to=wandb needs wandb, which is not installed; run: python -m pip install"),
