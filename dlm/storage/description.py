@@ -11,15 +11,17 @@ import platform
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from dlm.storage.record_log import has_valid_seal, seal
-from dlm.study.trial import Cohort, Trial
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
 from dlm.utils.version import version
+
+if TYPE_CHECKING:
+    from dlm.study.trial import Cohort, Trial
 
 STUDY = "study.json"
 FORMAT = 1  # of study.json and records.jsonl; a change that older code cannot read gets the next number

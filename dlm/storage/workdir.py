@@ -18,12 +18,13 @@ from dlm.storage.lock import hold_lock
 from dlm.storage.record_log import Record
 from dlm.study.config import canonical
 from dlm.study.names import Status
-from dlm.study.study import Study
 from dlm.utils.errors import UsageError
 from dlm.utils.files import DAMAGED, local_folder, set_aside
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dlm.study.study import Study
 
 
 class Workdir:

@@ -1,4 +1,4 @@
-"""Bits that flip, files that are cut or zeroed: noticed, named and kept, and the numbers come out the same."""
+"""Damaged files of a workdir are detected, reported and moved aside, and the next run restores the numbers."""
 
 import dataclasses
 import json
@@ -54,7 +54,7 @@ def copy(whole, tmp_path):
 
 @pytest.mark.parametrize("line", [0, 2, -1])
 @by_harm
-def test_a_damaged_line_is_named_kept_and_measured_again(whole, copy, capsys, line, harm):
+def test_a_damaged_line_is_reported_moved_aside_and_measured_again(whole, copy, capsys, line, harm):
     path = copy / record_log.FILE
     lines = path.read_bytes().splitlines(keepends=True)
     lost = lines[line]
@@ -72,7 +72,7 @@ def test_a_damaged_line_is_named_kept_and_measured_again(whole, copy, capsys, li
 
 @by_harm
 @pytest.mark.parametrize("part", ["states", "rows"])
-def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(whole, copy, capsys, monkeypatch, part, harm):
+def test_a_damaged_checkpoint_is_moved_aside_and_the_previous_one_used(whole, copy, capsys, monkeypatch, part, harm):
     (folder,) = (copy / "cohorts").glob("*/checkpoints")
     newest = max(folder.iterdir(), key=lambda path: int(path.name))
     shutil.copytree(newest, folder / "1")
@@ -90,7 +90,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(whole, cop
 
 
 @by_harm
-def test_a_damaged_description_is_set_aside_and_written_anew(copy, capsys, harm):
+def test_a_damaged_description_is_moved_aside_and_rewritten(copy, capsys, harm):
     path = copy / STUDY
     before = json.loads(path.read_bytes())
     path.write_bytes(harm(path.read_bytes()))
@@ -101,7 +101,7 @@ def test_a_damaged_description_is_set_aside_and_written_anew(copy, capsys, harm)
     assert {**after, "provenance": {}, "crc32": ""} == {**before, "provenance": {}, "crc32": ""}
 
 
-def test_without_its_description_records_of_other_data_are_not_mixed(copy):
+def test_records_of_other_data_are_refused_without_a_description(copy):
     (copy / STUDY).write_bytes(b"")
     path = copy / record_log.FILE
     rows = [dataclasses.replace(row, data="other@00") for row in record_log.rows(copy)]
@@ -111,8 +111,7 @@ def test_without_its_description_records_of_other_data_are_not_mixed(copy):
         executor.run_trials(STUDY_ON_ITS_WAY, copy)
 
 
-def test_made_anew_from_any_flipped_bit_of_a_line(whole):
-    """Every byte of a line is guarded: what is read is what was written, or nothing."""
+def test_a_line_with_any_flipped_bit_is_not_read(whole):
     line = (whole / record_log.FILE).read_bytes().splitlines()[0]
     right = record_log._parse(line)
     rng = np.random.default_rng(0)

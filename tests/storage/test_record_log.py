@@ -1,4 +1,4 @@
-"""Records survive what a crash or a stray hand does to their file, and read back as a table."""
+"""The record log survives truncated and damaged lines, and reads back as a table."""
 
 import csv
 import dataclasses
@@ -25,7 +25,7 @@ def line(**changes):
     return record_log.seal(json.dumps({**dataclasses.asdict(ROW), **changes}).encode()) + b"\n"
 
 
-def test_what_is_appended_is_read_in_order(tmp_path):
+def test_rows_are_read_in_the_order_of_appending(tmp_path):
     first, second = row(), row(step=200, note='é, "quoted"\n\u2028\x85 and\tmore')
     record_log.append(tmp_path, [first])
     record_log.append(tmp_path, [second])
@@ -47,13 +47,13 @@ def test_a_later_row_of_the_same_key_replaces_the_earlier(tmp_path):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_number_that_is_none_is_absent(tmp_path, value):
+def test_a_value_that_is_not_finite_is_absent(tmp_path, value):
     record_log.append(tmp_path, [row(value=value)])
     assert record_log.rows(tmp_path) == [row(value=None)]
     assert json.loads((tmp_path / FILE).read_text())["value"] is None
 
 
-def test_a_line_cut_short_anywhere_loses_only_itself(tmp_path):
+def test_a_truncated_line_loses_only_itself(tmp_path):
     record_log.append(tmp_path, [row(step=1)])
     whole = (tmp_path / FILE).read_bytes()
     second = line(step=2)
@@ -66,7 +66,7 @@ def test_a_line_cut_short_anywhere_loses_only_itself(tmp_path):
 
 @settings(deadline=None)
 @given(garbage=st.one_of(st.binary(), st.text().map(str.encode), st.sampled_from([b"[" * 100_000, b"\0" * 4096])))
-def test_no_bytes_at_the_end_break_reading_or_the_next_row(tmp_path_factory, garbage):
+def test_garbage_at_the_end_breaks_neither_reading_nor_appending(tmp_path_factory, garbage):
     folder = tmp_path_factory.mktemp("records")
     record_log.append(folder, [row(step=1)])
     with open(folder / FILE, "ab") as file:
@@ -85,7 +85,7 @@ JSON = st.recursive(
 
 @settings(deadline=None)
 @given(changes=st.dictionaries(st.sampled_from([f.name for f in dataclasses.fields(Record)]), JSON, max_size=3))
-def test_whatever_stands_in_the_fields_the_rows_make_a_table(tmp_path_factory, changes):
+def test_rows_with_arbitrary_fields_have_the_declared_types(tmp_path_factory, changes):
     folder = tmp_path_factory.mktemp("records")
     (folder / FILE).write_bytes(line(step=1) + line(**changes))
     for read in record_log.rows(folder):
@@ -113,12 +113,12 @@ def test_whatever_stands_in_the_fields_the_rows_make_a_table(tmp_path_factory, c
         {"learner": "\ud800"},
     ],
 )
-def test_a_row_with_a_wrong_field_is_passed_over(tmp_path, changes):
+def test_a_row_with_a_field_of_another_type_is_skipped(tmp_path, changes):
     (tmp_path / FILE).write_bytes(line(step=1) + line(**changes))
     assert record_log.rows(tmp_path) == [row(step=1)]
 
 
-def test_rows_that_are_no_records_are_passed_over(tmp_path):
+def test_lines_that_are_not_records_are_skipped(tmp_path):
     fields = dataclasses.asdict(ROW)
     del fields["step"]
     damaged = line(step=2).replace(b"mlp", b"\xff\xfe")
@@ -127,23 +127,17 @@ def test_rows_that_are_no_records_are_passed_over(tmp_path):
         assert record_log.rows(tmp_path) == [row(step=1)]
 
 
-def test_whole_numbers_written_by_another_hand_are_numbers(tmp_path):
-    (tmp_path / FILE).write_bytes(line(value=1, seconds=2))
-    assert record_log.rows(tmp_path) == [row(value=1.0, seconds=2.0)]
-    assert type(record_log.rows(tmp_path)[0].value) is float
-
-
 def test_a_trial_is_finished_by_its_final_test_error():
     running = row(trial_id="a", split="validation", status="running")
     assert record_log.finished([running]) == {}
     assert record_log.finished([running, row(trial_id="a", split="validation")]) == {}
     assert record_log.finished([row(trial_id="a", metric="loss")]) == {}
     assert record_log.finished([row(trial_id="a", status="running")]) == {}
-    told = [row(trial_id=status, status=status, value=None) for status in ("done", "diverged", "failed")]
-    assert record_log.finished(told) == {status: status for status in ("done", "diverged", "failed")}
+    written = [row(trial_id=status, status=status, value=None) for status in ("done", "diverged", "failed")]
+    assert record_log.finished(written) == {status: status for status in ("done", "diverged", "failed")}
 
 
-def test_a_cell_that_was_tried_again_counts_by_the_try_that_worked():
+def test_a_retried_trial_has_the_status_of_its_successful_attempt():
     failed, done = row(status="failed", step=0, value=None), row()
     assert record_log.finished([failed, done]) == record_log.finished([done, failed]) == {ROW.trial_id: "done"}
     assert record_log.ends([done, failed]) == {ROW.trial_id: done}
@@ -152,20 +146,22 @@ def test_a_cell_that_was_tried_again_counts_by_the_try_that_worked():
     )
 
 
-def test_the_table_has_a_column_a_field_and_one_order(tmp_path):
-    told = [row(train_size=size, subset_seed=seed, trial_id=f"{size}-{seed}") for size in (64, 32) for seed in (1, 0)]
-    record_log.append(tmp_path, told)
+def test_the_table_has_one_column_per_field_and_a_fixed_order(tmp_path):
+    written = [
+        row(train_size=size, subset_seed=seed, trial_id=f"{size}-{seed}") for size in (64, 32) for seed in (1, 0)
+    ]
+    record_log.append(tmp_path, written)
     table = records.read(str(tmp_path))
     assert table.column_names == [field.name for field in dataclasses.fields(Record)]
     assert table.schema.field("value").type == pa.float64()
     assert table.schema.field("train_size").type == pa.int64()
     assert table["train_size"].to_pylist() == [32, 32, 64, 64]
-    assert records.table_of(told[::-1]) == table
+    assert records.table_of(written[::-1]) == table
 
 
-def test_export_writes_the_same_numbers_twice(tmp_path):
-    told = [row(note='a "quoted", note\nin two lines'), row(step=5, value=None, status="diverged")]
-    record_log.append(tmp_path, told)
+def test_writing_twice_gives_equal_files(tmp_path):
+    written = [row(note='a "quoted", note\nin two lines'), row(step=5, value=None, status="diverged")]
+    record_log.append(tmp_path, written)
     paths = records.write(records.read(tmp_path), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["records.csv", FILE, "records.parquet"]
     table = pq.read_table(paths[0])
@@ -175,7 +171,7 @@ def test_export_writes_the_same_numbers_twice(tmp_path):
     assert [r["note"] for r in rows] == table["note"].to_pylist()
     assert [float(r["value"]) if r["value"] else None for r in rows] == table["value"].to_pylist()
     first = [path.read_bytes() for path in paths]
-    record_log.append(tmp_path, told[::-1])
+    record_log.append(tmp_path, written[::-1])
     assert [path.read_bytes() for path in records.write(records.read(tmp_path), tmp_path)] == first
 
 
@@ -187,14 +183,14 @@ def test_an_append_is_on_disk_when_it_returns(tmp_path, monkeypatch):
     assert synced == [(tmp_path / FILE).stat().st_size]
 
 
-def test_a_write_that_takes_only_a_part_is_gone_on_with(tmp_path, monkeypatch):
+def test_a_partial_write_is_continued(tmp_path, monkeypatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda handle, data: real(handle, data[:100]))
     record_log.append(tmp_path, [row(step=1), row(step=2)])
     assert record_log.rows(tmp_path) == [row(step=1), row(step=2)]
 
 
-def test_a_follower_reads_each_whole_line_once_and_begins_anew_with_a_new_file(tmp_path):
+def test_a_follower_reads_each_complete_line_once_and_restarts_with_a_new_file(tmp_path):
     follower = record_log.Follower(tmp_path)
     assert follower() == []
     first, second, third = (dataclasses.replace(ROW, step=step) for step in (1, 2, 3))

@@ -14,7 +14,7 @@ from dlm.utils.errors import UsageError
 ALL = Augment(flip=True, crop=2, cutout=3, mixup=0.2, time_mask=4, frequency_mask=5, token_drop=0.1)
 
 
-def test_configs_are_hashable_and_equal_ones_have_one_name():
+def test_equal_configs_have_one_id():
     assert len({ALL, dataclasses.replace(ALL), Augment()}) == 2
     assert digest(Augment(mixup=1)) == digest(Augment(mixup=1.0))
     assert canonical(ALL)["crop"] == 2
@@ -22,7 +22,7 @@ def test_configs_are_hashable_and_equal_ones_have_one_name():
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("flip", 1, "augment.flip=1 is not true or false"),
         ("crop", -1, "augment.crop=-1 must be a finite number of at least 0"),
@@ -34,13 +34,13 @@ def test_configs_are_hashable_and_equal_ones_have_one_name():
         ("mixup", 1e-9, "augment.mixup=1e-09 must lie between 0.001 and 1000, or be 0"),
     ],
 )
-def test_a_wrong_number_is_refused(field, value, told):
-    with pytest.raises(UsageError, match=f"^{told}"):
+def test_a_wrong_number_is_refused(field, value, message):
+    with pytest.raises(UsageError, match=f"^{message}"):
         Augment(**{field: value})
 
 
 @pytest.mark.parametrize(
-    ("augment", "shape", "tokens", "told"),
+    ("augment", "shape", "tokens", "message"),
     [
         (
             Augment(flip=True),
@@ -63,12 +63,12 @@ def test_a_wrong_number_is_refused(field, value, told):
         (Augment(frequency_mask=50), (99, 40), False, r"augment.frequency_mask=50 must be below the 40 bands"),
     ],
 )
-def test_what_does_not_fit_the_examples_is_refused(augment, shape, tokens, told):
-    with pytest.raises(UsageError, match=f"^{told}"):
+def test_augmentation_that_does_not_fit_the_examples_is_refused(augment, shape, tokens, message):
+    with pytest.raises(UsageError, match=f"^{message}"):
         check(augment, shape, tokens)
 
 
-def test_what_fits_is_accepted():
+def test_augmentation_that_fits_is_accepted():
     check(Augment(), (), False)
     check(Augment(flip=True, crop=3, cutout=7, mixup=1.0), (28, 28), False)
     check(Augment(flip=True, crop=3, cutout=7), (8, 28, 3), False)
@@ -78,7 +78,7 @@ def test_what_fits_is_accepted():
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"label": 1.2}, "noise.label=1.2 is a share; choose a value from 0 to 1"),
         ({"missing": -0.1}, "noise.missing=-0.1 is a share"),
@@ -88,12 +88,12 @@ def test_what_fits_is_accepted():
         ({"label": 0.7, "label_pairs": 0.4}, "noise.label=0.7 and noise.label_pairs=0.4 .*at most 1"),
     ],
 )
-def test_a_wrong_amount_of_noise_is_refused(fields, told):
-    with pytest.raises(UsageError, match=f"^{told}"):
+def test_a_wrong_amount_of_noise_is_refused(fields, message):
+    with pytest.raises(UsageError, match=f"^{message}"):
         Noise(**fields)
 
 
-def test_amounts_of_noise_are_numbers_with_one_name():
+def test_equal_amounts_of_noise_have_one_id():
     assert Noise(gaussian=2, label=0.5, label_pairs=0.5) == Noise(gaussian=2.0, label=0.5, label_pairs=0.5)
     assert digest(Noise(label=1)) == digest(Noise(label=1.0)) != digest(Noise())
     assert hash(Noise(salt=0.1)) == hash(Noise(salt=0.1))
@@ -101,5 +101,5 @@ def test_amounts_of_noise_are_numbers_with_one_name():
 
 def test_declaring_needs_no_array_library():
     code = "import sys, dlm.study.augmentation, dlm.study.noise; print({'jax', 'numpy'} & set(sys.modules))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "set()"
+    message = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert message.stdout.strip() == "set()"

@@ -70,17 +70,17 @@ def test_any_file_is_an_experiment_and_names_its_study(write):
         ("\0", "is unknown"),
     ],
 )
-def test_an_unknown_name_brings_the_nearest(name, message):
+def test_an_unknown_name_is_refused_with_similar_names(name, message):
     with pytest.raises(UsageError, match=message):
         experiment.find(name)
 
 
-def test_a_file_that_is_no_module_is_refused(write):
+def test_a_file_that_is_not_a_module_is_refused(write):
     with pytest.raises(UsageError, match="cannot be loaded as a Python module"):
         experiment.load(str(write("{}", "study.json")))
 
 
-def test_a_folder_is_no_experiment(tmp_path):
+def test_a_folder_is_refused(tmp_path):
     (tmp_path / "folder.py").mkdir()
     with pytest.raises(UsageError, match="the file does not exist"):
         experiment.load(str(tmp_path / "folder.py"))
@@ -103,7 +103,7 @@ def test_a_folder_is_no_experiment(tmp_path):
         (11, b"\xff\xfe\x00", r"raised (SyntaxError|UnicodeDecodeError|ValueError)"),
     ],
 )
-def test_a_module_that_raises_is_told_with_its_line(write, number, text, message):
+def test_the_line_of_a_module_that_raises_is_reported(write, number, text, message):
     path = write(text, f"bad{number}.py")
     with pytest.raises(UsageError, match=message) as raised:
         experiment.load(str(path))
@@ -112,7 +112,7 @@ def test_a_module_that_raises_is_told_with_its_line(write, number, text, message
         assert raised.value.__cause__ is not None
 
 
-def test_ctrl_c_in_a_module_is_not_taken_for_its_failure(write):
+def test_keyboard_interrupt_in_a_module_is_not_caught(write):
     with pytest.raises(KeyboardInterrupt):
         experiment.load(str(write("raise KeyboardInterrupt\n")))
 
@@ -134,5 +134,5 @@ def test_the_question_is_read_without_running_the_module(write, text, question):
     assert "experiments.mine" not in sys.modules or sys.modules["experiments.mine"].__file__ != str(path)
 
 
-def test_the_question_of_a_file_that_is_gone_is_no_error(tmp_path):
+def test_the_question_of_a_missing_file_is_not_an_error(tmp_path):
     assert experiment.question(tmp_path / "gone.py") == "(not readable as Python)"

@@ -111,14 +111,14 @@ def test_only_the_named_field_changes():
     assert STUDY.learners["own"].model.limit is None
 
 
-def test_fields_bound_by_a_rule_change_together():
+def test_fields_with_a_common_rule_change_together():
     assert apply(STUDY, ["budget.steps=9", "budget.epochs=0"]).budget == Budget(steps=9)
     assert apply(STUDY, ["budget.epochs=0", "budget.steps=9"]).budget == Budget(steps=9)
     pair = ["learners.mlp.model.widths=8,16", "learners.mlp.model.depths=1,2"]
     assert apply(STUDY, pair).learners["mlp"].model.widths == (8, 16)
 
 
-def test_of_the_same_path_the_last_holds():
+def test_the_last_assignment_of_a_path_counts():
     assert apply(STUDY, ["level=0.5", "level=0.8"]).level == 0.8
 
 
@@ -159,12 +159,12 @@ def test_of_the_same_path_the_last_holds():
         ("budget.epochs=0", r"budget\.steps=0 and budget\.epochs=0"),
     ],
 )
-def test_what_cannot_be_set_is_said_with_a_remedy(text, message):
+def test_invalid_assignments_are_refused_with_a_remedy(text, message):
     with pytest.raises(UsageError, match=message):
         apply(STUDY, [text])
 
 
-def test_a_hint_that_only_a_type_checker_resolves_leaves_the_other_fields_settable():
+def test_an_unresolvable_hint_does_not_affect_other_fields():
     @dataclasses.dataclass(frozen=True)
     class Lazy:
         thing: "Unknown | None" = None
@@ -174,7 +174,7 @@ def test_a_hint_that_only_a_type_checker_resolves_leaves_the_other_fields_settab
     assert apply(study, ["learners.lazy.model.count=4"]).learners["lazy"].model.count == 4
 
 
-def test_every_path_offered_is_taken_with_the_value_it_has():
+def test_every_path_accepts_its_current_value():
     offered = paths(STUDY)
     assert {"train_sizes", "budget.epochs", "learners.mlp.model.widths", "learners.own.budget.steps"} <= set(offered)
     for path in offered:
@@ -195,14 +195,14 @@ WORDS = st.one_of(
 
 @settings(deadline=None)
 @given(text=st.one_of(st.text(), st.builds("{}={}".format, st.text(max_size=20), WORDS)))
-def test_no_text_gives_another_error(text):
+def test_any_text_raises_only_usage_errors(text):
     with contextlib.suppress(UsageError):
         assert isinstance(apply(STUDY, [text]), Study)
 
 
 @settings(deadline=None)
 @given(path=KNOWN, word=WORDS)
-def test_what_is_accepted_has_the_declared_type(path, word):
+def test_an_accepted_value_has_the_declared_type(path, word):
     try:
         changed = apply(STUDY, [f"{path}={word}"])
     except UsageError:
@@ -222,7 +222,7 @@ def test_lists_are_read_as_they_are_written(value):
     assert parse(str(value), tuple[int, ...], "x") == parse(str(list(value)), tuple[int, ...], "x") == value
 
 
-def test_learners_are_picked_by_name():
+def test_learners_are_selected_by_name():
     assert restrict(STUDY, learners=["own"]).learners == {"own": STUDY.learners["own"]}
     assert list(restrict(STUDY, learners=["own", "mlp", "own"]).learners) == ["mlp", "own"]
     with pytest.raises(UsageError, match=r"--learners=mpl is not a learner .*did you mean 'mlp'"):

@@ -59,7 +59,7 @@ def study(**changes):
     return Study(**{**fields, **changes})
 
 
-def test_every_cell_once():
+def test_trials_are_distinct():
     trials = study(train_sizes=(20, 10, 20), seeds=(3, 1, 3)).trials
     assert [(c.name, c.train_size, c.subset_seed) for c in trials] == [
         (name, size, seed) for name in ("net", "ridge") for size in (10, 20) for seed in (3, 1)
@@ -68,12 +68,12 @@ def test_every_cell_once():
     assert len({trial.trial_id for trial in trials}) == len(trials)
 
 
-def test_a_number_of_seeds_is_the_first_seeds():
+def test_a_number_of_seeds_means_the_first_seeds():
     assert study(seeds=3).seeds == (0, 1, 2)
     assert study(seeds=3).trials == study(seeds=(0, 1, 2)).trials
 
 
-def test_more_sizes_and_seeds_keep_the_ids_of_the_cells_there_are():
+def test_more_sizes_and_seeds_do_not_change_trial_ids():
     before = {trial.trial_id for trial in study().trials}
     after = {trial.trial_id for trial in study(train_sizes=(10, 20, 40), seeds=5, name="other", level=0.9).trials}
     assert before < after
@@ -92,12 +92,12 @@ def test_more_sizes_and_seeds_keep_the_ids_of_the_cells_there_are():
         {"precision": "bfloat16"},
     ],
 )
-def test_whatever_decides_a_number_changes_the_id(changes):
+def test_each_field_that_determines_numbers_changes_the_id(changes):
     before = {trial.trial_id for trial in study().trials}
     assert not before & {trial.trial_id for trial in study(**changes).trials if trial.name != "ridge"}
 
 
-def test_precision_makes_another_cohort_and_leaves_classical_cells_as_they_are():
+def test_precision_changes_the_cohort_but_not_classical_trials():
     before, after = study().trials, study(precision="bfloat16").trials
     assert [trial for trial in before if trial.name == "ridge"] == [trial for trial in after if trial.name == "ridge"]
     groups = [group_cohorts([trial for trial in trials if trial.name == "net"]) for trials in (before, after)]
@@ -135,21 +135,21 @@ def test_equal_configs_have_one_id():
     assert canonical(True) is True
 
 
-def test_canonical_tells_types_apart():
+def test_canonical_forms_of_different_types_differ():
     assert digest(Ridge(0.5)) != digest(Model(rate=0.5))
     assert digest(("1",)) != digest((1,))
     assert digest((True,)) != digest((1,))
     assert digest(None) != digest("None")
 
 
-def test_frozen_dicts_that_are_equal_hash_alike():
+def test_equal_frozen_dicts_have_equal_hashes():
     a, b = FrozenDict(x=1, y=(2,)), FrozenDict({"y": (2,)}, x=1)
     assert a == b
     assert hash(a) == hash(b)
     assert list(a) == ["x", "y"]
 
 
-def test_members_of_a_cohort_differ_in_numbers_only():
+def test_trials_of_a_cohort_differ_in_numbers_only():
     swept = study(
         axes=grid(lr=[0.1, 0.2], dropout=[0.0, 0.1, 0.2]) * grid({"model.rate": [0.5, 0.75]}),
         learners={"net": Learner(Model())},
@@ -174,7 +174,7 @@ def test_step_limits_do_not_split_a_cohort_but_batch_sizes_do(other, number):
     assert len(group_cohorts(trials)) == number
 
 
-def test_a_learners_own_budget_comes_first():
+def test_the_budget_of_a_learner_replaces_that_of_the_study():
     own = study(learners={"net": Learner(Model(), budget=Budget(steps=7)), "other": Learner(Model())})
     assert {trial.name: trial.num_steps for trial in own.trials} == {"net": 7, "other": 5}
 
@@ -195,7 +195,7 @@ def test_number_of_updates(budget, size, steps):
     assert budget.num_steps(size) == steps
 
 
-def test_variants_are_each_once_and_pass_by_what_a_learner_has_not():
+def test_variants_are_distinct_and_ignore_axes_of_other_learners():
     swept = study(axes=grid(lr=[0.1, 0.2, 0.1], dropout=[0]) + grid(lr=[0.2]))
     assert [learner.hyper.lr for learner, _, _ in variants(Learner(Model()), swept)] == [0.1, 0.2]
     assert variants(Ridge(), swept) == ((Ridge(), Noise(), Noise()),)
@@ -212,24 +212,24 @@ def test_fields_that_depend_on_each_other_change_together():
 @pytest.mark.parametrize(
     "train_sizes", [(), 0, 10, (0,), (-5, 10), (10.0,), (True,), ("10",), "10", ([],), None, (2**31,)]
 )
-def test_sizes_that_cannot_be_meant(train_sizes):
+def test_invalid_train_sizes_are_refused(train_sizes):
     with pytest.raises(UsageError, match="train_sizes="):
         study(train_sizes=train_sizes)
 
 
 @pytest.mark.parametrize("seeds", [0, -1, True, 2.5, "3", (), (-1,), (0, "a"), (0.0,), (True,), None, 2**31, (2**31,)])
-def test_seeds_that_cannot_be_meant(seeds):
+def test_invalid_seeds_are_refused(seeds):
     with pytest.raises(UsageError, match="seeds="):
         study(seeds=seeds)
 
 
-def test_a_seed_given_as_a_number_of_seeds_is_no_million_cells():
+def test_a_seed_given_as_a_number_of_seeds_is_refused():
     with pytest.raises(UsageError, match=r"a single seed is written \(20261123,\)"):
         study(seeds=20261123)
     assert study(seeds=(20261123,)).seeds == (20261123,)
 
 
-def test_numpy_numbers_are_numbers():
+def test_numpy_integers_are_accepted():
     train_sizes = study(train_sizes=np.geomspace(10, 1000, 3).astype(int), seeds=np.int64(2))
     assert train_sizes == study(train_sizes=(10, 100, 1000), seeds=2)
     assert all(type(size) is int for size in train_sizes.train_sizes)
@@ -273,12 +273,12 @@ def test_numpy_numbers_are_numbers():
         ({"precision": None}, "precision=None is unknown; choose one of float32, bfloat16"),
     ],
 )
-def test_parts_that_cannot_be_meant(changes, message):
+def test_invalid_parts_of_a_study_are_refused(changes, message):
     with pytest.raises(UsageError, match=message):
         study(**changes)
 
 
-def test_a_part_that_can_change_is_refused():
+def test_a_mutable_part_is_refused():
     @dataclasses.dataclass
     class Loose:
         widths: tuple[int, ...] = (8,)
@@ -314,12 +314,12 @@ def test_a_part_that_can_change_is_refused():
         lambda: Budget(steps=10, patience=2),
     ],
 )
-def test_numbers_out_of_range(make):
+def test_numbers_out_of_range_are_refused(make):
     with pytest.raises(UsageError, match=r"(hyper|optimizer|budget)\.\w+="):
         make()
 
 
-def test_a_budget_beyond_what_positions_can_count_is_refused():
+def test_a_budget_beyond_32_bit_positions_is_refused():
     """Positions in the stream of examples are 32-bit; beyond them the epochs would start again unnoticed."""
     assert study(budget=Budget(steps=2**26 - 1, batch_size=64)).trials
     with pytest.raises(UsageError, match=r"lower the budget"):
