@@ -1,1 +1,1 @@
-"""dlm.analysis."""
+"""What is computed from a finished study, as dataclasses; `dlm.report.sections` words it."""

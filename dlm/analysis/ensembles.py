@@ -1,4 +1,4 @@
-"""The mean of what a cell's seeds predict, measured by the task: predictions are there, so nothing is trained."""
+"""Evaluates ensembles: the mean of the saved predictions of all seeds of a learner at one size."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROBABILITIES, OUTPUTS = "probabilities", "outputs"  # of which a task keeps one
 def ensembles_of(
     study: Study, dataset: Dataset, orders: SubsetOrders, rows: Sequence[Record], workdir: Path
 ) -> list[Ensemble]:
-    """An ensemble for each learner and size of which at least two members' predictions were kept.
+    """An ensemble for each learner and size with saved predictions of at least two seeds.
 
     Probabilities, or numbers, are averaged: deep ensembles (Lakshminarayanan, Pritzel & Blundell 2017), where members
     differ by initial weights, order and subset; of classical learners it is bagging (Breiman 1996).
@@ -47,7 +47,7 @@ def ensembles_of(
 
 
 def _kept(own: Collection[Record], num_test: int, workdir: Path) -> Iterator[tuple[Record, str, np.ndarray]]:
-    """Of each cell with predictions of the whole test set: what they are called, and they."""
+    """(final row, kind, predictions) of each trial with predictions of the whole test set."""
     for row in own:
         arrays = artifacts.read_predictions(workdir, row.trial_id) if row.value is not None else None
         for name in (PROBABILITIES, OUTPUTS):

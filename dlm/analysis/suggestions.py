@@ -1,7 +1,7 @@
-"""Points that Optuna suggests from a workdir's finished cells: a further round of tuning, to be written down.
+"""Suggests hyperparameter points from a workdir's finished trials with Optuna, for another round of tuning.
 
-A suggestion changes whenever records do, so that it is no part of a study: it is asked for once, between two runs, and
-what it gave is declared like any other points. docs/tuning.md has the steps.
+A suggestion depends on the records, so it is not part of a study: call it once between two runs and declare the points
+that it returns. See docs/tuning.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dlm.utils.errors import UsageError, nearest
 from dlm.utils.files import local_folder
 from dlm.utils.optional_imports import import_optional
 
-_IN_VAIN = 50  # times asked in a row without a new point, before it is said that there is none
+_MOST_REPEATS = 50  # consecutive repeated points before giving up
 
 Point = Mapping[str, Any]
 
@@ -39,14 +39,15 @@ def suggest(
     train_size: int | None = None,
     **distributions: Distribution,
 ) -> Axes:
-    """So many new points of a space, by Optuna's TPE from what a learner's settings in a workdir reached.
+    """New points of a search space by Optuna's TPE, from the results of a learner's settings in a workdir.
 
-    That is the mean validation error of the finished seeds at the learner's largest size, or at `train_size`; a setting
-    that diverged for a seed is worse than all others. Distributions are those of `quasi_random`. The same records and
-    `seed` give the same points with one version of Optuna; their `repr` is Python code for the experiment.
-    UsageError without Optuna; for a learner or size without finished cells or validation errors; for a path that the
-    learner does not have, cells outside a range, and where fewer new points are found.
+    A setting's result is the mean validation error of its finished seeds at `train_size`, by default the learner's
+    largest size; a setting that diverged for a seed ranks last. Distributions are those of `quasi_random`. The same
+    records and `seed` give the same points with one version of Optuna; their `repr` is Python code for the experiment.
     Bergstra et al. 2011, "Algorithms for hyper-parameter optimization".
+
+    Raises UsageError without Optuna; for a learner or size without finished trials or validation errors; for an unknown
+    path, trials outside the space, and if there are too few new points.
     """
     optuna = import_optional("optuna", "dlm.suggest")
     given = check_space("suggest", space, distributions, points)
@@ -56,20 +57,24 @@ def suggest(
     size = max(train_sizes) if train_size is None else train_size
     if size not in train_sizes:
         known = ", ".join(map(str, train_sizes))
-        raise UsageError(f"{learner} has no finished cells with train_size={size!r}; choose one of {known}")
-    places = {each: [_place(one, given, learner) for one in settings] for each, settings in train_sizes.items()}
-    told = [(place, error) for place, one in zip(places[size], train_sizes[size]) if (error := _error(one)) is not None]
-    if not any(map(math.isfinite, (error for _, error in told))):
+        raise UsageError(f"{learner} has no finished trials with train_size={size!r}; choose one of {known}")
+    positions = {each: [_position(one, given, learner) for one in settings] for each, settings in train_sizes.items()}
+    results = [
+        (position, error)
+        for position, one in zip(positions[size], train_sizes[size])
+        if (error := _error(one)) is not None
+    ]
+    if not any(map(math.isfinite, (error for _, error in results))):
         raise UsageError(
-            f"{learner} has no validation error at {size} examples to learn from: no setting finished, or the data "
-            "have no validation split; mend that, or use quasi_random(…)"
+            f"{learner} has no validation error at {size} examples: no setting finished, or the data have no "
+            "validation split; add one, or use quasi_random(…)"
         )
-    seen = {_key(given, place) for found in places.values() for place in found}
-    return Axes(tuple(_asked(optuna, given, told, seen, points, seed)))
+    seen = {_key(given, position) for found in positions.values() for position in found}
+    return Axes(tuple(_suggest_points(optuna, given, results, seen, points, seed)))
 
 
 def _settings(workdir: str | os.PathLike[str], learner: str) -> dict[int, list[Setting]]:
-    """A learner's settings by size, in an order that does not depend on which was finished first."""
+    """A learner's settings by size, in an order that does not depend on when they finished."""
     folder = local_folder(workdir, "workdir")
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such workdir; name the folder of a run, such as runs/digits")
@@ -83,20 +88,20 @@ def _settings(workdir: str | os.PathLike[str], learner: str) -> dict[int, list[S
 
 
 def _error(one: Setting) -> float | None:
-    """What Optuna is told of a setting: infinity where a seed diverged, None for nothing."""
+    """The result of a setting for Optuna: infinity if a seed diverged, None without a result."""
     if any(cell.status == "diverged" for cell in one.rows):
         return math.inf
     error = one.rank[1]
     return error if math.isfinite(error) else None
 
 
-def _place(one: Setting, space: Mapping[str, Distribution], learner: str) -> Point:
+def _position(one: Setting, space: Mapping[str, Distribution], learner: str) -> Point:
     """Where a setting lies in a space: by path a number, or which of the values to choose from."""
     config = json.loads(one.rows[0].hyper)
-    return {path: _placed(_value(config, path, learner), each, path, learner) for path, each in space.items()}
+    return {path: _position_of(_value(config, path, learner), each, path, learner) for path, each in space.items()}
 
 
-def _placed(value: Any, each: Distribution, path: str, learner: str) -> Any:
+def _position_of(value: Any, each: Distribution, path: str, learner: str) -> Any:
     if isinstance(each, Uniform):
         if isinstance(value, int | float) and not isinstance(value, bool) and each.low <= value <= each.high:
             return float(value)
@@ -108,7 +113,7 @@ def _placed(value: Any, each: Distribution, path: str, learner: str) -> Any:
 
 
 def _value(config: Any, path: str, learner: str) -> Any:
-    """What stands at a path of a recorded config; UsageError if the learner has no such field."""
+    """The value at a path of a recorded config; UsageError if the learner has no such field."""
     found = config
     for name in (full_path(path) if "hyper" in config else path).split("."):
         if not isinstance(found, dict) or name not in found:
@@ -126,15 +131,15 @@ def _paths(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}".removeprefix("hyper.")
 
 
-def _asked(
+def _suggest_points(
     optuna: Any,
     space: Mapping[str, Distribution],
-    told: Sequence[tuple[Point, float]],
+    results: Sequence[tuple[Point, float]],
     seen: set[FrozenDict],
     points: int,
     seed: int,
 ) -> list[FrozenDict]:
-    """New points, each asked for as if those before it were still running, so that they keep apart."""
+    """New points, each suggested as if the ones before it were still running, which spreads them out."""
     spread = {path: _distribution(optuna, each) for path, each in space.items()}
     found: dict[FrozenDict, FrozenDict] = {}
     with _quiet(optuna):
@@ -142,15 +147,15 @@ def _asked(
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True)
         study = optuna.create_study(sampler=sampler, direction="minimize")
         # Of more than 25 trials Optuna lets the first count less: the worst, as no cell here is older than another.
-        worst_first = sorted(told, key=lambda each: -each[1])
-        study.add_trials([_trial(optuna, place, error, spread) for place, error in worst_first])
-        in_vain = 0
-        while len(found) < points and in_vain < _IN_VAIN:
-            place = study.ask(spread).params
-            key = _key(space, place)
-            in_vain = in_vain + 1 if key in seen | found.keys() else 0
-            if not in_vain:
-                found[key] = FrozenDict({path: _at(each, place[path]) for path, each in space.items()})
+        worst_first = sorted(results, key=lambda each: -each[1])
+        study.add_trials([_trial(optuna, position, error, spread) for position, error in worst_first])
+        repeats = 0
+        while len(found) < points and repeats < _MOST_REPEATS:
+            position = study.ask(spread).params
+            key = _key(space, position)
+            repeats = repeats + 1 if key in seen | found.keys() else 0
+            if not repeats:
+                found[key] = FrozenDict({path: _at(each, position[path]) for path, each in space.items()})
     if len(found) == points:
         return list(found.values())
     raise UsageError(
@@ -158,12 +163,12 @@ def _asked(
     )
 
 
-def _trial(optuna: Any, place: Point, error: float, spread: Mapping[str, Any]) -> Any:
+def _trial(optuna: Any, position: Point, error: float, spread: Mapping[str, Any]) -> Any:
     """A setting as Optuna's trial; one that diverged is pruned before its first number, which ranks last."""
     if math.isfinite(error):
-        return optuna.create_trial(params=dict(place), distributions=dict(spread), value=error)
+        return optuna.create_trial(params=dict(position), distributions=dict(spread), value=error)
     state = optuna.trial.TrialState.PRUNED
-    return optuna.create_trial(params=dict(place), distributions=dict(spread), state=state)
+    return optuna.create_trial(params=dict(position), distributions=dict(spread), state=state)
 
 
 def _distribution(optuna: Any, each: Distribution) -> Any:
@@ -172,14 +177,17 @@ def _distribution(optuna: Any, each: Distribution) -> Any:
     return optuna.distributions.CategoricalDistribution(tuple(range(len(each.values))))
 
 
-def _at(each: Distribution, place: Any) -> Any:
-    return each.rounded(place) if isinstance(each, Uniform) else each.values[place]
+def _at(each: Distribution, position: Any) -> Any:
+    return each.rounded(position) if isinstance(each, Uniform) else each.values[position]
 
 
-def _key(space: Mapping[str, Distribution], place: Point) -> FrozenDict:
+def _key(space: Mapping[str, Distribution], position: Point) -> FrozenDict:
     """What makes a point the same point: its numbers as rounded, and which values it chose."""
     return FrozenDict(
-        {path: each.rounded(place[path]) if isinstance(each, Uniform) else place[path] for path, each in space.items()}
+        {
+            path: each.rounded(position[path]) if isinstance(each, Uniform) else position[path]
+            for path, each in space.items()
+        }
     )
 
 

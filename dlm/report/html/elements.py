@@ -1,4 +1,4 @@
-"""What a page is made of, as plain dataclasses: no HTML and no JavaScript here."""
+"""The elements of a page as plain dataclasses, without HTML or JavaScript."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dlm.report.tables import Table
 
 
 def size_axis(title: str = "training examples") -> dict[str, Any]:
-    """Sizes, logarithmic; ticks as 1k, 10k."""
+    """A logarithmic axis of training-set sizes with ticks such as 1k."""
     return {"title": {"text": title}, "type": "log", "tickformat": "~s", "dtick": "D2"}
 
 
 def error_axis(unit: str, *, positive_only: bool = True, title: str = "") -> dict[str, Any]:
-    """Errors; rates in per cent. Linear where there is nothing above zero."""
+    """An axis of errors, rates in per cent; linear unless all errors are positive."""
     text = title or f"test {unit}"
     form = ".2~%" if is_rate(unit) else ".4~g"
     kind = {"type": "log", "dtick": "D2"} if positive_only else {"type": "linear"}
@@ -28,12 +28,12 @@ Traces = tuple[Mapping[str, Any], ...]
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """A picture to work with. `summary` says in words what it shows, for whoever does not see it; `table` its numbers.
+    """An interactive chart. `summary` describes it in words for screen readers; `table` has its numbers.
 
-    `traces` are Plotly's, but for colours: `meta` holds the learner whose colour and visibility a trace has, and its
-    role. `scales` are the axes that have a button for log and linear: "x", "y" or both; they begin as in `layout`.
-    `still`, a picture as a data URI, stands there until the chart is drawn, and where no script runs.
-    Traces of the role "more" are shown when a button is pressed, which is called by `more`.
+    `traces` are Plotly traces without colours: `meta` has the learner that sets colour and visibility, and the role.
+    `scales` are the axes with a button for log and linear scale: "x", "y" or both; they start as in `layout`. `still`,
+    an image as a data URI, is shown until the chart is drawn and without JavaScript. A button labelled `more` shows
+    the traces of the role "more".
     """
 
     id: str
@@ -50,7 +50,7 @@ class Chart:
 
 @dataclasses.dataclass(frozen=True)
 class Sentences:
-    """A list of sentences; those of the style "alarm" are not to be missed."""
+    """A list of sentences; the style "alarm" marks warnings."""
 
     lines: tuple[str, ...]
     style: str = ""
@@ -60,7 +60,7 @@ class Sentences:
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """One example: a picture or sound as a data URI, or a text; and lines about it."""
+    """One example: an image or sound as a data URI, or a text, with lines about it."""
 
     lines: tuple[str, ...]
     image: str = ""
@@ -71,7 +71,7 @@ class Card:
 
 @dataclasses.dataclass(frozen=True)
 class Cards:
-    """Examples side by side, below a heading; with `columns` so many in a row on a wide screen."""
+    """Examples side by side below a heading, `columns` in a row on a wide screen (0: as many as fit)."""
 
     heading: str
     cards: tuple[Card, ...]
@@ -81,7 +81,7 @@ class Cards:
 
 @dataclasses.dataclass(frozen=True)
 class Marked:
-    """A text below a heading, each piece coloured by a number from −1 (against) to 1 (for)."""
+    """A text below a heading; each piece is coloured by a number from −1 (against) to 1 (for)."""
 
     heading: str
     pieces: tuple[tuple[str, float], ...]
@@ -90,7 +90,7 @@ class Marked:
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """A text to copy, such as a command."""
+    """A text to copy, for example a command."""
 
     heading: str
     text: str
@@ -99,7 +99,7 @@ class Listing:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """Blocks of which one is shown at a time, chosen by `label`; all of them where no script runs."""
+    """Options of which a menu with this `label` shows one at a time; without JavaScript all are shown."""
 
     id: str
     label: str
@@ -110,7 +110,7 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class PageSection:
-    """A part of the page with a heading and a place in its list of contents."""
+    """A section of the page, listed in its contents."""
 
     id: str
     heading: str
@@ -120,7 +120,7 @@ class PageSection:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """A whole page: the question, the answer in words, the learners that can be shown and hidden, and sections."""
+    """A page: question, answer in sentences, learners that can be shown and hidden, and sections."""
 
     title: str
     question: str
@@ -131,7 +131,7 @@ class Page:
 
 
 def charts(page: Page) -> list[Chart]:
-    """Every chart of a page, those inside choices too."""
+    """Every chart of a page, also those inside choices."""
 
     def inside(blocks: tuple[Any, ...]) -> list[Chart]:
         found = [block for block in blocks if isinstance(block, Chart)]

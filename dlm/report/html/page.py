@@ -1,4 +1,4 @@
-"""A page as one HTML file: template, style, script, Plotly and data inside it, and a rule against every request."""
+"""Renders a page as one offline HTML file with template, style, script, Plotly and data inside."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _read(name: str) -> str:
 
 @functools.cache
 def _plotly() -> str:
-    """Plotly's script, which its package carries."""
+    """Plotly's script from its package."""
     import importlib.util
 
     spec = importlib.util.find_spec("plotly")
@@ -54,14 +54,14 @@ def _plotly() -> str:
 
 
 def _script(text: str) -> Any:
-    """Text that may stand inside a script element: nothing in it ends the element."""
+    """Text escaped so that nothing in it ends a script element."""
     import markupsafe
 
     return markupsafe.Markup(text.replace("</", "<\\/").replace("<!--", "<\\!--"))
 
 
 def _short(value: Any) -> Any:
-    """Numbers in six significant digits, tuples as lists."""
+    """The value with numbers of six significant digits and tuples as lists."""
     if isinstance(value, bool | int | str) or value is None:
         return value
     if isinstance(value, float):
