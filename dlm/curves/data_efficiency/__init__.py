@@ -1,1 +1,1 @@
-"""dlm.curves.data_efficiency."""
+"""Data-equivalence ratios and comparisons of two studies."""

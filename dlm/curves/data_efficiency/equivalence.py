@@ -1,18 +1,18 @@
-"""How many examples of one kind an example of another kind is worth, with an interval that holds.
+"""Data-equivalence ratio of two measured curves from their joint posterior.
 
-A learner's error on m examples of the other kind equals that on r·m of the reference's: r is the rate of exchange. With
-f and g the log errors of the reference and of the other, r solves f(log m + log r) = g(log m). Every candidate r is
-tested: r is too large where f(log m + log r) is below g(log m), and the chance of that, from `pair_posterior`, is the
-distribution of r. So an interval stays open at an end that the reference's sizes do not reach, and is wide where its
-curve is flat (Fieller 1954, "Some problems in interval estimation"). Nothing is extrapolated.
+A learner's error on m examples of the other kind equals its error on r·m examples of the reference; r is the data-
+equivalence ratio. With f and g the log errors of reference and other, r solves f(log m + log r) = g(log m). The
+distribution of r is the posterior probability that f(log m + log r) < g(log m), from `PairPosterior`. An end of the
+interval is open where the sizes of the reference do not reach it, and the interval is wide where its curve is flat
+(Fieller 1954, "Some problems in interval estimation"). Nothing is extrapolated.
 
-An error is the expected one over draws of training data and initial weights, for one and the same test set. Seeds that
-are paired (equal place, equal subset and initial weights) make the interval narrower, as far as the errors show it.
-The test set's own noise is not in it. All seeds share that set, so they cannot show it. It moves both curves, and
-largely alike, since r compares them where their errors are equal; what does not cancel are the examples that only one
-of the two gets wrong. With one seed, noise is judged by the scatter around smooth curves, and what a seed does to all
-sizes alike cannot be seen, only allowed for.
-Coverage: docs/exchange.md.
+Errors are expected errors over training data and initial weights, on one test set. Paired seeds (same position, same
+subset and initial weights) narrow the interval as far as their errors are correlated. The noise of the shared test set
+is not included; it shifts both curves, largely alike. With one seed the noise follows from the scatter around smooth
+curves, and a prior allows for effects common to all sizes.
+
+This works with any number of seeds. `seed_test` needs three pairs and fewer assumptions;
+docs/method/data_equivalence.md compares both.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ Array = NDArray[np.float64]
 RatioKind = Literal["interval", "below", "above", "undetermined"]
 Ends = tuple[float | None, float | None, float | None, RatioKind]  # median, low, high and kind
 
-TREND_LEVEL = 0.01  # chance with which a constant rate is said to change
+TREND_LEVEL = 0.01  # significance level of a trend of the ratio
 _GRID = 40
-_OPEN = 1e-4  # chances nearer to 0 or 1 than this are of no interest
-_MOST_POWER = 10.0  # of size in a drift; more is what a flat reference makes of noise
-_STEP = 0.02  # of the log rate, for the slope of the reference
+_OPEN = 1e-4  # probabilities closer to 0 or 1 are not resolved
+_MOST_POWER = 10.0  # largest power of size in a trend; larger ones are noise of a flat reference
+_STEP = 0.02  # step of the log ratio for the slope of the reference
 
 
 @dataclasses.dataclass(frozen=True)
 class EquivalenceRatio:
-    """How many examples of the reference one of the other's is worth, at `size` of the other.
+    """Number of reference examples equivalent to one of the other's, at `train_size` examples of the other.
 
-    `kind`: "interval" (low..high), "below" (only `high` can be said), "above" (only `low`), or "undetermined".
-    `median` is None where it lies outside the reference's sizes. Each end is passed with a chance of (1 - level) / 2,
-    also where it is the only one.
+    `kind`: "interval" (low..high), "below" (only `high`), "above" (only `low`), or "undetermined". `median` is None
+    outside the sizes of the reference. The ratio lies beyond each end with probability (1 - level) / 2, also if it is
+    the only end.
     """
 
     train_size: int
@@ -76,38 +76,42 @@ class OverallEquivalenceRatio:
 
 
 def data_equivalence_ratio(reference: Curve, other: Curve, *, level: float = 0.95) -> tuple[EquivalenceRatio, ...]:
-    """The rate at each size of `other`. Errors of both are aligned by seed.
+    """The ratio at each size of `other`; errors are paired by seed.
 
-    Raises UsageError where the curves have different units, ValueError for a level outside (0, 1).
+    UsageError for curves of different units, ValueError for a level outside (0, 1).
     """
     pair, posterior = _read(reference, other, level)
-    told = {}
+    ratios = {}
     if posterior is not None:
         least, most = _range(pair)
         for size in pair.train_sizes[pair.other]:
             x = math.log(size)
-            log_rates, chance = _profile(_chance_at(posterior, np.array([x]), (least, most)), least - x, most - x)
-            told[round(size)] = EquivalenceRatio(round(size), *_ends(log_rates, chance, level))
-    return tuple(told.get(size, EquivalenceRatio(size, None, None, None, "undetermined")) for size in other.train_sizes)
+            log_ratios, probability = _profile(
+                _probability_at(posterior, np.array([x]), (least, most)), least - x, most - x
+            )
+            ratios[round(size)] = EquivalenceRatio(round(size), *_ends(log_ratios, probability, level))
+    return tuple(
+        ratios.get(size, EquivalenceRatio(size, None, None, None, "undetermined")) for size in other.train_sizes
+    )
 
 
 def overall_equivalence_ratio(reference: Curve, other: Curve, *, level: float = 0.95) -> OverallEquivalenceRatio:
-    """The rate that fits all sizes of `other` best, and whether one rate does. Raises as `data_equivalence_ratio`.
+    """One ratio for all sizes of `other`, and whether it changes with size. Errors as `data_equivalence_ratio`.
 
-    Sizes are weighted by how much they tell of the rate. Only a drift along the sizes is looked for.
+    Sizes are weighted by their information on the ratio. The only alternative tested is a trend in size.
     """
     pair, posterior = _read(reference, other, level)
     if posterior is None:
         return OverallEquivalenceRatio((), None, None, None, "undetermined")
     (least, most), x = _range(pair), pair.x[pair.other]
-    chance_at = _chance_at(posterior, x, (least, most))
-    log_rates, chance = _profile(chance_at, least - x[-1], most - x[0])
-    median, low, high, kind = _ends(log_rates, chance, level)
+    probability_at = _probability_at(posterior, x, (least, most))
+    log_ratios, probability = _profile(probability_at, least - x[-1], most - x[0])
+    median, low, high, kind = _ends(log_ratios, probability, level)
     if median is None:
         return OverallEquivalenceRatio((), median, low, high, kind)
     partners = x + math.log(median)
     inside = x[(partners >= least) & (partners <= most)]
-    train_sizes = tuple(round(math.exp(one)) for one in inside)
+    train_sizes = tuple(round(math.exp(log_size)) for log_size in inside)
     return OverallEquivalenceRatio(
         train_sizes, median, low, high, kind, *_drift(posterior, inside, math.log(median), (least, most))
     )
@@ -129,74 +133,76 @@ def _range(pair: Pair) -> tuple[float, float]:
     return float(measured[0]), float(measured[-1])
 
 
-def _chance_at(posterior: PairPosterior, x: Array, within: tuple[float, float]) -> Callable[[Array], Array]:
-    """The chance that a log rate is too large, from all sizes x [J] whose partners lie within the reference's.
+def _probability_at(posterior: PairPosterior, x: Array, within: tuple[float, float]) -> Callable[[Array], Array]:
+    """Probability that a log ratio is too large, from all sizes x [J] with a partner in the range of the reference.
 
-    A size counts by the slope of the reference there over the variance of the difference, as in least squares.
+    The weight of a size is the slope of the reference divided by the variance of the difference (least squares).
     """
 
-    def chance_at(log_rates: Array) -> Array:
-        partners = log_rates[:, None] + x
+    def probability_at(log_ratios: Array) -> Array:
+        partners = log_ratios[:, None] + x
         inside = (partners >= within[0] - 1e-9) & (partners <= within[1] + 1e-9)
         weight = inside / np.maximum(inside.sum(axis=1, keepdims=True), 1)
         if len(x) > 1:
-            slope, sd = _tangents(posterior, x, log_rates, within)
-            told = inside * np.maximum(slope, 0) / sd**2
-            total = told.sum(axis=1, keepdims=True)
-            weight = np.where(total > 0, told / np.where(total > 0, total, 1), weight)
-        return posterior.chance_above(np.broadcast_to(x, partners.shape), np.clip(partners, *within), weight)
+            slope, sd = _tangents(posterior, x, log_ratios, within)
+            information = inside * np.maximum(slope, 0) / sd**2
+            total = information.sum(axis=1, keepdims=True)
+            weight = np.where(total > 0, information / np.where(total > 0, total, 1), weight)
+        return posterior.probability_above(np.broadcast_to(x, partners.shape), np.clip(partners, *within), weight)
 
-    return chance_at
+    return probability_at
 
 
-def _tangents(posterior: PairPosterior, x: Array, log_rates: Array, within: tuple[float, float]) -> tuple[Array, Array]:
-    """How the difference at each size x [J] grows with the log rate [Q], and its standard deviation: [Q, J] both."""
-    partners = np.clip(log_rates[:, None] + x, *within)
+def _tangents(
+    posterior: PairPosterior, x: Array, log_ratios: Array, within: tuple[float, float]
+) -> tuple[Array, Array]:
+    """Slope of the difference at each size x [J] in the log ratio [Q], and its standard deviation: [Q, J]."""
+    partners = np.clip(log_ratios[:, None] + x, *within)
     of_other = np.broadcast_to(x, partners.shape).reshape(-1, 1)
     mean, sd = posterior.moments(of_other, partners.reshape(-1, 1), np.ones(of_other.shape))
-    return np.gradient(mean.reshape(partners.shape), log_rates, axis=0), sd.reshape(partners.shape)
+    return np.gradient(mean.reshape(partners.shape), log_ratios, axis=0), sd.reshape(partners.shape)
 
 
 def _drift(
-    posterior: PairPosterior, x: Array, log_rate: float, within: tuple[float, float]
+    posterior: PairPosterior, x: Array, log_ratio: float, within: tuple[float, float]
 ) -> tuple[float | None, bool]:
-    """The factor by which the rate changes when the size doubles, by weighted least squares, and whether clearly so."""
+    """Factor of the ratio per doubling of the size, by weighted least squares, and its significance."""
     if len(x) < 2:
         return None, False
-    slope, sd = (column[1] for column in _tangents(posterior, x, log_rate + np.array([-_STEP, 0, _STEP]), within))
-    # A rate that is larger by d at one size makes the difference there smaller by slope·d.
+    slope, sd = (column[1] for column in _tangents(posterior, x, log_ratio + np.array([-_STEP, 0, _STEP]), within))
+    # An increase d of the log ratio at one size reduces the difference there by slope·d.
     design = np.stack([slope, slope * (x - x.mean())], axis=1) / sd[:, None]
     weight = (-np.linalg.pinv(design)[1] / sd)[None]
-    power = float(posterior.moments(x[None], x[None] + log_rate, weight)[0][0])
+    power = float(posterior.moments(x[None], x[None] + log_ratio, weight)[0][0])
     if abs(power) > _MOST_POWER:
         return None, False
-    chance = float(posterior.chance_above(x[None], x[None] + log_rate, weight)[0])
-    return 2.0**power, 2 * min(chance, 1 - chance) < TREND_LEVEL
+    probability = float(posterior.probability_above(x[None], x[None] + log_ratio, weight)[0])
+    return 2.0**power, 2 * min(probability, 1 - probability) < TREND_LEVEL
 
 
-def _profile(chance_at: Callable[[Array], Array], least: float, most: float) -> tuple[Array, Array]:
-    """Log rates, ascending, and the chance that each is too large; densely where that is in doubt."""
+def _profile(probability_at: Callable[[Array], Array], least: float, most: float) -> tuple[Array, Array]:
+    """Ascending log ratios and the probability that each is too large, on a grid refined around the transition."""
     coarse = np.linspace(least, most, _GRID)
-    chance = chance_at(coarse)
-    # Between the last that is surely too small and the first that is surely too large.
-    first = np.flatnonzero(chance > _OPEN)
-    last = np.flatnonzero(chance < 1 - _OPEN)
+    probability = probability_at(coarse)
+    # Between the last ratio that is too small and the first that is too large.
+    first = np.flatnonzero(probability > _OPEN)
+    last = np.flatnonzero(probability < 1 - _OPEN)
     start = max(int(first[0]) - 1, 0) if len(first) else _GRID - 2
     end = min(int(last[-1]) + 1, _GRID - 1) if len(last) else 1
     fine = np.linspace(coarse[start], coarse[end], _GRID)
-    log_rates, place = np.unique(np.concatenate([coarse, fine]), return_index=True)
-    return log_rates, np.concatenate([chance, chance_at(fine)])[place]
+    log_ratios, place = np.unique(np.concatenate([coarse, fine]), return_index=True)
+    return log_ratios, np.concatenate([probability, probability_at(fine)])[place]
 
 
-def _ends(log_rates: Array, chance: Array, level: float) -> Ends:
-    """Median, low, high and kind. Where the chance is not monotone, the hull of all rates that are not rejected."""
+def _ends(log_ratios: Array, probability: Array, level: float) -> Ends:
+    """Median, low, high and kind; the hull of all ratios that are not rejected if the probability is not monotone."""
     tail = (1 - level) / 2
-    low, high = _first_above(log_rates, chance, tail), _last_below(log_rates, chance, 1 - tail)
-    if low == math.inf:  # even the largest is surely too small
-        return None, math.exp(log_rates[-1]), None, "above"
+    low, high = _first_above(log_ratios, probability, tail), _last_below(log_ratios, probability, 1 - tail)
+    if low == math.inf:  # even the largest ratio is too small
+        return None, math.exp(log_ratios[-1]), None, "above"
     if high == -math.inf:
-        return None, None, math.exp(log_rates[0]), "below"
-    median = (_first_above(log_rates, chance, 0.5) + _last_below(log_rates, chance, 0.5)) / 2
+        return None, None, math.exp(log_ratios[0]), "below"
+    median = (_first_above(log_ratios, probability, 0.5) + _last_below(log_ratios, probability, 0.5)) / 2
     kind = ratio_kind(math.isfinite(low), math.isfinite(high))
     ends = [math.exp(end) if math.isfinite(end) else None for end in (median, low, high)]
     return (None if kind == "undetermined" else ends[0]), ends[1], ends[2], kind
@@ -209,22 +215,22 @@ def ratio_kind(low: bool, high: bool) -> RatioKind:
     return "above" if low else "below" if high else "undetermined"
 
 
-def _first_above(at: Array, chance: Array, level: float) -> float:
-    """Where the chance first passes `level`: -inf if it starts above, inf if it never does."""
-    above = chance > level
+def _first_above(at: Array, probability: Array, level: float) -> float:
+    """Where the probability first exceeds `level`: -inf if it starts above, inf if it never does."""
+    above = probability > level
     if above[0] or not above.any():
         return -math.inf if above[0] else math.inf
-    return _crossing(at, chance, int(np.argmax(above)), level)
+    return _crossing(at, probability, int(np.argmax(above)), level)
 
 
-def _last_below(at: Array, chance: Array, level: float) -> float:
-    """Where the chance last passes `level`: inf if it ends below, -inf if it is never below."""
-    return -_first_above(-at[::-1], 1 - chance[::-1], 1 - level)
+def _last_below(at: Array, probability: Array, level: float) -> float:
+    """Where the probability is last below `level`: inf if it ends below, -inf if it is never below."""
+    return -_first_above(-at[::-1], 1 - probability[::-1], 1 - level)
 
 
-def _crossing(at: Array, chance: Array, after: int, level: float) -> float:
-    """Between two neighbours, linear in normal scores."""
-    neighbours = np.clip(chance[after - 1 : after + 1], 1e-12, 1 - 1e-12)
+def _crossing(at: Array, probability: Array, after: int, level: float) -> float:
+    """Crossing between two neighbours, linear in normal scores."""
+    neighbours = np.clip(probability[after - 1 : after + 1], 1e-12, 1 - 1e-12)
     before, wanted, beyond = map(NormalDist().inv_cdf, (neighbours[0], level, neighbours[1]))
     share = (wanted - before) / (beyond - before)
     return float(at[after - 1] + share * (at[after] - at[after - 1]))

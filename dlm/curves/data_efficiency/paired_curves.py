@@ -21,8 +21,8 @@ from dlm.curves.types import Curve
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
 
-LEAST_NOISE = 1e-3  # relative s.d. below which no noise is believed, though all seeds agree
-_GIVEN_FREEDOM = 30  # degrees of freedom that a given standard error counts for
+LEAST_NOISE = 1e-3  # minimum relative s.d. of the noise, also if all seeds agree
+_GIVEN_FREEDOM = 30  # degrees of freedom of a given standard error
 _STEPS = 12  # of the regression; 6 were enough in all simulations
 # Prior s.d. of the regression's coefficients, in log variance: its level, the difference of the two curves, and each
 # curve's slope per factor e of size.
@@ -30,18 +30,18 @@ _PRIOR_SD = np.array([1e5, 0.7, 0.5, 0.5])
 
 
 class Block(NamedTuple):
-    """Cells whose seeds are aligned: sums of products [B, B] of their relative deviations, and degrees of freedom."""
+    """Points with paired seeds: sums of products [B, B] of their relative deviations, and degrees of freedom."""
 
-    cells: Places
+    points: Places
     products: Array
     freedom: int
 
 
 class Pair(NamedTuple):
-    """N cells, those of the reference first: size, whether of the other curve, log mean error, number of seeds.
+    """N points, the reference first: size, whether of the other curve, log mean error, number of seeds.
 
-    `blocks` share no cell; a cell with one seed is in none. `paired`: both curves have the same number of seeds, more
-    than one, at every size, so that equal places are equal seeds.
+    `blocks` are disjoint; a point with one seed is in none. `paired`: both curves have the same number of seeds (at
+    least two) at every size, so that seeds are paired by position.
     """
 
     train_sizes: Array
@@ -58,12 +58,12 @@ class Pair(NamedTuple):
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom behind all that is known of the noise."""
-        return sum(block.freedom * len(block.cells) for block in self.blocks)
+        """Degrees of freedom of the noise estimates."""
+        return sum(block.freedom * len(block.points) for block in self.blocks)
 
 
 def read_pair(reference: Curve, other: Curve) -> Pair:
-    """The cells of two curves. A size whose errors are all zero has no place on a log axis and is left out."""
+    """The points of two curves; sizes with only zero errors are omitted."""
     sides = [_seen(curve) for curve in (reference, other)]
     errors = [np.array(row) for side in sides for row in side.errors]
     means = np.array([row.mean() for row in errors])
@@ -84,13 +84,13 @@ def read_pair(reference: Curve, other: Curve) -> Pair:
 def variances(pair: Pair) -> Array:
     """Relative variance [N] of one seed's error, log-linear in size with a level for each curve; ones where unknown.
 
-    A gamma regression of the seeds' variances, shrunk towards one variance for all: few seeds tell their own badly.
+    A gamma regression of the seeds' variances, shrunk towards one variance for all: few seeds estimate it poorly.
     """
     if not pair.freedom:
         return np.ones(len(pair.train_sizes))
     squares, freedom = np.zeros((2, len(pair.train_sizes)))
     for block in pair.blocks:
-        squares[block.cells], freedom[block.cells] = np.diag(block.products), block.freedom
+        squares[block.points], freedom[block.points] = np.diag(block.products), block.freedom
     seen = np.maximum(squares / np.maximum(freedom, 1), LEAST_NOISE**2)
     centred = pair.x - pair.x.mean()
     design = np.stack([np.ones(len(centred)), pair.other - 0.5, centred * ~pair.other, centred * pair.other], axis=1)
@@ -117,20 +117,20 @@ def _seen(curve: Curve) -> Curve:
 
 
 def _blocks(deviations: Sequence[Array], given: Array, second: NDArray[np.bool_], paired: bool) -> list[Block]:
-    """One block of all cells where they are paired, else one of each curve where no seed is missing, else of each cell.
+    """One block of all points if paired, otherwise one per curve without missing seeds, otherwise one per point.
 
     Where a seed is missing it is not known which, so nothing says which of the others belong together.
     """
     known = np.isfinite(given)
     sides = [~known] if paired else [~known & ~second, ~known & second]
     groups: list[Places] = []
-    for cells in map(np.flatnonzero, sides):
-        aligned = len({len(deviations[k]) for k in cells.tolist()}) == 1
-        groups += [cells] if aligned else list(cells[:, None])
-    tables = [(cells, np.stack([deviations[k] for k in cells.tolist()])) for cells in groups]
-    blocks = [Block(cells, table @ table.T, table.shape[1] - 1) for cells, table in tables if table.shape[1] > 1]
+    for points in map(np.flatnonzero, sides):
+        aligned = len({len(deviations[k]) for k in points.tolist()}) == 1
+        groups += [points] if aligned else list(points[:, None])
+    tables = [(points, np.stack([deviations[k] for k in points.tolist()])) for points in groups]
+    blocks = [Block(points, table @ table.T, table.shape[1] - 1) for points, table in tables if table.shape[1] > 1]
     stated = [(np.array([k]), np.array([[given[k] ** 2]])) for k in np.flatnonzero(known).tolist()]
-    return blocks + [Block(cells, _GIVEN_FREEDOM * square, _GIVEN_FREEDOM) for cells, square in stated]
+    return blocks + [Block(points, _GIVEN_FREEDOM * square, _GIVEN_FREEDOM) for points, square in stated]
 
 
 # Correlation of neighbours along a curve, the log size over which it falls by e, and its weight with and without seeds
@@ -159,7 +159,7 @@ class Noises(NamedTuple):
 
 
 def noises(pair: Pair) -> Noises:
-    """At most 64 settings."""
+    """Candidate covariances of the noise of the means, at most 64, with weights."""
     matrices, weights = _correlations(pair)
     spread = np.sqrt(variances(pair))
     one = (matrices + 1e-6 * np.eye(len(spread))) * spread[:, None] * spread
@@ -170,7 +170,7 @@ def noises(pair: Pair) -> Noises:
 
 
 def thin(log_weight: Array, most: int) -> tuple[NDArray[np.intp], Array]:
-    """At most so many places of a raveled table, taken evenly along its weights (systematic resampling); weights."""
+    """At most `most` flat indices by systematic resampling of the weights, and their new weights."""
     weight = np.exp(log_weight - log_weight.max()).ravel()
     ticks = np.searchsorted(np.cumsum(weight) / weight.sum(), (np.arange(most) + 0.5) / most)
     keep, times = np.unique(np.minimum(ticks, weight.size - 1), return_counts=True)
@@ -178,11 +178,11 @@ def thin(log_weight: Array, most: int) -> tuple[NDArray[np.intp], Array]:
 
 
 def _correlations(pair: Pair) -> tuple[Array, Array]:
-    """Correlations [C, N, N] of one seed's noise over the cells, and prior weights [C].
+    """Correlations [C, N, N] of one seed's noise over the points, and prior weights [C].
 
-    A share of the variance is common to a pair, and what is common is correlated along the curves in its own way.
+    A share of the variance is common to a pair of seeds; both parts are correlated along the sizes.
     """
-    seen = any(len(block.cells) > 1 for block in pair.blocks)
+    seen = any(len(block.points) > 1 for block in pair.blocks)
     total = sum(with_seeds if seen else without for _, _, with_seeds, without in _ALONG)
     apart, same = np.abs(pair.x[:, None] - pair.x), pair.other[:, None] == pair.other
     along = [
@@ -197,13 +197,13 @@ def _correlations(pair: Pair) -> tuple[Array, Array]:
 
 
 def _scales(pair: Pair, one: Array) -> tuple[Array, Array]:
-    """Scales [C, G] of the noise worth a thought under covariances `one` [C, N, N], and their log likelihood."""
+    """Scales [C, G] of the noise under covariances `one` [C, N, N], and their log likelihood."""
     if not pair.freedom:
         return np.tile(_UNSEEN_SCALES, (len(one), 1)), np.zeros((len(one), len(_UNSEEN_SCALES)))
     misfit, volume = np.zeros((2, len(one)))
-    for cells, products, freedom in pair.blocks:
-        part = one[:, cells[:, None], cells]
-        floor = freedom * LEAST_NOISE**2 * np.eye(len(cells))
+    for points, products, freedom in pair.blocks:
+        part = one[:, points[:, None], points]
+        floor = freedom * LEAST_NOISE**2 * np.eye(len(points))
         misfit += np.einsum("cij,ji->c", np.linalg.inv(part), products + floor)
         volume += freedom * np.linalg.slogdet(part)[1]
     best = np.sqrt(misfit / pair.freedom)[:, None]
@@ -229,9 +229,9 @@ _KERNELS: tuple[Callable[[Array, Array], Array], ...] = (_rough, _smooth)
 
 
 class PairPosterior:
-    """What is believed of two curves after a pair with at least two sizes of the reference and one of the other.
+    """Posterior of two curves, from at least two sizes of the reference and one of the other.
 
-    It answers about sums over j of weight·(log error of the other at size `of_other` - of the reference at size
+    Queries are sums over j of weight·(log error of the other at size `of_other` - of the reference at size
     `of_reference`): arrays [Q, J], sizes as logs, for Q sums.
     """
 
@@ -257,7 +257,7 @@ class PairPosterior:
         self._kind, self._bend, self._inverse = kinds[keep], _BENDS[bends[keep], None] ** 2, inverse[keep]
         self._line, self._spread, self._pull = line[keep], spread[keep], pull[keep]
 
-    def chance_above(self, of_other: Array, of_reference: Array, weight: Array) -> Array:
+    def probability_above(self, of_other: Array, of_reference: Array, weight: Array) -> Array:
         """Probability [Q] that each sum is above zero."""
         from scipy.special import ndtr  # slow to import
 
@@ -291,7 +291,7 @@ class PairPosterior:
         return mean, np.sqrt(np.maximum(variance, 1e-14))
 
     def _lines(self, x: Array, reference: Array, other: Array) -> Array:
-        """What each sum holds of levels and slopes: [Q, 4], less the slope of a curve with a single size."""
+        """Coefficients of the lines in each sum: [Q, 4] levels and slopes, without slopes of single-size curves."""
         usable = [True, True, (~self._other).sum() > 1, self._other.sum() > 1]
         columns = np.stack([(part * x**power).sum(axis=1) for power in (0, 1) for part in (reference, other)], axis=1)
         return columns[:, usable]

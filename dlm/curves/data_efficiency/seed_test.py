@@ -1,10 +1,10 @@
-"""How much of another's data a learner needs, with seeds as the unit of noise: a t-test inverted.
+"""Data-equivalence ratio by a t-test over paired seeds.
 
-`a` on m examples errs as `b` does on m / k: k solves g(log m) = f(log m − log k) for the log errors f of b and g of a.
-Each seed gives one number for a candidate k, the mean over sizes of its own g − f, and k is believed where these
-numbers, one a seed, are not clearly off zero (Student's t). What a seed does to many sizes, and to both curves, is in
-its number, so nothing need be known of how errors go together. Between its sizes a curve is interpolated in log-log
-scale (Fritsch & Carlson 1980), never extrapolated: an end that b's sizes do not reach stays open (Fieller 1954).
+`a` on m examples has the error of `b` on m / k: k solves g(log m) = f(log m − log k) for the log errors f of b and g
+of a. For a candidate k, each seed gives one number, the mean over sizes of its own g − f; k is accepted if Student's
+t-test over seeds does not reject a mean of zero. Effects of a seed on several sizes and on both curves are part of its
+number, so no model of the correlations is needed. Curves are interpolated monotonically in log-log scale (Fritsch &
+Carlson 1980) and never extrapolated: an end beyond the sizes of b stays open (Fieller 1954).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from dlm.curves.data_efficiency.equivalence import (
 
 Array = NDArray[np.float64]
 
-MIN_SEEDS = 3  # of two, Student's interval is hardly ever bounded
+MIN_SEEDS = 3  # with two seeds the interval is hardly ever bounded
 _GRID = 400
-_LEAST_SLOPE = 0.02  # of a log error along log size, below which a size tells nothing of a rate
+_LEAST_SLOPE = 0.02  # minimum slope of log error in log size at a size that informs the ratio
 
 
 class LogErrors(NamedTuple):
@@ -38,41 +38,41 @@ class LogErrors(NamedTuple):
 
 
 class _Profile(NamedTuple):
-    """At candidate log rates [Q] at which some size has a partner: each seed's number [Q, S]."""
+    """Candidate log ratios [Q] with a partner of at least one size, and the mean difference of each seed [Q, S]."""
 
     rates: Array
     numbers: Array
 
 
 def overall_ratio(a: LogErrors, b: LogErrors, level: float) -> OverallEquivalenceRatio:
-    """How many times `b`'s data `a` needs, one rate for all sizes, with what drift; see `OverallEquivalenceRatio`.
+    """How many times `b`'s data `a` needs, one ratio for all sizes and its trend; see `OverallEquivalenceRatio`.
 
-    Sizes count by how steep b's curve is at their partners.
+    Sizes are weighted by the slope of b's curve at their partners.
     """
     profile = _profile(a, b)
-    median, low, high, kind = _believed(profile, level)
+    median, low, high, kind = _interval(profile, level)
     if median is None:
         return OverallEquivalenceRatio((), None, low, high, kind)
     partners = a.x - math.log(median)
     inside = (partners >= b.x[0] - 1e-9) & (partners <= b.x[-1] + 1e-9)
-    train_sizes = tuple(round(math.exp(one)) for one in a.x[inside])
+    train_sizes = tuple(round(math.exp(x)) for x in a.x[inside])
     return OverallEquivalenceRatio(train_sizes, median, low, high, kind, *_drift(a, b, math.log(median), inside))
 
 
 def ratio_at_each_size(a: LogErrors, b: LogErrors, level: float) -> tuple[EquivalenceRatio, ...]:
-    """The rate at each of `a`'s sizes by itself."""
-    found = [_believed(_profile(LogErrors(a.x[k : k + 1], a.y[k : k + 1]), b), level) for k in range(len(a.x))]
-    return tuple(EquivalenceRatio(round(math.exp(x)), *one) for x, one in zip(a.x, found, strict=True))
+    """The ratio at each size of `a` separately."""
+    intervals = [_interval(_profile(LogErrors(a.x[k : k + 1], a.y[k : k + 1]), b), level) for k in range(len(a.x))]
+    return tuple(EquivalenceRatio(round(math.exp(x)), *ends) for x, ends in zip(a.x, intervals, strict=True))
 
 
 def _profile(a: LogErrors, b: LogErrors) -> _Profile:
-    """Candidates as far as b's sizes reach. A rate k has partners at size / k, so that greater ones are worse for a."""
+    """Candidates within the sizes of b. The partner of a size is size / k, so larger k are worse for a."""
     rates = np.linspace(a.x[0] - b.x[-1], a.x[-1] - b.x[0], _GRID)
     partners = a.x - rates[:, None]
     inside = (partners >= b.x[0] - 1e-9) & (partners <= b.x[-1] + 1e-9)
     at, partners = _interpolated(b), np.clip(partners, b.x[0], b.x[-1])
     steep = inside * np.maximum(-at(partners, 1).mean(axis=2), 0.0)
-    # Where b is flat at every partner, all count alike.
+    # If b is flat at every partner, all sizes have equal weights.
     weight = np.where(steep.any(axis=1, keepdims=True), steep, inside)
     total = weight.sum(axis=1, keepdims=True)
     known = total[:, 0] > 0
@@ -87,10 +87,10 @@ def _interpolated(b: LogErrors):  # type: ignore[no-untyped-def]
     return lambda x, order: curve(x, nu=order)
 
 
-def _believed(profile: _Profile, level: float) -> Ends:
-    """Median, low, high and kind of the rates that the t-test does not reject: the hull of them, open at the ends.
+def _interval(profile: _Profile, level: float) -> Ends:
+    """Median, low, high and kind: the hull of the ratios that the t-test does not reject.
 
-    A seed's number rises with the errors of a: a positive one says that a needs more than this rate.
+    A positive mean difference indicates that a needs more than this ratio.
     """
     from scipy import stats
 
@@ -112,7 +112,7 @@ def _believed(profile: _Profile, level: float) -> Ends:
 
 
 def _last_true(rates: Array, rejected: NDArray[np.bool_], excess: Array) -> float | None:
-    """Where the first run of rejected rates ends, between grid points; None where the first is not rejected."""
+    """Interpolated end of the first run of rejected ratios; None if the first is not rejected."""
     if not rejected[0]:
         return None
     k = int(np.argmin(rejected)) - 1
@@ -125,17 +125,17 @@ def _zero(x: Array, y: Array, k: int) -> float:
 
 
 def _drift(a: LogErrors, b: LogErrors, log_rate: float, inside: NDArray[np.bool_]) -> tuple[float | None, bool]:
-    """The factor by which the rate changes when the size doubles, and whether clearly: a trend for each seed."""
+    """Factor of the ratio per doubling of the size, and its significance: one trend per seed."""
     from scipy import stats
 
     at, partners = _interpolated(b), np.clip(a.x - log_rate, b.x[0], b.x[-1])
     slope = at(partners, 1).mean(axis=1)
-    told = inside & (slope < -_LEAST_SLOPE)
-    if told.sum() < 2:
+    informative = inside & (slope < -_LEAST_SLOPE)
+    if informative.sum() < 2:
         return None, False
-    # Where a errs more than b at the partner by d, it needs more by d over how fast b falls.
-    own = (a.y[told] - at(partners[told], 0)) / -slope[told, None]
-    centred = a.x[told] - a.x[told].mean()
+    # An excess error d of a over b at the partner raises the log ratio by d / slope of b.
+    own = (a.y[informative] - at(partners[informative], 0)) / -slope[informative, None]
+    centred = a.x[informative] - a.x[informative].mean()
     trend = centred @ own / (centred @ centred)
     error = max(float(trend.std(ddof=1)), 1e-12) / math.sqrt(len(trend))
     p = float(2 * stats.t.sf(abs(trend.mean()) / error, len(trend) - 1))

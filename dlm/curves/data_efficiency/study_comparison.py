@@ -1,9 +1,9 @@
-"""Two studies of the same learner held against each other: who needs how much of the other's data, who errs less.
+"""Compares two studies of the same learner: data-equivalence ratios and differences of the error.
 
-Cells are paired by size, seed and subset. Who errs less is judged by a t-test over seeds: of each seed the mean over
-sizes of its relative differences. So a seed, whose subsets nest and whose errors are alike along the curve, counts once
-however many sizes there are. Each size's own test is corrected for their number (Holm 1979).
-How much data: `seed_rate`, or `data_equivalence_ratio` where there are fewer than three pairs.
+Errors are paired by size, seed and subset. The difference is tested by a t-test over seeds of the mean over sizes of
+the relative differences, because the subsets of a seed nest and its errors are correlated along the curve. The
+p-values of single sizes are corrected for their number (Holm 1979). The data-equivalence ratio comes from `seed_test`,
+or from `equivalence` with fewer than three pairs.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from dlm.curves.types import Curve
 
 R = TypeVar("R", EquivalenceRatio, OverallEquivalenceRatio)
 
-POWER = 0.8  # with which a difference that is called visible is seen
-MOST_SEEDS = 1000  # that are advised
-WORTH_SEEING = 0.05  # a relative difference for which seeds are advised
+POWER = 0.8  # of the detectable difference
+MOST_SEEDS = 1000  # maximum number of seeds that is recommended
+RELEVANT_DIFFERENCE = 0.05  # relative difference that the recommended number of seeds detects
 
 
 @dataclasses.dataclass(frozen=True)
 class SeedError:
-    """One measured error, and the content of the subset that it was learnt from."""
+    """A test error of one seed, with the content hash of its training subset."""
 
     seed: int
     subset: str
@@ -43,10 +43,10 @@ class SeedError:
 
 @dataclasses.dataclass(frozen=True)
 class ErrorDifference:
-    """How much more `a` errs than `b`, relative to the mean of both; below 0 it errs less.
+    """Relative difference of the errors of `a` and `b`, (a − b) / mean; negative if `a` is better.
 
-    `mean` with its interval low..high; `p` two-sided, of no difference. `num_seeds` are paired. `size` is None for that
-    over all sizes. With one seed there is a mean and nothing else.
+    `mean` with interval low..high; `p`: two-sided. `num_seeds`: number of pairs. `train_size`: None for all sizes
+    together. A single pair has a mean only.
     """
 
     train_size: int | None
@@ -83,12 +83,12 @@ SeedErrors = Mapping[int, Sequence[SeedError]]
 def compare_studies(
     a: tuple[Curve, SeedErrors], b: tuple[Curve, SeedErrors], *, level: float = 0.95
 ) -> StudyComparison:
-    """Two curves with their cells by size. Raises UsageError where they have different units."""
+    """Compares two curves with their errors by size. UsageError for different units."""
     (curve_a, cells_a), (curve_b, cells_b) = a, b
     table = paired(cells_a, cells_b)
     seeds = sorted({seed for row in table.values() for seed in row})
     whole_of = [[row[seed] for row in table.values() if seed in row] for seed in seeds]
-    complete = [float(np.mean(one)) for one in whole_of if len(one) == len(table)]
+    complete = [float(np.mean(row)) for row in whole_of if len(row) == len(table)]
     train_sizes = _holm([error_difference(list(row.values()), level, size) for size, row in table.items()])
     whole = error_difference(complete, level, None) if complete else None
     needs, needs_at = _needs(a, b, table, level)
@@ -99,8 +99,8 @@ def compare_studies(
         data_ratios=needs_at,
         differences=tuple(train_sizes),
         overall=whole,
-        detectable_difference=_visible(complete, level),
-        num_seeds_needed=_seeds_needed(complete, level),
+        detectable_difference=_detectable_difference(complete, level),
+        num_seeds_needed=_num_seeds_needed(complete, level),
     )
 
 
@@ -121,7 +121,7 @@ def _needs(
 
 
 def _logs(curve: Curve, cells: SeedErrors, seeds: Collection[int]) -> LogErrors:
-    """Log errors of some seeds; zero as half of one test example, sizes left out where that is not known."""
+    """Log errors of the given seeds; zero counts as half a test example, or the size is omitted."""
     least = 0.5 / curve.num_test if curve.num_test else 0.0
     table = {
         size: [max(cell.error, least) for cell in sorted(cells[size], key=lambda cell: cell.seed) if cell.seed in seeds]
@@ -132,7 +132,7 @@ def _logs(curve: Curve, cells: SeedErrors, seeds: Collection[int]) -> LogErrors:
 
 
 def paired(a: SeedErrors, b: SeedErrors) -> dict[int, dict[int, float]]:
-    """Relative differences by common size and seed, of cells that learnt from the same subset."""
+    """Relative differences by common size and seed, of errors with the same training subset."""
     table: dict[int, dict[int, float]] = {}
     for size in sorted(set(a) & set(b)):
         others = {(cell.seed, cell.subset): cell.error for cell in b[size]}
@@ -147,12 +147,12 @@ def paired(a: SeedErrors, b: SeedErrors) -> dict[int, dict[int, float]]:
 
 
 def relative_difference(a: float, b: float) -> float:
-    """a − b relative to their mean: between −2 and 2, and 0 where both are 0."""
+    """(a − b) / mean: between −2 and 2; 0 if both are 0."""
     return 2 * (a - b) / (a + b) if a + b > 0 else 0.0
 
 
 def error_difference(values: Sequence[float], level: float, size: int | None) -> ErrorDifference:
-    """Student's interval and test of paired differences."""
+    """Mean, interval and p-value of paired differences (Student's t)."""
     from scipy import stats
 
     mean, count = float(np.mean(values)), len(values)
@@ -164,39 +164,41 @@ def error_difference(values: Sequence[float], level: float, size: int | None) ->
     return ErrorDifference(size, mean, mean - half, mean + half, p, count)
 
 
-def _holm(found: Sequence[ErrorDifference]) -> list[ErrorDifference]:
-    """Step-down p-values in place of each size's own."""
-    order = sorted((k for k, one in enumerate(found) if one.p is not None), key=lambda k: found[k].p or 0.0)
-    adjusted, least = list(found), 0.0
+def _holm(differences: Sequence[ErrorDifference]) -> list[ErrorDifference]:
+    """Replaces the p-values by Holm's step-down p-values."""
+    order = sorted(
+        (k for k, item in enumerate(differences) if item.p is not None), key=lambda k: differences[k].p or 0.0
+    )
+    adjusted, least = list(differences), 0.0
     for rank, k in enumerate(order):
-        least = min(1.0, max(least, (len(order) - rank) * (found[k].p or 0.0)))
-        adjusted[k] = dataclasses.replace(found[k], p=least)
+        least = min(1.0, max(least, (len(order) - rank) * (differences[k].p or 0.0)))
+        adjusted[k] = dataclasses.replace(differences[k], p=least)
     return adjusted
 
 
 def _inverted(rate: R) -> R:
-    """From what an example of `a` is worth in `b`'s to how many times `b`'s data `a` needs."""
+    """The inverse ratio: how many times the data of `b` that `a` needs."""
     kinds: dict[RatioKind, RatioKind] = {"below": "above", "above": "below"}
     median, low, high = (None if end is None else 1 / end for end in (rate.median, rate.high, rate.low))
     return dataclasses.replace(rate, median=median, low=low, high=high, kind=kinds.get(rate.kind, rate.kind))
 
 
-def _visible(values: Sequence[float], level: float) -> float | None:
-    """The true difference that a test of so many seeds with such a spread finds with a chance of `POWER`."""
+def _detectable_difference(values: Sequence[float], level: float) -> float | None:
+    """The difference that a test of these seeds detects with probability `POWER`."""
     if len(values) < 2:
         return None
     return _effect(len(values), level) * float(np.std(values, ddof=1))
 
 
-def _seeds_needed(values: Sequence[float], level: float) -> int | None:
+def _num_seeds_needed(values: Sequence[float], level: float) -> int | None:
     if len(values) < 2:
         return None
     spread = float(np.std(values, ddof=1))
-    return next((n for n in range(2, MOST_SEEDS + 1) if _effect(n, level) * spread <= WORTH_SEEING), MOST_SEEDS)
+    return next((n for n in range(2, MOST_SEEDS + 1) if _effect(n, level) * spread <= RELEVANT_DIFFERENCE), MOST_SEEDS)
 
 
 def _effect(count: int, level: float) -> float:
-    """The difference, in standard deviations of a seed's, that a paired t-test finds with a chance of `POWER`."""
+    """The difference, in standard deviations over seeds, that a paired t-test detects with probability `POWER`."""
     from scipy import optimize, stats
 
     critical = float(stats.t.ppf((1 + level) / 2, count - 1))
