@@ -25,7 +25,7 @@ class ExampleIndices(NamedTuple):
     position: Array
 
 
-class Examples(NamedTuple):
+class BatchExamples(NamedTuple):
     """Inputs and targets after noise and augmentation; with mixup also the partners' targets and the own weight."""
 
     inputs: jax.Array
@@ -55,16 +55,16 @@ class Batch:
     weight: Any
     indices: tuple[ExampleIndices, ...]
 
-    def examples(self, indices: tuple[ExampleIndices, ...]) -> Examples:
+    def examples(self, indices: tuple[ExampleIndices, ...]) -> BatchExamples:
         """The examples at `indices`, mixed with their partners if there are any."""
         own = self._examples(indices[0])
         if len(indices) == 1:
             return own
         partner = self._examples(indices[1])
         inputs = self.weight * own.inputs + (1 - self.weight) * partner.inputs
-        return Examples(inputs, own.targets, partner.targets, self.weight)
+        return BatchExamples(inputs, own.targets, partner.targets, self.weight)
 
-    def _examples(self, indices: ExampleIndices) -> Examples:
+    def _examples(self, indices: ExampleIndices) -> BatchExamples:
         config, member = self.config, self.member
         inputs, targets = config.inputs(self.x[indices.row], member.stats), self.y[indices.row]
         if member.noise is not None:
@@ -73,7 +73,7 @@ class Batch:
             targets = member.stats.targets(targets)
         if self.key is not None:
             inputs = augment_inputs(config.augment, inputs, self.key, indices.position)
-        return Examples(inputs, targets)
+        return BatchExamples(inputs, targets)
 
 
 def make_batch(
