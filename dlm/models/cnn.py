@@ -1,4 +1,4 @@
-"""Residual convolutional network."""
+"""Residual convolutional network for images."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from dlm.utils.errors import UsageError, at_least
 class CNN:
     """Config of a residual CNN: the channels of each stage and the number of residual blocks in it.
 
-    Every stage after the first halves height and width; `stem_stride` does so before the first. A first stage without
-    blocks is the stem alone. `head="mean"` averages over pixels at the end, `"flatten"` keeps where they stand.
+    Every stage after the first halves height and width; the stem divides them by `stem_stride`. A first stage without
+    blocks is the stem alone. `head="mean"` averages over pixels before the output layer, `"flatten"` does not.
     """
 
     channels: tuple[int, ...] = (32, 64)
@@ -50,7 +50,7 @@ class CNNNet(nn.Module):
     """Stem, stages of pre-activation residual blocks, mean over pixels (or all of them), linear output.
 
     [B, H, W, C] -> [B, num_outputs]; inputs without a channel axis get one. He et al. (2016), "Identity mappings in
-    deep residual networks", with normalization that keeps no running statistics.
+    deep residual networks", with normalization without running statistics.
     """
 
     config: CNN
@@ -58,7 +58,7 @@ class CNNNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         config = self.config
         if x.ndim == 3:
             x = x[..., None]

@@ -1,4 +1,4 @@
-"""Transformer for tables: a token for each field."""
+"""Transformer for tables, with a token for each field."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class FTTransformer:
 
 
 class FTTransformerNet(nn.Module):
-    """A token for each field and one to answer by, pre-norm blocks of attention and ReGLU: [B, D] -> [B, num_outputs].
+    """A token for each field and an output token, pre-norm blocks of attention and ReGLU: [B, D] -> [B, num_outputs].
 
-    Gorishniy, Rubachev, Khrulkov & Babenko (2021), "Revisiting deep learning models for tabular data", with inputs
-    smoothly clipped. As there, the first block's attention has no norm before it, and the last block looks from the
-    answering token alone.
+    Gorishniy, Rubachev, Khrulkov & Babenko (2021), "Revisiting deep learning models for tabular data", with smoothly
+    clipped inputs. As there, the first block has no norm before its attention, and the last block computes only the
+    output token.
     """
 
     config: FTTransformer
@@ -50,28 +50,28 @@ class FTTransformerNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         config = self.config
         x = layer(self, FIELDS, self._tokens(x))
         for block in range(1, config.depth + 1):
             y = nn.LayerNorm()(x) if block > 1 else x
-            asking = slice(0, 1) if block == config.depth else slice(None)
-            x = x[:, asking] + drop(self, self._attention(y[:, asking], y), dropout)
+            queries = slice(0, 1) if block == config.depth else slice(None)
+            x = x[:, queries] + drop(self, self._attention(y[:, queries], y), dropout)
             x = layer(self, f"block {block}", x + self._mlp(nn.LayerNorm()(x), dropout))
         x = layer(self, LAST_HIDDEN, nn.relu(nn.LayerNorm()(x[:, 0])))
         return Dense(self.num_outputs)(x)
 
     def _tokens(self, x: jax.Array) -> jax.Array:
-        """The answering token and that of each field. [B, 1 + F, dim]."""
+        """The output token and the token of each field. [B, 1 + F, dim]."""
         dim, widths = self.config.dim, widths_of(x, self.fields)
         tokens = FieldTokens(tuple(widths.tolist()), dim)(smoothly_clipped(x)).reshape(len(x), -1, dim)
         own = self.param("answering", nn.initializers.normal(dim**-0.5), (dim,), jnp.float32)
         first = jnp.broadcast_to(own.astype(jnp.float32), (len(x), 1, dim)).astype(x.dtype)
         return jnp.concatenate([first, tokens], axis=1)
 
-    def _attention(self, asking_BxQxD: jax.Array, x_BxTxD: jax.Array) -> jax.Array:
+    def _attention(self, queries_BxQxD: jax.Array, x_BxTxD: jax.Array) -> jax.Array:
         (batch, tokens, dim), heads = x_BxTxD.shape, self.config.heads
-        q = Dense(dim)(asking_BxQxD).reshape(batch, -1, heads, dim // heads).transpose(0, 2, 1, 3)
+        q = Dense(dim)(queries_BxQxD).reshape(batch, -1, heads, dim // heads).transpose(0, 2, 1, 3)
         kv = Dense(2 * dim)(x_BxTxD).reshape(batch, tokens, 2, heads, dim // heads)
         k, v = (kv[:, :, part].transpose(0, 2, 1, 3) for part in range(2))
         mixed = attend(q * (dim // heads) ** -0.5, k, v, jnp.ones((1, 1, 1, tokens), bool))

@@ -1,4 +1,4 @@
-"""What more than one family uses: convolution as patches times a matrix, normalization, dropout, names of layers."""
+"""Layers shared by the models: linear, embedding lookup, convolution, normalization, dropout, and layer names."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from dlm.utils.errors import UsageError
 
 
 class Dense(nn.Module):
-    """A linear layer on the last axis, [..., D] -> [..., features]: flax's own but for how its gradients are taken."""
+    """A linear layer on the last axis, [..., D] -> [..., features], `nn.Dense` with faster gradients on a CPU."""
 
     features: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """See the class."""
-        kernel = self.param("kernel", _turned_lecun_normal, (self.features, x.shape[-1]))
+        """Outputs of a batch; see the class."""
+        kernel = self.param("kernel", _transposed_lecun_normal, (self.features, x.shape[-1]))
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return add_bias(product(x, kernel.astype(x.dtype)), bias)
 
 
-def _turned_lecun_normal(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    """The very numbers that flax's layer would start from."""
+def _transposed_lecun_normal(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
+    """The same initial numbers as in `nn.Dense`."""
     return nn.initializers.lecun_normal()(key, shape[::-1], jnp.float32).T
 
 
 @jax.custom_vjp
 def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """x · kernelᵀ, [..., D] and [F, D] -> [..., F], with a gradient to the kernel that is fast on a CPU.
+    """x · kernelᵀ, [..., D] and [F, D] -> [..., F], with a kernel gradient that is fast on a CPU.
 
-    That gradient is a sum over rows, gᵀ·x. XLA's fast kernels for small products on a CPU want the summed axis last on
-    the left, so g is turned before; and the kernel lies as it comes out of them, [F, D], so nothing is turned back.
+    The gradient is a sum over rows, gᵀ·x. XLA's fast kernels for small products on a CPU need the summed axis last on
+    the left, so g is transposed first; the kernel is stored as [F, D], so that the result is not transposed back.
     """
     return x @ kernel.T
 
@@ -45,15 +45,15 @@ def _product_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[
     return product(x, kernel), (x, kernel)
 
 
-def _product_backward(kept: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, jax.Array]:
-    x, kernel = kept
+def _product_backward(saved: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
     rows = [part.reshape(-1, part.shape[-1]) for part in (grad, x)]
-    to_kernel = jax.lax.platform_dependent(*rows, cpu=_turned_first, default=lambda grad, x: grad.T @ x)
+    to_kernel = jax.lax.platform_dependent(*rows, cpu=_transposed_first, default=lambda grad, x: grad.T @ x)
     return grad @ kernel, to_kernel
 
 
-def _turned_first(grad: jax.Array, x: jax.Array) -> jax.Array:
-    """gᵀ·x. Without the barrier XLA would take the turning into the product."""
+def _transposed_first(grad: jax.Array, x: jax.Array) -> jax.Array:
+    """gᵀ·x. The barrier keeps XLA from fusing the transpose into the product."""
     return jax.lax.optimization_barrier(grad.T) @ x
 
 
@@ -61,10 +61,10 @@ product.defvjp(_product_forward, _product_backward)
 
 
 def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
-    """x + bias, in x's type. bias: of x's last axes.
+    """x + bias, in x's type. The shape of the bias is that of x's last axes.
 
-    The gradient to the bias is a sum over all other axes. XLA rounds a sum in bfloat16 at every addition, and from 256
-    on adding 1 changes nothing; so the bias is repeated in float32, and its gradient summed there.
+    The gradient of the bias is a sum over all other axes. XLA rounds a bfloat16 sum at every addition, and above 256
+    adding 1 has no effect; so the bias is broadcast in float32, and its gradient is summed in float32.
     """
     return x + jnp.broadcast_to(bias.astype(jnp.float32), x.shape).astype(x.dtype)
 
@@ -73,8 +73,8 @@ def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
 def look_up(table: jax.Array, rows: jax.Array) -> jax.Array:
     """table[rows]: [V, D] and int [...] in 0 … V − 1 -> [..., D].
 
-    The gradient to the table is a sum over the places where a row was looked up. Accelerators add in no fixed order, so
-    there it is a product with one-hot rows; on a CPU additions take 6 % less of a small transformer's update.
+    The gradient of the table sums over all lookups of a row. Accelerators add in no fixed order, so there it is a
+    product with one-hot rows; on a CPU, scatter-additions make an update of a small transformer 6 % faster.
     """
     return jnp.take(table, rows, axis=0, mode="clip")
 
@@ -83,37 +83,37 @@ def _look_up_forward(table: jax.Array, rows: jax.Array) -> tuple[jax.Array, tupl
     return look_up(table, rows), (table, rows)
 
 
-def _look_up_backward(kept: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, None]:
-    table, rows = kept
+def _look_up_backward(saved: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, None]:
+    table, rows = saved
     flat = rows.reshape(-1), grad.reshape(-1, grad.shape[-1])
-    added, multiplied = (functools.partial(way, number=len(table)) for way in (sum_by_adding, sum_by_product))
-    return jax.lax.platform_dependent(*flat, cpu=added, default=multiplied), None
+    scatter, product = (functools.partial(sums, number=len(table)) for sums in (sum_by_scatter, sum_by_product))
+    return jax.lax.platform_dependent(*flat, cpu=scatter, default=product), None
 
 
 look_up.defvjp(_look_up_forward, _look_up_backward)
 
 
-def sum_by_adding(rows: jax.Array, grad: jax.Array, number: int) -> jax.Array:
-    """For each of `number` rows the sum of what stands at its places, in float32. int [P], [P, D] -> [number, D]."""
+def sum_by_scatter(rows: jax.Array, grad: jax.Array, number: int) -> jax.Array:
+    """Sum of the gradients of each of `number` rows, in float32. rows: int [P], grad: [P, D] -> [number, D]."""
     return jnp.zeros((number, grad.shape[1]), jnp.float32).at[rows].add(grad.astype(jnp.float32)).astype(grad.dtype)
 
 
 def sum_by_product(rows: jax.Array, grad: jax.Array, number: int) -> jax.Array:
-    """The same, as a product with one-hot rows."""
+    """The same sum as a product with one-hot rows."""
     return jax.nn.one_hot(rows, number, dtype=grad.dtype).T @ grad
 
 
-REPLACED = "replaced"  # the collection of what stands in for layers
-EMBEDDING, LAST_HIDDEN = "embedding", "last hidden"  # names of layers: of tokens, and what the output layer reads
-FIELDS = "fields"  # name of the layer that a table's fields become
+REPLACED = "replaced"  # collection of the arrays that replace layers
+EMBEDDING, LAST_HIDDEN = "embedding", "last hidden"  # layer names: of tokens, and of the output layer's input
+FIELDS = "fields"  # layer name: the encoded fields of a table
 
 
 class Conv(nn.Module):
     """A square convolution with SAME padding, [B, H, W, C] -> [B, ⌈H/stride⌉, ⌈W/stride⌉, features].
 
-    Written as shifted slices, side by side, times one matrix: inside a scan over steps and members XLA's own
-    convolution leaves its fast path on the CPU (28 ms a step where this takes 1), and members with weights of their
-    own make it a grouped convolution on a GPU; a matrix product stays one on both.
+    Computed as concatenated shifted slices times a matrix. Inside a scan over steps and members XLA's convolution
+    leaves its fast path on a CPU (28 ms a step instead of 1), and with weights for each member it becomes a grouped
+    convolution on a GPU.
     """
 
     features: int
@@ -123,7 +123,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         shape = (self.kernel**2 * x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
         if self.stride == 1 and self.kernel % 2:
@@ -139,8 +139,8 @@ class Conv(nn.Module):
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """A convolution of stride 1, SAME padding. x [B, H, W, C], kernel [k²·C, D] with k odd -> [B, H, W, D].
 
-    Its gradient is written by hand: that to x is a convolution too, with the kernel turned round, where automatic
-    differentiation adds up k² shifted images; and only x is kept for it, not the k² times larger patches.
+    The gradient is defined by hand: that of x is a convolution with the flipped kernel, where automatic differentiation
+    would add k² shifted images, and only x is saved for it, not the k² times larger patches.
     """
     return patches(x, _side(x, kernel), 1) @ kernel
 
@@ -149,12 +149,12 @@ def _convolve_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple
     return convolve(x, kernel), (x, kernel)
 
 
-def _convolve_backward(kept: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, jax.Array]:
-    x, kernel = kept
+def _convolve_backward(saved: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
     side, inputs, outputs = _side(x, kernel), x.shape[-1], grad.shape[-1]
-    turned = kernel.reshape(side, side, inputs, outputs)[::-1, ::-1].swapaxes(2, 3).reshape(-1, inputs)
+    flipped = kernel.reshape(side, side, inputs, outputs)[::-1, ::-1].swapaxes(2, 3).reshape(-1, inputs)
     columns = patches(x, side, 1).reshape(-1, len(kernel))
-    return convolve(grad, turned), columns.T @ grad.reshape(-1, outputs)
+    return convolve(grad, flipped), columns.T @ grad.reshape(-1, outputs)
 
 
 convolve.defvjp(_convolve_forward, _convolve_backward)
@@ -165,7 +165,7 @@ def _side(x: jax.Array, kernel: jax.Array) -> int:
 
 
 def patches(x: jax.Array, kernel: int, stride: int) -> jax.Array:
-    """The kernel×kernel surroundings of each pixel. [B, H, W, C] -> [B, ⌈H/stride⌉, ⌈W/stride⌉, kernel²·C]."""
+    """The kernel×kernel neighbourhood of each pixel. [B, H, W, C] -> [B, ⌈H/stride⌉, ⌈W/stride⌉, kernel²·C]."""
     height, width = x.shape[1:3]
     low, high = (kernel - 1) // 2, kernel // 2
     padded = jnp.pad(x, ((0, 0), (low, high), (low, high), (0, 0)))
@@ -180,7 +180,7 @@ def patches(x: jax.Array, kernel: int, stride: int) -> jax.Array:
 
 
 def normalization(kind: str) -> Any:
-    """A norm without statistics beyond one example: `group` (Wu & He 2018) or `layer` (Ba et al. 2016)."""
+    """A norm over single examples: `group` (Wu & He 2018) or `layer` (Ba et al. 2016)."""
     if kind == "group":
         return nn.GroupNorm(num_groups=None, group_size=8)
     if kind == "layer":
@@ -189,9 +189,9 @@ def normalization(kind: str) -> Any:
 
 
 def layer(module: nn.Module, name: str, x: jax.Array) -> jax.Array:
-    """x under the name of a layer, for `Model.layers`, which may put something else in its place.
+    """x, recorded under a layer name for `Model.layers`, which may also replace it.
 
-    Anywhere else it leaves no trace in the program.
+    Has no effect on the program otherwise.
     """
     if module.has_variable(REPLACED, name):
         x = module.get_variable(REPLACED, name)
@@ -200,8 +200,8 @@ def layer(module: nn.Module, name: str, x: jax.Array) -> jax.Array:
 
 
 def drop(module: nn.Module, x: jax.Array, rate: Any) -> jax.Array:
-    """Dropout (Srivastava et al. 2014) whose rate may be a traced number; `rate=None`: nothing is dropped."""
+    """Dropout (Srivastava et al. 2014) with a rate that may be traced; None disables it."""
     if rate is None:
         return x
-    kept = jax.random.bernoulli(module.make_rng("dropout"), 1.0 - rate, x.shape)
-    return jnp.where(kept, x / (1.0 - rate), 0.0).astype(x.dtype)
+    mask = jax.random.bernoulli(module.make_rng("dropout"), 1.0 - rate, x.shape)
+    return jnp.where(mask, x / (1.0 - rate), 0.0).astype(x.dtype)

@@ -22,7 +22,7 @@ from dlm.models.tabular_features import (
 from dlm.utils.errors import UsageError, at_least, choose
 
 ACTIVATIONS = {"selu": nn.selu, "mish": jax.nn.mish, "relu": nn.relu}
-SCALE_SPEED = 6.0  # times as fast as other weights the inputs' scale learns under Adam
+SCALE_SPEED = 6.0  # learning rate of the input scale under Adam, relative to other weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ class MLPNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         x = x.reshape(x.shape[0], -1)
         for number, width in enumerate(self.config.widths, start=1):
             x = layer(self, f"hidden {number}", nn.relu(Dense(width)(x)))
@@ -64,11 +64,11 @@ class MLPNet(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class TabularMLP:
-    """Config of an MLP on the fields of a table: the width of each hidden layer, and how fields are written.
+    """Config of an MLP on the fields of a table: the width of each hidden layer, and the encoding of fields.
 
-    `numbers`: each becomes `number_dim` features of sines and cosines (`periodic`: `frequencies` of them, which start
-    with a spread of `sigma`) or of a piecewise-linear encoding in `bins` (`piecewise`), beside itself; or `none`.
-    A category of more than `category_dim` places is embedded in so many numbers. `scaled`: every input has a factor.
+    `numbers`: besides its value a number gives `number_dim` features of sines and cosines (`periodic`: `frequencies` of
+    them, with initial standard deviation `sigma`) or of a piecewise-linear encoding with `bins` (`piecewise`), or none.
+    A category with more than `category_dim` values is embedded in that dimension. `scaled`: inputs get trained factors.
     """
 
     widths: tuple[int, ...] = (128, 128)
@@ -90,9 +90,7 @@ class TabularMLP:
         choose("model.numbers", self.numbers, ("periodic", "piecewise", "none"))
         choose("model.activation", self.activation, tuple(ACTIVATIONS))
         if not self.sigma > 0:
-            raise UsageError(
-                f"model.sigma={self.sigma} is a spread of frequencies; choose a number above 0, such as 0.1"
-            )
+            raise UsageError(f"model.sigma={self.sigma} is a standard deviation; choose a number above 0, such as 0.1")
 
     def net(self, num_outputs: int, fields: tuple[int, ...] = ()) -> TabularMLPNet:
         """The module of this config for a table of these fields."""
@@ -103,9 +101,10 @@ class TabularMLPNet(nn.Module):
     """Fields, hidden layers with dropout, linear output: [B, D] -> [B, num_outputs].
 
     Periodic and piecewise-linear encodings of numbers, each with a linear layer and ReLU of its own, are those of
-    Gorishniy, Rubachev & Babenko (2022), "On embeddings for numerical features in tabular deep learning". The number
-    itself beside them, smooth clipping, small categories as they are, large ones embedded, the learnt scale of inputs
-    with its own speed, SELU and Mish are of RealMLP: Holzmüller, Grinsztajn & Steinwart (2024), "Better by default".
+    Gorishniy, Rubachev & Babenko (2022), "On embeddings for numerical features in tabular deep learning". The plain
+    number as another feature, smooth clipping, embeddings of large categories only, the trained scale of inputs with
+    its own learning rate, SELU and Mish are from RealMLP: Holzmüller, Grinsztajn & Steinwart (2024), "Better by
+    default".
     """
 
     config: TabularMLP
@@ -114,15 +113,15 @@ class TabularMLPNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """See the class."""
-        x = layer(self, FIELDS, self._scaled(self._written(x)))
+        """Outputs of a batch; see the class."""
+        x = layer(self, FIELDS, self._scale(self._encode(x)))
         activation = ACTIVATIONS[self.config.activation]
         for number, width in enumerate(self.config.widths, start=1):
             x = drop(self, layer(self, f"hidden {number}", activation(Dense(width)(x))), dropout)
         return Dense(self.num_outputs)(x)
 
-    def _written(self, x: jax.Array) -> jax.Array:
-        """The inputs of the first layer: columns as they are, encoded numbers, embedded categories. [B, D']."""
+    def _encode(self, x: jax.Array) -> jax.Array:
+        """Inputs of the first layer: plain columns, encoded numbers, embedded categories. [B, D']."""
         config, widths = self.config, widths_of(x, self.fields)
         x = smoothly_clipped(x)
         large = widths > max(1, config.category_dim)
@@ -139,8 +138,8 @@ class TabularMLPNet(nn.Module):
             parts.append(tokens(x[:, columns_of(widths, large)]))
         return jnp.concatenate(parts, axis=1)
 
-    def _scaled(self, x: jax.Array) -> jax.Array:
-        """Each input times its learnt factor, which is stored small: Adam's steps are the same for any weight."""
+    def _scale(self, x: jax.Array) -> jax.Array:
+        """Inputs times trained factors, stored divided by SCALE_SPEED since Adam's steps do not depend on scale."""
         if not self.config.scaled:
             return x
         stored = self.param("scale", nn.initializers.constant(1 / SCALE_SPEED), (x.shape[1],), jnp.float32)

@@ -17,7 +17,7 @@ from dlm.utils.errors import UsageError, at_least
 
 @dataclasses.dataclass(frozen=True)
 class MatrixFactorization:
-    """Config of matrix factorization with `dim` numbers for each token 0 … `vocabulary` − 1: users, then items."""
+    """Config of matrix factorization with vectors of size `dim` for tokens 0 … `vocabulary` − 1: users, then items."""
 
     vocabulary: int
     dim: int = 32
@@ -29,23 +29,23 @@ class MatrixFactorization:
         """The module of this config."""
         if num_outputs != 1:
             raise UsageError(
-                f"MatrixFactorization() gives one number, and {num_outputs} are wanted; use it with ratings to predict"
+                f"MatrixFactorization() has one output, and {num_outputs} are needed; use it to predict ratings"
             )
         return MatrixFactorizationNet(self)
 
 
 class MatrixFactorizationNet(nn.Module):
-    """(user, item), int [B, 2] -> bias of the user + bias of the item + their vectors' product, [B, 1].
+    """(user, item), int [B, 2] -> user bias + item bias + product of their vectors, [B, 1].
 
     Koren, Bell & Volinsky (2009), "Matrix factorization techniques for recommender systems". Biases are a matrix of one
-    column, so that weight decay, which spares vectors, draws them to the mean rating too.
+    column, so that weight decay, which excludes vectors, applies to them.
     """
 
     config: MatrixFactorization
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         config = self.config
         vectors = self.param("embedding", nn.initializers.normal(0.1), (config.vocabulary, config.dim))
         biases = self.param("bias", nn.initializers.zeros, (config.vocabulary, 1))
@@ -56,7 +56,7 @@ class MatrixFactorizationNet(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class SASRec:
-    """Config of a transformer on histories: `depth` blocks of width `dim`; items are as many as outputs are wanted."""
+    """Config of a transformer on histories of items: `depth` blocks of width `dim`."""
 
     dim: int = 64
     depth: int = 1
@@ -77,10 +77,9 @@ class SASRecNet(nn.Module):
     """A history, int [B, L] with the latest item last and 0 for padding -> logits of the next item [B, num_outputs].
 
     Kang & McAuley (2018), "Self-attentive sequential recommendation": logits are products with the items' own
-    embeddings. Different here: an example is one event, so only its last place is read, which the last block alone
-    computes, and places see all of the history; softmax over all items (Klenitskiy & Vasilev 2023, "Turning dross into
-    gold loss"), to which a bias of each item is added; blocks and rotary positions are those of `Transformer`. Items of
-    the history are not offered.
+    embeddings. Differences: an example is one event, so the last block computes only the last position, and
+    attention is not causal; softmax over all items (Klenitskiy & Vasilev 2023, "Turning dross into gold loss") with a
+    bias for each item; blocks and rotary positions of `Transformer`. Items of the history are not offered.
     """
 
     config: SASRec
@@ -88,7 +87,7 @@ class SASRecNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         config, history = self.config, x
         shape = (self.num_outputs, config.dim)
         embedding = self.param("embedding", nn.initializers.normal(config.dim**-0.5), shape)
@@ -101,14 +100,14 @@ class SASRecNet(nn.Module):
             x = x[:, reads] + drop(self, y, dropout)
             x = layer(self, f"block {block}", x + drop(self, self._mlp(nn.RMSNorm()(x)), dropout))
         x = layer(self, LAST_HIDDEN, nn.RMSNorm()(x)[:, 0])
-        return _withheld(add_bias(product(x, embedding), bias), history)
+        return _mask_history(add_bias(product(x, embedding), bias), history)
 
     def _attention(self, x_BxLxD: jax.Array, seen: jax.Array, reads: slice) -> jax.Array:
-        """What the places `reads` take from all that are seen. seen: bool [B, 1, 1, L]."""
-        batch, places, dim = x_BxLxD.shape
-        at = jnp.arange(places)
+        """Attention of the positions `reads` to all positions in the mask `seen`, bool [B, 1, 1, L]."""
+        batch, length, dim = x_BxLxD.shape
+        positions = jnp.arange(length)
         q, k, v = (self._split(Dense(dim)(part)) for part in (x_BxLxD[:, reads], x_BxLxD, x_BxLxD))
-        mixed = attend(rotated(q * q.shape[-1] ** -0.5, at[reads]), rotated(k, at), v, seen)
+        mixed = attend(rotated(q * q.shape[-1] ** -0.5, positions[reads]), rotated(k, positions), v, seen)
         return Dense(dim)(mixed.transpose(0, 2, 1, 3).reshape(batch, -1, dim))
 
     def _split(self, x: jax.Array) -> jax.Array:
@@ -119,11 +118,11 @@ class SASRecNet(nn.Module):
         return Dense(self.config.dim)(nn.gelu(Dense(self.config.mlp_ratio * self.config.dim)(x)))
 
 
-def _withheld(logits: jax.Array, history: jax.Array) -> jax.Array:
+def _mask_history(logits: jax.Array, history: jax.Array) -> jax.Array:
     """EXCLUDED_LOGIT for the items of the history, and for padding. [B, V], int [B, L].
 
-    It is added (a float32 of that size does not feel the logit), so that nothing has to be done for the gradient: a
-    quarter of an update on a CPU.
+    Added, not assigned (a float32 of that size absorbs the logit), since the gradient then needs no extra pass, which
+    would be a quarter of an update on a CPU.
     """
     items = jnp.pad(history, ((0, 0), (1, 0)))
     rows = jnp.arange(len(history))[:, None]

@@ -1,4 +1,4 @@
-"""A table's columns as its fields: numbers and categories, and what a network makes of each before it mixes them."""
+"""Encodes the fields of a table, numbers and categories, as inputs of a network."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 from dlm.models.layers import add_bias, product
 from dlm.utils.errors import UsageError
 
-CLIPPED = 3.0  # that inputs stay below, in standard deviations
+CLIPPED = 3.0  # bound of clipped inputs, in standard deviations
 
 
 def widths_of(x: jax.Array, fields: tuple[int, ...]) -> np.ndarray:
-    """Columns of each field, int [F]; all are numbers where nobody knows. UsageError unless x is a table [B, D]."""
+    """Number of columns of each field, int [F]; 1 each if `fields` is empty. UsageError unless x is a table [B, D]."""
     if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
         kind = "tokens" if jnp.issubdtype(x.dtype, jnp.integer) else "examples"
         raise UsageError(
@@ -30,21 +30,21 @@ def widths_of(x: jax.Array, fields: tuple[int, ...]) -> np.ndarray:
 
 
 def columns_of(widths: np.ndarray, is_chosen: np.ndarray) -> np.ndarray:
-    """Places of the columns of those fields [F] that are chosen. int [C]."""
+    """Column indices of the selected fields. is_chosen: bool [F]; returns int [C]."""
     return np.flatnonzero(np.repeat(is_chosen, widths))
 
 
 def smoothly_clipped(x: jax.Array) -> jax.Array:
-    """x / √(1 + (x / 3)²): nearly x in the middle, never beyond ±3 (Holzmüller et al. 2024)."""
+    """x / √(1 + (x / 3)²): close to x near 0, bounded by ±3 (Holzmüller et al. 2024)."""
     return (x / jnp.sqrt(1 + jnp.square(x / CLIPPED))).astype(x.dtype)
 
 
 class FieldTokens(nn.Module):
     """A vector for each field: the sum over its columns of value · the column's vector, [B, D] -> [B, F · dim].
 
-    A number's is a multiple of its vector, a category's its embedding; and since a category's columns have been shifted
-    and scaled alike for all examples, each category still has one vector of its own. All fields are one product, with
-    a matrix that is zero where a column is of another field. Vectors are kept flat, so that weight decay spares them.
+    The token of a number is a multiple of its vector, that of a category its embedding, also after standardization of
+    the one-hot columns. All tokens are computed by one product, with a matrix that is zero for columns of other fields.
+    Vectors are stored flat, so that weight decay excludes them.
     """
 
     widths: tuple[int, ...]
@@ -52,21 +52,21 @@ class FieldTokens(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         bound, columns, number = self.dim**-0.5, x.shape[-1], len(self.widths)
         flat = self.param("vectors", _uniform(bound), (columns * self.dim,), jnp.float32)
         bias = self.param("bias", _uniform(bound), (number * self.dim,), jnp.float32)
-        is_of = np.repeat(np.arange(number), self.widths) == np.arange(number)[:, None]
+        belongs = np.repeat(np.arange(number), self.widths) == np.arange(number)[:, None]
         vectors = flat.reshape(columns, self.dim).T.astype(x.dtype)
-        kernel = jnp.where(is_of[:, None], vectors[None], jnp.zeros((), x.dtype))
+        kernel = jnp.where(belongs[:, None], vectors[None], jnp.zeros((), x.dtype))
         return add_bias(product(x, kernel.reshape(number * self.dim, columns)), bias)
 
 
 class Periodic(nn.Module):
     """Sines and cosines of each number at trained frequencies, [B, M] -> [B, M, 2·frequencies].
 
-    Gorishniy, Rubachev & Babenko (2022), "On embeddings for numerical features in tabular deep learning"; frequencies
-    start from a normal distribution of standard deviation `sigma`, in turns a unit.
+    Gorishniy, Rubachev & Babenko (2022), "On embeddings for numerical features in tabular deep learning"; initial
+    frequencies are normal with standard deviation `sigma`, in cycles per unit.
     """
 
     frequencies: int
@@ -74,7 +74,7 @@ class Periodic(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         shape = (x.shape[1], self.frequencies)
         flat = self.param("frequencies", nn.initializers.normal(self.sigma), (math.prod(shape),), jnp.float32)
         turns = jnp.broadcast_to(flat.astype(jnp.float32).reshape(shape), (len(x), *shape)) * x[..., None]
@@ -83,10 +83,10 @@ class Periodic(nn.Module):
 
 
 def piecewise(x: jax.Array, bins: int) -> jax.Array:
-    """How much of each bin lies below a number, 0 … 1; the outer bins have no outer end. [B, M] -> [B, M, bins].
+    """Fraction of each bin that lies below a number, 0 … 1; outer bins are open. [B, M] -> [B, M, bins].
 
-    The piecewise-linear encoding of the same paper. Its bins are quantiles of the training set; inputs here are
-    standardized by their subset already, so bins are equal shares of the normal distribution within ±2.
+    The piecewise-linear encoding of the same paper. Its bins are quantiles of the training set; here inputs
+    are standardized, so bins have equal probability under the normal distribution within ±2.
     """
     ends = normal_bins(bins)
     share = (x[..., None] - ends[None, None, :-1]) / np.diff(ends)[None, None]
@@ -96,19 +96,19 @@ def piecewise(x: jax.Array, bins: int) -> jax.Array:
 
 
 def normal_bins(bins: int) -> np.ndarray:
-    """Ends of bins of equal share of the standard normal distribution within ±2. float64 [bins + 1]."""
+    """Edges of bins of equal probability under the standard normal distribution within ±2. float64 [bins + 1]."""
     low = NormalDist().cdf(-2.0)
-    return np.array([NormalDist().inv_cdf(low + (1 - 2 * low) * place / bins) for place in range(bins + 1)])
+    return np.array([NormalDist().inv_cdf(low + (1 - 2 * low) * edge / bins) for edge in range(bins + 1)])
 
 
 class PerNumber(nn.Module):
-    """A linear layer of its own for what encodes each number, then ReLU: [B, M, K] -> [B, M, features]."""
+    """A separate linear layer and ReLU for the encoding of each number: [B, M, K] -> [B, M, features]."""
 
     features: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         batch, numbers, inputs = x.shape
         kernel = self.param("kernel", _per_number, (numbers, inputs, self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (numbers * self.features,), jnp.float32)

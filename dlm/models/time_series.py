@@ -1,6 +1,6 @@
-"""Models that forecast series: windows [B, L, C] in, the next H steps of all C, [B, H·C], out.
+"""Models that forecast series: windows [B, L, C] -> the next H steps of all C series, [B, H·C].
 
-Every series goes through the same weights by itself (channel independence, Nie et al. 2023).
+The same weights are applied to each series separately (channel independence, Nie et al. 2023).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from dlm.models.layers import LAST_HIDDEN, Dense, add_bias, drop, layer, product
 from dlm.models.transformer import attend
 from dlm.utils.errors import UsageError, at_least, choose
 
-LEAST_SPREAD = 1e-5  # added to the variance of a window, which may be flat
+MIN_VARIANCE = 1e-5  # added to the variance of a window, which may be 0
 
 Normalize = Literal["none", "last", "instance"]
 
 
 @dataclasses.dataclass(frozen=True)
 class DLinear:
-    """Config of DLinear: `kernel` steps are averaged to a trend.
+    """Config of DLinear: the trend is a moving average over `kernel` steps.
 
-    `normalize`: "last" subtracts a window's last value, "instance" also divides by its spread, see `normalized`.
+    `normalize`: "last" subtracts a window's last value, "instance" standardizes the window, see `normalized`.
     """
 
     kernel: int = 25
@@ -36,7 +36,7 @@ class DLinear:
         at_least(1, kernel=self.kernel)
         choose("model.normalize", self.normalize, ("none", "last", "instance"))
         if self.kernel % 2 == 0:
-            raise UsageError(f"model.kernel={self.kernel} has no middle; choose an odd number of steps")
+            raise UsageError(f"model.kernel={self.kernel} must be odd")
 
     def net(self, num_outputs: int) -> DLinearNet:
         """The module of this config."""
@@ -44,10 +44,10 @@ class DLinear:
 
 
 class DLinearNet(nn.Module):
-    """A linear map of the trend and one of what is left, added: [B, L, C] -> [B, H·C].
+    """The sum of a linear map of the trend and one of the remainder: [B, L, C] -> [B, H·C].
 
     Zeng et al. (2023), "Are Transformers effective for time series forecasting?"; the trend is a moving average over
-    the window whose ends are repeated.
+    the window with repeated ends.
     """
 
     config: DLinear
@@ -55,28 +55,28 @@ class DLinearNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         horizon = _horizon(x, self.num_outputs)
         window = normalized(x, self.config.normalize)
         trend = layer(self, "trend", moving_average(window.values, self.config.kernel))
         rest = layer(self, "rest", window.values - trend)
-        return window.undone(
+        return window.denormalize(
             WindowMean(horizon)(drop(self, trend, dropout)) + WindowMean(horizon)(drop(self, rest, dropout))
         )
 
 
 class WindowMean(nn.Module):
-    """A linear map of a window that begins as its mean, [..., L] -> [..., features].
+    """A linear map of a window that is initialized to its mean, [..., L] -> [..., features].
 
-    What weights begin as, a short history leaves in the directions that it does not vary in: from random ones it
-    forecasts noise.
+    A short history leaves weights at their initial values in directions in which it does not vary; random values there
+    would add noise to forecasts.
     """
 
     features: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         length = x.shape[-1]
         kernel = self.param("kernel", nn.initializers.constant(1 / length), (self.features, length), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
@@ -85,9 +85,9 @@ class WindowMean(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class PatchTST:
-    """Config of a transformer on patches of `patch` steps, one beginning every `stride`, in `depth` blocks.
+    """Config of a transformer on patches of `patch` steps at intervals of `stride`, with `depth` blocks.
 
-    As in the paper's code the last value is repeated for one patch more.
+    As in the paper's code, the last value is repeated for one more patch.
     """
 
     patch: int = 16
@@ -122,7 +122,7 @@ class PatchTSTNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         config, horizon = self.config, _horizon(x, self.num_outputs)
         window = normalized(x, config.normalize)
         x = Dense(config.dim)(patched(window.values, config.patch, config.stride))  # [B, C, P, D]
@@ -132,7 +132,7 @@ class PatchTSTNet(nn.Module):
             x = x + drop(self, self._attention(nn.LayerNorm()(x)), dropout)
             x = layer(self, f"block {block}", x + drop(self, self._mlp(nn.LayerNorm()(x), dropout), dropout))
         x = layer(self, LAST_HIDDEN, nn.LayerNorm()(x))
-        return window.undone(Dense(horizon)(drop(self, x.reshape(*x.shape[:2], -1), dropout)))
+        return window.denormalize(Dense(horizon)(drop(self, x.reshape(*x.shape[:2], -1), dropout)))
 
     def _attention(self, x_BxCxPxD: jax.Array) -> jax.Array:
         shape, heads = x_BxCxPxD.shape, self.config.heads
@@ -146,32 +146,32 @@ class PatchTSTNet(nn.Module):
         return Dense(self.config.dim)(y)
 
 
-class Window(NamedTuple):
-    """Windows with time last, [B, C, L], and what was taken from them: `shift` and `scale` [B, C, 1]."""
+class NormalizedWindow(NamedTuple):
+    """Normalized windows with time last, [B, C, L], and their `shift` and `scale` [B, C, 1]."""
 
     values: jax.Array
     shift: jax.Array
     scale: jax.Array
 
-    def undone(self, steps: jax.Array) -> jax.Array:
-        """Forecasts [B, C, H] in the windows' own scale, step after step: [B, H·C]."""
+    def denormalize(self, steps: jax.Array) -> jax.Array:
+        """Denormalizes forecasts [B, C, H] and orders them by step: [B, H·C]."""
         return (steps * self.scale + self.shift).swapaxes(1, 2).reshape(len(steps), -1)
 
 
-def normalized(x: jax.Array, kind: Normalize) -> Window:
-    """Windows [B, L, C] without their last value, or without mean and spread (Kim et al. 2022, "RevIN")."""
+def normalized(x: jax.Array, kind: Normalize) -> NormalizedWindow:
+    """Windows [B, L, C] minus their last value, or standardized (Kim et al. 2022, "RevIN")."""
     values = x.swapaxes(1, 2)
     shift, scale = jnp.zeros_like(values[..., :1]), jnp.ones_like(values[..., :1])
     if kind == "last":
         shift = values[..., -1:]
     if kind == "instance":
         shift = values.mean(axis=-1, keepdims=True)
-        scale = jnp.sqrt(values.var(axis=-1, keepdims=True) + LEAST_SPREAD)
-    return Window((values - shift) / scale, shift, scale)
+        scale = jnp.sqrt(values.var(axis=-1, keepdims=True) + MIN_VARIANCE)
+    return NormalizedWindow((values - shift) / scale, shift, scale)
 
 
 def moving_average(values: jax.Array, kernel: int) -> jax.Array:
-    """Mean of each step and those around it, `kernel` in all; the ends are repeated. [..., L] -> [..., L]."""
+    """Moving average over `kernel` steps with repeated ends. [..., L] -> [..., L]."""
     length, half = values.shape[-1], kernel // 2
     padded = jnp.pad(values, [(0, 0)] * (values.ndim - 1) + [(half, half)], mode="edge")
     shifted = (padded[..., at : at + length] for at in range(kernel))
@@ -179,20 +179,20 @@ def moving_average(values: jax.Array, kernel: int) -> jax.Array:
 
 
 def patched(values: jax.Array, patch: int, stride: int) -> jax.Array:
-    """Overlapping patches, the last value repeated `stride` times behind. [B, C, L] -> [B, C, P, patch]."""
+    """Overlapping patches, after the last value is repeated `stride` times. [B, C, L] -> [B, C, P, patch]."""
     length = values.shape[-1] + stride
     if length < patch:
-        raise UsageError(f"model.patch={patch} is longer than windows of {values.shape[-1]} steps; choose it shorter")
+        raise UsageError(f"model.patch={patch} is longer than windows of {values.shape[-1]} steps; choose fewer")
     padded = jnp.pad(values, ((0, 0), (0, 0), (0, stride)), mode="edge")
     steps = jnp.arange(0, length - patch + 1, stride)[:, None] + jnp.arange(patch)[None]
     return padded[..., steps]
 
 
 def _horizon(x: jax.Array, num_outputs: int) -> int:
-    """Steps ahead, of C series each. UsageError for inputs that are no windows of series."""
+    """Number of steps to forecast for each series. UsageError unless inputs are windows of series."""
     if x.ndim != 3 or num_outputs % x.shape[-1]:
         raise UsageError(
-            f"models of series take windows [L, C] and forecast all C, and inputs have shape {x.shape[1:]} with "
-            f"{num_outputs} outputs; choose TfdsSeries(), Series(time_ordered=True), or another model"
+            f"models of series need windows [L, C] and forecast all C series, but inputs have shape {x.shape[1:]} "
+            f"with {num_outputs} outputs; choose TfdsSeries(), Series(time_ordered=True), or another model"
         )
     return num_outputs // x.shape[-1]

@@ -1,4 +1,4 @@
-"""Transformer on tokens: a language model, or a classifier of texts."""
+"""Transformer on tokens: a language model with sampling, or a classifier of texts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy as np
 from dlm.models.layers import EMBEDDING, LAST_HIDDEN, Dense, drop, layer, look_up, product
 from dlm.utils.errors import UsageError, at_least, choose
 
-PADDING = 0  # of texts that are classified
-SLOWEST = 10_000.0  # tokens in which the slowest pair turns by one radian
+PADDING = 0  # token, in texts that are classified
+ROTARY_BASE = 10_000.0
 
 Cache = Sequence[tuple[jax.Array, jax.Array]]  # keys and values of each block, [B, heads, T, dim/heads]
 
@@ -25,9 +25,9 @@ Cache = Sequence[tuple[jax.Array, jax.Array]]  # keys and values of each block, 
 class Transformer:
     """Config of a transformer on tokens 0 … `vocabulary` − 1: `depth` blocks of width `dim`.
 
-    `head="tokens"` gives logits of the next token at each place; `tied`: by the embedding's own weights. `head="mean"`
-    gives the outputs of a whole text from the mean over its tokens, of which 0 are padding and not looked at.
-    `causal`: a token sees none after it.
+    `head="tokens"` gives logits of the next token at each position, with the weights of the embedding if `tied`.
+    `head="mean"` gives outputs for the text from the mean over its tokens; token 0 is padding and ignored.
+    `causal`: a token attends only to itself and to earlier tokens.
     """
 
     dim: int = 64
@@ -47,15 +47,15 @@ class Transformer:
             raise UsageError(f"model.dim={self.dim} must be a multiple of twice model.heads={self.heads}")
         if self.head == "tokens" and not self.causal:
             raise UsageError(
-                "model.causal=False would show each place the token that it should predict; use head='mean', or causal"
+                "model.causal=False would show each position the token it predicts; use head='mean' or causal=True"
             )
 
     def net(self, num_outputs: int) -> TransformerNet:
         """The module of this config."""
         if self.head == "tokens" and self.tied and num_outputs != self.vocabulary:
             raise UsageError(
-                f"model.tied=True gives one output for each token of model.vocabulary={self.vocabulary}, and "
-                f"{num_outputs} are wanted; choose vocabulary={num_outputs}, tied=False or head='mean'"
+                f"model.tied=True gives one output for each token of model.vocabulary={self.vocabulary}, but "
+                f"{num_outputs} are needed; choose vocabulary={num_outputs}, tied=False or head='mean'"
             )
         return TransformerNet(self, num_outputs)
 
@@ -64,24 +64,24 @@ class TransformerNet(nn.Module):
     """Embedding, pre-norm blocks of attention and a GELU layer, linear output.
 
     int [B, T] -> [B, T, num_outputs], or [B, num_outputs] of whole texts. Vaswani et al. (2017), "Attention is all you
-    need"; norms before the layers by Xiong et al. (2020), without mean and bias (RMSNorm, Zhang & Sennrich 2019: as
-    good and fewer operations); rotary positions by Su et al. (2021), "RoFormer"; tied weights by Press & Wolf (2017).
+    need"; pre-norm by Xiong et al. (2020); RMSNorm by Zhang & Sennrich (2019), as accurate as LayerNorm with fewer
+    operations; rotary positions by Su et al. (2021), "RoFormer"; tied weights by Press & Wolf (2017).
     """
 
     config: Transformer
     num_outputs: int
 
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         return self.extend(x, dropout)[0]
 
     @nn.compact
     def extend(
         self, x: jax.Array, dropout: Any = None, cache: Cache | None = None, start: Any = 0
     ) -> tuple[jax.Array, Cache]:
-        """Outputs of tokens [B, T] at places `start` and on, and the keys and values of all tokens up to them.
+        """(outputs of tokens [B, T] at positions from `start`, keys and values of all tokens so far).
 
-        cache: those of the tokens before, with room for these; None where there are none.
+        cache: keys and values of earlier tokens, with space for these; None without earlier tokens.
         """
         config = self.config
         embedding = self.param("embedding", nn.initializers.normal(config.dim**-0.5), (config.vocabulary, config.dim))
@@ -90,8 +90,8 @@ class TransformerNet(nn.Module):
         is_text = (x != PADDING)[:, :, None]
         x, extended = layer(self, EMBEDDING, look_up(embedding, x)), []
         for block in range(config.depth):
-            y, kept = self._attention(nn.RMSNorm()(x), places, seen, cache[block] if cache else None)
-            extended.append(kept)
+            y, keys_values = self._attention(nn.RMSNorm()(x), places, seen, cache[block] if cache else None)
+            extended.append(keys_values)
             x = x + drop(self, y, dropout)
             x = layer(self, f"block {block + 1}", x + drop(self, self._mlp(nn.RMSNorm()(x)), dropout))
         x = nn.RMSNorm()(x)
@@ -101,7 +101,7 @@ class TransformerNet(nn.Module):
         return product(x, embedding) if config.tied else Dense(self.num_outputs)(x), extended
 
     def _seen(self, x: jax.Array, places: jax.Array, number: int) -> jax.Array:
-        """Which of so many tokens each place looks at. bool [B or 1, 1, T, number]."""
+        """Attention mask over `number` tokens for each position. bool [B or 1, 1, T, number]."""
         seen = jnp.ones((1, 1, 1, number), bool)
         if self.config.causal:
             seen = places[None, None, :, None] >= jnp.arange(number)[None, None, None]
@@ -128,8 +128,8 @@ class TransformerNet(nn.Module):
 def attend(q: jax.Array, k: jax.Array, v: jax.Array, seen: jax.Array) -> jax.Array:
     """Softmax attention, the softmax in float32. q [B, H, T, d], k and v [B, H, S, d], seen bool -> [B, H, T, d].
 
-    Weights are divided by their sum after they have met v, in T·d numbers, not T·S: 15 % of an update on a CPU. A place
-    that sees nothing gets the mean of all v.
+    Normalizing after the product with v takes T·d divisions instead of T·S, 15 % of an update on a CPU. A position
+    with an empty mask gets the mean of all v.
     """
     logits_BxHxTxS = jnp.where(seen, (q @ k.swapaxes(2, 3)).astype(jnp.float32), jnp.finfo(jnp.float32).min)
     most = jax.lax.stop_gradient(logits_BxHxTxS.max(axis=-1, keepdims=True))
@@ -139,19 +139,19 @@ def attend(q: jax.Array, k: jax.Array, v: jax.Array, seen: jax.Array) -> jax.Arr
 
 
 def rotated(x: jax.Array, places: jax.Array) -> jax.Array:
-    """Rotary positions: pair i of a vector turned by place · SLOWEST^(−2i/d). x [B, H, T, d], places int [T].
+    """Rotary positions: rotates pair i of a vector by position · ROTARY_BASE^(−2i/d). x [B, H, T, d], places int [T].
 
-    A pair is the i-th number of each half. The product of two vectors then depends on how far apart they are.
+    Pair i is the i-th number of each half. Products of two vectors then depend on the distance of their positions.
     """
     half = x.shape[-1] // 2
-    angles = places[:, None] * SLOWEST ** (-jnp.arange(half)[None] / half)
+    angles = places[:, None] * ROTARY_BASE ** (-jnp.arange(half)[None] / half)
     cos, sin = jnp.cos(angles)[None, None], jnp.sin(angles)[None, None]
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1).astype(x.dtype)
 
 
 def _mean(x: jax.Array, is_text: jax.Array) -> jax.Array:
-    """Mean over tokens that are no padding; 0 if there are none. x [B, T, D], is_text bool [B, T, 1] -> [B, D]."""
+    """Mean over tokens that are not padding; 0 if there are none. x [B, T, D], is_text bool [B, T, 1] -> [B, D]."""
     total = jnp.where(is_text, x.astype(jnp.float32), 0.0).sum(axis=1)
     return (total / jnp.maximum(is_text.sum(axis=1, dtype=jnp.float32), 1.0)).astype(x.dtype)
 
@@ -159,55 +159,57 @@ def _mean(x: jax.Array, is_text: jax.Array) -> jax.Array:
 def sample(
     config: Transformer, params: Any, prompt: np.ndarray, length: int, key: jax.Array, temperature: float = 1.0
 ) -> np.ndarray:
-    """The prompt and `length` tokens drawn after it: [P + length], of the prompt's type.
+    """The prompt and `length` sampled tokens: [P + length], of the prompt's type.
 
-    prompt: whole numbers [P], at least one; 0 is the beginning of a text. Temperature 0 takes the likeliest token.
-    Beyond the length of text that the model learnt from, its distances are new to it.
+    prompt: integers [P], at least one; 0 is the beginning of a text. Temperature 0 takes the most probable token.
+    Beyond the length of the training texts, positions are extrapolated.
     """
     prompt = np.asarray(prompt)
     if prompt.ndim != 1 or not len(prompt) or prompt.dtype.kind not in "iu":
-        raise UsageError(f"prompt of shape {prompt.shape}, {prompt.dtype}: it must be at least one token, such as [0]")
+        raise UsageError(
+            f"prompt of shape {prompt.shape}, {prompt.dtype}: it must be a vector of at least one integer, such as [0]"
+        )
     at_least(1, length=length)
     at_least(0, temperature=temperature)
     if config.head != "tokens":
-        raise UsageError(f"model.head={config.head!r} predicts no tokens; only head='tokens' can be sampled from")
-    tokens = _sampled(config, params, prompt.astype(np.int32), length, key, temperature)
+        raise UsageError(f"model.head={config.head!r} does not predict tokens; use head='tokens'")
+    tokens = _sample(config, params, prompt.astype(np.int32), length, key, temperature)
     return np.asarray(tokens).astype(prompt.dtype)
 
 
 def empty_cache(config: Transformer, length: int, dtype: Any = jnp.float32) -> Cache:
-    """Room for the keys and values of `length` tokens of one text."""
-    room = jnp.zeros((1, config.heads, length, config.dim // config.heads), dtype)
-    return [(room, room)] * config.depth
+    """An empty cache for the keys and values of `length` tokens of one text."""
+    empty = jnp.zeros((1, config.heads, length, config.dim // config.heads), dtype)
+    return [(empty, empty)] * config.depth
 
 
 def next_logits(
     config: Transformer, params: Any, token: jax.Array, place: jax.Array, cache: Cache
 ) -> tuple[jax.Array, Cache]:
-    """Logits [vocabulary] of the token after `token`, which stands at `place`; those before it are in the cache."""
+    """(logits [vocabulary] of the token after `token` at position `place`, extended cache)."""
     net, tokens = config.net(config.vocabulary), token.reshape(1, 1)
-    logits, kept = net.apply({"params": params}, tokens, cache=cache, start=place, method="extend")
-    return logits[0, 0], kept  # type: ignore[return-value]
+    logits, extended = net.apply({"params": params}, tokens, cache=cache, start=place, method="extend")
+    return logits[0, 0], extended  # type: ignore[return-value]
 
 
 @functools.partial(jax.jit, static_argnames=("config", "length"))
-def _sampled(
+def _sample(
     config: Transformer, params: Any, prompt: jax.Array, length: int, key: jax.Array, temperature: jax.Array
 ) -> jax.Array:
-    """One scan over places, in which the prompt's tokens are given and the others drawn."""
+    """One scan over positions: the prompt's tokens are given, the others sampled."""
 
-    def one(so_far: tuple[Cache, jax.Array], place: jax.Array) -> tuple[tuple[Cache, jax.Array], jax.Array]:
-        cache, token = so_far
+    def step(carry: tuple[Cache, jax.Array], place: jax.Array) -> tuple[tuple[Cache, jax.Array], jax.Array]:
+        cache, token = carry
         logits, cache = next_logits(config, params, token, place, cache)
-        drawn = _draw(logits, jax.random.fold_in(key, place), temperature)
-        token = jnp.where(place + 1 < len(prompt), prompt[jnp.minimum(place + 1, len(prompt) - 1)], drawn)
+        sampled = _sample_token(logits, jax.random.fold_in(key, place), temperature)
+        token = jnp.where(place + 1 < len(prompt), prompt[jnp.minimum(place + 1, len(prompt) - 1)], sampled)
         return (cache, token), token
 
     number = len(prompt) + length
-    _, tokens = jax.lax.scan(one, (empty_cache(config, number - 1), prompt[0]), jnp.arange(number - 1))
+    _, tokens = jax.lax.scan(step, (empty_cache(config, number - 1), prompt[0]), jnp.arange(number - 1))
     return jnp.concatenate([prompt[:1], tokens])
 
 
-def _draw(logits: jax.Array, key: jax.Array, temperature: jax.Array) -> jax.Array:
-    hot = jax.random.categorical(key, logits / jnp.where(temperature > 0, temperature, 1.0))
-    return jnp.where(temperature > 0, hot, jnp.argmax(logits)).astype(jnp.int32)
+def _sample_token(logits: jax.Array, key: jax.Array, temperature: jax.Array) -> jax.Array:
+    sampled = jax.random.categorical(key, logits / jnp.where(temperature > 0, temperature, 1.0))
+    return jnp.where(temperature > 0, sampled, jnp.argmax(logits)).astype(jnp.int32)

@@ -1,4 +1,4 @@
-"""Vision transformer."""
+"""Vision transformer for images."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ViTNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """See the class."""
+        """Outputs of a batch; see the class."""
         x = Dense(self.config.dim)(_tokens(x, self.config.patch))
         x = layer(self, "patches", add_bias(x, self.param("positions", nn.initializers.normal(0.02), x.shape[1:])))
         for block in range(1, self.config.depth + 1):
