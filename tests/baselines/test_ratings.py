@@ -106,7 +106,7 @@ def test_matrix_factorization_is_biases_plus_dot_product():
     expected = (vectors[x[:, 0]] * vectors[x[:, 1]]).sum(axis=1) + biases[x].sum(axis=(1, 2))
     np.testing.assert_allclose(model.apply(params, x)[:, 0], expected, rtol=1e-5)
     assert all(leaf.ndim == 2 for leaf in jax.tree.leaves(params))  # so that weight decay applies to all
-    with pytest.raises(UsageError, match="gives one number"):
+    with pytest.raises(UsageError, match="has one output"):
         build(MatrixFactorization(vocabulary=11), 5)
 
 

@@ -72,12 +72,12 @@ def test_the_error_of_a_text_is_its_mean_nats():
 
 
 def test_pictures_are_no_text(digits):
-    with pytest.raises(UsageError, match=r"LanguageModelling\(\) needs a token to follow each token, and 'digits'"):
+    with pytest.raises(UsageError, match=r"LanguageModelling\(\) needs a target token for each input token"):
         LanguageModelling().check(digits)
 
 
 def test_a_model_of_another_vocabulary_is_refused_before_anything_is_trained(tmp_path):
     learner = dataclasses.replace(NET, model=dataclasses.replace(NET.model, vocabulary=128))
-    with pytest.raises(UsageError, match=r"model\.vocabulary=128, and 256 are wanted"):
+    with pytest.raises(UsageError, match=r"model\.vocabulary=128, but 256 are needed"):
         executor.run_trials(dataclasses.replace(STUDY, learners={"net": learner}), tmp_path / "new")
     assert not (tmp_path / "new").exists()

@@ -76,12 +76,12 @@ def test_a_longer_sample_begins_with_the_shorter(params):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"prompt": TOKENS[:0]}, "must be at least one token"),
-        ({"prompt": TOKENS[None]}, "must be at least one token"),
-        ({"prompt": np.zeros(3)}, "must be at least one token"),
+        ({"prompt": TOKENS[:0]}, "must be a vector of at least one integer"),
+        ({"prompt": TOKENS[None]}, "must be a vector of at least one integer"),
+        ({"prompt": np.zeros(3)}, "must be a vector of at least one integer"),
         ({"length": 0}, "length=0 must be at least 1"),
         ({"temperature": -1.0}, r"temperature=-1\.0 must be at least 0"),
-        ({"config": Transformer(head="mean")}, r"model\.head='mean' predicts no tokens"),
+        ({"config": Transformer(head="mean")}, r"model\.head='mean' does not predict tokens"),
     ],
 )
 def test_what_cannot_be_sampled_is_refused(params, changes, message):

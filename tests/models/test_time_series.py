@@ -77,7 +77,7 @@ def test_layers_are_named_and_dropout_is_only_for_training():
 @pytest.mark.parametrize(
     ("config", "shape", "words"),
     [
-        (DLinear(), (1, 64), "take windows"),
+        (DLinear(), (1, 64), "need windows"),
         (PatchTST(patch=99), (1, L, C), "model.patch=99 is longer than windows of 16 steps"),
     ],
 )
@@ -87,7 +87,7 @@ def test_inputs_that_are_no_windows_are_refused(config, shape, words):
 
 
 def test_configs_that_make_no_sense_are_refused():
-    with pytest.raises(UsageError, match=r"model\.kernel=4 has no middle"):
+    with pytest.raises(UsageError, match=r"model\.kernel=4 must be odd"):
         DLinear(kernel=4)
     with pytest.raises(UsageError, match=r"model\.dim=10 must be a multiple of model\.heads=4"):
         PatchTST(dim=10)

@@ -157,7 +157,7 @@ def test_members_side_by_side_compute_what_each_does():
         ({"dim": 12, "heads": 4}, r"model\.dim=12 must be a multiple of twice model\.heads=4"),
         ({"depth": 0}, "depth=0 must be at least 1"),
         ({"head": "first"}, r"model\.head='first' is unknown; choose one of tokens, mean"),
-        ({"causal": False}, r"model\.causal=False would show each place the token"),
+        ({"causal": False}, r"model\.causal=False would show each position the token"),
     ],
 )
 def test_a_config_that_cannot_be_is_refused(changes, message):

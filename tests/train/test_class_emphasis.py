@@ -88,7 +88,7 @@ def test_members_of_one_cohort_may_differ_in_how_much(digits):
 def test_a_task_without_classes_is_refused(digits):
     trial = dataclasses.replace(trial_with(focal=1.0), task=Regression())
     numbers = {part: dataclasses.replace(of, y=of.y.astype(np.float32)) for part, of in splits(digits).items()}
-    with pytest.raises(UsageError, match="does not weigh"):
+    with pytest.raises(UsageError, match="weight classes, but task="):
         check_model(trial, dataclasses.replace(digits, num_classes=0, **numbers))
 
 
