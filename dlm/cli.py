@@ -146,20 +146,16 @@ def _plan() -> None:
 
 
 def _report() -> None:
-    from dlm.execution.result import report
-
     if FLAGS.experiment or FLAGS.data:
         study, folder, options = _study()
-        report(folder, _console(), study, options["question"])
+        dlm.write_report(folder, _console(), study, options["question"])
     else:
-        report(_path("workdir", required="DIR or --experiment=NAME"), _console())
+        dlm.write_report(_path("workdir", required="DIR or --experiment=NAME"), _console())
 
 
 def _interpret() -> None:
-    from dlm.execution.result import interpret
-
     study, folder, options = _study()
-    interpret(study, folder, FLAGS.trial, _console(), **options)
+    dlm.interpret(study, folder, FLAGS.trial, _console(), **options)
 
 
 def _watch() -> None:

@@ -15,12 +15,12 @@ import pytest  # noqa: E402
 from absl import flags  # noqa: E402
 
 from dlm import cli  # noqa: E402
-from dlm.execution import executor  # noqa: E402
+from dlm.execution import preparation  # noqa: E402
 from dlm.train import devices, profiling  # noqa: E402
 
 devices.configure(num_cpu_devices=4)
 profiling.PROBE_SECONDS = 0.0  # nobody waits for the time left of a test: one call tells a speed too
-executor.default_fit_workers = lambda: 0  # a process of its own takes seconds to start
+preparation.default_fit_workers = lambda: 0  # a process of its own takes seconds to start
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 

@@ -16,22 +16,24 @@ import psutil
 from dlm.baselines.evaluation import fit_and_evaluate
 from dlm.curves.summary import summarize
 from dlm.curves.types import Curve
-from dlm.data.subset_orders import SubsetOrders
-from dlm.execution.executor import RunOptions, folder_of, is_streamed, load_dataset, remaining, subset_orders
+from dlm.execution.preparation import RunOptions, folder_of, is_streamed, load_dataset, remaining, subset_orders
 from dlm.report.figures import save_learning_curves
 from dlm.report.formatting import duration
 from dlm.storage import record_log
-from dlm.study.study import Study
-from dlm.study.trial import Cohort, Trial
 from dlm.train import devices
-from dlm.train.device_data import DeviceData, put_on_devices
-from dlm.train.devices import Packing
+from dlm.train.device_data import put_on_devices
 from dlm.train.population import population_of, summarize_program
 from dlm.train.profiling import memory_chunks, memory_usage
 from dlm.train.trainer import CohortRun
 
 if TYPE_CHECKING:
     from rich.console import Group
+
+    from dlm.data.subset_orders import SubsetOrders
+    from dlm.study.study import Study
+    from dlm.study.trial import Cohort, Trial
+    from dlm.train.device_data import DeviceData
+    from dlm.train.devices import Packing
 
 
 TIMED_SECONDS = 2.0  # of training, for each cohort

@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from dlm.curves.types import StudySummary
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.report import notebook, sentences, study_report
 from dlm.report.figures import make_figure
 from dlm.report.progress.display import announce
 from dlm.report.study_report import PAGE, report_options, summarize
 from dlm.report.terminal import print_summary
-from dlm.storage import records
 from dlm.storage.workdir import Workdir
-from dlm.study.study import Study
 from dlm.utils.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dlm.curves.types import StudySummary
     from dlm.execution.executor import Outcome
+    from dlm.study.study import Study
 
 _PRINTED_WIDTH = 100  # columns
 
@@ -58,7 +57,7 @@ class Result:
     @property
     def records(self) -> Any:
         """All records of the workdir as a pyarrow Table; `dlm.records.read` also gives pandas and polars."""
-        return records.read(self.workdir)
+        return Workdir.open(self.workdir).table
 
     @property
     def page(self) -> Path:
@@ -117,7 +116,8 @@ def run(
         Interrupted: after Ctrl-C (a notebook's stop button) or a signal. The state is saved; the same call resumes.
         OSError: the disk is full or gone.
     """
-    from dlm.execution.executor import RunOptions, folder_of, run_trials
+    from dlm.execution.executor import run_trials
+    from dlm.execution.preparation import RunOptions, folder_of
 
     run_options, folder = RunOptions(**options), folder_of(study, workdir)
     try:
@@ -126,7 +126,7 @@ def run(
             active.check()
             if console is None:
                 announce(f"dlm: {outcome.describe(folder)}")
-            answer = report(folder, console or Console(quiet=True), study, run_options.question)
+            answer = write_report(folder, console, study, run_options.question)
     except (Interrupted, KeyboardInterrupt) as stop:
         code = stop.exit_code if isinstance(stop, Interrupted) else EXIT_INTERRUPTED
         message = f"stopped by a signal; finished trials and the last checkpoint are in {folder}; run again to resume"
@@ -145,13 +145,18 @@ def load(workdir: str | os.PathLike[str]) -> Result:
     return Result(opened.path, summarize(opened, **options), title, question)
 
 
-def report(folder: Path, console: Console, study: Study | None = None, question: str = "") -> StudySummary:
-    """Print and write the report of a workdir: of the trials of `study`, by default of the study that ran last."""
-    workdir = Workdir.open(folder)
+def write_report(
+    workdir: str | os.PathLike[str], console: Console | None = None, study: Study | None = None, question: str = ""
+) -> StudySummary:
+    """Write the report of a workdir and print it to `console`, if given.
+
+    It covers the trials of `study`, by default of the study that ran last. Raises UsageError without a finished trial.
+    """
+    opened, console = Workdir.open(workdir), console or Console(quiet=True)
     if study is None:
-        return study_report.report(workdir, console, **report_options(workdir))
+        return study_report.report(opened, console, **report_options(opened))
     return study_report.report(
-        workdir,
+        opened,
         console,
         targets=study.targets,
         level=study.level,
@@ -162,9 +167,12 @@ def report(folder: Path, console: Console, study: Study | None = None, question:
 
 
 def interpret(study: Study, folder: Path, trials: Sequence[str], console: Console, **options: Any) -> None:
-    """Analyse trained networks of a workdir, print the results and add them to the report page."""
+    """Analyse trained networks of a workdir, print the results and add them to the report page.
+
+    `trials` are `learner:size:seed` or starts of trial ids; empty: the largest trial of the first network.
+    """
     from dlm.analysis.interpretability.analysis import analyze_trials
-    from dlm.execution.executor import RunOptions, load_dataset
+    from dlm.execution.preparation import RunOptions, load_dataset
     from dlm.report.sections.interpretability import print_analysis
     from dlm.train import devices
 
@@ -172,5 +180,5 @@ def interpret(study: Study, folder: Path, trials: Sequence[str], console: Consol
     devices.configure(run_options.num_cpu_devices)
     for analysis in analyze_trials(study, folder, trials, load_dataset(study, run_options)):
         print_analysis(analysis, folder, console)
-    report(folder, Console(quiet=True), study, run_options.question)
+    write_report(folder, None, study, run_options.question)
     console.print(f"The analysis is also in {folder / PAGE}.", soft_wrap=True, highlight=False)

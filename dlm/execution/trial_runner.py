@@ -2,226 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import json
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dlm.baselines.evaluation import FitResult, fit_and_evaluate
-from dlm.baselines.worker_pool import FOLDER, WorkerPool
 from dlm.curves.from_records import curve_name
-from dlm.data.subset_orders import SubsetOrders
-from dlm.execution.retention import MEBIBYTE, Retention
+from dlm.execution.classical_fits import ClassicalFits
+from dlm.execution.recording import MEBIBYTE, Recorder, Retention, trial_noise_text
 from dlm.report.progress.tracker import ProgressTracker, TrialInfo
-from dlm.storage import description
-from dlm.storage.record_log import Record
-from dlm.storage.workdir import Workdir
-from dlm.study.config import canonical
-from dlm.study.learner import Learner
-from dlm.study.names import ERROR, ERROR_WITHOUT_LEAKS, TEST, TRAIN, VALIDATION, Status
-from dlm.study.noise import noise_text
-from dlm.study.study import Study
-from dlm.study.trial import Cohort, Trial
+from dlm.study.names import Status
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.device_data import DeviceData, put_on_devices
 from dlm.train.population import Population, population_of
 from dlm.train.predict import Predictor, generates_text, sample_text
 from dlm.train.profiling import halve_chunk, is_out_of_memory, memory_chunks, updates_per_second
-from dlm.train.trainer import CohortRun, Measurement, train
-from dlm.train.types import ResourceUsage
+from dlm.train.trainer import CohortRun, train
+from dlm.train.types import Measurement
 from dlm.utils.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from dlm.execution.executor import RunOptions
+    from dlm.data.subset_orders import SubsetOrders
     from dlm.execution.preemption import Watch
+    from dlm.execution.preparation import RunOptions, Work
+    from dlm.storage.workdir import Workdir
+    from dlm.study.study import Study
+    from dlm.study.trial import Cohort, Trial
 
 COLLECT_SECONDS = 0.5  # wait for a classical fit when nothing else remains
-MAX_NOTE_CHARACTERS = 2000
 
 
 def log(message: str) -> None:
     """Print a message about the run to standard error."""
     print(f"dlm: {message}", file=sys.stderr, flush=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """The trials of a study that remain: gradient-trained ones as cohorts, and classical ones."""
-
-    cohorts: tuple[Cohort, ...]
-    classical: tuple[Trial, ...]
-
-    @property
-    def num_trials(self) -> int:
-        """Number of trials that remain."""
-        return sum(len(cohort.trials) for cohort in self.cohorts) + len(self.classical)
-
-
-class Recorder:
-    """Appends measurements to a workdir, each with its provenance, and counts them in the progress.
-
-    `flops` are the floating-point operations per update, by cohort id.
-    """
-
-    def __init__(
-        self,
-        study: Study,
-        orders: SubsetOrders,
-        workdir: Workdir,
-        packing: str,
-        flops: Mapping[str, float],
-        progress: ProgressTracker,
-    ) -> None:
-        self.study, self.orders, self.dataset = study, orders, orders.dataset
-        self.workdir, self.packing, self.flops, self.progress = workdir, packing, flops, progress
-        self.num_leaked = 0 if self.dataset.leaked_rows is None else len(self.dataset.leaked_rows)
-        self.versions = " ".join(f"{name}={version}" for name, version in description.versions().items())
-
-    def record(self, measurement: Measurement, note: str = "", inference_seconds: float | None = None) -> None:
-        """Append a measurement; on disk on return."""
-        rows = self.rows(measurement, note, inference_seconds)
-        self.workdir.append(rows)
-        self.progress.add_records(rows)
-
-    def record_failure(self, trials: Sequence[Trial], error: Exception) -> None:
-        """Record trials without a result as failed, with the error."""
-        statuses = self.workdir.finished()
-        for trial in trials:
-            if statuses.get(trial.trial_id, Status.FAILED) == Status.FAILED:
-                failed = Measurement(trial, 0, Status.FAILED, {}, ResourceUsage())
-                self.record(failed, f"{type(error).__name__}: {error}"[:MAX_NOTE_CHARACTERS])
-
-    def rows(self, measurement: Measurement, note: str = "", inference_seconds: float | None = None) -> list[Record]:
-        """One record per value. The last rows of a trial end with its test error, None if there is none."""
-        values: dict[tuple[str, str], float | None] = dict(measurement.values)
-        if measurement.status != Status.RUNNING:
-            values[TEST, ERROR] = values.pop((TEST, ERROR), None)
-        trial, dataset = measurement.trial, self.dataset
-        is_gradient_trained = isinstance(trial.learner, Learner)
-        num_examples = {
-            TRAIN: trial.budget.batch_size if is_gradient_trained else trial.train_size,
-            VALIDATION: len(dataset.validation),
-            TEST: len(dataset.test),
-        }
-        units = trial.task.units | {ERROR_WITHOUT_LEAKS: trial.task.unit}
-        shared = self._shared_fields(measurement, note) | {"inference_seconds": inference_seconds}
-        return [
-            Record(
-                **shared,
-                split=split,
-                metric=metric,
-                value=value,
-                unit=units.get(metric, ""),
-                num_examples=num_examples[split] - (self.num_leaked if metric == ERROR_WITHOUT_LEAKS else 0),
-                together=len(values),
-            )
-            for (split, metric), value in values.items()
-        ]
-
-    def _shared_fields(self, measurement: Measurement, note: str) -> dict[str, Any]:
-        """The fields that all rows of one measurement share."""
-        trial = measurement.trial
-        is_gradient_trained = isinstance(trial.learner, Learner)
-        flops = measurement.step * self.flops.get(Cohort((trial,)).cohort_id, 0.0) if is_gradient_trained else 0.0
-        return {
-            "study": self.study.name,
-            "trial_id": trial.trial_id,
-            "learner": trial.name,
-            "train_size": trial.train_size,
-            "subset_seed": trial.subset_seed,
-            "init_seed": trial.init_seed,
-            "hyper": json.dumps(canonical(trial.learner), sort_keys=True),
-            "step": measurement.step,
-            "status": measurement.status,
-            "subset_hash": self.orders.hash(trial.subset_seed, trial.train_size),
-            "data": f"{self.dataset.name}@{self.dataset.fingerprint}",
-            "packing": self.packing if is_gradient_trained else "none",
-            "precision": trial.precision if is_gradient_trained else "none",
-            "seconds": round(measurement.usage.seconds, 6),
-            "joules": measurement.usage.joules,
-            "flops": flops or None,
-            "device": devices.describe() if is_gradient_trained else "host",
-            "versions": self.versions,
-            "note": note,
-            "noise": trial_noise_text(trial),
-        }
-
-
-def trial_noise_text(trial: Trial) -> str:
-    """The noise of a trial's examples, as in its records."""
-    return ", ".join([*noise_text(trial.noise), *(f"test {part}" for part in noise_text(trial.test_noise))])
-
-
-class ClassicalFits:
-    """Fits classical trials, in worker processes during training or in this process before it."""
-
-    def __init__(self, recorder: Recorder, retention: Retention, watch: Watch, num_workers: int) -> None:
-        self.recorder, self.retention, self.watch = recorder, retention, watch
-        self.progress, self.num_workers = recorder.progress, num_workers
-        self._pool: WorkerPool | None = None
-
-    @property
-    def remaining(self) -> int:
-        """Number of fits that worker processes have not returned yet."""
-        return self._pool.remaining if self._pool else 0
-
-    @property
-    def running(self) -> frozenset[str]:
-        """Ids of the trials that worker processes are fitting."""
-        return self._pool.running if self._pool else frozenset()
-
-    @contextlib.contextmanager
-    def start(self, trials: Sequence[Trial]) -> Iterator[None]:
-        """Fit the trials: in worker processes while the context lasts, or without workers before it begins."""
-        trials = _first_seeds_first(trials)
-        if not (trials and self.num_workers):
-            self._fit_here(trials)
-            yield
-            return
-        orders, folder = self.recorder.orders, self.recorder.workdir.path / FOLDER
-        with WorkerPool(orders, trials, self.num_workers, folder) as self._pool:
-            self.watch.before_end.insert(0, self._pool.close)
-            yield
-
-    def collect(self, timeout: float = 0.0) -> None:
-        """Record the fits that have ended; waits up to `timeout` seconds for the first."""
-        for trial, result, seconds in self._pool.collect(timeout) if self._pool else ():
-            self._record(trial, result, seconds)
-
-    def _fit_here(self, trials: Sequence[Trial]) -> None:
-        for number, trial in enumerate(trials, start=1):
-            self.watch.check()
-            detail = f"{number} of {len(trials)}: {trial.name}, {trial.train_size:,} examples"
-            self.progress.phase("fit", detail)
-            self.progress.running([trial.trial_id])
-            begin = time.monotonic()
-            try:
-                result: FitResult | Exception = fit_and_evaluate(trial, self.recorder.orders)
-            except Exception as error:  # any exception of a library fails this trial, not the study
-                result = error
-            self._record(trial, result, time.monotonic() - begin)
-            self.progress.running([])
-
-    def _record(self, trial: Trial, result: FitResult | Exception, seconds: float) -> None:
-        if isinstance(result, Exception):
-            self.recorder.record_failure([trial], result)
-        else:
-            self.retention.save_predictions(trial, result.test_examples)
-            measurement = Measurement(
-                trial, result.iterations, Status.DONE, result.values, ResourceUsage(result.seconds)
-            )
-            self.recorder.record(measurement, inference_seconds=result.inference_seconds)
-        self.progress.add_fit(trial.name, trial.train_size, seconds)
-
-
-def _first_seeds_first(trials: Sequence[Trial]) -> list[Trial]:
-    """Classical trials by seed, then size: every size is fitted early, for the progress estimate and the curve."""
-    rank = {seed: number for number, seed in enumerate(dict.fromkeys(trial.subset_seed for trial in trials))}
-    return sorted(trials, key=lambda trial: (rank[trial.subset_seed], trial.train_size))
 
 
 class TrialRunner:

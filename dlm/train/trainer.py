@@ -18,28 +18,13 @@ from dlm.train.devices import energy_meter, joules_since
 from dlm.train.packing import Group, assign, gather_states, group_widths, longest_first, steps_ahead
 from dlm.train.population import Population
 from dlm.train.program import member_shapes, members_of
-from dlm.train.types import Member, ResourceUsage, StreamWindow
+from dlm.train.types import Measurement, Member, ResourceUsage, StreamWindow
 from dlm.utils.errors import Interrupted
 
 FIRST_STEPS = 4  # updates of the first chunk, which determines the length of the next
 MAX_STEPS = 2**20  # in one chunk
 CHUNK_SECONDS = 1.0  # between two checks for signals, progress and finished members
 SAVE_SECONDS, MAX_COPY_SHARE = 60.0, 0.01  # between checkpoints; longer where copying states would exceed this share
-
-
-@dataclasses.dataclass(frozen=True)
-class Measurement:
-    """Metrics of one trial after `step` updates.
-
-    `values[split, metric]`; `status` is "running", "done" or "diverged" (then the only value is the last finite
-    training loss). `usage` holds the resources used so far.
-    """
-
-    trial: Trial
-    step: int
-    status: str
-    values: dict[tuple[str, str], float]
-    usage: ResourceUsage
 
 
 @dataclasses.dataclass(frozen=True)

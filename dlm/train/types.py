@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,9 @@ from dlm.models import Model
 from dlm.study.augmentation import Augment
 from dlm.study.learner import Optax, Optimizer, Precision
 from dlm.study.noise import Noise
+
+if TYPE_CHECKING:
+    from dlm.study.trial import Trial
 
 INIT, DROPOUT, AUGMENT = 0, 1, 2  # purposes of a random draw
 TEST_SEED = 2**32 - 1  # for noise on test examples: not a subset's seed, and the same for every trial
@@ -90,6 +93,21 @@ class ResourceUsage(NamedTuple):
         """The usage after `seconds` and `joules` more; joules stay unknown once a reading is missing."""
         known = self.joules is not None and joules is not None
         return ResourceUsage(self.seconds + seconds, self.joules + joules if known else None)  # type: ignore[operator]
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """Metrics of one trial after `step` updates.
+
+    `values[split, metric]`; `status` is "running", "done" or "diverged" (then the only value is the last finite
+    training loss). `usage` holds the resources used so far.
+    """
+
+    trial: Trial
+    step: int
+    status: str
+    values: dict[tuple[str, str], float]
+    usage: ResourceUsage
 
 
 class EvaluationBatches(NamedTuple):

@@ -79,7 +79,7 @@ def test_more_seeds_train_only_the_new_cells_and_stay_where_they_are_asked_to(re
     ("study", "workdir", "match"),
     [
         ({"name": ""}, None, "no name"),
-        ({}, "gs://bucket/run", "no local folder"),
+        ({}, "gs://bucket/run", "not a local folder"),
         ({"train_sizes": (99_999,)}, None, "at most"),
     ],
 )

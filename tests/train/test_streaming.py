@@ -14,7 +14,7 @@ from dlm.data.dataset import LazyRows, Split
 from dlm.data.permutation import batch_rows
 from dlm.data.streaming import StreamMember, WindowSource, streamed
 from dlm.data.subset_orders import SubsetOrders
-from dlm.execution import executor
+from dlm.execution import executor, preparation
 from dlm.models import CNN, MLP
 from dlm.storage import record_log
 from dlm.study.trial import group_cohorts
@@ -135,12 +135,12 @@ def test_a_streamed_study_stopped_midway_ends_with_the_resident_numbers(tmp_path
 
 
 def test_the_input_is_chosen_by_the_size_of_the_pool(digits, monkeypatch):
-    assert not executor.is_streamed("auto", digits)
+    assert not preparation.is_streamed("auto", digits)
     monkeypatch.setattr(executor.devices, "memory_limit", lambda: digits.train.nbytes)
-    assert executor.is_streamed("auto", digits)
-    assert not executor.is_streamed("device", digits)
+    assert preparation.is_streamed("auto", digits)
+    assert not preparation.is_streamed("device", digits)
     with pytest.raises(UsageError, match="input='disk' is unknown; choose one of auto, device, stream"):
-        executor.is_streamed("disk", digits)
+        preparation.is_streamed("disk", digits)
 
 
 def test_a_pool_on_disk_trains_as_one_in_memory(digits, tmp_path, bits_equal):

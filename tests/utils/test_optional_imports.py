@@ -10,7 +10,7 @@ import pytest
 
 from dlm import UsageError
 from dlm.data.dataset import Dataset, Split
-from dlm.execution.executor import is_streamed
+from dlm.execution.preparation import is_streamed
 from dlm.utils import optional_imports
 from dlm.utils.optional_imports import import_optional, install_command
 

@@ -1,0 +1,226 @@
+"""Writes what trials produce into the workdir: records, and predictions and parameters up to a limit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from dlm.storage import artifacts, description
+from dlm.storage.record_log import Record
+from dlm.study.config import canonical
+from dlm.study.learner import Learner
+from dlm.study.names import ERROR, ERROR_WITHOUT_LEAKS, TEST, TRAIN, VALIDATION, Status
+from dlm.study.noise import noise_text
+from dlm.study.trial import Cohort, Trial
+from dlm.train import devices
+from dlm.train.program import params_shapes
+from dlm.train.types import Measurement, ResourceUsage
+
+if TYPE_CHECKING:
+    from dlm.data.dataset import Dataset
+    from dlm.data.subset_orders import SubsetOrders
+    from dlm.report.progress.tracker import ProgressTracker
+    from dlm.storage.workdir import Workdir
+    from dlm.study.study import Study
+
+MAX_NOTE_CHARACTERS = 2000
+MEBIBYTE = 2**20
+MAX_INPUT_BYTES = 64 * MEBIBYTE  # of the test set, for examples in the report
+DEFAULT_MIB = 512  # of predictions, and as much of parameters
+
+
+class Recorder:
+    """Appends measurements to a workdir, each with its provenance, and counts them in the progress.
+
+    `flops` are the floating-point operations per update, by cohort id.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        orders: SubsetOrders,
+        workdir: Workdir,
+        packing: str,
+        flops: Mapping[str, float],
+        progress: ProgressTracker,
+    ) -> None:
+        self.study, self.orders, self.dataset = study, orders, orders.dataset
+        self.workdir, self.packing, self.flops, self.progress = workdir, packing, flops, progress
+        self.num_leaked = 0 if self.dataset.leaked_rows is None else len(self.dataset.leaked_rows)
+        self.versions = " ".join(f"{name}={version}" for name, version in description.versions().items())
+
+    def record(self, measurement: Measurement, note: str = "", inference_seconds: float | None = None) -> None:
+        """Append a measurement; on disk on return."""
+        rows = self.rows(measurement, note, inference_seconds)
+        self.workdir.append(rows)
+        self.progress.add_records(rows)
+
+    def record_failure(self, trials: Sequence[Trial], error: Exception) -> None:
+        """Record trials without a result as failed, with the error."""
+        statuses = self.workdir.finished()
+        for trial in trials:
+            if statuses.get(trial.trial_id, Status.FAILED) == Status.FAILED:
+                failed = Measurement(trial, 0, Status.FAILED, {}, ResourceUsage())
+                self.record(failed, f"{type(error).__name__}: {error}"[:MAX_NOTE_CHARACTERS])
+
+    def rows(self, measurement: Measurement, note: str = "", inference_seconds: float | None = None) -> list[Record]:
+        """One record per value. The last rows of a trial end with its test error, None if there is none."""
+        values: dict[tuple[str, str], float | None] = dict(measurement.values)
+        if measurement.status != Status.RUNNING:
+            values[TEST, ERROR] = values.pop((TEST, ERROR), None)
+        trial, dataset = measurement.trial, self.dataset
+        is_gradient_trained = isinstance(trial.learner, Learner)
+        num_examples = {
+            TRAIN: trial.budget.batch_size if is_gradient_trained else trial.train_size,
+            VALIDATION: len(dataset.validation),
+            TEST: len(dataset.test),
+        }
+        units = trial.task.units | {ERROR_WITHOUT_LEAKS: trial.task.unit}
+        shared = self._shared_fields(measurement, note) | {"inference_seconds": inference_seconds}
+        return [
+            Record(
+                **shared,
+                split=split,
+                metric=metric,
+                value=value,
+                unit=units.get(metric, ""),
+                num_examples=num_examples[split] - (self.num_leaked if metric == ERROR_WITHOUT_LEAKS else 0),
+                together=len(values),
+            )
+            for (split, metric), value in values.items()
+        ]
+
+    def _shared_fields(self, measurement: Measurement, note: str) -> dict[str, Any]:
+        """The fields that all rows of one measurement share."""
+        trial = measurement.trial
+        is_gradient_trained = isinstance(trial.learner, Learner)
+        flops = measurement.step * self.flops.get(Cohort((trial,)).cohort_id, 0.0) if is_gradient_trained else 0.0
+        return {
+            "study": self.study.name,
+            "trial_id": trial.trial_id,
+            "learner": trial.name,
+            "train_size": trial.train_size,
+            "subset_seed": trial.subset_seed,
+            "init_seed": trial.init_seed,
+            "hyper": json.dumps(canonical(trial.learner), sort_keys=True),
+            "step": measurement.step,
+            "status": measurement.status,
+            "subset_hash": self.orders.hash(trial.subset_seed, trial.train_size),
+            "data": f"{self.dataset.name}@{self.dataset.fingerprint}",
+            "packing": self.packing if is_gradient_trained else "none",
+            "precision": trial.precision if is_gradient_trained else "none",
+            "seconds": round(measurement.usage.seconds, 6),
+            "joules": measurement.usage.joules,
+            "flops": flops or None,
+            "device": devices.describe() if is_gradient_trained else "host",
+            "versions": self.versions,
+            "note": note,
+            "noise": trial_noise_text(trial),
+        }
+
+
+def trial_noise_text(trial: Trial) -> str:
+    """The noise of a trial's examples, as in its records."""
+    return ", ".join([*noise_text(trial.noise), *(f"test {part}" for part in noise_text(trial.test_noise))])
+
+
+class Retention:
+    """Saves predictions and parameters of trials in the workdir, each up to `limit` bytes.
+
+    First seeds and large sizes have priority; the choice depends on the study alone.
+
+    Attributes:
+        predictions: ids of the trials whose predictions are saved.
+        params: ids of the trials whose parameters are saved.
+    """
+
+    def __init__(self, study: Study, dataset: Dataset, workdir: Workdir, limit: int) -> None:
+        self.workdir = workdir
+        rank = {seed: index for index, seed in enumerate(dict.fromkeys(trial.subset_seed for trial in study.trials))}
+        ordered = sorted(study.trials, key=lambda trial: (rank[trial.subset_seed], -trial.train_size))
+        num_bytes = prediction_bytes(study.task, dataset)
+        self.predictions = _within(limit, [(trial.trial_id, num_bytes) for trial in ordered])
+        networks = [trial for trial in ordered if isinstance(trial.learner, Learner)]
+        first_of = {trial.learner.model: trial for trial in networks}  # tracing a model's shapes takes milliseconds
+        params_bytes = {model: _nbytes(params_shapes(trial, dataset)) for model, trial in first_of.items()}
+        self.params = _within(limit, [(trial.trial_id, params_bytes[trial.learner.model]) for trial in networks])
+        if limit:
+            artifacts.write_test_set(workdir, test_set(dataset))
+
+    def save_params(self, trial: Trial, params: Any) -> None:
+        """Save a model's parameters, a tree of arrays, if the limit allows."""
+        if trial.trial_id in self.params:
+            artifacts.write_parameters(self.workdir, trial.trial_id, params)
+
+    def save_predictions(self, trial: Trial, examples: dict[str, np.ndarray]) -> None:
+        """Save error, loss and outputs of each test example, if the limit allows."""
+        if trial.trial_id in self.predictions:
+            self.workdir.check_exists()
+            artifacts.write_predictions(self.workdir, trial.trial_id, examples)
+
+    def save_sample(self, trial: Trial, text: str) -> None:
+        """Save a text sampled from a language model."""
+        sample = artifacts.Sample(trial.trial_id, trial.name, trial.train_size, trial.subset_seed, text)
+        artifacts.append_samples(self.workdir, sample)
+
+
+def test_set(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Test targets, class and feature names, and groups for the report; inputs too if small."""
+    test = dataset.test
+    small = test.nbytes <= MAX_INPUT_BYTES
+    return {
+        "y": test.y,
+        "class_names": np.array(dataset.class_names, np.str_),
+        "feature_names": np.array(dataset.feature_names, np.str_),
+        "vocabulary": np.array(dataset.vocabulary),
+        "pool_classes": np.bincount(dataset.train.y, minlength=dataset.num_classes)
+        if dataset.num_classes and dataset.train.y.ndim == 1
+        else np.zeros(0, np.int64),
+        **({"x": np.asarray(test.x)} if small else {}),
+        **_sounds(dataset),
+        **({} if test.groups is None else _groups(dataset)),
+    }
+
+
+def _sounds(dataset: Dataset) -> dict[str, np.ndarray]:
+    """The test split's sounds, if any and if small."""
+    sounds = dataset.test.sounds
+    if sounds is None or sounds.nbytes > MAX_INPUT_BYTES:
+        return {}
+    return {"sounds": sounds, "rate": np.array(dataset.rate)}
+
+
+def _groups(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Group of each test example, counts in the pool, and names, by column."""
+    assert dataset.test.groups is not None
+    assert dataset.train.groups is not None
+    arrays = {"groups": dataset.test.groups, "group_columns": np.array([name for name, _ in dataset.groups], np.str_)}
+    for column, (_, names) in enumerate(dataset.groups):
+        pool = dataset.train.groups[:, column]
+        arrays[f"group_names_{column}"] = np.array(names, np.str_)
+        arrays[f"group_pool_{column}"] = np.bincount(pool[pool >= 0], minlength=len(names))
+    return arrays
+
+
+def prediction_bytes(task: Any, dataset: Dataset) -> int:
+    """Bytes of one trial's predictions: error, loss and the task's saved outputs of each test example."""
+    outputs = jax.ShapeDtypeStruct((1, task.num_outputs(dataset)), np.float32)
+    return len(dataset.test) * (8 + _nbytes(jax.eval_shape(task.saved_outputs, outputs)))
+
+
+def _nbytes(shapes: Any) -> int:
+    return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+
+
+def _within(limit: int, sizes: Iterable[tuple[str, int]]) -> frozenset[str]:
+    """Trial ids, in their order, whose bytes add up to at most `limit`; one that does not fit is skipped."""
+    saved, used = set(), 0
+    for trial_id, size in sizes:
+        if used + size <= limit:
+            saved.add(trial_id)
+            used += size
+    return frozenset(saved)
