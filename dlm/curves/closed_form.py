@@ -1,7 +1,7 @@
-"""What single laws foretell of a curve, fitted in closed form: a start for the network, which learns to mend it.
+"""Fits 265 laws to a curve in closed form, as inputs of the network.
 
-A law is error = a + b·g(n), g one of a grid of decays in relative size. For each, a and b are linear least squares of
-the relative error; the laws of a family are then averaged by how well they fit. Written for NumPy and JAX (`xp`).
+A law is error = a + b·g(n), with g from a grid of decays in relative size; a and b are linear least squares of the
+relative error. The laws of a family are averaged by their fit. Written for NumPy and JAX (`xp`).
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import numpy as np
 
 Array = Any  # numpy.ndarray or jax.Array
 
-# Further misfit for each e-fold below the largest size, squared with the rest: all sizes count, or the last ones do.
+# Additional misfit per e-fold below the largest size: equal weights for all sizes, or more for the last ones.
 FADES = (0.02, 0.15)
 _LEAST_NOISE = 0.015  # of log error
 _LEAST_MISFIT = 0.003
-_MOST_EVIDENCE = 12.0  # points: laws err alike at neighbouring ones
+_MOST_EVIDENCE = 12.0  # maximum number of points that count: residuals of neighbouring sizes are correlated
 _MOST_LOG = 12.0  # from the last point
 _TINY = 1e-12
 
 
 class ClosedFormFits(NamedTuple):
-    """Of B curves by F families, fitted once for each fade: log errors at A places, relative to the last point.
+    """Fits of F families to B curves for each fade: log errors at A sizes, relative to the last point.
 
     `mean`, `sd` [B, A, 2·F]: averages over a family's laws. `all_mean` [B, A, 2]: over every law. `misfit` [B, 2·F]:
     the least root mean square relative residual.
@@ -71,23 +71,23 @@ NUM_FITS = len(FADES) * NUM_FAMILIES
 
 
 def closed_form_fits(context: Any, place: Array, xp: Any = np) -> ClosedFormFits:
-    """Fits every law to curves (a `network.Context`) and foretells log sizes `place` [B, A]."""
+    """Fits every law to curves (a `network.CurveBatch`) and predicts at log sizes `place` [B, A]."""
     fitted, asked = _log_decays(context.log_size, xp), _log_decays(place, xp)
     means, sds, misfits, all_means = [], [], [], []
     for fade in FADES:
-        evidence, told, least = [], [], []
+        evidence, predicted, least = [], [], []
         for at_points, at_places in zip(fitted, asked):
             a, b, top, misfit = _fit(context, at_points, fade, xp)
             values = a[:, None] + b[:, None] * xp.exp(xp.minimum(at_places - top[:, None], _MOST_LOG))
-            told.append(xp.clip(xp.log(xp.maximum(values, _TINY)), -_MOST_LOG, _MOST_LOG))
+            predicted.append(xp.clip(xp.log(xp.maximum(values, _TINY)), -_MOST_LOG, _MOST_LOG))
             count = xp.minimum(context.there.sum(1), _MOST_EVIDENCE)[:, None]
             evidence.append(-0.5 * count * xp.log(misfit + _LEAST_MISFIT**2))
             least.append(xp.sqrt(misfit.min(1)))
-        for odds, values in zip(evidence, told):
+        for odds, values in zip(evidence, predicted):
             mean, sd = _average(odds, values, xp)
             means.append(mean)
             sds.append(sd)
-        all_means.append(_average(xp.concatenate(evidence, axis=1), xp.concatenate(told, axis=2), xp)[0])
+        all_means.append(_average(xp.concatenate(evidence, axis=1), xp.concatenate(predicted, axis=2), xp)[0])
         misfits += least
     return ClosedFormFits(xp.stack(means, -1), xp.stack(sds, -1), xp.stack(all_means, -1), xp.stack(misfits, -1))
 
@@ -95,7 +95,7 @@ def closed_form_fits(context: Any, place: Array, xp: Any = np) -> ClosedFormFits
 def _fit(context: Any, log_decay: Array, fade: float, xp: Any) -> tuple[Array, Array, Array, Array]:
     """a, b [B, G] of a + b·exp(log_decay - top), `top` [B, G], and the weighted mean square relative residual.
 
-    The second column is made orthogonal to the first, so that single precision suffices. A limit below zero is none.
+    The second column is orthogonal to the first, so that single precision suffices. A negative limit becomes 0.
     """
     top = xp.where(context.there[..., None] > 0, log_decay, -np.inf).max(1)
     decay = xp.exp(xp.minimum(log_decay - top[:, None], 0.0))

@@ -29,7 +29,7 @@ ACCURACY = (
     "accuracy", "acc", "test_accuracy", "test_acc", "val_accuracy", "val_acc", "validation_accuracy",
 )  # fmt: skip
 
-# The first name of each is the one that counts where there are several.
+# The first name has priority if several columns match.
 _NAMES = {
     "size": (
         "size", "train_sizes", "n", "train_size", "n_train", "num_train", "training_size", "train_examples",
@@ -44,7 +44,7 @@ _NAMES = {
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Where each column stands; None for one that is not there. `measure` is the plain name of the error's column."""
+    """Index of each column; None if absent. `measure`: normalized name of the error column."""
 
     size: int
     error: int
@@ -56,7 +56,7 @@ class Columns:
 
 
 def columns(header: Sequence[str]) -> Columns:
-    """The columns of a header. UsageError where size or error is missing, or one could be either of two."""
+    """The columns of a header. UsageError if size or error is missing or ambiguous."""
     plain = [_plain(name) for name in header]
     found = {role: _one(role, names, plain) for role, names in _NAMES.items()}
     size, error = found["size"], found["error"]
@@ -85,14 +85,14 @@ def _plain(name: str) -> str:
 
 
 def _one(role: str, names: Sequence[str], plain: Sequence[str]) -> int | None:
-    """The place of the column for a role: the one with its first name, else the only one with another of its names."""
+    """Index of the column for a role: the one with its first name, otherwise the only one with another name."""
     places = [k for k, name in enumerate(plain) if name == names[0]] or [
         k for k, name in enumerate(plain) if name in names
     ]
     if len(places) > 1:
         both = " and ".join(repr(plain[k]) for k in places)
         raise UsageError(
-            f"the first line names {both}, and each could be the {role}; call the one that is meant {names[0]!r}"
+            f"the first line names {both}, and each could be the {role}; rename the intended column to {names[0]!r}"
         )
     return places[0] if places else None
 
@@ -108,7 +108,7 @@ _ABSENT = ("", "nan", "na", "n/a", "none", "null", "inf", "-inf", "+inf", "infin
 
 @dataclasses.dataclass(frozen=True)
 class MeasurementRow:
-    """One measurement; `stderr`, `repeat` are None where the table has no such column."""
+    """One measurement; `stderr` and `repeat` are None without such a column."""
 
     line: int
     size: int
@@ -119,7 +119,7 @@ class MeasurementRow:
 
 
 def read_rows(path: Path) -> tuple[Columns, list[MeasurementRow]]:
-    """The columns and rows of a table. UsageError says what is wrong on which line, the rule and the remedy."""
+    """Columns and rows of a table. UsageError names the line, the rule and the remedy."""
     text = _text(path)
     first = next(line for line in text.splitlines() if line.strip())
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
@@ -129,7 +129,7 @@ def read_rows(path: Path) -> tuple[Columns, list[MeasurementRow]]:
         header = columns(names)
         rows = list(_checked(lines, len(names), header))
     except csv.Error as error:
-        raise UsageError(f"line {reader.line_num} cannot be read ({error}); mend its quotes") from None
+        raise UsageError(f"line {reader.line_num} cannot be parsed ({error}); correct its quotes") from None
     if not rows:
         raise UsageError("no row follows the names of the columns; give one row for each measurement")
     return header, rows
@@ -151,7 +151,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise UsageError("is no text in UTF-8; save the table as CSV with that encoding")
+        raise UsageError("is not UTF-8 text; save the table as CSV with that encoding")
     if not text.strip():
         raise UsageError("is empty; its first line names columns, such as size,error, and a row a measurement follows")
     return text
@@ -168,7 +168,7 @@ def _bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"cannot be read ({reason}); name a table that can") from None
-    raise UsageError(f"is {'a folder' if folder else 'no plain file'}; name a table of text, such as curve.csv")
+    raise UsageError(f"is {'a folder' if folder else 'not a regular file'}; name a table of text, such as curve.csv")
 
 
 def _row(cells: Sequence[str], width: int, header: Columns, line: int) -> MeasurementRow:
@@ -182,7 +182,7 @@ def _row(cells: Sequence[str], width: int, header: Columns, line: int) -> Measur
     size = _number(cells[header.size], "size", line)
     if not 1 <= size <= LARGEST or size != int(size):
         raise UsageError(
-            f"line {line}: size {size:g} is no whole number of examples from 1 to {LARGEST:.0e}; a share of the data "
+            f"line {line}: size {size:g} is not a whole number from 1 to {LARGEST:.0e}; a share of the data "
             "must be multiplied by how many examples there are"
         )
     error = _number(cells[header.error], header.measure, line)
@@ -200,12 +200,12 @@ def _row(cells: Sequence[str], width: int, header: Columns, line: int) -> Measur
 def _number(text: str, what: str, line: int) -> float:
     text = text.strip()
     if text.casefold() in _ABSENT:
-        raise UsageError(f"line {line}: {what} {text!r} is no finite number; leave the row out")
+        raise UsageError(f"line {line}: {what} {text!r} is not a finite number; remove the row")
     if not _NUMBER.fullmatch(text):
         raise UsageError(f"line {line}: {what} {text[:40]!r} is not a number; write it like 1000 or 0.25")
     value = float(text)
     if not math.isfinite(value):
-        raise UsageError(f"line {line}: {what} {text[:40]} is beyond every number; use a larger unit")
+        raise UsageError(f"line {line}: {what} {text[:40]} exceeds the largest float; use a larger unit")
     return value
 
 
@@ -213,7 +213,7 @@ def _name(text: str, line: int) -> str:
     name = text.strip()
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise UsageError(
-            f"line {line}: learner {name[:40]!r} is no name; give 1 to {_LONGEST_NAME} characters that can be printed"
+            f"line {line}: learner {name[:40]!r} is not a valid name; give 1 to {_LONGEST_NAME} printable characters"
         )
     return name
 
@@ -227,7 +227,7 @@ MAX_REPEATS = 10_000  # of one size
 
 @dataclasses.dataclass(frozen=True)
 class CurveTable:
-    """Curves, and in sentences what was assumed when they were read."""
+    """Curves, and remarks on the assumptions made by the reader."""
 
     curves: tuple[Curve, ...]
     remarks: tuple[str, ...]
@@ -235,7 +235,7 @@ class CurveTable:
 
 @dataclasses.dataclass(frozen=True)
 class _Measure:
-    """What the errors are: their unit and range, and what was assumed to say so."""
+    """Unit and range of the errors, and remarks on how they were inferred."""
 
     unit: str
     bound: Bound
@@ -261,7 +261,7 @@ def read_curve_table(path: Path, *, bound: Bound | None = None, learners: Sequen
 
 
 def _measure(name: str, rows: list[MeasurementRow], bound: Bound | None) -> tuple[list[MeasurementRow], _Measure]:
-    """The rows as errors, and what these are."""
+    """The rows as errors, with their unit and range."""
     above = next((row for row in rows if row.error > 1), None)
     if name in ACCURACY:
         if above:
@@ -269,23 +269,23 @@ def _measure(name: str, rows: list[MeasurementRow], bound: Bound | None) -> tupl
                 f"line {above.line}: {name} {above.error:g} is above 1; give a share, or 1 minus it as error"
             )
         rows = [dataclasses.replace(row, error=round(1 - row.error, 12)) for row in rows]
-        told = f"Column {name}: read as error = 1 − {name}, a rate from 0 to 1. Targets are errors too."
-        return rows, _Measure("error rate", bound or (0.0, 1.0), (told,))
+        remark = f"Column {name}: read as error = 1 − {name}, a rate from 0 to 1. Targets are errors too."
+        return rows, _Measure("error rate", bound or (0.0, 1.0), (remark,))
     if name not in ERROR:
-        told = f"Column {name}: taken to be 0 or more, without an upper end; --bound=0,5 gives one."
+        remark = f"Column {name}: assumed to be non-negative without an upper bound; set one with --bound=0,5."
         unit = name.replace("_", " ")
-        return rows, _Measure(unit, bound) if bound else _Measure(unit, (0.0, None), (told,))
+        return rows, _Measure(unit, bound) if bound else _Measure(unit, (0.0, None), (remark,))
     if bound:
         return rows, _Measure("error rate" if bound == (0.0, 1.0) else "error", bound)
     if not above:
-        told = f"Column {name}: all are within 0 and 1, so taken for a rate that 1 bounds; --bound=0, says otherwise."
-        return rows, _Measure("error rate", (0.0, 1.0), (told,))
+        remark = f"Column {name}: all values are in [0, 1], so it is read as a rate; --bound=0, removes the bound."
+        return rows, _Measure("error rate", (0.0, 1.0), (remark,))
     if "rate" in name:
         raise UsageError(
             f"line {above.line}: {name} {above.error:g} is above 1; give a share, or name the column error"
         )
-    told = f"Column {name}: some are above 1, so taken for no rate, without an upper end; --bound=0,100 gives one."
-    return rows, _Measure("error", (0.0, None), (told,))
+    remark = f"Column {name}: values above 1, so it is not read as a rate; set a bound with --bound=0,100."
+    return rows, _Measure("error", (0.0, None), (remark,))
 
 
 def _check_bound(rows: Iterable[MeasurementRow], bound: Bound) -> None:
@@ -302,7 +302,7 @@ def _by_learner(rows: Iterable[MeasurementRow], learners: Sequence[str]) -> dict
         found[row.learner].append(row)
     for name in learners:
         if name not in found:
-            raise UsageError(f"--learners={name} is no learner of this table; {nearest(name, found)[:400]}")
+            raise UsageError(f"--learners={name} is not a learner of this table; {nearest(name, found)[:400]}")
     picked = {name: part for name, part in found.items() if not learners or name in learners}
     if len(picked) > MAX_LEARNERS:
         raise UsageError(f"{len(picked):,} learners are more than {MAX_LEARNERS}; choose some, with --learners")
@@ -329,7 +329,7 @@ def _curve(name: str, rows: Iterable[MeasurementRow], measure: _Measure) -> Curv
 
 
 def _check_repeats(name: str, rows: list[MeasurementRow]) -> None:
-    """UsageError for too many rows of one size, for a repeat that stands twice, and for two means of one size."""
+    """UsageError for too many rows of one size, a duplicate repeat, or two means of one size."""
     if len(rows) > MAX_REPEATS:
         raise UsageError(
             f"{name}: {len(rows):,} rows of size {rows[0].size:,}, more than {MAX_REPEATS:,}; average them"
@@ -347,7 +347,7 @@ def _check_repeats(name: str, rows: list[MeasurementRow]) -> None:
         if row.repeat is not None:
             raise UsageError(
                 f"line {row.line}: {name} has size {row.size:,}, repeat {row.repeat[:40]!r} on line {before.line} too; "
-                "leave one out, or tell curves apart by a column learner"
+                "remove one, or distinguish curves by a column learner"
             )
 
 

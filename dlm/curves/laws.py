@@ -22,7 +22,7 @@ from dlm.curves.points import Points
 
 Array = NDArray[np.float64]
 
-# Limits as shares of the error at N; dense near 1, where curves that have almost converged live.
+# Limits as shares of the error at N; dense near 1, for curves that have almost converged.
 _SHARES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.92, 0.96, 0.98, 0.99, 0.997, 0.9995])
 _RISING = np.array([1.003, 1.02, 1.06, 1.15, 1.4, 2.0])
 _LARGEST_EXPONENT = 600.0  # exp of more overflows; such a law is far from any data anyway
@@ -32,8 +32,7 @@ _LARGEST_EXPONENT = 600.0  # exp of more overflows; such a law is far from any d
 class Law:
     """One family. `decay(x, *shape)` is log g; `axes` are the grid of each shape parameter, all positive.
 
-    `typical` holds (centre, spread) of the natural log of each shape parameter over real curves: a weak
-    prior.
+    `typical`: (centre, spread) of the log of each shape parameter over real curves, a weak prior.
     """
 
     name: str
@@ -81,7 +80,7 @@ def _scaled(share: float, error: float, log_ratio: float) -> tuple[float, float]
 
 
 def _plus(limit: float, share: float) -> str:
-    """The limit as the law's first term; none where it is but a rounding of zero."""
+    """The limit as the first term; empty if it is a rounding of zero."""
     return f"{limit:.3g} + " if abs(share) > 1e-6 else ""
 
 
@@ -177,7 +176,7 @@ def polish(law: Law, theta: Array, log_scale: float, x: Array, log_error: Array,
       log_error: [K].
       spread: [K] standard deviations of log_error.
     """
-    from scipy.optimize import least_squares  # slow to import, and not needed to read an answer
+    from scipy.optimize import least_squares  # slow to import
 
     limits = [np.log(axis[[0, -1]]) for axis in law.axes.values()]
     rising = theta[0] > 1
@@ -188,9 +187,9 @@ def polish(law: Law, theta: Array, log_scale: float, x: Array, log_error: Array,
         shape = law.log_shape(np.concatenate([free[1:2], np.exp(free[2:])])[None], x)[0]
         return (log_error - free[0] - np.maximum(shape, -50.0)) / spread
 
-    # Strictly inside: least_squares asks for a feasible start and moves off the edge anyway.
+    # Strictly inside the bounds: least_squares needs a feasible start.
     start = np.clip(np.concatenate([[log_scale, theta[0]], np.log(theta[1:])]), low + 1e-6, high - 1e-6)
-    found = least_squares(
+    solution = least_squares(
         residuals,
         start,
         bounds=(low, high),
@@ -199,18 +198,18 @@ def polish(law: Law, theta: Array, log_scale: float, x: Array, log_error: Array,
         max_nfev=_MAX_EVALUATIONS,
         x_scale="jac",
     )
-    if not np.isfinite(found.x).all():
+    if not np.isfinite(solution.x).all():
         return theta, log_scale
-    return np.concatenate([found.x[1:2], np.exp(found.x[2:])]), float(found.x[0])
+    return np.concatenate([solution.x[1:2], np.exp(solution.x[2:])]), float(solution.x[0])
 
 
-# Constants chosen on one half of the data sets of LCDB 1.0 and 1.1; docs/forecasting.md has the table.
-TAIL = 4.0  # degrees of freedom of the residuals: a wild point costs a logarithm, not a square
-SIGMA_PRIOR = 0.01  # residual of a law on log error before any is seen ...
-SIGMA_UNKNOWN = 0.06  # ... the same where nothing says how noisy the points are
-SIGMA_WEIGHT = 2.0  # ... worth this many points
-SHARPEN = 2.0  # the likelihood to this power: the misfits of a law are not independent noise
-BACK = 0.04  # further misfit per e-fold below the largest size: a transient may be explained or dropped
+# Constants selected on one half of the datasets of LCDB 1.0 and 1.1 (docs/method/forecasting.md).
+TAIL = 4.0  # degrees of freedom of the residuals (Student's t, robust to outliers)
+SIGMA_PRIOR = 0.01  # prior residual of a law on log error
+SIGMA_UNKNOWN = 0.06  # the same if the noise is unknown
+SIGMA_WEIGHT = 2.0  # weight of the prior, in points
+SHARPEN = 2.0  # power of the likelihood: residuals of a law are not independent noise
+BACK = 0.04  # additional misfit per e-fold below the largest size, which downweights transients
 FIT_SHARE = 0.3  # weight of the marginal likelihood in a family's log weight
 AHEAD_SHARE = 0.5  # weight of its extrapolation score
 AHEAD_SCALE = 0.03  # scale of an extrapolation error per e-fold of distance
@@ -269,7 +268,7 @@ def _weights(fits: Sequence[LawFit], ahead: Array) -> Array:
 
 
 def _variance(points: Points, sigma: float) -> Array:
-    # Where only the number of repeats is known, the residual is taken to be their noise.
+    # If only the number of repeats is known, the residual scales with it.
     share = np.where(points.noise > 0, 1.0, points.repeats.mean() / points.repeats)
     return points.noise**2 + share * sigma**2 + (BACK * np.log(points.x)) ** 2
 
@@ -289,7 +288,7 @@ def _scales(shape: Array, points: Points, variance: Array) -> tuple[Array, Array
 
 
 def _residual(points: Points, laws: Sequence[Law], shapes: Sequence[Array]) -> float:
-    """Residual s.d. of the best law on log error beyond the known noise, shrunk to what is usual."""
+    """Residual s.d. of the best law on log error beyond the known noise, shrunk to its prior."""
     usual = SIGMA_PRIOR if points.noise_known else SIGMA_UNKNOWN
     variance = _variance(points, usual)
     best = np.inf
@@ -297,7 +296,7 @@ def _residual(points: Points, laws: Sequence[Law], shapes: Sequence[Array]) -> f
         centre, _, log_likelihood = _scales(shape, points, variance)
         row = int(np.argmax(log_likelihood))
         gap = points.log_error - shape[row] - centre[row]
-        # Winsorised, so that one wild point does not speak for the others.
+        # Winsorized against outliers.
         limit = 3 * 1.4826 * np.median(np.abs(gap)) + usual
         excess = np.minimum(gap**2, limit**2) - points.noise**2 - (BACK * np.log(points.x)) ** 2
         left = max(len(gap) - law.num_parameters, 1)
@@ -331,17 +330,17 @@ def _with_polished(fit: LawFit, shape: Array, points: Points, sigma: float) -> L
 
 
 def _ahead_scores(points: Points, laws: Sequence[Law], shapes: Sequence[Array], sigma: float) -> Array:
-    """Log score per family: how well it foretells the larger sizes when fitted to the smaller ones."""
+    """Log score per family: prediction of the larger sizes from a fit to the smaller ones."""
     num = len(points.train_sizes)
     total = np.zeros(len(laws))
-    for left_out in range(1, min(MAX_HOLDOUTS, num - 3) + 1):
-        part = points.first(num - left_out)
-        ahead = slice(num - left_out, num)
+    for num_held_out in range(1, min(MAX_HOLDOUTS, num - 3) + 1):
+        part = points.first(num - num_held_out)
+        ahead = slice(num - num_held_out, num)
         distance = np.log(points.train_sizes[ahead] / part.train_sizes[-1])
         variance = points.noise[ahead] ** 2 + sigma**2 + (AHEAD_SCALE * distance) ** 2
         for index, (law, shape) in enumerate(zip(laws, shapes)):
             scale, _, log_likelihood = _scales(
-                shape[:, : num - left_out], part, _variance(points, sigma)[: num - left_out]
+                shape[:, : num - num_held_out], part, _variance(points, sigma)[: num - num_held_out]
             )
             joint = log_likelihood + law.log_prior(law.grid)
             if not np.isfinite(joint).any():

@@ -1,7 +1,7 @@
-"""A network that reads the points of a curve and tells the distribution of its error at other sizes.
+"""Predicts the distribution of a curve's error at other sizes with a small residual network.
 
-Written once for NumPy, which answers, and for JAX, which learns (`xp` is either module). Everything is said relative to
-the last point and in units of the curve's own scale, so that another unit of error or of size gives the same answer.
+Written for NumPy (inference) and JAX (training); `xp` is either module. All inputs are relative to the last point and
+in units of the curve's own scale, so that the prediction does not depend on the unit of error or size.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dlm.curves.closed_form import NUM_FITS, ClosedFormFits, closed_form_fits
 
 Array = Any  # numpy.ndarray or jax.Array
 
-# Places, in log size before the largest, at which the points around are summed up, and how far around.
+# Positions in log size relative to the largest, and widths, of the kernel means of the points.
 NODES = -np.log(2.0) * np.array([0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])
 WIDTHS = np.log(2.0) * np.array([0.25, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5, 2.0])
-NUM_LAST = 4  # points at the end that are also told one by one
+NUM_LAST = 4  # last points, which are also single features
 NUM_FEATURES = 5 * len(NODES) + 5 * NUM_LAST + 18 + NUM_FITS
 NUM_PLACE_FEATURES = 5 + 2 * NUM_FITS + 2
 COMPONENTS = 6
-_LEAST_NOISE = 0.03  # of log error: no point says more than this, since laws bend
+_LEAST_NOISE = 0.03  # of log error: minimum noise of a point
 _LEAST_SCALE = 0.003
 
 
@@ -43,8 +43,8 @@ class CurveBatch(NamedTuple):
 
 
 class CurveScale(NamedTuple):
-    """What a curve does near its end: `unit` [B], its slope [B] in log error an e-fold, its level [B] at the last size,
-    and how the points scatter around that line [B]."""
+    """Line through the end of a curve: `unit` [B], slope [B] in log error per e-fold, level [B] at the last size, and
+    scatter [B] of the points around it."""
 
     unit: Array
     slope: Array
@@ -70,10 +70,14 @@ def scale(context: CurveBatch, xp: Any = np) -> CurveScale:
 
 
 def features(context: CurveBatch, by: CurveScale, xp: Any = np) -> Array:
-    """Numbers [B, NUM_FEATURES - NUM_GUESSES] that say what the points do, without any law."""
+    """Features [B, NUM_FEATURES - NUM_FITS] of the points, without the closed-form fits."""
     rest = context.log_error - (by.level[:, None] + by.slope[:, None] * context.log_size)
     return xp.concatenate(
-        [_around_nodes(context, rest, by, xp), _last_points(context, rest, by, xp), _as_a_whole(context, rest, by, xp)],
+        [
+            _around_nodes(context, rest, by, xp),
+            _last_points(context, rest, by, xp),
+            _curve_features(context, rest, by, xp),
+        ],
         axis=1,
     )
 
@@ -83,7 +87,7 @@ def _log(value: Array, xp: Any) -> Array:
 
 
 def _around_nodes(context: CurveBatch, rest: Array, by: CurveScale, xp: Any) -> Array:
-    """Kernel means of what the line leaves, of where the points are, and of their scatter."""
+    """Kernel means of the residuals from the line, of the positions of the points, and of their scatter."""
     nodes, widths = (values.astype(np.float32) for values in (NODES, WIDTHS))
     precision = context.there / (context.noise**2 + _LEAST_NOISE**2)
     precision = precision / precision.max(1, keepdims=True)
@@ -130,7 +134,7 @@ def _last_points(context: CurveBatch, rest: Array, by: CurveScale, xp: Any) -> A
     )
 
 
-def _as_a_whole(context: CurveBatch, rest: Array, by: CurveScale, xp: Any) -> Array:
+def _curve_features(context: CurveBatch, rest: Array, by: CurveScale, xp: Any) -> Array:
     count = context.there.sum(1)
     known = xp.where((context.noise > 0) & (context.zero < 0.5), 1.0, 0.0) * context.there
     noise = (known * context.noise).sum(1) / xp.maximum(known.sum(1), 1.0)
@@ -172,9 +176,9 @@ class MixturePrediction(NamedTuple):
 
 
 class NetworkInputs(NamedTuple):
-    """What a network is given: `curve` [B, NUM_FEATURES] and `place` [B, A, NUM_PLACE_FEATURES].
+    """Inputs of the network: `curve` [B, NUM_FEATURES] and `place` [B, A, NUM_PLACE_FEATURES].
 
-    Its answer is relative to `start`, in units of `unit` [B, A, 1]. `counted` [B]: whether it can be exactly zero.
+    Its output is relative to `start`, in units of `unit` [B, A, 1]. `counted` [B]: whether the error can be zero.
     """
 
     curve: Array
@@ -185,16 +189,16 @@ class NetworkInputs(NamedTuple):
 
 
 def network_inputs(context: CurveBatch, place: Array, xp: Any = np) -> NetworkInputs:
-    """Reads curves for log sizes `place` [B, A], relative to the last point; the same for every network."""
+    """Inputs for log sizes `place` [B, A] relative to the last point; the same for every member of the ensemble."""
     by = scale(context, xp)
-    guesses = closed_form_fits(context, place, xp)
+    fits = closed_form_fits(context, place, xp)
     unit = by.unit[:, None, None] * (xp.abs(place)[..., None] + 0.3)
-    # A start: the line goes on at 0.7 of its slope, or what the laws say, where they do not run away from it.
+    # Start: the line continued at 0.7 of its slope, moved towards the mean of the laws by at most one unit.
     line = (by.level[:, None] + xp.where(place > 0, 0.7 * place, place) * by.slope[:, None])[..., None]
-    start = line + xp.clip(guesses.all_mean[..., :1] - line, -unit, unit)
+    start = line + xp.clip(fits.all_mean[..., :1] - line, -unit, unit)
     return NetworkInputs(
-        curve=xp.concatenate([features(context, by, xp), _log(guesses.misfit, xp)], axis=1),
-        place=xp.concatenate([_about(place, xp), _guessed(guesses, start, unit, xp)], axis=-1),
+        curve=xp.concatenate([features(context, by, xp), _log(fits.misfit, xp)], axis=1),
+        place=xp.concatenate([_place_features(place, xp), _fit_features(fits, start, unit, xp)], axis=-1),
         start=start,
         unit=unit,
         counted=(context.bounded > 0) | ((context.zero * context.there).max(1) > 0),
@@ -202,7 +206,7 @@ def network_inputs(context: CurveBatch, place: Array, xp: Any = np) -> NetworkIn
 
 
 def apply(params: Any, reading: NetworkInputs, xp: Any = np) -> MixturePrediction:
-    """What the network of these parameters tells."""
+    """Applies the network with these parameters."""
     x = _dense(params["inputs"], reading.curve)
     for block in params["trunk"]:
         x = x + _dense(block["out"], _gelu(_dense(block["in"], _norm(x, xp)), xp))
@@ -216,20 +220,20 @@ def apply(params: Any, reading: NetworkInputs, xp: Any = np) -> MixturePredictio
         log_weight=weight - highest - xp.log(xp.exp(weight - highest).sum(-1, keepdims=True)),
         mean=reading.start + reading.unit * (mean + np.linspace(-1, 1, COMPONENTS, dtype=np.float32)),
         sd=reading.unit * xp.exp(xp.clip(sd - 1.0, -8.0, 4.0)) + 1e-4,
-        # Only what is counted can be exactly zero: not where none was seen and nothing bounds the error.
+        # An unbounded error without a measured zero has probability 0 of a zero.
         zero=xp.where(reading.counted[:, None], out[..., -1], -30.0),
     )
 
 
-def _about(place: Array, xp: Any) -> Array:
+def _place_features(place: Array, xp: Any) -> Array:
     ahead = xp.maximum(place, 0.0)
     columns = [place / 4, xp.tanh(place), xp.exp(-ahead), xp.log1p(ahead), xp.exp(xp.minimum(place, 0.0))]
     return xp.stack(columns, axis=-1)
 
 
-def _guessed(guesses: ClosedFormFits, start: Array, unit: Array, xp: Any) -> Array:
-    away = [xp.arcsinh((mean - start) / unit) for mean in (guesses.mean, guesses.all_mean)]
-    return xp.concatenate([*away, _log(guesses.sd / unit, xp)], axis=-1)
+def _fit_features(fits: ClosedFormFits, start: Array, unit: Array, xp: Any) -> Array:
+    away = [xp.arcsinh((mean - start) / unit) for mean in (fits.mean, fits.all_mean)]
+    return xp.concatenate([*away, _log(fits.sd / unit, xp)], axis=-1)
 
 
 def _dense(layer: Any, x: Array) -> Array:
@@ -246,7 +250,7 @@ def _gelu(x: Array, xp: Any) -> Array:
 
 
 def init(rng: np.random.Generator, width: int, head: int, depth: int = 3, head_depth: int = 2) -> Any:
-    """Parameters before learning, float32."""
+    """Initial parameters, float32."""
 
     def dense(num_in: int, num_out: int, gain: float = 1.0) -> dict[str, Array]:
         kernel = rng.standard_normal((num_in, num_out)) * gain / np.sqrt(num_in)

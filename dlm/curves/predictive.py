@@ -25,9 +25,9 @@ _KNOTS = np.concatenate([np.linspace(-8, -3, 6)[:-1], np.linspace(-3, 3, 25), np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Marginals:
-    """Of A sizes: M components each of log error, `weight`, `mean`, `sd` [A, M], and `zero` [A], the chance of error 0.
+    """Mixtures at A sizes: components of log error `weight`, `mean`, `sd` [A, M], and `zero` [A], P(error = 0).
 
-    Logs are of the error in the unit of the measurements.
+    Logarithms are of the error in the unit of the measurements.
     """
 
     weight: Array
@@ -36,7 +36,7 @@ class Marginals:
     zero: Array
 
     def log_cdf_table(self) -> tuple[Array, Array]:
-        """Ascending log errors [A, T] and the distribution function there, without the zeros."""
+        """Ascending log errors [A, T] and their distribution function, given that the error is not zero."""
         from scipy.special import ndtr  # slow to import
 
         knots = np.sort((self.mean[..., None] + self.sd[..., None] * _KNOTS).reshape(len(self.mean), -1), axis=1)
@@ -55,7 +55,7 @@ class Marginals:
         return out
 
     def log_density(self, error: ArrayLike) -> Array:
-        """Log density [A] at errors [A] or one for all; of an error of 0, the log of its probability."""
+        """Log density [A] at errors (scalar or [A]); at 0, its log probability."""
         value = np.broadcast_to(np.asarray(error, dtype=float), self.zero.shape)
         logs = np.log(np.maximum(value, np.finfo(float).tiny))[:, None]
         with np.errstate(divide="ignore"):
@@ -66,7 +66,7 @@ class Marginals:
             return np.where(value > 0, density, np.where(value == 0, np.log(self.zero), -np.inf))
 
 
-PERSISTENCE = 3.0  # e-folds of size over which a draw's rank is forgotten by 1/e
+PERSISTENCE = 3.0  # correlation length of a draw's rank, in e-folds of size
 _WAVES = 12
 
 
@@ -94,7 +94,7 @@ class Draws:
 
 
 def draw(marginals: Callable[[Array], Marginals], train_sizes: Array, bound: Bound, num: int, seed: int) -> Draws:
-    """`num` curves measured at ascending `train_sizes`; equal seeds give equal draws."""
+    """`num` draws of a curve measured at ascending `train_sizes`; equal seeds give equal draws."""
     waves = np.random.default_rng(seed).standard_normal((num, 2 * _WAVES))
     return Draws(float(train_sizes[-1]), float(train_sizes[0]), marginals, waves, bound)
 
@@ -107,12 +107,12 @@ def _features(log_size: Array) -> Array:
 
 
 WEIGHTS = "network.npz"
-# On data sets that nothing was learnt from, more data help more than foreseen now and then: with this chance the error
-# is so many standard deviations lower. Chosen by cross-validation within the half that was learnt from.
+# On datasets outside the training set, the error sometimes decreases more than predicted: with probability SURPRISE it
+# is LOWER standard deviations lower. Selected by cross-validation on the training half.
 SURPRISE, LOWER = 0.04, 2.0
-# Where every error was zero there is no scale to learn from: what LCDB's such curves did, in half of its data sets.
-_ALL_ZERO = 0.9  # the chance that the next is zero too
-_NEAR_ZERO = np.log(1e-3), 1.5  # log error relative to the largest possible, else: mean and standard deviation
+# Constants for curves with only zero errors, from such curves of LCDB in half of its datasets.
+_ALL_ZERO = 0.9  # probability that the next error is zero
+_NEAR_ZERO = np.log(1e-3), 1.5  # otherwise: mean and s.d. of the log error relative to the largest possible one
 
 
 def predictive(points: Points, bound: Bound) -> Callable[[Array], Marginals]:
@@ -129,12 +129,14 @@ def predictive(points: Points, bound: Bound) -> Callable[[Array], Marginals]:
     return at
 
 
-def blend(told: list[Any], base: float) -> Marginals:
-    """The even mixture of what several networks tell of one curve, and a small chance of an unforeseen fall."""
-    weight = np.concatenate([np.exp(one.log_weight[0]) for one in told], axis=-1) / len(told)
-    mean = np.concatenate([one.mean[0] for one in told], axis=-1) + base
-    sd = np.concatenate([one.sd[0] for one in told], axis=-1)
-    zero = np.mean([1 / (1 + np.exp(-one.zero[0])) for one in told], axis=0)
+def blend(predictions: list[Any], base: float) -> Marginals:
+    """Equal mixture of the networks' predictions, with a small probability of a larger decrease."""
+    weight = np.concatenate([np.exp(prediction.log_weight[0]) for prediction in predictions], axis=-1) / len(
+        predictions
+    )
+    mean = np.concatenate([prediction.mean[0] for prediction in predictions], axis=-1) + base
+    sd = np.concatenate([prediction.sd[0] for prediction in predictions], axis=-1)
+    zero = np.mean([1 / (1 + np.exp(-prediction.zero[0])) for prediction in predictions], axis=0)
     centre = (weight * mean).sum(axis=-1, keepdims=True)
     spread = np.sqrt((weight * (sd**2 + (mean - centre) ** 2)).sum(axis=-1, keepdims=True))
     return Marginals(
@@ -146,7 +148,7 @@ def blend(told: list[Any], base: float) -> Marginals:
 
 
 def context_of(points: Points, bound: Bound) -> CurveBatch:
-    """The points as the network reads them, a batch of one."""
+    """The points as a batch of one curve."""
     largest = bound[1]
     row = np.ones((1, len(points.train_sizes)))
     return CurveBatch(
@@ -162,9 +164,12 @@ def context_of(points: Points, bound: Bound) -> CurveBatch:
 
 @functools.cache
 def weights() -> list[Any]:
-    """The networks' parameters, one tree each; made by `python -m benchmarks.forecasting.train`."""
-    with resources.files("dlm.curves").joinpath(WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as kept:
-        return unflatten({name: kept[name].astype(np.float32) for name in kept.files})
+    """Parameters of the networks, one tree each, written by `python -m benchmarks.forecasting.train`."""
+    with (
+        resources.files("dlm.curves").joinpath(WEIGHTS).open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        return unflatten({name: arrays[name].astype(np.float32) for name in arrays.files})
 
 
 def flatten(members: Any) -> dict[str, Any]:

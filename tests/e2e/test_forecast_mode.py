@@ -32,7 +32,7 @@ def test_a_table_is_answered_drawn_and_written_beside_itself(launch, table, tmp_
         "2x the data, n=1,600",
         "10x the data, n=8,000",
         "6 %",
-        "taken for a rate",
+        "read as a rate",
         "Fitted laws",
     ):
         assert words in out
@@ -72,7 +72,7 @@ def test_flags_reach_the_answer(launch, tmp_path):
         ("a,b\n1,2\n", [], "names no column size"),
         ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--level=1"], "level=1.0 is not in (0, 1)"),
         ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--targets=-1"], "target=-1.0 is not a non-negative number"),
-        ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--learners=a"], "--learners=a is no learner of this table"),
+        ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--learners=a"], "--learners=a is not a learner of this table"),
         ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--bound=0,0.1"], "line 2: error 0.2 is outside the bound"),
     ],
 )
