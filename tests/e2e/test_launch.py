@@ -60,7 +60,7 @@ DIGITS = "--experiment=digits"
         ([DIGITS, "--set=train_sizes="], "sizes=()"),
         ([DIGITS, "--set=name="], "leaves the study without a name"),
         ([DIGITS, "--set=name=../up"], "name='../up'"),
-        ([DIGITS, "--set=data.test=5000"], "data.test=5000 must lie between 1 and 1796"),
+        ([DIGITS, "--set=data.test=5000"], "data.test=5000 does not fit 1797 examples; choose 1 to 1796"),
         ([DIGITS, "--train_sizes="], "--train_sizes= is empty"),
         ([DIGITS, "--train_sizes=,"], "--train_sizes=',' is not"),
         ([DIGITS, "--train_sizes=10,abc"], "--train_sizes='10,abc' is not"),
@@ -88,9 +88,9 @@ DIGITS = "--experiment=digits"
         (["--mode=forecast", "--curve=x.csv", "--multiples=2,x"], "--multiples='2,x' is not"),
         (["--mode=forecast", "--curve=x.csv", "--targets=few"], "--targets='few' is not"),
         (["--mode=forecast", "--curve=x.csv", "--level=high"], "--level=high"),
-        (["--mode=forecast", "--curve=x.csv", "--bound=1,0"], "--bound=1,0 is no range"),
-        (["--mode=forecast", "--curve=x.csv", "--bound=-1,0"], "--bound=-1,0 is no range"),
-        (["--mode=forecast", "--curve=x.csv", "--bound=0,1,2"], "--bound=0,1,2 is no range"),
+        (["--mode=forecast", "--curve=x.csv", "--bound=1,0"], "--bound=1,0 is not a range"),
+        (["--mode=forecast", "--curve=x.csv", "--bound=-1,0"], "--bound=-1,0 is not a range"),
+        (["--mode=forecast", "--curve=x.csv", "--bound=0,1,2"], "--bound=0,1,2 is not a range"),
         (["--mode=forecast", "--curve=x.csv"], "x.csv: there is no such file"),
         (["--mode=forecast", "--curve=x.csv", "--target=0.1"], "--target has no effect with --mode=forecast"),
         (["--mode=watch"], "holds no study; name the folder of a run"),
@@ -110,7 +110,7 @@ def test_data_that_is_absent_is_asked_for(launch, tmp_path, mode):
     path.write_text(NEEDS_TFDS)
     for place in ("nowhere", "cwd"):
         outcome = launch(f"--experiment={path}", f"--data_dir={tmp_path / place}", f"--mode={mode}")
-        assert_refused(outcome, f"'mnist' is not in {tmp_path / place / 'mnist'}; nothing is downloaded by itself")
+        assert_refused(outcome, f"'mnist' is not in {tmp_path / place / 'mnist'}")
     assert list((tmp_path / "cwd").iterdir()) == []
     assert not (tmp_path / "nowhere").exists()
 
