@@ -1,1 +1,1 @@
-"""A workdir's numbers for other people's tools: tables for a paper, TensorBoard, and trackers of experiments."""
+"""Exports a workdir: tables for papers, TensorBoard files, experiment trackers."""

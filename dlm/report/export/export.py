@@ -1,4 +1,4 @@
-"""Export a workdir to whatever is named: tables, TensorBoard, trackers."""
+"""Exports a workdir as tables, as TensorBoard files and to experiment trackers."""
 
 from __future__ import annotations
 
@@ -7,106 +7,109 @@ import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
+from dlm.curves.from_records import learning_curves
+from dlm.curves.types import Curve
 from dlm.report.export import tensorboard, trackers
-from dlm.report.export.runs import Contents, Run, gather, runs
+from dlm.report.export.runs import Run, runs
+from dlm.report.forecast_file import FORECAST, read_forecast
+from dlm.report.study_report import report_options
 from dlm.report.tables import Table, forecast_table, latex, markdown, measured_table, required_size_table
 from dlm.storage import records
+from dlm.storage.workdir import Workdir
 from dlm.utils.errors import UsageError, nearest
 from dlm.utils.files import write_atomically
 from dlm.utils.optional_imports import installed, require
 
-Written = Path | str
+Location = Path | str  # a file or folder, or the address of a server
 
 
 @dataclasses.dataclass(frozen=True)
-class Export:
-    """How one thing is exported: `write(source, folder)` says where to; `package`: what pip installs for it, whose
-    module has the same name."""
+class Exporter:
+    """`write(source, folder)` exports and returns the location; `package` is the Python package that it needs."""
 
-    write: Callable[[Source, Path], Written]
+    write: Callable[[Source, Path], Location]
     package: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What a workdir holds, each read once and only for who asks: the records as a table, or sorted into contents."""
+    """A workdir to export; each view of it is computed once, when it is needed."""
 
-    workdir: Path
-    names: tuple[str, ...]
-
-    @functools.cached_property
-    def table(self) -> pa.Table:
-        return records.read(self.workdir)
+    workdir: Workdir
 
     @functools.cached_property
-    def contents(self) -> Contents:
-        return gather(self.workdir, forecast=not {"latex", "markdown"}.isdisjoint(self.names))
+    def curves(self) -> list[Curve]:
+        """The learning curves with at least one size."""
+        trial_ids = report_options(self.workdir)["trial_ids"]
+        curves = learning_curves(self.workdir.records, trial_ids, self.workdir.description.learners)
+        return [curve for curve in curves if curve.train_sizes]
+
+    @functools.cached_property
+    def tables(self) -> list[Table]:
+        """The measured errors and, of the last report, forecasts and required sizes."""
+        tables = [measured_table(self.curves) if self.curves else None]
+        if (path := self.workdir.path / FORECAST).exists():
+            summary = read_forecast(path)
+            tables += [forecast_table(summary), required_size_table(summary)]
+        return [table for table in tables if table and table.rows]
+
+    @functools.cached_property
+    def runs(self) -> list[Run]:
+        """Trials and curves as runs of a tracker."""
+        return runs(self.workdir.records, self.curves)
 
 
-def export(workdir: Path, names: Sequence[str] = (), folder: Path | None = None) -> list[Written]:
-    """Write the exports named into `folder`, by default `<workdir>/export`; where each was written.
+def export(path: Path, names: Sequence[str] = (), folder: Path | None = None) -> list[Location]:
+    """Write the named exports of a workdir to `folder`, by default `<workdir>/export`, and return their locations.
 
-    Without names: all tables, and TensorBoard's files where tensorboardX is installed. UsageError for an unknown name,
-    a package that is not installed, or a workdir without records, before anything is written.
+    Without names: all tables, and TensorBoard files if tensorboardX is installed. Raises UsageError before anything is
+    written for an unknown name, a missing package, or a workdir without a study or records.
     """
     for name in names:
-        if name not in EXPORTS:
-            raise UsageError(f"--to={name} is not an export; {nearest(name, EXPORTS)}")
-        if package := EXPORTS[name].package:
+        if name not in EXPORTERS:
+            raise UsageError(f"--to={name} is not an export; {nearest(name, EXPORTERS)}")
+        if package := EXPORTERS[name].package:
             require(package, f"--to={name}")
-    source = Source(workdir, tuple(dict.fromkeys(names)) or default())
-    _check(source)
-    folder = folder or workdir / "export"
+    source = Source(Workdir.open(path))
+    if not source.workdir.records:
+        raise UsageError(f"--workdir={path} holds no records; run the study first, with --mode=run")
+    names = tuple(dict.fromkeys(names)) or default_names()
+    if not {"latex", "markdown"}.isdisjoint(names):
+        source.tables  # noqa: B018 - raises for an invalid forecast before anything is written
+    folder = folder or path / "export"
     folder.mkdir(parents=True, exist_ok=True)
-    return [EXPORTS[name].write(source, folder) for name in source.names]
+    return [EXPORTERS[name].write(source, folder) for name in names]
 
 
-def default() -> tuple[str, ...]:
-    """What is exported where nothing is named."""
-    tensorboard = ("tensorboard",) if installed(EXPORTS["tensorboard"].package) else ()
+def default_names() -> tuple[str, ...]:
+    """The exports that are written if none is named."""
+    tensorboard = ("tensorboard",) if installed(EXPORTERS["tensorboard"].package) else ()
     return ("csv", "parquet", "latex", "markdown", *tensorboard)
 
 
-def _check(source: Source) -> None:
-    """UsageError where there is nothing to export, or something that is asked for cannot be read."""
-    workdir = source.workdir
-    if not workdir.is_dir():
-        raise UsageError(f"--workdir={workdir}: there is no such folder; name the folder of a run, such as runs/digits")
-    num_rows = source.table.num_rows if {"csv", "parquet"}.issuperset(source.names) else len(source.contents.rows)
-    if not num_rows:
-        raise UsageError(f"--workdir={workdir} holds no records; run the study first, with --mode=run")
+def _records(format: str) -> Callable[[Source, Path], Path]:
+    return lambda source, folder: records.write(source.workdir.table, folder, [format])[0]
 
 
-def _tables(contents: Contents) -> list[Table]:
-    """The measured errors and, of the last report, forecasts and required sizes."""
-    measured = measured_table(contents.curves) if contents.curves else None
-    forecast = (forecast_table(contents.answer), required_size_table(contents.answer)) if contents.answer else ()
-    return [table for table in (measured, *forecast) if table and table.rows]
+def _tables(name: str, render: Callable[[Sequence[Table]], str]) -> Callable[[Source, Path], Path]:
+    def write(source: Source, folder: Path) -> Path:
+        write_atomically(folder / name, render(source.tables))
+        return folder / name
+
+    return write
 
 
-def _latex(source: Source, folder: Path) -> Path:
-    write_atomically(folder / "tables.tex", latex(_tables(source.contents)))
-    return folder / "tables.tex"
+def _runs(write: Callable[[str, Sequence[Run], Path], Location]) -> Callable[[Source, Path], Location]:
+    return lambda source, folder: write(source.workdir.study_name, source.runs, folder)
 
 
-def _markdown(source: Source, folder: Path) -> Path:
-    write_atomically(folder / "tables.md", markdown(_tables(source.contents)))
-    return folder / "tables.md"
-
-
-def _runs(write: Callable[[str, Sequence[Run], Path], Written]) -> Callable[[Source, Path], Written]:
-    return lambda source, folder: write(source.contents.study, runs(source.contents), folder)
-
-
-EXPORTS = {
-    "csv": Export(lambda source, folder: records.write(source.table, folder, ["csv"])[0]),
-    "parquet": Export(lambda source, folder: records.write(source.table, folder, ["parquet"])[0]),
-    "latex": Export(_latex),
-    "markdown": Export(_markdown),
-    "tensorboard": Export(_runs(lambda _, told, folder: tensorboard.write(told, folder)), "tensorboardX"),
-    "wandb": Export(_runs(trackers.write_wandb), "wandb"),
-    "mlflow": Export(_runs(trackers.write_mlflow), "mlflow"),
-    "trackio": Export(_runs(trackers.write_trackio), "trackio"),
+EXPORTERS = {
+    "csv": Exporter(_records("csv")),
+    "parquet": Exporter(_records("parquet")),
+    "latex": Exporter(_tables("tables.tex", latex)),
+    "markdown": Exporter(_tables("tables.md", markdown)),
+    "tensorboard": Exporter(lambda source, folder: tensorboard.write(source.runs, folder), "tensorboardX"),
+    "wandb": Exporter(_runs(trackers.write_wandb), "wandb"),
+    "mlflow": Exporter(_runs(trackers.write_mlflow), "mlflow"),
+    "trackio": Exporter(_runs(trackers.write_trackio), "trackio"),
 }

@@ -1,4 +1,4 @@
-"""TensorBoard event files, by tensorboardX."""
+"""Writes TensorBoard event files with tensorboardX."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlm.report.export.runs import TRIALS, Run
 from dlm.utils.optional_imports import require
 
 FOLDER = "tensorboard"
-# One file a run, always of the same name: a second export takes the place of the first instead of adding to it.
+# One file per run with a fixed name, so that a second export replaces the first.
 _FILE = "events.out.tfevents.0000000000.dlm"
 _STATUS = {"done": "STATUS_SUCCESS", "running": "STATUS_RUNNING"}
 
@@ -20,8 +20,8 @@ _STATUS = {"done": "STATUS_SUCCESS", "running": "STATUS_RUNNING"}
 def write(runs: Sequence[Run], folder: Path) -> Path:
     """Write `folder`/tensorboard: `trials/<learner>/n=…` with updates as steps, `curves/<learner>` with sizes as steps.
 
-    A point's wall time is the seconds of training, so TensorBoard's "relative" axis shows those. What an earlier export
-    left is replaced, once all is written. UsageError where tensorboardX is not installed.
+    Wall times are seconds of training, which TensorBoard shows on its "relative" axis. Replaces an earlier export once
+    all files are written. UsageError if tensorboardX is not installed.
     """
     require("tensorboardX", "--to=tensorboard")
     target, fresh = folder / FOLDER, folder / f"{FOLDER}.tmp"
@@ -34,7 +34,7 @@ def write(runs: Sequence[Run], folder: Path) -> Path:
 
 
 def _path(name: str) -> str:
-    """A run's name as a relative path: each part without what a folder's name may not hold."""
+    """A run's name as a relative path, with characters that folder names cannot contain replaced."""
     parts = [re.sub(r"[^\w=.,() +-]", "_", part).strip(". ") for part in name.split("/")]
     return "/".join(part or "_" for part in parts)
 
@@ -54,13 +54,13 @@ def _scalars(run: Run) -> Iterator[Any]:
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.summary_pb2 import Summary
 
-    for one in run.steps:
-        values = [Summary.Value(tag=tag, simple_value=number) for tag, number in one.numbers.items()]
-        yield Event(step=one.step, wall_time=one.seconds, summary=Summary(value=values))
+    for step in run.steps:
+        values = [Summary.Value(tag=tag, simple_value=number) for tag, number in step.numbers.items()]
+        yield Event(step=step.step, wall_time=step.seconds, summary=Summary(value=values))
 
 
 def _hparams(run: Run) -> Iterator[Any]:
-    """What TensorBoard's HPARAMS tab shows of a trial: its config, how it ended, its seeds as one group."""
+    """A trial in TensorBoard's HPARAMS tab: its config and status; its seeds are one group."""
     from tensorboardX.proto.api_pb2 import Status
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
@@ -73,8 +73,11 @@ def _hparams(run: Run) -> Iterator[Any]:
         kind = {str: "string_value", bool: "bool_value"}.get(type(value), "number_value")
         setattr(start.hparams[name], kind, value)
     end = SessionEndInfo(status=Status.Value(_STATUS.get(run.status, "STATUS_FAILURE")))
-    told = {"start": HParamsPluginData(session_start_info=start), "end": HParamsPluginData(session_end_info=end)}
-    for which, data in told.items():
+    events = {
+        "start": HParamsPluginData(session_start_info=start),
+        "end": HParamsPluginData(session_end_info=end),
+    }
+    for name, data in events.items():
         plugin = SummaryMetadata.PluginData(plugin_name="hparams", content=data.SerializeToString())
-        value = Summary.Value(tag=f"_hparams_/session_{which}_info", metadata=SummaryMetadata(plugin_data=plugin))
+        value = Summary.Value(tag=f"_hparams_/session_{name}_info", metadata=SummaryMetadata(plugin_data=plugin))
         yield Event(summary=Summary(value=[value]))

@@ -1,4 +1,4 @@
-"""Runs for Weights & Biases: offline, unless the user's own WANDB_MODE says otherwise; `wandb sync` sends them."""
+"""Logs runs to the experiment trackers trackio, MLflow and Weights & Biases."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ TRACKIO_FOLDER = "trackio"
 
 
 def write_trackio(study: str, runs: Sequence[Run], folder: Path) -> Path:
-    """Log runs into the project `study` in `folder`/trackio, or in the user's own TRACKIO_DIR; the folder.
+    """Log runs to the project `study` in `folder`/trackio, or in the user's TRACKIO_DIR; returns the folder.
 
-    Each run takes the place of what it was. They go into trackio's own storage at once: its `init` and `log` are made
-    for a live run, and start senders. A process keeps to the folder that trackio was imported with. UsageError where
-    trackio is not installed.
+    Replaces runs of an earlier export. Writes to trackio's storage directly, because its `init` and `log` are for live
+    runs and start senders. A process uses the folder with which trackio was imported. UsageError if trackio is not
+    installed.
     """
     os.environ.setdefault("TRACKIO_DIR", str((folder / TRACKIO_FOLDER).resolve()))
     trackio = import_optional("trackio", "--to=trackio")
-    storage, place = trackio.SQLiteStorage, Path(trackio.TRACKIO_DIR)
-    place.mkdir(parents=True, exist_ok=True)
-    there = {run["id"]: run["name"] for run in storage.get_run_records(study)}
+    storage, target = trackio.SQLiteStorage, Path(trackio.TRACKIO_DIR)
+    target.mkdir(parents=True, exist_ok=True)
+    existing = {run["id"]: run["name"] for run in storage.get_run_records(study)}
     for run in runs:
-        if run.run_id in there:
-            storage.delete_run(study, there[run.run_id], run_id=run.run_id)
+        if run.run_id in existing:
+            storage.delete_run(study, existing[run.run_id], run_id=run.run_id)
         storage.bulk_log(
             study,
             run.name,
-            [dict(one.numbers) for one in run.steps] or [{}],
-            steps=[one.step for one in run.steps] or [0],
+            [dict(step.numbers) for step in run.steps] or [{}],
+            steps=[step.step for step in run.steps] or [0],
             config={**run.config, "_Group": run.group, "kind": run.kind, "status": run.status},
             run_id=run.run_id,
         )
-    return place
+    return target
 
 
 FILE = "mlflow.db"
 _STATUS = {"done": "FINISHED", "running": "RUNNING"}
-_AT_ONCE = 1000  # metrics that MLflow takes in one call
+_METRICS_PER_CALL = 1000  # limit of MLflow
 _RUN_ID, _CONTENT = "dlm.run_id", "dlm.content"
 
 
 def write_mlflow(study: str, runs: Sequence[Run], folder: Path) -> Path | str:
-    """Log runs into the experiment `study`; the SQLite file, or the address of the user's own server.
+    """Log runs to the experiment `study` in a SQLite file or the user's MLFLOW_TRACKING_URI; returns file or address.
 
-    A run that is there already, by its tag `dlm.run_id`, is left as it is when its numbers are the same, and else
-    replaced. UsageError where MLflow is not installed.
+    Replaces a run of an earlier export, found by its tag `dlm.run_id`, if its numbers differ. UsageError if MLflow is
+    not installed.
     """
-    # Without this MLflow reports that it was used; read when it is imported.
+    # Disables usage reports; MLflow reads it when it is imported.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     MlflowClient = import_optional("mlflow", "--to=mlflow").MlflowClient
     logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -67,12 +67,12 @@ def write_mlflow(study: str, runs: Sequence[Run], folder: Path) -> Path | str:
     experiment = client.get_experiment_by_name(study)
     if experiment:
         number = experiment.experiment_id
-    else:  # without a place for artifacts of its own, MLflow would make a folder where the user happens to be
+    else:  # the default location of artifacts is a new folder in the current one
         number = client.create_experiment(study, None if own else (folder / "mlflow-artifacts").resolve().as_uri())
-    there = {run.data.tags.get(_RUN_ID): run for run in _all(client, number)}
+    existing = {run.data.tags.get(_RUN_ID): run for run in _search_all(client, number)}
     for run in runs:
         content = hashlib.sha256(repr(run).encode()).hexdigest()
-        known = there.get(run.run_id)
+        known = existing.get(run.run_id)
         if known and known.data.tags.get(_CONTENT) == content:
             continue
         _log(client, number, run, content)
@@ -81,7 +81,7 @@ def write_mlflow(study: str, runs: Sequence[Run], folder: Path) -> Path | str:
     return own or path
 
 
-def _all(client: Any, experiment: str) -> Iterator[Any]:
+def _search_all(client: Any, experiment: str) -> Iterator[Any]:
     token = None
     while True:
         page = client.search_runs([experiment], page_token=token)
@@ -96,36 +96,36 @@ def _log(client: Any, experiment: str, run: Run, content: str) -> None:
 
     start = int(1000 * time.time())
     tags = {_RUN_ID: run.run_id, "dlm.kind": run.kind, "dlm.group": run.group}
-    made = client.create_run(experiment, start_time=start, tags=tags, run_name=run.name).info.run_id
+    run_id = client.create_run(experiment, start_time=start, tags=tags, run_name=run.name).info.run_id
     metrics = (
-        Metric(_name(name), number, start + round(1000 * one.seconds), one.step)
-        for one in run.steps
-        for name, number in one.numbers.items()
+        Metric(_name(name), number, start + round(1000 * step.seconds), step.step)
+        for step in run.steps
+        for name, number in step.numbers.items()
     )
     params = [Param(name, str(value)) for name, value in run.config.items() if str(value)]
-    client.log_batch(made, params=params)
-    while batch := list(islice(metrics, _AT_ONCE)):
-        client.log_batch(made, metrics=batch)
+    client.log_batch(run_id, params=params)
+    while batch := list(islice(metrics, _METRICS_PER_CALL)):
+        client.log_batch(run_id, metrics=batch)
     seconds = run.steps[-1].seconds if run.steps else 0.0
-    client.set_terminated(made, _STATUS.get(run.status, "FAILED"), end_time=start + round(1000 * seconds))
-    client.set_tag(made, _CONTENT, content)  # last, so that a run that was cut short is not taken for a whole one
+    client.set_terminated(run_id, _STATUS.get(run.status, "FAILED"), end_time=start + round(1000 * seconds))
+    client.set_tag(run_id, _CONTENT, content)  # last, because it marks the run as complete
 
 
 def _name(name: str) -> str:
-    """A metric's name with what MLflow allows in it."""
-    return "".join(one if one.isalnum() or one in "_-. :/" else "_" for one in name)
+    """A metric's name, with characters that MLflow does not allow replaced."""
+    return "".join(char if char.isalnum() or char in "_-. :/" else "_" for char in name)
 
 
 WANDB_FOLDER = "wandb"
 
 
 def write_wandb(study: str, runs: Sequence[Run], folder: Path) -> Path:
-    """Write `folder`/wandb with a run of project `study` for each of `runs`.
+    """Write runs of the project `study` to `folder`/wandb, offline unless WANDB_MODE is set; `wandb sync` uploads them.
 
-    Run ids are those of the trials: exported again, offline runs take the place of what they were, and a server goes on
-    with those it has, where it ignores steps that it has seen. UsageError where wandb is not installed.
+    Replaces offline runs of an earlier export; a server resumes its runs and ignores known steps. UsageError if wandb
+    is not installed.
     """
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # which would be sent, even offline
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # reports are sent even offline
     wandb = import_optional("wandb", "--to=wandb")
     mode = os.environ.get("WANDB_MODE", "offline")
     settings = wandb.Settings(
@@ -137,7 +137,7 @@ def write_wandb(study: str, runs: Sequence[Run], folder: Path) -> Path:
         disable_git=True,
     )
     for run in runs:
-        before = list((folder / WANDB_FOLDER).glob(f"offline-run-*-{run.run_id}"))
+        earlier = list((folder / WANDB_FOLDER).glob(f"offline-run-*-{run.run_id}"))
         with wandb.init(
             project=study,
             id=run.run_id,
@@ -151,9 +151,9 @@ def write_wandb(study: str, runs: Sequence[Run], folder: Path) -> Path:
             settings=settings,
         ) as log:
             log.define_metric("*", step_metric=run.axis)
-            for one in run.steps:
-                log.log({run.axis: one.step, "seconds": one.seconds, **one.numbers}, step=one.step)
+            for step in run.steps:
+                log.log({run.axis: step.step, "seconds": step.seconds, **step.numbers}, step=step.step)
             log.summary["status"] = run.status
-        for old in before:
+        for old in earlier:
             shutil.rmtree(old)
     return folder / WANDB_FOLDER

@@ -1,29 +1,30 @@
-"""--mode=export: what is written is told, and what is wrong is told before anything is written."""
+"""--mode=export: files and output, and usage errors before anything is written."""
 
 import pytest
 from command import assert_refused, contents
 
 from dlm.storage import record_log
+from dlm.storage.description import STUDY
 from dlm.utils import optional_imports
 
 
-def test_without_names_the_tables_are_written(launch, workdir, monkeypatch):
+def test_default_exports_are_the_tables(launch, workdir, monkeypatch):
     monkeypatch.setattr("dlm.report.export.export.installed", lambda _: False)
     code, out, err = launch("--mode=export", f"--workdir={workdir}")
     folder = workdir / "export"
     names = ["records.csv", "records.parquet", "tables.tex", "tables.md"]
-    assert (code, out, err) == (0, "Written:\n" + "".join(f"  {folder / name}\n" for name in names), "")
+    assert (code, out, err) == (0, "wrote\n" + "".join(f"  {folder / name}\n" for name in names), "")
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
     assert "| 64 | **15.0 [10.0–20.0] (2)** | – |" in (folder / "tables.md").read_text(encoding="utf-8")
 
 
-def test_what_is_named_is_written_where_it_is_wanted(launch, workdir, tmp_path):
+def test_named_exports_are_written_to_the_given_folder(launch, workdir, tmp_path):
     code, _, _ = launch(
         "--mode=export", f"--workdir={workdir}", "--to=markdown,csv, markdown", f"--out={tmp_path / 'a/b'}"
     )
     assert code == 0
     assert sorted(path.name for path in (tmp_path / "a" / "b").iterdir()) == ["records.csv", "tables.md"]
-    assert [path.name for path in workdir.iterdir()] == [record_log.FILE]
+    assert sorted(path.name for path in workdir.iterdir()) == sorted([record_log.FILE, STUDY])
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_what_is_named_is_written_where_it_is_wanted(launch, workdir, tmp_path):
         (["--learners=mlp"], "--learners has no effect with --mode=export"),
     ],
 )
-def test_wrong_usage_is_told_and_nothing_is_written(launch, workdir, monkeypatch, arguments, message):
+def test_usage_errors_write_nothing(launch, workdir, monkeypatch, arguments, message):
     monkeypatch.setattr(optional_imports, "installed", lambda name: name != "wandb")
     (workdir / "forecast.json").write_text("{")
     before = contents(workdir)
@@ -46,9 +47,9 @@ def test_wrong_usage_is_told_and_nothing_is_written(launch, workdir, monkeypatch
     assert contents(workdir) == before
 
 
-def test_a_folder_without_records_is_told(launch, tmp_path):
+def test_workdirs_without_a_study_or_records_raise(launch, workdir, tmp_path):
     assert_refused(launch("--mode=export"), "--mode=export needs --workdir=DIR")
-    assert_refused(launch("--mode=export", f"--workdir={tmp_path / 'none'}"), "there is no such folder")
-    (tmp_path / "empty").mkdir()
-    assert_refused(launch("--mode=export", f"--workdir={tmp_path / 'empty'}"), "holds no records; run the study first")
+    assert_refused(launch("--mode=export", f"--workdir={tmp_path / 'none'}"), "holds no study")
+    (workdir / record_log.FILE).unlink()
+    assert_refused(launch("--mode=export", f"--workdir={workdir}"), "holds no records; run the study first")
     assert_refused(launch("--to=csv"), "--to has no effect with --mode=run; use it with --mode=export")
