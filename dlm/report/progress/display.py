@@ -48,7 +48,7 @@ def announce(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-class Display:
+class ProgressDisplay:
     """Displays statuses on standard error, because standard output is for results; `close` prints a last line.
 
     A terminal shows a live view that each `show` redraws. A notebook shows a line that is replaced at most every

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from dlm.report.progress import status as statuses
-from dlm.report.progress.display import Display
+from dlm.report.progress.display import ProgressDisplay
 from dlm.report.progress.status import RunStatus, State, TrialCounts, TrialInfo
 from dlm.storage.record_log import Record
 from dlm.utils.errors import Interrupted
@@ -126,7 +126,7 @@ class ProgressTracker:
     """Receives events of a run. As a context manager it displays them and writes progress.json to `workdir`, if given.
 
     `memory` returns bytes used by the process, and by the devices or None; `stopping` whether a signal asked to stop.
-    For the other arguments see `Display`. Receiving an event takes microseconds; a thread does the rest.
+    For the other arguments see `ProgressDisplay`. Receiving an event takes microseconds; a thread does the rest.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class ProgressTracker:
         self._start = self._phase_start = clock()
         self._work_seconds = 0.0  # since the last report of updates
         self._lock, self._closed = threading.RLock(), threading.Event()
-        self._display: Display | None = None
+        self._display: ProgressDisplay | None = None
         self._thread: threading.Thread | None = None
 
     def phase(self, name: str, detail: str | None = None) -> None:
@@ -226,7 +226,7 @@ class ProgressTracker:
         return self._thread is not None and self._display is not None and self._display.is_live
 
     def __enter__(self) -> ProgressTracker:
-        self._display = Display(self._console, self._interval, self._clock)
+        self._display = ProgressDisplay(self._console, self._interval, self._clock)
         self._thread = threading.Thread(target=self._refresh_regularly, name="dlm progress", daemon=True)
         self._thread.start()
         return self

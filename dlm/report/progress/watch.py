@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dlm.report.formatting import duration
 from dlm.report.progress import status as statuses
-from dlm.report.progress.display import Display
+from dlm.report.progress.display import ProgressDisplay
 from dlm.report.progress.status import RunStatus, SizeProgress, State, TrialCounts
 from dlm.storage.lock import HEARTBEAT, STALE_AFTER, LockFile, read_lock
 from dlm.storage.record_log import Follower
@@ -36,7 +36,7 @@ def watch(
     seconds, has ended.
     """
     monitor = _Monitor(Workdir.open(path), clock)
-    display = Display(console, interval_seconds, clock)
+    display = ProgressDisplay(console, interval_seconds, clock)
     status = monitor.status()
     try:
         while status.state == "running":

@@ -7,7 +7,7 @@ import types
 import pytest
 from rich.console import Console
 
-from dlm.report.progress.display import Display, status_line, view
+from dlm.report.progress.display import ProgressDisplay, status_line, view
 from dlm.report.progress.status import RunStatus, SizeProgress
 
 
@@ -94,7 +94,7 @@ def test_notebook_line_is_replaced(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(display=display))
     file, now = io.StringIO(), [0.0]
-    screen = Display(Console(file=file, force_jupyter=True), clock=lambda: now[0])
+    screen = ProgressDisplay(Console(file=file, force_jupyter=True), clock=lambda: now[0])
     for phase in ("compile", "train"):
         screen.show(RunStatus("toy", "running", phase))
         now[0] += 2
@@ -108,7 +108,7 @@ def test_notebook_line_is_replaced(monkeypatch):
 def test_logs_have_no_control_codes(variable, monkeypatch):
     monkeypatch.setenv(variable, "1")
     file = io.StringIO()
-    screen = Display(Console(file=file))
+    screen = ProgressDisplay(Console(file=file))
     screen.show(RunStatus("toy", "running", "train"))
     screen.close(RunStatus("toy", "done", "train"))
     assert file.getvalue() == "train · 0 of 0 trials\ndone · 0 of 0 trials\n"
@@ -117,7 +117,7 @@ def test_logs_have_no_control_codes(variable, monkeypatch):
 def test_dumb_terminal_gets_lines(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     file = Terminal()
-    Display(Console(file=file)).show(RunStatus("toy", "running", "train"))
+    ProgressDisplay(Console(file=file)).show(RunStatus("toy", "running", "train"))
     assert file.getvalue() == "train · 0 of 0 trials\n"
 
 
@@ -125,7 +125,7 @@ def test_no_color_disables_colours_and_the_cursor_stays_visible(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("NO_COLOR", "1")
     file = Terminal()
-    screen = Display(Console(file=file, width=70, height=20))
+    screen = ProgressDisplay(Console(file=file, width=70, height=20))
     screen.show(RunStatus("toy", "running", "train", rows=(SizeProgress("mlp", 10, 3),), fraction=0.5))
     text = file.getvalue()
     screen.close(RunStatus("toy", "done"))

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from dlm.report.progress import status
-from dlm.report.progress.display import Display
+from dlm.report.progress.display import ProgressDisplay
 from dlm.report.progress.status import SizeProgress, TrialInfo
 from dlm.report.progress.tracker import ProgressTracker, RemainingTime
 
@@ -20,7 +20,7 @@ class Clock:
 
 def test_a_log_gets_a_line_per_interval_and_a_last_line():
     file, clock = io.StringIO(), Clock()
-    tracker, display = ProgressTracker("toy", clock=clock), Display(Console(file=file, width=60), clock=clock)
+    tracker, display = ProgressTracker("toy", clock=clock), ProgressDisplay(Console(file=file, width=60), clock=clock)
     tracker.expect_updates("cnn", 36_000, 1.0)
     tracker.phase("train", "cnn, 56 members")
     for _ in range(120):
