@@ -9,6 +9,7 @@ from dlm.data import Digits
 from dlm.execution import executor
 from dlm.models import MLP
 from dlm.storage.record_log import Record
+from dlm.storage.workdir import Workdir
 from dlm.study.names import Status, Unit
 from dlm.tasks import Classification
 from dlm.train.population import population_of
@@ -51,6 +52,13 @@ def small(**changes):
         name="small",
     )
     return dataclasses.replace(base, **changes)
+
+
+def claimed(folder, study=None):
+    """The folder as a workdir with a study.json, for tests that write its records themselves."""
+    with Workdir.create_or_resume(folder) as workdir:
+        workdir.claim(study or small(), data={"name": "digits", "fingerprint": "00"})
+    return folder
 
 
 def interrupted(monkeypatch, study, folder, rounds, **options):

@@ -55,7 +55,7 @@ def reliability(probabilities: Sequence[Array], y: NDArray[np.int64]) -> Reliabi
         confidence=tuple(map(float, confidence[filled])),
         accuracy=tuple(map(float, accuracy[filled])),
         count=tuple(map(int, counts[filled])),
-        errors=tuple(calibration_error(*arrays) for arrays in zip(confidences, correct, bins)),
+        errors=tuple(calibration_error(*parts) for parts in zip(confidences, correct, bins)),
         expected_error=float(np.mean(expected)),
         brier=tuple(_brier(each, y) for each in probabilities),
     )

@@ -36,23 +36,23 @@ def ensembles_of(
     differ by initial weights, order and subset; of classical learners it is bagging (Breiman 1996).
     """
     by_id = {trial.trial_id: trial for trial in study.trials}
-    found = []
+    ensembles = []
     for learner, by_size in selected_rows(rows, by_id, list(study.learners)).items():
         for own in by_size.values():
-            kept = list(_kept(own, len(dataset.test), workdir))
-            if len(kept) >= FEWEST:
+            saved = list(_saved(own, len(dataset.test), workdir))
+            if len(saved) >= FEWEST:
                 noise = by_id[own[0].trial_id].test_noise
-                found.append(_ensemble(study.task, dataset, orders, learner, noise, kept))
-    return found
+                ensembles.append(_ensemble(study.task, dataset, orders, learner, noise, saved))
+    return ensembles
 
 
-def _kept(own: Collection[Record], num_test: int, workdir: Path) -> Iterator[tuple[Record, str, np.ndarray]]:
+def _saved(own: Collection[Record], num_test: int, workdir: Path) -> Iterator[tuple[Record, str, np.ndarray]]:
     """(final row, kind, predictions) of each trial with predictions of the whole test set."""
     for row in own:
-        arrays = artifacts.read_predictions(workdir, row.trial_id) if row.value is not None else None
+        content = artifacts.read_predictions(workdir, row.trial_id) if row.value is not None else None
         for name in (PROBABILITIES, OUTPUTS):
-            if arrays and name in arrays and len(arrays[name]) == num_test:
-                yield row, name, arrays[name].astype(np.float64)
+            if content and name in content and len(content[name]) == num_test:
+                yield row, name, content[name].astype(np.float64)
 
 
 def _ensemble(
@@ -61,17 +61,17 @@ def _ensemble(
     orders: SubsetOrders,
     learner: str,
     noise: Noise,
-    kept: list[tuple[Record, str, np.ndarray]],
+    saved: list[tuple[Record, str, np.ndarray]],
 ) -> Ensemble:
-    members, kind = [each for *_, each in kept], kept[0][1]
+    members, kind = [each for *_, each in saved], saved[0][1]
     ranks = np.arange(len(dataset.test), dtype=np.uint32)
     y = noisy_labels(dataset.test.y, ranks, np.uint32(TEST_SEED), noise, dataset.num_classes)
     values, *single = [_measures(task, kind, each, y) for each in (sum(members) / len(members), *members)]
-    seen = np.unique(np.concatenate([orders[row.subset_seed][: row.train_size] for row, *_ in kept]))
+    seen = np.unique(np.concatenate([orders[row.subset_seed][: row.train_size] for row, *_ in saved]))
     return Ensemble(
         learner=learner,
-        train_size=kept[0][0].train_size,
-        members=len(kept),
+        train_size=saved[0][0].train_size,
+        members=len(saved),
         examples=len(seen),
         unit=task.unit,
         values=values,
@@ -82,11 +82,11 @@ def _ensemble(
 def _measures(task: Any, kind: str, predictions: Any, y: np.ndarray) -> dict[str, float]:
     """What the task measures of predictions [N, ...], and of probabilities whether they are as sure as right."""
     outputs = np.log(np.maximum(predictions, LEAST_PROBABILITY)) if kind == PROBABILITIES else predictions
-    outputs, targets, everyone = jnp.asarray(outputs, jnp.float32), jnp.asarray(y), jnp.ones(len(y))
+    outputs, targets, weights = jnp.asarray(outputs, jnp.float32), jnp.asarray(y), jnp.ones(len(y))
     each = task.example_metrics(outputs, targets)
-    found = task.aggregate({name: float(np.asarray(values, np.float64).mean()) for name, values in each.items()})
+    measures = task.aggregate({name: float(np.asarray(values, np.float64).mean()) for name, values in each.items()})
     if task.needs_whole_split and not task.fits_threshold:  # nothing was kept of validation to choose by
-        found |= task.whole_split_metrics(outputs, targets, everyone, {})
+        measures |= task.whole_split_metrics(outputs, targets, weights, {})
     if kind == PROBABILITIES and y.ndim == 1:
-        found[CALIBRATION_ERROR] = calibration_error(outputs, targets, everyone)
-    return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+        measures[CALIBRATION_ERROR] = calibration_error(outputs, targets, weights)
+    return {name: float(value) for name, value in measures.items() if np.isfinite(value)}

@@ -30,9 +30,9 @@ _NO_PRECISION = "none"  # recorded for learners that are not gradient-trained
 
 @dataclasses.dataclass(frozen=True)
 class ErrorRatio:
-    """Ratio of two errors with its interval by test examples; below 1 the first errs less. `high` may be infinite.
+    """Ratio of two errors with its interval by test examples; below 1 the first error is smaller.
 
-    `num_blocks` blocks of `block_size` test examples are paired.
+    `high` may be infinite; `num_blocks` blocks of `block_size` test examples are paired.
     """
 
     ratio: float
@@ -163,7 +163,7 @@ def _family(name: str, selected: Mapping[int, tuple[float, str, list[Record]]]) 
 
 @dataclasses.dataclass(frozen=True)
 class NaiveComparison:
-    """Learners that are not shown to err less than the best naive baseline, which learns nothing from data.
+    """Learners that are not shown to have a smaller error than the best naive baseline, which learns nothing from data.
 
     `ratios` of their errors to the baseline's at `size`; `num_learners` learners that train were compared.
     """
@@ -179,7 +179,7 @@ class NaiveComparison:
 def compare_with_naive_baseline(
     workdir: Path, records: Sequence[Record], test: TestSet | None, level: float
 ) -> NaiveComparison | None:
-    """Compares at the largest size that all learners have; None where every learner is shown to err less."""
+    """Compares at the largest size that all learners have; None where every learner is shown to be better."""
     curves = {
         name: by_size
         for name, by_size in selected_rows(records).items()

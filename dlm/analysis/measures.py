@@ -43,7 +43,7 @@ class Resource:
 
 def other_measures(trials: Trials, records: Iterable[Record]) -> list[TestMeasure]:
     """Every measure of the test set except error and loss, in alphabetical order."""
-    cells = {
+    keys = {
         (row.trial_id, row.step): (name, size)
         for name, by_size in trials.items()
         for size, rows in by_size.items()
@@ -52,9 +52,9 @@ def other_measures(trials: Trials, records: Iterable[Record]) -> list[TestMeasur
     values: dict[str, dict[str, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     units: dict[str, str] = {}
     for row in records:
-        cell = cells.get((row.trial_id, row.step))
-        if cell and row.split == "test" and row.metric not in REPORTED_ELSEWHERE and row.value is not None:
-            learner, size = cell
+        key = keys.get((row.trial_id, row.step))
+        if key and row.split == "test" and row.metric not in REPORTED_ELSEWHERE and row.value is not None:
+            learner, size = key
             values[row.metric][learner][size].append(row.value)
             units[row.metric] = row.unit
     return [
@@ -82,12 +82,12 @@ def largest_sizes(measures: Sequence[TestMeasure]) -> dict[str, int]:
 def resources(trials: Trials, fields: Iterable[str]) -> list[Resource]:
     """The named record fields that any trial has a value of."""
     rows = [row for by_size in trials.values() for own in by_size.values() for row in own]
-    found = []
+    used = []
     for field in fields:
         medians = {learner: _medians(by_size, field) for learner, by_size in trials.items()}
         if any(medians.values()):
-            found.append(Resource(field, medians, sum(getattr(row, field) or 0.0 for row in rows)))
-    return found
+            used.append(Resource(field, medians, sum(getattr(row, field) or 0.0 for row in rows)))
+    return used
 
 
 def _medians(by_size: Mapping[int, Sequence[Record]], field: str) -> dict[int, float]:
@@ -104,7 +104,7 @@ def median_error(rows: Sequence[Record]) -> float | None:
 def validation_histories(records: Sequence[Record], trials: Trials) -> dict[str, dict[int, dict[int, Sequence[float]]]]:
     """Validation errors by learner, size and step, of the trials that were evaluated during training."""
     evaluated = {row.trial_id for row in records if row.status == "running"}
-    cells = {
+    keys = {
         row.trial_id: (name, size)
         for name, by_size in trials.items()
         for size, rows in by_size.items()
@@ -113,8 +113,8 @@ def validation_histories(records: Sequence[Record], trials: Trials) -> dict[str,
     }
     errors: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for row in records:
-        if (row.split, row.metric) == ("validation", "error") and row.trial_id in cells and row.value is not None:
-            name, size = cells[row.trial_id]
+        if (row.split, row.metric) == ("validation", "error") and row.trial_id in keys and row.value is not None:
+            name, size = keys[row.trial_id]
             errors[name][size][row.step].append(row.value)
     return {
         name: {size: dict(sorted(steps.items())) for size, steps in by_size.items()} for name, by_size in errors.items()

@@ -25,29 +25,29 @@ class TestSet:
 
     __test__ = False  # not a test case
 
-    arrays: Mapping[str, np.ndarray]
+    content: Mapping[str, np.ndarray]
 
     @property
     def y(self) -> np.ndarray:
         """Targets [N, ...]."""
-        return self.arrays["y"]
+        return self.content["y"]
 
     @property
     def x(self) -> np.ndarray | None:
         """Inputs as they are stored [N, ...]; None where they were too large to save."""
-        return self.arrays.get("x")
+        return self.content.get("x")
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """The name of each class, or its number."""
-        names = [str(name) for name in self.arrays["class_names"]]
-        highest = len(self.arrays["pool_classes"])
+        names = [str(name) for name in self.content["class_names"]]
+        highest = len(self.content["pool_classes"])
         return tuple(names) if names else tuple(map(str, range(highest)))
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """The names of the columns of tabular inputs; empty where unknown."""
-        return tuple(str(name) for name in self.arrays["feature_names"])
+        return tuple(str(name) for name in self.content["feature_names"])
 
     @cached_property
     def feature_stats(self) -> tuple[np.ndarray, np.ndarray]:
@@ -58,32 +58,32 @@ class TestSet:
     @property
     def has_classes(self) -> bool:
         """Whether targets are one class an example."""
-        return len(self.arrays["pool_classes"]) > 0
+        return len(self.content["pool_classes"]) > 0
 
     @property
     def has_tokens(self) -> bool:
         """Whether inputs are tokens: bytes of text, or others."""
-        return int(self.arrays["vocabulary"]) > 0
+        return int(self.content["vocabulary"]) > 0
 
     @property
     def has_bytes(self) -> bool:
         """Whether inputs are bytes of text."""
-        return int(self.arrays["vocabulary"]) == NUM_BYTES
+        return int(self.content["vocabulary"]) == NUM_BYTES
 
 
 def read_test_set(folder: Path) -> TestSet | None:
     """The test set of a workdir; None where it was not saved."""
-    arrays = artifacts.read_test_set(folder)
-    return TestSet(arrays) if arrays is not None and "y" in arrays and "pool_classes" in arrays else None
+    content = artifacts.read_test_set(folder)
+    return TestSet(content) if content is not None and "y" in content and "pool_classes" in content else None
 
 
 def predictions(folder: Path, trials: Sequence[Record], num_test: int) -> list[dict[str, np.ndarray]]:
     """Saved predictions of the first few seeds; those of another number of test examples are ignored."""
     saved: list[dict[str, np.ndarray]] = []
     for row in trials:
-        arrays = artifacts.read_predictions(folder, row.trial_id) if len(saved) < MOST_SEEDS else None
-        if arrays is not None and all(len(each) == num_test for each in arrays.values()) and "error" in arrays:
-            saved.append(arrays)
+        content = artifacts.read_predictions(folder, row.trial_id) if len(saved) < MOST_SEEDS else None
+        if content is not None and all(len(each) == num_test for each in content.values()) and "error" in content:
+            saved.append(content)
     return saved
 
 

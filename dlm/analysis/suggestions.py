@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dlm.curves.from_records import Setting, settings_by_size
-from dlm.storage import record_log
+from dlm.storage.workdir import Workdir
 from dlm.study.config import FrozenDict, digest
 from dlm.study.learner import full_path
+from dlm.study.names import Status
 from dlm.study.sweep import Axes, Distribution, Uniform, check_space
 from dlm.utils.errors import UsageError, nearest
-from dlm.utils.files import local_folder
 from dlm.utils.optional_imports import import_optional
 
 _MOST_REPEATS = 50  # consecutive repeated points before giving up
@@ -58,46 +58,46 @@ def suggest(
     if size not in train_sizes:
         known = ", ".join(map(str, train_sizes))
         raise UsageError(f"{learner} has no finished trials with train_size={size!r}; choose one of {known}")
-    positions = {each: [_position(one, given, learner) for one in settings] for each, settings in train_sizes.items()}
+    positions = {
+        each: [_position(setting, given, learner) for setting in settings] for each, settings in train_sizes.items()
+    }
     results = [
         (position, error)
-        for position, one in zip(positions[size], train_sizes[size])
-        if (error := _error(one)) is not None
+        for position, setting in zip(positions[size], train_sizes[size])
+        if (error := _error(setting)) is not None
     ]
     if not any(map(math.isfinite, (error for _, error in results))):
         raise UsageError(
             f"{learner} has no validation error at {size} examples: no setting finished, or the data have no "
             "validation split; add one, or use quasi_random(…)"
         )
-    seen = {_key(given, position) for found in positions.values() for position in found}
+    seen = {_key(given, position) for of_size in positions.values() for position in of_size}
     return Axes(tuple(_suggest_points(optuna, given, results, seen, points, seed)))
 
 
 def _settings(workdir: str | os.PathLike[str], learner: str) -> dict[int, list[Setting]]:
     """A learner's settings by size, in an order that does not depend on when they finished."""
-    folder = local_folder(workdir, "workdir")
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: there is no such workdir; name the folder of a run, such as runs/digits")
-    curves = settings_by_size(record_log.rows(folder))
+    opened = Workdir.open(workdir)
+    curves = settings_by_size(opened.records)
     if learner not in curves:
-        raise UsageError(f"{folder} has no finished cells of a learner {learner!r}; {nearest(learner, curves)}")
+        raise UsageError(f"{opened.path} has no finished trials of a learner {learner!r}; {nearest(learner, curves)}")
     return {
-        size: sorted(settings, key=lambda one: (one.rows[0].hyper, one.rows[0].precision))
+        size: sorted(settings, key=lambda setting: (setting.rows[0].hyper, setting.rows[0].precision))
         for size, settings in curves[learner].items()
     }
 
 
-def _error(one: Setting) -> float | None:
+def _error(setting: Setting) -> float | None:
     """The result of a setting for Optuna: infinity if a seed diverged, None without a result."""
-    if any(cell.status == "diverged" for cell in one.rows):
+    if any(row.status == Status.DIVERGED for row in setting.rows):
         return math.inf
-    error = one.rank[1]
+    error = setting.rank[1]
     return error if math.isfinite(error) else None
 
 
-def _position(one: Setting, space: Mapping[str, Distribution], learner: str) -> Point:
+def _position(setting: Setting, space: Mapping[str, Distribution], learner: str) -> Point:
     """Where a setting lies in a space: by path a number, or which of the values to choose from."""
-    config = json.loads(one.rows[0].hyper)
+    config = json.loads(setting.rows[0].hyper)
     return {path: _position_of(_value(config, path, learner), each, path, learner) for path, each in space.items()}
 
 
@@ -109,17 +109,17 @@ def _position_of(value: Any, each: Distribution, path: str, learner: str) -> Any
         options = [digest(option) for option in each.values]
         if digest(value) in options:
             return options.index(digest(value))
-    raise UsageError(f"{learner} has cells with {path}={value!r}, outside {path}={each!r}; widen the range")
+    raise UsageError(f"{learner} has trials with {path}={value!r}, outside {path}={each!r}; widen the range")
 
 
 def _value(config: Any, path: str, learner: str) -> Any:
     """The value at a path of a recorded config; UsageError if the learner has no such field."""
-    found = config
+    value = config
     for name in (full_path(path) if "hyper" in config else path).split("."):
-        if not isinstance(found, dict) or name not in found:
-            raise UsageError(f"{path!r} is no field of {learner}; {nearest(path, _paths(config))}")
-        found = found[name]
-    return found
+        if not isinstance(value, dict) or name not in value:
+            raise UsageError(f"{learner} has no field {path!r}; {nearest(path, _paths(config))}")
+        value = value[name]
+    return value
 
 
 def _paths(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -141,25 +141,25 @@ def _suggest_points(
 ) -> list[FrozenDict]:
     """New points, each suggested as if the ones before it were still running, which spreads them out."""
     spread = {path: _distribution(optuna, each) for path, each in space.items()}
-    found: dict[FrozenDict, FrozenDict] = {}
+    new: dict[FrozenDict, FrozenDict] = {}
     with _quiet(optuna):
         # The first round was the start, so that no point is random.
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True)
         study = optuna.create_study(sampler=sampler, direction="minimize")
-        # Of more than 25 trials Optuna lets the first count less: the worst, as no cell here is older than another.
+        # Of more than 25 trials Optuna lets the first count less: the worst, as all trials here are equally old.
         worst_first = sorted(results, key=lambda each: -each[1])
         study.add_trials([_trial(optuna, position, error, spread) for position, error in worst_first])
         repeats = 0
-        while len(found) < points and repeats < _MOST_REPEATS:
+        while len(new) < points and repeats < _MOST_REPEATS:
             position = study.ask(spread).params
             key = _key(space, position)
-            repeats = repeats + 1 if key in seen | found.keys() else 0
+            repeats = repeats + 1 if key in seen | new.keys() else 0
             if not repeats:
-                found[key] = FrozenDict({path: _at(each, position[path]) for path, each in space.items()})
-    if len(found) == points:
-        return list(found.values())
+                new[key] = FrozenDict({path: _at(each, position[path]) for path, each in space.items()})
+    if len(new) == points:
+        return list(new.values())
     raise UsageError(
-        f"of points={points}, {len(found)} are new; ask for fewer, widen the ranges, or use grid(…) for all of them"
+        f"of points={points}, {len(new)} are new; ask for fewer, widen the ranges, or use grid(…) for all of them"
     )
 
 

@@ -178,7 +178,8 @@ def interpret(study: Study, folder: Path, trials: Sequence[str], console: Consol
 
     run_options = RunOptions(**options)
     devices.configure(run_options.num_cpu_devices)
-    for analysis in analyze_trials(study, folder, trials, load_dataset(study, run_options)):
+    workdir = Workdir.open(folder)
+    for analysis in analyze_trials(study, workdir, trials, load_dataset(study, run_options)):
         print_analysis(analysis, folder, console)
     write_report(folder, None, study, run_options.question)
     console.print(f"The analysis is also in {folder / PAGE}.", soft_wrap=True, highlight=False)

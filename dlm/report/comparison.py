@@ -19,8 +19,8 @@ from dlm.report.html.page import page_html
 from dlm.report.sections.study_comparison import comparison_page, comparison_sentences
 from dlm.report.study_report import default_targets
 from dlm.report.terminal import print_list, say
-from dlm.storage import description, record_log
 from dlm.storage.description import StudyDescription, differences
+from dlm.storage.workdir import Workdir
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
 
@@ -36,7 +36,7 @@ class ComparedStudy:
     name: str
     curves: Mapping[str, Curve]
     errors: Mapping[str, SeedErrors]
-    description: StudyDescription | None
+    description: StudyDescription
     data: frozenset[str]
 
     def curve(self, learner: str) -> Curve:
@@ -51,7 +51,7 @@ def report_compare(workdirs: Sequence[Path], console: Console, *, folder: Path |
     """
     studies = [_read(path, name) for path, name in zip(workdirs, short_names(workdirs), strict=True)]
     _check_units(studies)
-    level = max((study.description.study["level"] for study in studies if study.description), default=0.95)
+    level = max(study.description.study["level"] for study in studies)
     comparisons = [
         compare_studies((one.curve(a), one.errors[a]), (other.curve(b), other.errors[b]), level=level)
         for one, other, a, b in learner_pairs(studies)
@@ -98,8 +98,9 @@ def short_names(workdirs: Sequence[Path]) -> list[str]:
 
 
 def _read(path: Path, name: str) -> ComparedStudy:
-    rows, about = record_log.rows(path), description.read(path)
-    curves = learning_curves(rows, order=about.learners if about else ())
+    workdir = Workdir.open(path)
+    rows = workdir.records
+    curves = learning_curves(rows, order=workdir.description.learners)
     if not any(curve.train_sizes for curve in curves):
         raise UsageError(f"--workdirs: {path} has no finished trials; run a study there first, with --mode=run")
     errors: dict[str, SeedErrors] = {
@@ -110,7 +111,7 @@ def _read(path: Path, name: str) -> ComparedStudy:
         for learner, by_size in selected_rows(rows).items()
     }
     measured = {curve.learner: curve for curve in curves if curve.train_sizes}
-    return ComparedStudy(name, measured, errors, about, frozenset(row.data for row in rows))
+    return ComparedStudy(name, measured, errors, workdir.description, frozenset(row.data for row in rows))
 
 
 def _check_units(studies: Sequence[ComparedStudy]) -> None:
@@ -128,7 +129,6 @@ def _remarks(studies: Sequence[ComparedStudy]) -> Iterator[str]:
                 f"{one.name} and {other.name} use different data ({', '.join(sorted(one.data))} and "
                 f"{', '.join(sorted(other.data))}), so test sets and subsets differ."
             )
-        changes = differences(one.description, other.description) if one.description and other.description else []
-        if changes:
+        if changes := differences(one.description, other.description):
             more = " …" if len(changes) > _MAX_CHANGES else ""
             yield f"From {one.name} to {other.name}: {'; '.join(changes[:_MAX_CHANGES])}{more}."

@@ -132,20 +132,20 @@ def _draw(figure: Figure, answer: StudySummary, title: str) -> None:
 
 def _line(learner: LearnerSummary, index: int) -> _Line:
     curve = learner.curve
-    kept = [
-        (size, [shown for e in errors if (shown := positive_error(e, curve))])
+    drawable = [
+        (size, [drawn_error for e in errors if (drawn_error := positive_error(e, curve))])
         for size, errors in zip(curve.train_sizes, curve.errors, strict=True)
     ]
-    cells = [(size, seed_spread(errors)) for size, errors in kept if errors]
+    spreads = [(size, seed_spread(errors)) for size, errors in drawable if errors]
     return _Line(
         learner=curve.learner,
         colour=COLOURS[index % len(COLOURS)],
         marker=MARKERS[index % len(MARKERS)],
-        train_sizes=[size for size, _ in cells],
-        points=[(size, error) for size, errors in kept for error in errors],
-        medians=[cell.median for _, cell in cells],
-        lows=[cell.low for _, cell in cells],
-        highs=[cell.high for _, cell in cells],
+        train_sizes=[size for size, _ in spreads],
+        points=[(size, error) for size, errors in drawable for error in errors],
+        medians=[spread.median for _, spread in spreads],
+        lows=[spread.low for _, spread in spreads],
+        highs=[spread.high for _, spread in spreads],
         forecast=forecast_part(learner),
     )
 

@@ -18,6 +18,7 @@ from dlm.report.formatting import error_number, error_text, is_rate, percent
 from dlm.report.tables import Table
 from dlm.report.terminal import print_list, print_table, say
 from dlm.storage import record_log
+from dlm.storage.workdir import Workdir
 from dlm.utils.errors import UsageError
 
 _SAME_UNIT = {"error": "error rate"}  # a table's unit depends on whether an error exceeds 1
@@ -130,7 +131,7 @@ def _measured_later(workdir: Path | None, curve: Path | None) -> tuple[Sequence[
     if curve is not None:
         return read_curve_table(curve).curves, curve
     assert workdir is not None
-    measured = learning_curves(record_log.rows(workdir)) if workdir.is_dir() else []
+    measured = learning_curves(Workdir.open(workdir).records)
     if not measured:
         raise UsageError(f"--workdir={workdir} has no finished trials; name the folder of a study, or use --curve")
     return measured, workdir / record_log.FILE

@@ -89,7 +89,7 @@ def page_of(summary: StudySummary, contents: Sequence[SectionContent], *, title:
     return Page(
         title=title,
         question=question,
-        lead=(*sentences.brief(summary), *(line for content in contents for line in content.lead)),
+        summary=(*sentences.brief(summary), *(line for content in contents for line in content.top)),
         learners=tuple(learner.curve.learner for learner in summary.learners),
         sections=tuple(content.page for content in contents if content.page),
         made=summary.stamp.created if summary.stamp else "",

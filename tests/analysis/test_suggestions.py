@@ -5,7 +5,7 @@ import json
 import math
 
 import pytest
-from small import ROW, small
+from small import ROW, claimed, small
 
 import dlm
 from dlm import Learner, UsageError, choice, grid, log_uniform, quasi_random, suggest, uniform, zipped
@@ -46,7 +46,7 @@ FIRST = quasi_random(lr=LR, points=8)
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
     """Eight learning rates of an MLP at two sizes; the smaller size has its best elsewhere."""
-    folder = tmp_path_factory.mktemp("tuned")
+    folder = claimed(tmp_path_factory.mktemp("tuned"))
     for point in FIRST.points:
         for seed in range(SEEDS):
             record_log.append(folder, cell(hyper(point["lr"]), 32, seed, miss(point["lr"] / 10)))
@@ -88,6 +88,7 @@ def test_points_are_new_in_their_range_and_nearer_to_the_best(workdir):
 
 
 def test_the_seed_decides_and_not_which_cell_was_finished_first(workdir, tmp_path):
+    claimed(tmp_path)
     record_log.append(tmp_path, record_log.rows(workdir)[::-1])
     space = {"lr": LR}
     assert suggest(workdir, "mlp", space, points=3) == suggest(tmp_path, "mlp", space, points=3)
@@ -115,6 +116,7 @@ def test_a_second_round_is_declared_and_means_stay_equal(workdir):
 
 
 def test_a_setting_that_diverged_is_worse_than_all_and_one_that_failed_says_nothing(tmp_path, told):
+    claimed(tmp_path)
     record_log.append(tmp_path, cell(hyper(0.01), 64, 0, 0.3))
     record_log.append(tmp_path, [*cell(hyper(0.1), 64, 0, 0.2), *cell(hyper(0.1), 64, 1, None, status="diverged")])
     record_log.append(tmp_path, cell(hyper(0.001), 64, 0, None, status="failed"))
@@ -123,6 +125,7 @@ def test_a_setting_that_diverged_is_worse_than_all_and_one_that_failed_says_noth
 
 
 def test_values_to_choose_from_are_found_in_the_records(tmp_path, told):
+    claimed(tmp_path)
     record_log.append(tmp_path, cell(hyper(0.01, widths=(8,)), 64, 0, 0.3))
     space = {"model.widths": choice((8,), (16,), (32, 32)), "focal": uniform(0, 2), "augment.crop": choice(0, 1)}
     points = suggest(tmp_path, "mlp", space, points=4).points
@@ -131,6 +134,7 @@ def test_values_to_choose_from_are_found_in_the_records(tmp_path, told):
 
 
 def test_every_point_that_is_left_is_found_and_no_more(tmp_path):
+    claimed(tmp_path)
     for size, width in ((32, 4), (64, 8)):
         record_log.append(tmp_path, cell(hyper(0.01, widths=(width,)), size, 0, 0.3))
     widths = {"model.widths": choice((4,), (8,), (16,), (32,))}
@@ -142,21 +146,21 @@ def test_every_point_that_is_left_is_found_and_no_more(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (("mpl",), {}, "no finished cells of a learner 'mpl'; did you mean 'mlp'"),
-        (("mlp", {"learning_rate": LR}), {}, "'learning_rate' is no field of mlp"),
-        (("mlp", {"lr.x": LR}), {}, r"'lr\.x' is no field of mlp; did you mean 'lr'"),
+        (("mpl",), {}, "no finished trials of a learner 'mpl'; did you mean 'mlp'"),
+        (("mlp", {"learning_rate": LR}), {}, "mlp has no field 'learning_rate'"),
+        (("mlp", {"lr.x": LR}), {}, r"mlp has no field 'lr\.x'; did you mean 'lr'"),
         (
             ("mlp", {"lr": log_uniform(1e-2, 1)}),
             {},
-            r"mlp has cells with lr=0.0\d+, outside lr=Uniform.*widen the range",
+            r"mlp has trials with lr=0.0\d+, outside lr=Uniform.*widen the range",
         ),
-        (("mlp", {"model.widths": uniform(0, 1)}), {}, r"mlp has cells with model.widths=\[.*widen the range"),
-        (("mlp", {"lr": choice(0.1, 0.2)}), {}, "mlp has cells with lr=.*, outside lr=OneOf"),
+        (("mlp", {"model.widths": uniform(0, 1)}), {}, r"mlp has trials with model.widths=\[.*widen the range"),
+        (("mlp", {"lr": choice(0.1, 0.2)}), {}, "mlp has trials with lr=.*, outside lr=OneOf"),
         (("mlp", {"lr": (0.1, 0.2)}), {}, "is no range; use uniform"),
         (("mlp", {}), {}, "suggest takes 1 to 16 distributions"),
         (("mlp", {"lr": LR}), {"points": 0}, "points=0 must be a whole number"),
         (("mlp", {"lr": LR}), {"seed": -1}, "seed=-1 must be a whole number from 0"),
-        (("mlp", {"lr": LR}), {"train_size": 48}, "no finished cells with train_size=48; choose one of 32, 64"),
+        (("mlp", {"lr": LR}), {"train_size": 48}, "no finished trials with train_size=48; choose one of 32, 64"),
     ],
 )
 def test_what_cannot_be_suggested_is_refused(workdir, arguments, options, message):
@@ -166,9 +170,10 @@ def test_what_cannot_be_suggested_is_refused(workdir, arguments, options, messag
 
 
 def test_a_workdir_without_numbers_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="there is no such workdir"):
+    claimed(tmp_path)
+    with pytest.raises(UsageError, match="holds no study"):
         suggest(tmp_path / "none", "mlp", lr=LR, points=1)
-    with pytest.raises(UsageError, match="no finished cells of a learner 'mlp'; there are none"):
+    with pytest.raises(UsageError, match="no finished trials of a learner 'mlp'; there are none"):
         suggest(tmp_path, "mlp", lr=LR, points=1)
     record_log.append(tmp_path, cell(hyper(0.01), 64, 0, None, status="diverged"))
     record_log.append(tmp_path, cell(hyper(0.02), 64, 0, 0.3)[1:])
@@ -178,5 +183,5 @@ def test_a_workdir_without_numbers_is_refused(tmp_path):
 
 def test_without_optuna_the_command_that_installs_it_is_named(workdir, monkeypatch):
     monkeypatch.setattr("dlm.utils.optional_imports.installed", lambda _: False)
-    with pytest.raises(UsageError, match=r"dlm\.suggested needs optuna.*pip install .*optuna"):
+    with pytest.raises(UsageError, match=r"dlm\.suggest needs optuna.*pip install .*optuna"):
         dlm.suggest(workdir, "mlp", lr=LR, points=1)

@@ -76,7 +76,7 @@ DIGITS = "--experiment=digits"
         ([DIGITS, "--learners="], "--learners= is empty"),
         ([DIGITS, "--learners=mpl"], "did you mean 'mlp'?"),
         ([DIGITS, "--mode=report"], "holds no study"),
-        ([DIGITS, "--mode=interpret"], "has no study; run 'digits' first"),
+        ([DIGITS, "--mode=interpret"], "holds no study"),
         ([DIGITS, "--mode=interpret", "--trial="], "--trial= is empty"),
         ([DIGITS, "--trial=cnn"], "--trial has no effect with --mode=run; use it with --mode=interpret"),
         ([DIGITS, "--targets=0.1"], "--targets has no effect with --mode=run; use it with --mode=forecast"),

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 import pytest
-from small import ROW, small
+from small import ROW, claimed, small
 
 from dlm.execution import executor
 from dlm.report.comparison import short_names
@@ -41,14 +41,14 @@ def test_what_cannot_be_compared_is_refused_and_nothing_written(two, launch, tmp
     for flags, message in (
         (["--workdirs=" + str(two / "long")], "needs --workdirs=A,B"),
         ([f"--workdirs={two}/long,{two}/long"], "twice"),
-        ([f"--workdirs={two}/long,{tmp_path}/nowhere"], "has no finished trials"),
+        ([f"--workdirs={two}/long,{tmp_path}/nowhere"], "holds no study"),
         ([], "needs --workdirs=A,B"),
         ([f"--workdirs={two}/long,{two}/short", "--train_sizes=3"], "--train_sizes has no effect with --mode=compare"),
     ):
         code, out, err = launch("--mode=compare", *flags)
         assert (code, out) == (2, "")
         assert message in err
-    record_log.append(tmp_path, [dataclasses.replace(ROW, unit="RMSE")])
+    record_log.append(claimed(tmp_path), [dataclasses.replace(ROW, unit="RMSE")])
     code, _, err = launch("--mode=compare", f"--workdirs={two}/long,{tmp_path}", f"--workdir={tmp_path}/out")
     assert code == 2
     assert "several units" in err

@@ -81,7 +81,7 @@ def test_no_two_elements_have_one_name(file):
 
 def test_what_a_study_holds_cannot_leave_its_place(page):
     bad = '</script><script>alert(1)</script><img src=x onerror="alert(1)">'
-    evil = dataclasses.replace(page, title=bad, question=bad, lead=(bad,), learners=(bad,))
+    evil = dataclasses.replace(page, title=bad, question=bad, summary=(bad,), learners=(bad,))
     html = page_html(evil)
     assert bad not in html
     assert html.count("</script>") == page_html(page).count("</script>")

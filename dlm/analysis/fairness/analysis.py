@@ -99,7 +99,7 @@ def group_report(
 ) -> GroupReport:
     """Curves, forecasts, gaps and metrics of every group of every column, by learner. All learners have one unit."""
     measure = Measure.of(learners[0].unit)
-    found = _all_gaps(learners, columns, measure, level)
+    families = _all_gaps(learners, columns, measure, level)
     curves = [
         _group_curve(one, column, comparison, measure, targets, multiples, level)
         for one in learners
@@ -110,8 +110,8 @@ def group_report(
     notes = [*_notes(learners, columns), *([note] if note else [])]
     return GroupReport(
         tuple(curves),
-        tuple(gap for family in found for gap in family),
-        tuple(spread for family in found for spread in group_ranges(family, measure=measure)),
+        tuple(gap for family in families for gap in family),
+        tuple(spread for family in families for spread in group_ranges(family, measure=measure)),
         tuple(metrics),
         level,
         learners[0].unit,
@@ -144,16 +144,16 @@ def _group_curve(
     curve, last = one.curve(column.name, comparison.group, comparison.own), one.errors[max(one.errors)]
     own, others = last[:, comparison.own], last[:, comparison.others]
     pool = dict(zip(column.groups, column.pool))
-    told = summarize_group(curve, own, measure=measure, targets=targets, multiples=multiples, level=level)
-    carried = bool(told.predictions)
+    summary = summarize_group(curve, own, measure=measure, targets=targets, multiples=multiples, level=level)
+    has_forecast = bool(summary.predictions)
     return GroupCurve(
         one.learner,
         column.name,
         comparison.group,
         pool.get(comparison.group),
-        told,
+        summary,
         exponent(one.errors, comparison.own, measure=measure, level=level),
-        need(curve if carried else None, own, others, measure=measure, level=level),
+        need(curve if has_forecast else None, own, others, measure=measure, level=level),
     )
 
 
@@ -161,44 +161,44 @@ def _all_metrics(
     learners: Sequence[LearnerErrors], columns: Sequence[GroupColumn], measure: Measure
 ) -> tuple[list[ColumnMetrics], str]:
     """Metrics at each learner's largest size, or a note why there are none."""
-    found = []
+    metrics = []
     try:
         for one in learners:
             size = max(one.errors)
             extra = {"truth": one.truth, "predicted": one.predicted, "positive": one.positive}
-            found += [
+            metrics += [
                 column_metrics(one.learner, size, column, one.errors[size], measure=measure, **extra)  # type: ignore[arg-type]
                 for column in columns
                 if column.known().any()
             ]
     except UsageError as error:
         return [], f"{str(error)[0].upper()}{str(error)[1:]}."
-    return found, ""
+    return metrics, ""
 
 
 def _notes(learners: Sequence[LearnerErrors], columns: Sequence[GroupColumn]) -> list[str]:
-    told = []
+    notes = []
     for column in columns:
         compared = {comparison.group for comparison in column.comparisons()}
         few = [name for code, name in enumerate(column.groups) if name not in compared and (column.codes == code).any()]
         if few:
-            told.append(
+            notes.append(
                 f"{column.name}: {', '.join(few)} not compared, as the group or its complement has fewer than "
                 f"{LEAST_EXAMPLES} test examples."
             )
         unknown = int((~column.known()).sum())
         if unknown:
-            told.append(f"{column.name}: {unknown:,} test examples of unknown group are excluded.")
+            notes.append(f"{column.name}: {unknown:,} test examples of unknown group are excluded.")
     single = [one.learner for one in learners if len(one.errors[max(one.errors)]) == 1]
     if single:
-        told.append(
+        notes.append(
             f"{', '.join(single)}: one seed at the largest size, so a gap is that of this training; other trainings "
             "may differ."
         )
-    return told
+    return notes
 
 
-Kept = dict[str, np.ndarray]
+Predictions = dict[str, np.ndarray]
 
 
 def analyze_groups(
@@ -245,23 +245,26 @@ def _measured(
 ) -> LearnerErrors | None:
     """A learner's errors, of the trials with saved predictions."""
     count = len(test["groups"])
-    kept: dict[int, list[Kept]] = {}
-    for size, row in train_sizes.items():
-        found = [artifacts.read_predictions(workdir, cell.trial_id) for cell in row if cell.value is not None]
-        fit = [one for one in found if one is not None and one.get("error", np.zeros(0)).shape == (count,)]
-        if fit:
-            kept[size] = fit
-    if not kept:
+    saved: dict[int, list[Predictions]] = {}
+    for size, trials in train_sizes.items():
+        read = [artifacts.read_predictions(workdir, row.trial_id) for row in trials if row.value is not None]
+        complete = [seed for seed in read if seed and seed.get("error", np.zeros(0)).shape == (count,)]
+        if complete:
+            saved[size] = complete
+    if not saved:
         return None
     unit = next(iter(train_sizes.values()))[0].unit
-    errors = {size: np.stack([one["error"] for one in row]).astype(np.float64) for size, row in kept.items()}
-    binary = _binary(kept[max(kept)], test)
+    errors = {size: np.stack([seed["error"] for seed in seeds]).astype(np.float64) for size, seeds in saved.items()}
+    binary = _binary(saved[max(saved)], test)
     return LearnerErrors(name, errors, unit, BOUNDS.get(unit, (0.0, None)), *binary)
 
 
-def _binary(row: Sequence[Kept], test: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, str] | tuple[()]:
+def _binary(
+    seeds: Sequence[Predictions], test: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, str] | tuple[()]:
     """(true classes [N], predicted classes [S, N], name of the second) of two classes; empty otherwise."""
-    if any(one.get("probabilities", np.zeros((0, 0))).shape[-1] != 2 for one in row):
+    if any(seed.get("probabilities", np.zeros((0, 0))).shape[-1] != 2 for seed in seeds):
         return ()
     names = test.get("class_names", np.zeros(0))
-    return test["y"], np.stack([one["probabilities"].argmax(axis=1) for one in row]), str(names[1] if len(names) else 1)
+    predicted = np.stack([seed["probabilities"].argmax(axis=1) for seed in seeds])
+    return test["y"], predicted, str(names[1] if len(names) else 1)

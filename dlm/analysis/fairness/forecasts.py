@@ -79,13 +79,13 @@ def summarize_group(
 
     Intervals of forecasts include the noise of the test set; those of required sizes for `targets` do not.
     """
-    told = summarize([curve], targets=targets, multiples=multiples, level=level).learners[0]
+    summary = summarize([curve], targets=targets, multiples=multiples, level=level).learners[0]
     spread = shared_spread(own, measure)
     return dataclasses.replace(
-        told,
-        fitted=tuple(_widened(one, spread, curve, level) for one in told.fitted),
-        predictions=tuple(_widened(one, spread, curve, level) for one in told.predictions),
-        note="" if told.note == noise_warning(curve) else told.note,  # the noise it warns of is included here
+        summary,
+        fitted=tuple(_widened(item, spread, curve, level) for item in summary.fitted),
+        predictions=tuple(_widened(item, spread, curve, level) for item in summary.predictions),
+        note="" if summary.note == noise_warning(curve) else summary.note,  # the noise it warns of is included here
         grid=None,
     )
 
@@ -102,16 +102,16 @@ def need(
     error, target = (float(measure.finish(np.array(table.mean()))) for table in (own, others))
     if error <= target:
         return RequiredSize(target, "reached", None, None, None, 1.0)
-    cannot_tell = RequiredSize(target, "undetermined", None, None, None, 0.0)
+    undetermined = RequiredSize(target, "undetermined", None, None, None, 0.0)
     if curve is None or target <= 0:
-        return cannot_tell
+        return undetermined
     try:
         forecast = curve_forecast(curve, np.array([float(curve.train_sizes[-1])]), level, seed)
     except ValueError:
-        return cannot_tell
-    drawn = np.random.default_rng(seed).standard_normal(len(forecast.samples))
+        return undetermined
+    normal = np.random.default_rng(seed).standard_normal(len(forecast.samples))
     spread = math.hypot(shared_spread(own, measure), mean_spread(others, measure))
-    train_sizes = required_size_estimate(first_size_reaching(forecast.curves, target * np.exp(spread * drawn)), level)
+    train_sizes = required_size_estimate(first_size_reaching(forecast.curves, target * np.exp(spread * normal)), level)
     return required_size_of(target, train_sizes, curve, level)
 
 
@@ -140,14 +140,14 @@ def _relative(variance: float, table: Array, measure: Measure) -> float:
     return float(math.sqrt(variance) * measure.slope(mean) / measure.finish(mean))
 
 
-def _widened(one: Prediction, spread: float, curve: Curve, level: float) -> Prediction:
+def _widened(item: Prediction, spread: float, curve: Curve, level: float) -> Prediction:
     """A forecast whose interval includes a factor of that spread; the ends are combined in logs."""
-    if one.median <= 0:
-        return one
+    if item.median <= 0:
+        return item
     reach = NormalDist().inv_cdf((1 + level) / 2) * spread
-    below = math.hypot(math.log(one.median / one.low), reach) if one.low > 0 else math.inf
-    above = math.hypot(math.log(max(one.high, one.median) / one.median), reach)
+    below = math.hypot(math.log(item.median / item.low), reach) if item.low > 0 else math.inf
+    above = math.hypot(math.log(max(item.high, item.median) / item.median), reach)
     most = curve.bound[1] if curve.bound[1] is not None else math.inf
     return dataclasses.replace(
-        one, low=one.median * math.exp(-below), high=min(one.median * math.exp(above), max(most, one.high))
+        item, low=item.median * math.exp(-below), high=min(item.median * math.exp(above), max(most, item.high))
     )

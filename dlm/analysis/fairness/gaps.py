@@ -203,25 +203,25 @@ def _normals(count: int) -> Array:
     return np.random.default_rng(0).standard_normal((count, _DRAWS))
 
 
-def group_ranges(found: Sequence[Gap], *, measure: Measure) -> list[GroupRange]:
+def group_ranges(family: Sequence[Gap], *, measure: Measure) -> list[GroupRange]:
     """The range of each learner and column, from its gaps at one size.
 
     The error of all examples lies between a group's and that of the others; for rates its position there is known.
     """
     together: dict[tuple[str, str], list[Gap]] = {}
-    for gap in found:
+    for gap in family:
         together.setdefault((gap.learner, gap.column), []).append(gap)
     return [_spread(group, measure) for group in together.values()]
 
 
-def _spread(found: Sequence[Gap], measure: Measure) -> GroupRange:
-    most, least = (pick(found, key=lambda gap: gap.error) for pick in (max, min))
-    if len(found) == 2:
-        low, high = max(0.0, found[0].low, -found[0].high), max(found[0].high, -found[0].low)
+def _spread(family: Sequence[Gap], measure: Measure) -> GroupRange:
+    most, least = (pick(family, key=lambda gap: gap.error) for pick in (max, min))
+    if len(family) == 2:
+        low, high = max(0.0, family[0].low, -family[0].high), max(family[0].high, -family[0].low)
     else:
-        total = sum(gap.num_test for gap in found)
-        share = [1.0 if measure.is_root else 1 - gap.num_test / total for gap in found]
-        lows, highs = ([part * end for part, end in zip(share, ends)] for ends in _ends(found))
+        total = sum(gap.num_test for gap in family)
+        share = [1.0 if measure.is_root else 1 - gap.num_test / total for gap in family]
+        lows, highs = ([part * end for part, end in zip(share, ends)] for ends in _ends(family))
         low = max(0.0, *lows) + max(0.0, *(-high for high in highs))
         if measure.is_root:  # roots do not average: only a single group's gap is a valid bound
             low = max(0.0, *lows, *(-high for high in highs))
@@ -230,8 +230,8 @@ def _spread(found: Sequence[Gap], measure: Measure) -> GroupRange:
     return GroupRange(*name, most.group, least.group, most.error - least.error, low, high)
 
 
-def _ends(found: Sequence[Gap]) -> tuple[list[float], list[float]]:
-    return [gap.low for gap in found], [gap.high for gap in found]
+def _ends(family: Sequence[Gap]) -> tuple[list[float], list[float]]:
+    return [gap.low for gap in family], [gap.high for gap in family]
 
 
 def _influence(comparison: GroupComparison, mean: Array) -> Array:

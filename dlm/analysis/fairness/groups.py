@@ -49,12 +49,12 @@ class GroupColumn:
 
     def comparisons(self) -> list[GroupComparison]:
         """The groups with enough test examples and enough other examples; none for a single group."""
-        known, found = self.known(), []
+        known, comparisons = self.known(), []
         for code, group in enumerate(self.groups):
             own = self.codes == code
             if own.sum() >= LEAST_EXAMPLES and (known & ~own).sum() >= LEAST_EXAMPLES:
-                found.append(GroupComparison(self.name, group, np.flatnonzero(own), np.flatnonzero(known & ~own)))
-        return found
+                comparisons.append(GroupComparison(self.name, group, np.flatnonzero(own), np.flatnonzero(known & ~own)))
+        return comparisons
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,25 +66,25 @@ def column_metrics(
     Raises UsageError where fairlearn is not installed.
     """
     fairlearn = _fairlearn()
-    keep, num_seeds = column.known(), len(errors)
-    groups = np.tile(np.array(column.groups)[column.codes[keep]], num_seeds)
-    values = errors[:, keep].ravel().astype(np.float64)
+    known, num_seeds = column.known(), len(errors)
+    groups = np.tile(np.array(column.groups)[column.codes[known]], num_seeds)
+    values = errors[:, known].ravel().astype(np.float64)
 
     def error(_: Any, value: Any) -> float:
         return float(measure.finish(fairlearn.mean_prediction(value, value)))
 
     frame = fairlearn.MetricFrame(metrics={ERROR: error}, y_true=values, y_pred=values, sensitive_features=groups)
-    shown = tuple(name for name in column.groups if name in frame.by_group.index)
-    found = ColumnMetrics(learner, column.name, size, shown, tuple(_metrics(frame, shown)))
+    names = tuple(name for name in column.groups if name in frame.by_group.index)
+    metrics = ColumnMetrics(learner, column.name, size, names, tuple(_metrics(frame, names)))
     if truth is None or predicted is None:
-        return found
-    true, guessed = np.tile(truth[keep], num_seeds), predicted[:, keep].ravel()
-    rates = _rates(fairlearn, true, guessed, groups, shown)
+        return metrics
+    true, guessed = np.tile(truth[known], num_seeds), predicted[:, known].ravel()
+    rates = _rates(fairlearn, true, guessed, groups, names)
     common = {"y_true": true, "y_pred": guessed, "sensitive_features": groups}
-    both = all(set(true[groups == name]) == {0, 1} for name in shown)
+    both = all(set(true[groups == name]) == {0, 1} for name in names)
     return dataclasses.replace(
-        found,
-        metrics=(*found.metrics, *rates),
+        metrics,
+        metrics=(*metrics.metrics, *rates),
         positive=positive,
         demographic_parity_difference=_number(fairlearn.demographic_parity_difference(**common)),
         equalized_odds_difference=_number(fairlearn.equalized_odds_difference(**common)) if both else None,
@@ -92,30 +92,30 @@ def column_metrics(
 
 
 def _rates(
-    fairlearn: Any, true: Codes, guessed: Codes, groups: NDArray[np.str_], shown: tuple[str, ...]
+    fairlearn: Any, true: Codes, guessed: Codes, groups: NDArray[np.str_], names: tuple[str, ...]
 ) -> list[Metric]:
     """Selection rate of all examples, false negatives of the positive, false positives of the negative ones."""
-    found = []
-    for name, metric, of in (
+    metrics = []
+    for name, metric, label in (
         ("selection rate", fairlearn.selection_rate, None),
         ("false negative rate", fairlearn.false_negative_rate, 1),
         ("false positive rate", fairlearn.false_positive_rate, 0),
     ):
-        rows = np.ones(len(true), bool) if of is None else true == of
+        rows = np.ones(len(true), bool) if label is None else true == label
         if rows.any():
             frame = fairlearn.MetricFrame(
                 metrics={name: metric}, y_true=true[rows], y_pred=guessed[rows], sensitive_features=groups[rows]
             )
-            found += _metrics(frame, shown)
-    return found
+            metrics += _metrics(frame, names)
+    return metrics
 
 
-def _metrics(frame: Any, shown: tuple[str, ...]) -> list[Metric]:
+def _metrics(frame: Any, names: tuple[str, ...]) -> list[Metric]:
     overall, difference, ratio = frame.overall, frame.difference(), frame.ratio()
     return [
         Metric(
             name,
-            tuple(_number(frame.by_group[name].get(group)) for group in shown),
+            tuple(_number(frame.by_group[name].get(group)) for group in names),
             _number(overall[name]),
             _number(difference[name]),
             _number(ratio[name]),

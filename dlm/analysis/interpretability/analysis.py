@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -25,10 +23,11 @@ from dlm.analysis.interpretability.representations import Examples, centered_gra
 from dlm.analysis.interpretability.results import Attribution, NetworkAnalysis, NetworkError, Probe, Similarity
 from dlm.data.dataset import Dataset, Split
 from dlm.data.subset_orders import SubsetOrders
-from dlm.storage import artifacts, record_log
+from dlm.storage import artifacts
 from dlm.storage.record_log import Record
-from dlm.storage.workdir import STUDY
+from dlm.storage.workdir import Workdir
 from dlm.study.learner import Learner
+from dlm.study.names import Status
 from dlm.study.study import Study
 from dlm.study.trial import Trial
 from dlm.tasks import NextItem
@@ -96,12 +95,12 @@ def select_trial(study: Study, asked: str, rows: Sequence[Record] = ()) -> Trial
     _network(of_name[0])
     size = max(trial.train_size for trial in of_name) if size is None else size
     seed = of_name[0].subset_seed if seed is None else seed
-    found = [trial for trial in of_name if (trial.train_size, trial.subset_seed) == (size, seed)]
-    if not found:
+    trials = [trial for trial in of_name if (trial.train_size, trial.subset_seed) == (size, seed)]
+    if not trials:
         train_sizes = ", ".join(str(each) for each in study.train_sizes)
         seeds = ", ".join(str(each) for each in study.seeds)  # type: ignore[union-attr]
         raise UsageError(f"--trial={asked} is not a trial of the study; sizes are {train_sizes}, seeds {seeds}")
-    return _best(found, rows)
+    return _best(trials, rows)
 
 
 def siblings(study: Study, trial: Trial, differ: str) -> list[Trial]:
@@ -140,14 +139,14 @@ def _parts(asked: str, study: Study) -> tuple[str, int | None, int | None]:
     return name, size, seed
 
 
-def _best(found: Sequence[Trial], rows: Iterable[Record]) -> Trial:
+def _best(trials: Sequence[Trial], rows: Iterable[Record]) -> Trial:
     """The trial with the least last validation error; the first one without records."""
     last = {
         row.trial_id: row.value
         for row in rows
         if (row.split, row.metric) == ("validation", "error") and row.value is not None
     }
-    return min(found, key=lambda trial: last.get(trial.trial_id, float("inf")))
+    return min(trials, key=lambda trial: last.get(trial.trial_id, float("inf")))
 
 
 MOST_COMPARED = 512  # test examples for similarities
@@ -166,30 +165,29 @@ class ProbeActivations:
 
 
 def analyze_trials(
-    study: Study, workdir: Path, requested: Sequence[str], dataset: Dataset
+    study: Study, workdir: Workdir, requested: Sequence[str], dataset: Dataset
 ) -> Iterator[NetworkAnalysis]:
     """Analyses the requested trials, see `select_trial`, one after another, and saves each analysis in the workdir.
 
     Raises UsageError for a trial without saved parameters, before the first is analysed.
     """
     _check(study, workdir, dataset)
-    rows = record_log.rows(workdir)
-    cells = dict.fromkeys(select_trial(study, request, rows) for request in requested or [""])
-    for trial in cells:
-        if artifacts.read_parameters(workdir, trial.trial_id) is None:
-            raise UsageError(_absent(workdir, trial, rows))
-    for trial in cells:
-        found = analyze_network(study, workdir, trial, dataset)
-        results.write_analysis(workdir, found)
-        yield found
+    trials = dict.fromkeys(select_trial(study, request, workdir.records) for request in requested or [""])
+    for trial in trials:
+        if artifacts.read_parameters(workdir.path, trial.trial_id) is None:
+            raise UsageError(_absent(workdir, trial))
+    for trial in trials:
+        analysis = analyze_network(study, workdir, trial, dataset)
+        results.write_analysis(workdir.path, analysis)
+        yield analysis
 
 
-def analyze_network(study: Study, workdir: Path, trial: Trial, dataset: Dataset) -> NetworkAnalysis:
+def analyze_network(study: Study, workdir: Workdir, trial: Trial, dataset: Dataset) -> NetworkAnalysis:
     """Analyses a trial's network, and those with saved parameters that differ only in size or only in seed."""
     start = time.perf_counter()
     sizes, seeds = siblings(study, trial, "train_size"), siblings(study, trial, "seed")[:MOST_SEEDS]
     orders, spec = SubsetOrders(dataset, {each.subset_seed for each in seeds}), float32_config(trial, dataset)
-    loaded = {each: load_network(workdir, each, orders, spec) for each in (trial, *sizes, *seeds)}
+    loaded = {each: load_network(workdir.path, each, orders, spec) for each in (trial, *sizes, *seeds)}
     networks = {each: network for each, network in loaded.items() if network is not None}
     parts = probe_splits(dataset, orders[trial.subset_seed])
     activations = {
@@ -225,31 +223,26 @@ def analyze_network(study: Study, workdir: Path, trial: Trial, dataset: Dataset)
     )
 
 
-def _check(study: Study, workdir: Path, dataset: Dataset) -> None:
-    """UsageError for a workdir without a study or with other data, and for a task that probes do not support."""
+def _check(study: Study, workdir: Workdir, dataset: Dataset) -> None:
+    """UsageError for a workdir of other data, and for a task that probes do not support."""
     if isinstance(study.task, NextItem):
         raise UsageError("--mode=interpret does not support recommenders of the next item; choose another study")
-    try:
-        data = json.loads((workdir / STUDY).read_bytes())["data"]["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError):
+    if workdir.description.data["fingerprint"] != dataset.fingerprint:
         raise UsageError(
-            f"--workdir={workdir} has no study; run {study.name!r} first, with the same flags without "
-            "--mode=interpret and --trial"
-        ) from None
-    if data != dataset.fingerprint:
-        raise UsageError(
-            f"--workdir={workdir} was made with other data than the current {dataset.name!r}; choose another"
+            f"--workdir={workdir.path} was made with other data than the current {dataset.name!r}; choose another"
         )
 
 
-def _absent(workdir: Path, trial: Trial, rows: Sequence[Record]) -> str:
+def _absent(workdir: Workdir, trial: Trial) -> str:
     name = f"--trial={trial.name}:{trial.train_size}:{trial.subset_seed}"
-    if record_log.finished(rows).get(trial.trial_id) == "done":
+    if workdir.finished().get(trial.trial_id) == Status.DONE:
         return (
-            f"{name} is trained, but its parameters are not saved in {workdir}; choose another size or seed, or train "
-            "it in another --workdir with a larger --keep_mib"
+            f"{name} is trained, but its parameters are not saved in {workdir.path}; choose another size or seed, or "
+            "train it in another --workdir with a larger --keep_mib"
         )
-    return f"{name} is not trained yet in {workdir}; run it first, with the same flags but --mode=run and no --trial"
+    return (
+        f"{name} is not trained yet in {workdir.path}; run it first, with the same flags but --mode=run and no --trial"
+    )
 
 
 def _maps(
@@ -263,8 +256,8 @@ def _maps(
     # The explained output is the predicted class; for numeric targets the first output.
     target = np.zeros(len(taken), np.int32) if is_number else predicted[taken].astype(np.int32)
     subset = orders.subset(trial.subset_seed, min(trial.train_size, MOST_REFERENCE))
-    found, about = attribution_maps(each.network, np.asarray(tested.x[taken]), target, np.asarray(subset.x))
-    return spread(len(dataset.test), MOST_PROBE_TEST)[taken], predicted[taken], found, about
+    maps, about = attribution_maps(each.network, np.asarray(tested.x[taken]), target, np.asarray(subset.x))
+    return spread(len(dataset.test), MOST_PROBE_TEST)[taken], predicted[taken], maps, about
 
 
 def _probes(activations: Sequence[ProbeActivations], num_outputs: int) -> Iterator[Probe]:
@@ -280,9 +273,9 @@ def _probes(activations: Sequence[ProbeActivations], num_outputs: int) -> Iterat
                 Examples(of.features[layer], of.targets) for of in (each.train, each.validation, each.test)
             )
             error, estimator = fit_probe(trial.task, train, validation, test, num_outputs)
-            found = Probe(layer, trial.train_size, error, train.x.shape[1], repr(estimator))
-            of_input = of_input or found
-            yield found
+            probe = Probe(layer, trial.train_size, error, train.x.shape[1], repr(estimator))
+            of_input = of_input or probe
+            yield probe
 
 
 def _network_error(each: ProbeActivations, pool: int) -> NetworkError:
@@ -294,11 +287,13 @@ def _network_error(each: ProbeActivations, pool: int) -> NetworkError:
 
 def _similarity(of: str, activations: Sequence[ProbeActivations]) -> Similarity:
     layers = tuple(layer for layer in activations[0].test.features if layer != INPUT)
-    found = [
+    results = [
         pairwise([centered_gram(each.test.features[layer][:MOST_COMPARED]) for each in activations]) for layer in layers
     ]
-    values = tuple(getattr(each.network.trial, of) for each in activations)
-    return Similarity(of, values, layers, np.array([cka for cka, _ in found]), tuple(control for _, control in found))
+    cka, control = zip(*results)
+    return Similarity(
+        of, tuple(getattr(each.network.trial, of) for each in activations), layers, np.array(cka), control
+    )
 
 
 def _kind(of: Network) -> str:

@@ -119,15 +119,15 @@ def write_analysis(folder: Path, analysis: NetworkAnalysis) -> list[Path]:
     """Writes `<trial_id>.json` and `.npz`, replacing an earlier analysis."""
     folder = folder / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {name: value for name in ARRAYS if (value := getattr(analysis, name)) is not None}
-    arrays |= {f"maps/{method}": value for method, value in analysis.maps.items()}
-    arrays |= {f"cka/{each.of}": each.cka for each in analysis.similarities}
+    content = {name: value for name in ARRAYS if (value := getattr(analysis, name)) is not None}
+    content |= {f"maps/{method}": value for method, value in analysis.maps.items()}
+    content |= {f"cka/{each.of}": each.cka for each in analysis.similarities}
     fields = {name: value for name, value in dataclasses.asdict(analysis).items() if name not in (*ARRAYS, "maps")}
     for each in fields["similarities"]:
         del each["cka"]
     text, numbers = (folder / f"{analysis.trial_id}.{ending}" for ending in ("json", "npz"))
     with replacing(numbers) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **content)
     write_atomically(text, json.dumps(_finite(fields), indent=1, allow_nan=False) + "\n")
     return [text, numbers]
 
@@ -145,15 +145,15 @@ def _read(path: Path) -> NetworkAnalysis | None:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            content = {name: file[name] for name in file.files}
         similar = [
-            Similarity(**_tuples(each | {"cka": arrays[f"cka/{each['of']}"]})) for each in fields.pop("similarities")
+            Similarity(**_tuples(each | {"cka": content[f"cka/{each['of']}"]})) for each in fields.pop("similarities")
         ]
         fields["probes"] = tuple(Probe(**each) for each in fields["probes"])
         fields["networks"] = tuple(NetworkError(**each) for each in fields["networks"])
         fields["attributions"] = tuple(Attribution(**each) for each in fields["attributions"])
-        maps = {name.removeprefix("maps/"): value for name, value in arrays.items() if name.startswith("maps/")}
-        named = {name: arrays.get(name) for name in ARRAYS}
+        maps = {name.removeprefix("maps/"): value for name, value in content.items() if name.startswith("maps/")}
+        named = {name: content.get(name) for name in ARRAYS}
         return NetworkAnalysis(**_tuples(fields), similarities=tuple(similar), maps=maps, **named)  # type: ignore[arg-type]
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None

@@ -124,7 +124,7 @@ class Page:
 
     title: str
     question: str
-    lead: tuple[str, ...]
+    summary: tuple[str, ...]
     learners: tuple[str, ...]
     sections: tuple[PageSection, ...]
     made: str = ""
@@ -133,11 +133,11 @@ class Page:
 def charts(page: Page) -> list[Chart]:
     """Every chart of a page, also those inside choices."""
 
-    def inside(blocks: tuple[Any, ...]) -> list[Chart]:
-        found = [block for block in blocks if isinstance(block, Chart)]
+    def charts_in(blocks: tuple[Any, ...]) -> list[Chart]:
+        charts = [block for block in blocks if isinstance(block, Chart)]
         for block in blocks:
             if isinstance(block, Choice):
-                found += [chart for _, chosen in block.options for chart in inside(chosen)]
-        return found
+                charts += [chart for _, chosen in block.options for chart in charts_in(chosen)]
+        return charts
 
-    return [chart for section in page.sections for chart in inside(section.blocks)]
+    return [chart for section in page.sections for chart in charts_in(section.blocks)]

@@ -56,7 +56,7 @@ def signed_png(values: np.ndarray) -> str:
 
 def sound(test: TestSet, row: int) -> str:
     """The example as a WAV data URI; empty where the test set has no sounds."""
-    if "sounds" not in test.arrays:
+    if "sounds" not in test.content:
         return ""
     import wave
 
@@ -64,8 +64,8 @@ def sound(test: TestSet, row: int) -> str:
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(int(test.arrays["rate"]))
-        file.writeframes(np.trim_zeros(test.arrays["sounds"][row], "b").astype("<i2").tobytes())
+        file.setframerate(int(test.content["rate"]))
+        file.writeframes(np.trim_zeros(test.content["sounds"][row], "b").astype("<i2").tobytes())
     return "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -48,8 +48,8 @@ class ReportContext:
     @functools.cached_property
     def trials(self) -> Trials:
         """The trials that the summary's curves are made of."""
-        found = selected_rows(self.records, order=self.learners)
-        return {name: found[name] for name in self.learners if name in found}
+        trials = selected_rows(self.records, order=self.learners)
+        return {name: trials[name] for name in self.learners if name in trials}
 
     @functools.cached_property
     def test_set(self) -> TestSet | None:
@@ -61,13 +61,13 @@ class ReportContext:
 class SectionContent:
     """One topic: `tables` and `sentences` by heading for the terminal, `page` for report.html.
 
-    `lead` are sentences for the top of the page. Everything is empty where the study has nothing on the topic.
+    `top`: sentences for the top of the page. Everything is empty where the study has nothing on the topic.
     """
 
     sentences: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     tables: Sequence[Table] = ()
     page: PageSection | None = None
-    lead: Sequence[str] = ()
+    top: Sequence[str] = ()
 
 
 class Section(Protocol):

@@ -53,13 +53,13 @@ def calibration_section(context: ReportContext) -> SectionContent:
 
 def _probabilities(context: ReportContext, test: TestSet) -> Probabilities:
     train_sizes = sorted({size for by_size in context.trials.values() for size in by_size})
-    found: dict[str, dict[int, list[np.ndarray]]] = {name: {} for name in context.trials}
+    probabilities: dict[str, dict[int, list[np.ndarray]]] = {name: {} for name in context.trials}
     for name, by_size in context.trials.items():
         for size in evenly_spaced(train_sizes, MOST_ERROR_SIZES):
             saved = predictions(context.folder, by_size.get(size, ()), len(test.y))
             if seeds := [np.asarray(each["probabilities"], float) for each in saved if "probabilities" in each]:
-                found[name][size] = seeds
-    return found
+                probabilities[name][size] = seeds
+    return probabilities
 
 
 def _errors_chart(reliabilities: Reliabilities) -> Chart:

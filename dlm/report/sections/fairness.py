@@ -47,30 +47,32 @@ def group_content(report: GroupReport | None) -> SectionContent:
 
 def group_sentences(report: GroupReport) -> list[str]:
     """For each learner and column: significant gaps at its largest size and the data to close them; then caveats."""
-    told: list[str] = []
-    gaps, curves = report.largest(), {(one.learner, one.column, one.group): one for one in report.curves}
+    lines: list[str] = []
+    gaps, curves = report.largest(), {(curve.learner, curve.column, curve.group): curve for curve in report.curves}
     for learner, column in dict.fromkeys((gap.learner, gap.column) for gap in gaps):
-        found = [gap for gap in gaps if (gap.learner, gap.column) == (learner, column)]
-        shown = sorted((gap for gap in found if gap.is_significant), key=lambda gap: -abs(gap.gap))
-        if len(found) == 2:  # the same gap twice: report the group with the larger error
-            shown = [gap for gap in shown if gap.gap > 0]
-        told += [gap_sentence(gap, report.unit, _of_two(found, gap)) for gap in shown[:_MOST_WORDS]]
-        if len(shown) > _MOST_WORDS:
-            told.append(f"{learner}: {len(shown) - _MOST_WORDS} more significant gaps of {column} are in the table.")
-        if shown and len(found) > 2:
-            told += [
+        own = [gap for gap in gaps if (gap.learner, gap.column) == (learner, column)]
+        significant = sorted((gap for gap in own if gap.is_significant), key=lambda gap: -abs(gap.gap))
+        if len(own) == 2:  # the same gap twice: report the group with the larger error
+            significant = [gap for gap in significant if gap.gap > 0]
+        lines += [gap_sentence(gap, report.unit, _of_two(own, gap)) for gap in significant[:_MOST_WORDS]]
+        if len(significant) > _MOST_WORDS:
+            lines.append(
+                f"{learner}: {len(significant) - _MOST_WORDS} more significant gaps of {column} are in the table."
+            )
+        if significant and len(own) > 2:
+            lines += [
                 spread_sentence(spread, report.unit)
                 for spread in report.group_ranges
-                if (spread.learner, spread.column, spread.size) == (learner, column, found[0].size)
+                if (spread.learner, spread.column, spread.size) == (learner, column, own[0].size)
             ]
-        if not shown:
-            told.append(no_gap_sentence(found, report.unit))
-        told += [
-            need_sentence(curves[learner, column, gap.group], gap, _of_two(found, gap))
-            for gap in shown[:_MOST_WORDS]
+        if not significant:
+            lines.append(no_gap_sentence(own, report.unit))
+        lines += [
+            need_sentence(curves[learner, column, gap.group], gap, _of_two(own, gap))
+            for gap in significant[:_MOST_WORDS]
             if gap.gap > 0
         ]
-    return [*told, *report.notes]
+    return [*lines, *report.notes]
 
 
 def gap_sentence(gap: Gap, unit: str, others: str = "all other examples") -> str:
@@ -94,12 +96,12 @@ def spread_sentence(spread: GroupRange, unit: str) -> str:
     )
 
 
-def no_gap_sentence(found: Sequence[Gap], unit: str) -> str:
+def no_gap_sentence(gaps: Sequence[Gap], unit: str) -> str:
     """No significant gap, with the largest gap inside the intervals."""
-    first, tests = found[0], sum(gap.num_test for gap in found)
-    widest = max(found, key=lambda gap: max(gap.high, -gap.low))
+    first, tests = gaps[0], sum(gap.num_test for gap in gaps)
+    widest = max(gaps, key=lambda gap: max(gap.high, -gap.low))
     most, whose = max(widest.high, -widest.low), ""
-    if len(found) > 2:
+    if len(gaps) > 2:
         whose = f" of {_named(widest.column, widest.group)}, {widest.num_test:,} test examples,"
     return (
         f"{first.learner}: no significant gap between groups of {first.column} in {tests:,} test examples at "
@@ -125,14 +127,14 @@ def group_tables(report: GroupReport) -> list[Table]:
     pairs = dict.fromkeys((gap.learner, gap.column) for gap in report.largest())
     return [
         *(_gap_table(report, learner, column) for learner, column in pairs),
-        *(_metrics(one) for one in report.metrics if one.positive),
+        *(_metrics(curve) for curve in report.metrics if curve.positive),
     ]
 
 
 def _gap_table(report: GroupReport, learner: str, column: str) -> Table:
-    own = [one for one in report.curves if (one.learner, one.column) == (learner, column)]
+    own = [curve for curve in report.curves if (curve.learner, curve.column) == (learner, column)]
     gaps = {gap.group: gap for gap in report.largest() if (gap.learner, gap.column) == (learner, column)}
-    rows = tuple(_gap_row(one, gaps.get(one.group), report.unit) for one in own)
+    rows = tuple(_gap_row(curve, gaps.get(curve.group), report.unit) for curve in own)
     return Table(
         f"{learner}, {column}: test {report.unit}{' in %' if is_rate(report.unit) else ''} at the largest size, gap to "
         f"all other examples with {percent(report.level)} intervals for all groups together",
@@ -147,36 +149,38 @@ def _gap_table(report: GroupReport, learner: str, column: str) -> Table:
             "examples to close",
         ),
         rows,
-        bold=frozenset((k, 5) for k, one in enumerate(own) if one.group in gaps and gaps[one.group].is_significant),
+        bold=frozenset(
+            (k, 5) for k, curve in enumerate(own) if curve.group in gaps and gaps[curve.group].is_significant
+        ),
     )
 
 
-def _gap_row(one: GroupCurve, gap: Gap | None, unit: str) -> tuple[str, ...]:
-    in_pool = "–" if one.in_pool is None else f"{one.in_pool:,}"
+def _gap_row(curve: GroupCurve, gap: Gap | None, unit: str) -> tuple[str, ...]:
+    in_pool = "–" if curve.in_pool is None else f"{curve.in_pool:,}"
     if gap is None:
-        return (one.group, in_pool, f"{one.answer.curve.num_test:,}", "–", "–", "–", _exponent(one), "–")
+        return (curve.group, in_pool, f"{curve.answer.curve.num_test:,}", "–", "–", "–", _exponent(curve), "–")
     low, high = (_signed(end, unit, abs(gap.gap)) for end in (gap.low, gap.high))
     return (
-        one.group,
+        curve.group,
         in_pool,
         f"{gap.num_test:,}",
         error_number(gap.error, unit),
         error_number(gap.others, unit),
         f"{_signed(gap.gap, unit, abs(gap.gap))} [{low}, {high}]",
-        _exponent(one),
-        required_size_text(one.need) if one.need and gap.is_significant and gap.gap > 0 else "–",
+        _exponent(curve),
+        required_size_text(curve.need) if curve.need and gap.is_significant and gap.gap > 0 else "–",
     )
 
 
 def _exponent(curve: GroupCurve) -> str:
-    found = curve.exponent
-    return f"{-found.power:.2f} [{-found.high:.2f}, {-found.low:.2f}]".replace("-", "−") if found else "–"
+    exponent = curve.exponent
+    return f"{-exponent.power:.2f} [{-exponent.high:.2f}, {-exponent.low:.2f}]".replace("-", "−") if exponent else "–"
 
 
-def _of_two(found: Sequence[Gap], gap: Gap) -> str:
+def _of_two(gaps: Sequence[Gap], gap: Gap) -> str:
     """The name of the other group if there is only one."""
-    others = [_named(one.column, one.group) for one in found if one.group != gap.group]
-    return others[0] if len(found) == 2 else "all other examples"
+    others = [_named(curve.column, curve.group) for curve in gaps if curve.group != gap.group]
+    return others[0] if len(gaps) == 2 else "all other examples"
 
 
 def _named(column: str, group: str) -> str:
@@ -193,55 +197,55 @@ def _signed(value: float, unit: str, like: float) -> str:
 
 
 def _blocks(report: GroupReport, learner: str, column: str) -> Iterator[Any]:
-    own = [one for one in report.curves if (one.learner, one.column) == (learner, column)]
+    own = [curve for curve in report.curves if (curve.learner, curve.column) == (learner, column)]
     gaps = [gap for gap in report.gaps if (gap.learner, gap.column) == (learner, column)]
-    answer = StudySummary(tuple(_renamed(one) for one in own), (), (), report.level)
-    if any(one.answer.curve.train_sizes for one in own):
+    answer = StudySummary(tuple(_renamed(curve) for curve in own), (), (), report.level)
+    if any(curve.answer.curve.train_sizes for curve in own):
         yield curve_chart(
             answer, {}, f"groups-{learner}-{column}", f"{learner}: test {report.unit} by {column}", plain=True
         )
     if gaps:
         yield _gap_chart(report, learner, column, gaps)
     yield _gap_table(report, learner, column)
-    for one in report.metrics:
-        if (one.learner, one.column) == (learner, column):
-            yield _metrics(one)
+    for curve in report.metrics:
+        if (curve.learner, curve.column) == (learner, column):
+            yield _metrics(curve)
 
 
-def _renamed(one: GroupCurve) -> LearnerSummary:
+def _renamed(curve: GroupCurve) -> LearnerSummary:
     """The group's curve, named after the group."""
-    return dataclasses.replace(one.answer, curve=dataclasses.replace(one.answer.curve, learner=one.group))
+    return dataclasses.replace(curve.answer, curve=dataclasses.replace(curve.answer.curve, learner=curve.group))
 
 
 def _gap_chart(report: GroupReport, learner: str, column: str, gaps: list[Gap]) -> Chart:
     names = list(dict.fromkeys(gap.group for gap in gaps))
     traces = []
-    for place, name in enumerate(names):
-        found = [gap for gap in gaps if gap.group == name]
+    for index, name in enumerate(names):
+        own = [gap for gap in gaps if gap.group == name]
         traces.append(
             {
-                "x": [gap.size * 1.03**place for gap in found],  # avoids overlapping error bars
-                "y": [gap.gap for gap in found],
+                "x": [gap.size * 1.03**index for gap in own],  # avoids overlapping error bars
+                "y": [gap.gap for gap in own],
                 "error_y": {
                     "type": "data",
                     "symmetric": False,
-                    "array": [gap.high - gap.gap for gap in found],
-                    "arrayminus": [gap.gap - gap.low for gap in found],
+                    "array": [gap.high - gap.gap for gap in own],
+                    "arrayminus": [gap.gap - gap.low for gap in own],
                 },
-                "text": [gap_sentence(gap, report.unit) for gap in found],
+                "text": [gap_sentence(gap, report.unit) for gap in own],
                 "hovertemplate": "%{text}<extra></extra>",
                 "name": name,
                 "showlegend": True,
                 "mode": "lines+markers",
-                "meta": {"colour": place, "role": "line"},
+                "meta": {"colour": index, "role": "line"},
             }
         )
     last = [gap for gap in report.largest() if (gap.learner, gap.column) == (learner, column)]
-    shown = [gap_sentence(gap, report.unit) for gap in last if gap.is_significant]
+    sentences = [gap_sentence(gap, report.unit) for gap in last if gap.is_significant]
     return Chart(
         f"gaps-{learner}-{column}".replace(" ", "-"),
         f"{learner}: gap of each group of {column} to all other examples",
-        " ".join(shown) or f"No significant gap between groups of {column} at the largest size.",
+        " ".join(sentences) or f"No significant gap between groups of {column} at the largest size.",
         tuple(traces),
         {
             "xaxis": {"title": {"text": "training examples"}, "type": "log", "tickformat": "~s", "dtick": "D2"},
@@ -257,11 +261,11 @@ def _gap_chart(report: GroupReport, learner: str, column: str, gaps: list[Gap]) 
     )
 
 
-def _metrics(one: ColumnMetrics) -> Table:
+def _metrics(curve: ColumnMetrics) -> Table:
     rows = tuple(
         (metric.name, *("–" if value is None else f"{value:.3f}" for value in (*metric.by_group, metric.difference)))
-        for metric in one.metrics
+        for metric in curve.metrics
     )
-    positive = f"; positive class: {one.positive}" if one.positive else ""
-    caption = f"{one.learner}, {one.column}: fairlearn's metrics at the largest size{positive}"
-    return Table(caption, ("metric", *one.groups, "difference"), rows)
+    positive = f"; positive class: {curve.positive}" if curve.positive else ""
+    caption = f"{curve.learner}, {curve.column}: fairlearn's metrics at the largest size{positive}"
+    return Table(caption, ("metric", *curve.groups, "difference"), rows)

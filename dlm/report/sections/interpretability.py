@@ -57,14 +57,14 @@ def print_analysis(analysis: NetworkAnalysis, folder: Path, console: Console) ->
 def probe_sentences(analysis: NetworkAnalysis) -> list[str]:
     """The test errors of linear probes of the trial's network, and its own."""
     sign = " %" if unit_text(analysis.unit) == "%" else ""
-    told = [
+    errors = [
         f"{error_number(probe.error, analysis.unit)}{sign} at {_named(probe.layer)}"
         for probe in analysis.probes
         if probe.train_size == analysis.train_size
     ]
     own = next(each.error for each in analysis.networks if each.train_size == analysis.train_size)
     return [
-        f"{analysis.learner}, n={analysis.train_size:,}: the test error of a linear probe is {', '.join(told)}; that "
+        f"{analysis.learner}, n={analysis.train_size:,}: the test error of a linear probe is {', '.join(errors)}; that "
         f"of the network is {error_text(own, analysis.unit)}."
     ]
 
@@ -176,110 +176,117 @@ def interpretability_section(context: ReportContext) -> SectionContent:
     return analysis_content(read_analyses(context.workdir.path) if context.workdir else [])
 
 
-def analysis_content(found: Sequence[NetworkAnalysis]) -> SectionContent:
+def analysis_content(analyses: Sequence[NetworkAnalysis]) -> SectionContent:
     """A choice of the analysed trials."""
-    if not found:
+    if not analyses:
         return SectionContent()
-    options = tuple((f"{one.learner}, n={one.train_size:,}, seed {one.seed}", tuple(_blocks(one))) for one in found)
+    options = tuple(
+        (f"{analysis.learner}, n={analysis.train_size:,}, seed {analysis.seed}", tuple(_blocks(analysis)))
+        for analysis in analyses
+    )
     page = PageSection("interpretability", "Interpretability", (Choice("interpretability-of", "Trial", options),))
     return SectionContent(page=page)
 
 
-def _blocks(one: NetworkAnalysis) -> Iterator[Any]:
-    yield Sentences(tuple(probe_sentences(one)))
-    yield _probe_chart(one)
-    yield Sentences(tuple(probe_notes(one)))
-    yield from _similarities(one)
-    yield Sentences(tuple(map_sentences(one)), heading="Attribution maps")
-    if one.kind == "image":
-        yield from _image_maps(one)
-        yield from _filters(one)
-    elif one.kind == "text":
-        yield from _text_maps(one)
+def _blocks(analysis: NetworkAnalysis) -> Iterator[Any]:
+    yield Sentences(tuple(probe_sentences(analysis)))
+    yield _probe_chart(analysis)
+    yield Sentences(tuple(probe_notes(analysis)))
+    yield from _similarities(analysis)
+    yield Sentences(tuple(map_sentences(analysis)), heading="Attribution maps")
+    if analysis.kind == "image":
+        yield from _image_maps(analysis)
+        yield from _filters(analysis)
+    elif analysis.kind == "text":
+        yield from _text_maps(analysis)
     else:
-        yield Sentences(tuple(column_sentences(one)))
-        yield _column_table(one)
+        yield Sentences(tuple(column_sentences(analysis)))
+        yield _column_table(analysis)
 
 
-def _probe_chart(one: NetworkAnalysis) -> Chart:
-    train_sizes = [own.train_size for own in one.networks]
+def _probe_chart(analysis: NetworkAnalysis) -> Chart:
+    train_sizes = [own.train_size for own in analysis.networks]
     traces: list[dict[str, Any]] = [
         {
-            "x": [size for size in train_sizes if one.probe(layer, size)],
-            "y": [probe.error for size in train_sizes if (probe := one.probe(layer, size))],
+            "x": [size for size in train_sizes if analysis.probe(layer, size)],
+            "y": [probe.error for size in train_sizes if (probe := analysis.probe(layer, size))],
             "name": layer,
             "hovertemplate": f"{layer}<br>n=%{{x:,}}<br>%{{y}}<extra></extra>",
             "mode": "lines+markers",
             "showlegend": True,
-            "meta": {"colour": place, "role": "line"},
+            "meta": {"colour": index, "role": "line"},
         }
-        for place, layer in enumerate(one.layers)
+        for index, layer in enumerate(analysis.layers)
     ]
     own: dict[str, Any] = {
         "x": train_sizes,
-        "y": [each.error for each in one.networks],
+        "y": [each.error for each in analysis.networks],
         "name": "network",
         "hovertemplate": "network<br>n=%{x:,}<br>%{y}<extra></extra>",
         "mode": "lines+markers",
         "line": {"dash": "dash"},
         "showlegend": True,
-        "meta": {"colour": len(one.layers), "role": "line"},
+        "meta": {"colour": len(analysis.layers), "role": "line"},
     }
     positive = all(min(trace["y"]) > 0 for trace in (*traces, own))
     return Chart(
-        f"probes-{one.trial_id}",
+        f"probes-{analysis.trial_id}",
         "Test error of a linear probe of each layer",
-        " ".join(probe_sentences(one)),
+        " ".join(probe_sentences(analysis)),
         (*traces, own),
         {
             "xaxis": size_axis("training examples of the network"),
-            "yaxis": error_axis(one.unit, positive_only=positive),
+            "yaxis": error_axis(analysis.unit, positive_only=positive),
             "height": 420,
         },
-        table=probe_table(one),
+        table=probe_table(analysis),
         scales="xy",
     )
 
 
-def _similarities(one: NetworkAnalysis) -> Iterator[Any]:
-    shown = [each for each in one.similarities if len(each.values) > 1]
-    if not shown:
+def _similarities(analysis: NetworkAnalysis) -> Iterator[Any]:
+    several = [each for each in analysis.similarities if len(each.values) > 1]
+    if not several:
         return
-    yield Sentences(tuple(similarity_sentences(one)), heading=SIMILARITY)
-    for each in shown:
-        options = tuple((layer, (_alike(each, place),)) for place, layer in enumerate(each.layers))
-        yield Choice(f"cka-{one.trial_id}-{each.of}", "Layer", options, each.layers[-1])
+    yield Sentences(tuple(similarity_sentences(analysis)), heading=SIMILARITY)
+    for each in several:
+        options = tuple((layer, (_alike(each, index),)) for index, layer in enumerate(each.layers))
+        yield Choice(f"cka-{analysis.trial_id}-{each.of}", "Layer", options, each.layers[-1])
 
 
-def _alike(each: Similarity, place: int) -> Table:
+def _alike(each: Similarity, index: int) -> Table:
     names = tuple(f"n={value:,}" if each.of == "train_size" else f"seed {value}" for value in each.values)
-    values = each.cka[place]
+    values = each.cka[index]
     rows = tuple((name, *(f"{value:.2f}" for value in row)) for name, row in zip(names, values, strict=True))
     shades = tuple((None, *(float(np.clip(value, 0, 1)) for value in row)) for row in values)
     of = "sizes, same seed" if each.of == "train_size" else "seeds, same size"
-    return Table(f"{each.layers[place]}, between {of}", ("CKA", *names), rows, shades=shades)
+    return Table(f"{each.layers[index]}, between {of}", ("CKA", *names), rows, shades=shades)
 
 
-def _image_maps(one: NetworkAnalysis) -> Iterator[Cards]:
+def _image_maps(analysis: NetworkAnalysis) -> Iterator[Cards]:
     cards = []
-    for k, row in enumerate(one.rows):
+    for k, row in enumerate(analysis.rows):
         cards.append(
             Card(
-                (f"test example {row}", *_prediction_lines(one, k)), png(_flat(one.examples[k])), f"test example {row}"
+                (f"test example {row}", *_prediction_lines(analysis, k)),
+                png(_flat(analysis.examples[k])),
+                f"test example {row}",
             )
         )
-        for method, values in one.maps.items():
+        for method, values in analysis.maps.items():
             name = METHODS.get(method, method)
             card = signed_png(values[k]) if values.min() < 0 else png(_flat(values[k]))
             cards.append(Card((name,), card, f"{name} of test example {row}"))
-    yield Cards("Attribution maps (blue: for the predicted class, red: against it)", tuple(cards), 1 + len(one.maps))
+    yield Cards(
+        "Attribution maps (blue: for the predicted class, red: against it)", tuple(cards), 1 + len(analysis.maps)
+    )
 
 
-def _prediction_lines(one: NetworkAnalysis, k: int) -> list[str]:
-    if np.ndim(one.targets[k]) or one.targets.dtype.kind not in "iu":
+def _prediction_lines(analysis: NetworkAnalysis, k: int) -> list[str]:
+    if np.ndim(analysis.targets[k]) or analysis.targets.dtype.kind not in "iu":
         return []
-    label, predicted = (int(each[k]) for each in (one.targets, one.predicted))
-    names = one.class_names
+    label, predicted = (int(each[k]) for each in (analysis.targets, analysis.predicted))
+    names = analysis.class_names
     return [f"label {names[label]}, predicted {names[predicted]}" if names else f"label {label}, predicted {predicted}"]
 
 
@@ -287,30 +294,32 @@ def _flat(values: np.ndarray) -> np.ndarray:
     return values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
 
 
-def _filters(one: NetworkAnalysis) -> Iterator[Cards]:
-    if one.filters is None or one.filters.ndim < 3:
+def _filters(analysis: NetworkAnalysis) -> Iterator[Cards]:
+    if analysis.filters is None or analysis.filters.ndim < 3:
         return
-    order = np.argsort(-np.abs(one.filters).reshape(len(one.filters), -1).max(axis=1), kind="stable")[:MOST_FILTERS]
-    cards = tuple(Card((f"filter {k}",), signed_png(_flat(one.filters[k])), f"filter {k}") for k in order)
+    order = np.argsort(-np.abs(analysis.filters).reshape(len(analysis.filters), -1).max(axis=1), kind="stable")[
+        :MOST_FILTERS
+    ]
+    cards = tuple(Card((f"filter {k}",), signed_png(_flat(analysis.filters[k])), f"filter {k}") for k in order)
     yield Cards("Filters of the first layer, largest first", cards)
 
 
-def _text_maps(one: NetworkAnalysis) -> Iterator[Marked]:
-    for k, row in enumerate(one.rows):
-        text = np.asarray(one.examples[k], np.uint8).tobytes().rstrip(b"\x00").decode("latin-1")[:MOST_TOKENS]
-        for method, values in one.maps.items():
+def _text_maps(analysis: NetworkAnalysis) -> Iterator[Marked]:
+    for k, row in enumerate(analysis.rows):
+        text = np.asarray(analysis.examples[k], np.uint8).tobytes().rstrip(b"\x00").decode("latin-1")[:MOST_TOKENS]
+        for method, values in analysis.maps.items():
             weights = np.asarray(values[k], float)[: len(text)]
             most = float(np.abs(weights).max()) or 1.0
             pieces = tuple((letter, round(float(w) / most, 2)) for letter, w in zip(text, weights, strict=False))
             heading = f"Test example {row}, {METHODS.get(method, method)}"
-            yield Marked("; ".join([heading, *_prediction_lines(one, k)]), pieces)
+            yield Marked("; ".join([heading, *_prediction_lines(analysis, k)]), pieces)
 
 
-def _column_table(one: NetworkAnalysis) -> Table:
-    weights = one.column_weights
-    occluded = np.abs(one.maps["occlusion"]).mean(axis=0)
-    gradients = np.abs(one.maps["integrated_gradients"]).mean(axis=0)
-    names = one.feature_names or tuple(f"column {k + 1}" for k in range(len(occluded)))
+def _column_table(analysis: NetworkAnalysis) -> Table:
+    weights = analysis.column_weights
+    occluded = np.abs(analysis.maps["occlusion"]).mean(axis=0)
+    gradients = np.abs(analysis.maps["integrated_gradients"]).mean(axis=0)
+    names = analysis.feature_names or tuple(f"column {k + 1}" for k in range(len(occluded)))
     rows = tuple(
         (
             names[k],
@@ -320,5 +329,5 @@ def _column_table(one: NetworkAnalysis) -> Table:
         )
         for k in np.argsort(-occluded, kind="stable")[:MOST_COLUMNS]
     )
-    caption = f"Most important columns, means of absolute values over {len(one.rows)} test examples"
+    caption = f"Most important columns, means of absolute values over {len(analysis.rows)} test examples"
     return Table(caption, ("column", "effect of occlusion", "integrated gradients", "weight in the first layer"), rows)

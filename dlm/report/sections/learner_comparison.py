@@ -37,7 +37,7 @@ def learner_comparison_section(context: ReportContext) -> SectionContent:
     }
     blocks = tuple(Sentences(tuple(lines), heading=heading) for heading, lines in sentences.items() if lines)
     page = PageSection("learner-comparison", "Learner comparison", blocks) if blocks else None
-    return SectionContent(sentences, page=page, lead=deep[:1])
+    return SectionContent(sentences, page=page, top=deep[:1])
 
 
 def ratio_text(ratio: ErrorRatio) -> str:

@@ -62,8 +62,8 @@ def error_ratio_sentence(pair: StudyComparison) -> str:
     if whole.p is None:
         return f"The {ratio}, of one paired seed, which does not show the noise."
     paired = f"paired over {seeds(whole.num_seeds)} and {len(pair.differences)} sizes"
-    shown = "" if whole.p < SIGNIFICANT else "; no difference is shown"
-    return f"The {ratio}, {paired} (p={_p(whole.p)}){shown}."
+    remark = "" if whole.p < SIGNIFICANT else "; no difference is shown"
+    return f"The {ratio}, {paired} (p={_p(whole.p)}){remark}."
 
 
 def ratio_text(difference: ErrorDifference) -> str:
@@ -108,7 +108,7 @@ def comparison_page(
     return Page(
         title=title,
         question="How much data does one study need for the error of the other, and which has the smaller error?",
-        lead=tuple(line for pair in pairs for line in comparison_sentences(pair)),
+        summary=tuple(line for pair in pairs for line in comparison_sentences(pair)),
         learners=tuple(learner.curve.learner for learner in summary.learners),
         sections=tuple(sections),
     )
