@@ -110,7 +110,7 @@ def test_a_forecast_is_scored_by_a_later_table(launch, forecast, tmp_path):
     assert "|log error| is 0.0" in out
     _, out, _ = launch("--mode=score", f"--forecast={forecast}", f"--curve={write(tmp_path / 'w.csv', LAW, scale=3)}")
     assert "0 of 2 measured means lie inside" in out
-    assert "differ from those of the forecast" in out
+    assert "differ from those of the forecast" in " ".join(out.split())
 
 
 def test_a_forecast_made_after_the_data_is_refused(launch, forecast, table, tmp_path):
@@ -132,7 +132,7 @@ def test_a_forecast_that_was_touched_or_is_of_another_measure_is_refused(launch,
     assert_refused(launch("--mode=score", f"--forecast={forecast}", f"--curve={losses}"), "has loss, the forecast")
     data = json.loads(forecast.read_text())
     for change, message in (
-        (lambda: data["stamp"].update(made="2020-01-01T00:00:00+00:00"), "was changed after it was made"),
+        (lambda: data["stamp"].update(created="2020-01-01T00:00:00+00:00"), "was changed after it was made"),
         (lambda: data["learners"][0]["curve"]["errors"][0].append(0.1), "has measurements that do not match"),
         (lambda: data.pop("stamp"), "has no stamp"),
     ):
