@@ -34,7 +34,7 @@ def workdir(tmp_path):
         "axes": {"points": [{}]},
         "tuning": {},
     }
-    description = descriptions.Description(
+    description = descriptions.StudyDescription(
         question="", study=study, data={}, provenance={}, versions={}, command="", format=descriptions.FORMAT
     )
     descriptions.write(tmp_path, description)
