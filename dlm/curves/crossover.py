@@ -10,15 +10,12 @@ import dataclasses
 import zlib
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dlm.curves.diagnostics import CALIBRATED_REACH, carried_reach
-from dlm.curves.forecaster import Forecast, check_level
-from dlm.curves.measurement_noise import curve_forecast, curve_points, only_finite
-from dlm.curves.points import Points
+from dlm.curves.forecaster import Forecast, check_level, curve_forecast
+from dlm.curves.measurement_noise import curve_points, only_finite
+from dlm.curves.points import Array, Points
 from dlm.curves.types import Crossover, CrossoverKind, Curve, ProbabilityBetter
-
-Array = NDArray[np.float64]
 
 NUM_DRAWS = 1000
 MULTIPLES = (2.0, 4.0, 10.0)  # of the largest measured size, at which a probability is reported
@@ -137,7 +134,7 @@ def _log_errors(one: ComparedCurve, train_sizes: Array, num_measured: int, seed:
     perturbed = _perturbed(one, train_sizes[:num_measured], rng)
     if one.forecast is None:
         return perturbed
-    curves = dataclasses.replace(one.forecast.curves, waves=one.forecast.curves.waves[:NUM_DRAWS])
+    curves = dataclasses.replace(one.forecast.curves, coefficients=one.forecast.curves.coefficients[:NUM_DRAWS])
     log_errors = np.log(np.maximum(curves.at(train_sizes), np.exp(SMALLEST_LOG)))
     half = slice(NUM_DRAWS // 2)
     excess = perturbed[half, -1:] - log_errors[half, num_measured - 1 : num_measured]
@@ -190,24 +187,11 @@ def crossover(a: Curve, b: Curve, level: float = 0.95, seed: int = 0, *, as_give
       seed: of the draws.
       as_given: `a` is the incumbent and `b` the challenger, also if `b` is better at the smallest size.
     """
-    return crossover_with(a, b, _forecast_or_none(a, seed), _forecast_or_none(b, seed), level, seed, as_given=as_given)
-
-
-def crossover_with(
-    a: Curve,
-    b: Curve,
-    forecast_a: Forecast | None,
-    forecast_b: Forecast | None,
-    level: float,
-    seed: int,
-    *,
-    as_given: bool = False,
-) -> Crossover:
-    """`crossover` with given forecasts; None for a curve without one."""
     if not (only_finite(a).train_sizes and only_finite(b).train_sizes):
         check_level(level)
         return Crossover(a.learner, b.learner, "undetermined", None, None, None)
-    return crossover_of(compared_curve(a, forecast_a), compared_curve(b, forecast_b), level, seed, as_given=as_given)
+    a_with_forecast, b_with_forecast = (compared_curve(curve, _forecast_or_none(curve, seed)) for curve in (a, b))
+    return crossover_of(a_with_forecast, b_with_forecast, level, seed, as_given=as_given)
 
 
 def crossover_of(a: ComparedCurve, b: ComparedCurve, level: float, seed: int, *, as_given: bool = False) -> Crossover:

@@ -10,12 +10,9 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dlm.curves.laws import LawMixture
-from dlm.curves.points import MIN_SIZES, Points
-
-Array = NDArray[np.float64]
+from dlm.curves.points import MIN_SIZES, Array, Points
 
 FEW = "too few sizes"
 FAR = "beyond what was calibrated"

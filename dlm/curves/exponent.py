@@ -12,11 +12,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dlm.curves.points import Array
 from dlm.curves.types import Curve
-
-Array = NDArray[np.float64]
 
 MIN_SIZES_FOR_EXPONENT = 3
 

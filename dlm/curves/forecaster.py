@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dlm.curves.diagnostics import PLATEAU_FALL, PLATEAU_REACH, diagnose
 from dlm.curves.laws import LawMixture, fit_mixture
-from dlm.curves.points import Bound, Points, check_at_sizes, make_points
+from dlm.curves.measurement_noise import repeats_table, standard_errors
+from dlm.curves.points import Array, Bound, Points, check_at_sizes, make_points
 from dlm.curves.predictive import Draws, Marginals, draw, predictive
+from dlm.curves.types import Curve
 from dlm.utils.display import HtmlDisplay
-
-Array = NDArray[np.float64]
 
 NUM_DRAWS = 4000
 SEARCH_REACH = 1000.0  # required sizes are searched up to this multiple of the largest size
@@ -62,7 +63,11 @@ class Forecast(HtmlDisplay):
     @functools.cached_property
     def law(self) -> str:
         """Formula of the law that describes the measured points best; the forecast does not use it."""
-        return describe_law(self._mixture, self.points)
+        fit, points = self._mixture.best, self.points
+        row = int(np.argmax(fit.probability))
+        error = float(np.exp(points.base + fit.log_scale[row]))
+        text = fit.law.text(error, float(points.train_sizes[-1]), *map(float, fit.theta[row]))
+        return f"error ≈ {text} ({fit.law.name}, weight {self._mixture.weights.max():.2f})"
 
     @functools.cached_property
     def diagnostics(self) -> dict[str, Any]:
@@ -199,10 +204,14 @@ def forecast_many(
     ]
 
 
-def describe_law(mixture: LawMixture, points: Points) -> str:
-    """Formula of the most probable law."""
-    fit = mixture.best
-    row = int(np.argmax(fit.probability))
-    error = float(np.exp(points.base + fit.log_scale[row]))
-    text = fit.law.text(error, float(points.train_sizes[-1]), *map(float, fit.theta[row]))
-    return f"error ≈ {text} ({fit.law.name}, weight {mixture.weights.max():.2f})"
+def curve_forecast(curve: Curve, at: Array, level: float, seed: int) -> Forecast:
+    """The forecast of a curve, seeded by the learner's name, so that draws of different learners are independent."""
+    return forecast(
+        np.array(curve.train_sizes),
+        repeats_table(curve),
+        stderr=standard_errors(curve),
+        at=at,
+        level=level,
+        bound=curve.bound,
+        seed=zlib.crc32(curve.learner.encode()) + seed,
+    )

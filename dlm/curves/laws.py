@@ -16,11 +16,8 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dlm.curves.points import Points
-
-Array = NDArray[np.float64]
+from dlm.curves.points import Array, Points
 
 # Limits as shares of the error at N; dense near 1, for curves that have almost converged.
 _SHARES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.92, 0.96, 0.98, 0.99, 0.997, 0.9995])

@@ -8,17 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import zlib
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dlm.curves.forecaster import Forecast, describe_law, forecast
-from dlm.curves.laws import fit_mixture
-from dlm.curves.points import MIN_SIZES, Points, make_points
+from dlm.curves.points import Array, Points, make_points
 from dlm.curves.types import Curve, MeasurementNoise
-
-Array = NDArray[np.float64]
 
 FEW_MISTAKES = 25  # with fewer, the standard error exceeds a fifth of the error
 _MIN_RELATIVE_NOISE = 0.05  # relative test-set noise below which no warning is given
@@ -130,28 +124,3 @@ def curve_points(curve: Curve) -> Points:
     return make_points(
         np.array(curve.train_sizes), repeats_table(curve), stderr=standard_errors(curve), bound=curve.bound, least=1
     )
-
-
-def curve_forecast(curve: Curve, at: Array, level: float, seed: int) -> Forecast:
-    """The forecast of a curve, seeded by the learner's name, so that draws of different learners are independent."""
-    return forecast(
-        np.array(curve.train_sizes),
-        repeats_table(curve),
-        stderr=standard_errors(curve),
-        at=at,
-        level=level,
-        bound=curve.bound,
-        seed=zlib.crc32(curve.learner.encode()) + seed,
-    )
-
-
-def curve_law(curve: Curve) -> str:
-    """`Forecast.law` of a curve; empty if it has too few sizes."""
-    clean = only_finite(curve)
-    if len(clean.train_sizes) < MIN_SIZES:
-        return ""
-    try:
-        points = curve_points(clean)
-        return describe_law(fit_mixture(points), points)
-    except ValueError:
-        return ""

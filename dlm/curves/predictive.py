@@ -13,12 +13,10 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dlm.curves.network import CurveBatch, apply, network_inputs
-from dlm.curves.points import Bound, Points
-
-Array = NDArray[np.float64]
+from dlm.curves.points import Array, Bound, Points
 
 _KNOTS = np.concatenate([np.linspace(-8, -3, 6)[:-1], np.linspace(-3, 3, 25), np.linspace(3, 8, 6)[1:]])
 
@@ -67,41 +65,43 @@ class Marginals:
 
 
 PERSISTENCE = 3.0  # correlation length of a draw's rank, in e-folds of size
-_WAVES = 12
+_FREQUENCIES = 12
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Draws:
     """D drawn curves; `at` gives their errors in the unit of the measurements, within `bound`.
 
-    A Gaussian copula: `waves` [D, 2·W] are the coefficients of a stationary process in log size (random Fourier
+    A Gaussian copula: `coefficients` [D, 2·F] are those of a stationary process in log size (random Fourier
     features of an exponential covariance), whose ranks are turned into errors by `marginals`.
     """
 
     largest: float
     smallest: float
     marginals: Callable[[Array], Marginals]
-    waves: Array
+    coefficients: Array
     bound: Bound
 
     def at(self, train_sizes: Array) -> Array:
         """Errors [D, A] of every drawn curve at sizes [A]."""
         train_sizes = np.asarray(train_sizes, dtype=float)
-        num = len(self.waves)
-        ranks = np.argsort(np.argsort(self.waves @ _features(np.log(train_sizes / self.largest)), axis=0), axis=0)
+        num = len(self.coefficients)
+        ranks = np.argsort(
+            np.argsort(self.coefficients @ _features(np.log(train_sizes / self.largest)), axis=0), axis=0
+        )
         values = self.marginals(train_sizes).quantiles((np.arange(num) + 0.5) / num)
         return np.clip(np.take_along_axis(values.T, ranks, axis=0), *self.bound)
 
 
 def draw(marginals: Callable[[Array], Marginals], train_sizes: Array, bound: Bound, num: int, seed: int) -> Draws:
     """`num` draws of a curve measured at ascending `train_sizes`; equal seeds give equal draws."""
-    waves = np.random.default_rng(seed).standard_normal((num, 2 * _WAVES))
-    return Draws(float(train_sizes[-1]), float(train_sizes[0]), marginals, waves, bound)
+    coefficients = np.random.default_rng(seed).standard_normal((num, 2 * _FREQUENCIES))
+    return Draws(float(train_sizes[-1]), float(train_sizes[0]), marginals, coefficients, bound)
 
 
 def _features(log_size: Array) -> Array:
-    """[2·W, A]: cosines and sines at frequencies that are quantiles of a Cauchy distribution."""
-    share = (np.arange(_WAVES) + 0.5) / _WAVES
+    """[2·F, A]: cosines and sines at frequencies that are quantiles of a Cauchy distribution."""
+    share = (np.arange(_FREQUENCIES) + 0.5) / _FREQUENCIES
     angle = np.tan(0.5 * np.pi * share)[:, None] / PERSISTENCE * log_size
     return np.concatenate([np.cos(angle), np.sin(angle)])
 
@@ -167,29 +167,13 @@ def weights() -> list[Any]:
     """Parameters of the networks, one tree each, written by `python -m benchmarks.forecasting.train`."""
     with (
         resources.files("dlm.curves").joinpath(WEIGHTS).open("rb") as file,
-        np.load(file, allow_pickle=False) as arrays,
+        np.load(file, allow_pickle=False) as saved,
     ):
-        return unflatten({name: arrays[name].astype(np.float32) for name in arrays.files})
-
-
-def flatten(members: Any) -> dict[str, Any]:
-    """Parameters under names such as `0/trunk/2/in/kernel`."""
-    out: dict[str, Any] = {}
-
-    def visit(tree: Any, path: str) -> None:
-        if isinstance(tree, (dict, list)):
-            items = tree.items() if isinstance(tree, dict) else enumerate(tree)
-            for name, child in items:
-                visit(child, f"{path}/{name}" if path else str(name))
-        else:
-            out[path] = tree
-
-    visit(members, "")
-    return out
+        return unflatten({name: leaf.astype(np.float32) for name, leaf in saved.items()})
 
 
 def unflatten(named: dict[str, Any]) -> Any:
-    """The inverse of `flatten`."""
+    """The tree of parameters with names such as `0/trunk/2/in/kernel`; names that are numbers are lists."""
     root: dict[str, Any] = {}
     for path, value in named.items():
         *folders, leaf = path.split("/")

@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dlm.curves.measurement_noise import only_finite, standard_error
+from dlm.curves.points import Array
 from dlm.curves.types import Curve, ForecastGrid, LearnerSummary, StudySummary
-
-Array = NDArray[np.float64]
 
 _TINY = np.finfo(float).tiny
 _LARGEST_LOG = 700.0
@@ -161,5 +159,5 @@ def _normal(levels: Array) -> Array:
 
 
 def _listed(train_sizes: Sequence[int]) -> str:
-    shown = [f"{size:,}" for size in train_sizes[:8]]
-    return ", ".join(shown) + (f" and {len(train_sizes) - 8} more" if len(train_sizes) > 8 else "")
+    first = [f"{size:,}" for size in train_sizes[:8]]
+    return ", ".join(first) + (f" and {len(train_sizes) - 8} more" if len(train_sizes) > 8 else "")

@@ -8,16 +8,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dlm.curves.crossover import ComparedCurve, compared_curve, crossover_of
 from dlm.curves.diagnostics import carried_reach
-from dlm.curves.forecaster import Forecast, RequiredSizeEstimate, check_level
-from dlm.curves.measurement_noise import curve_forecast, noise_at_largest, noise_warning, only_finite
-from dlm.curves.points import MIN_SIZES
+from dlm.curves.forecaster import Forecast, RequiredSizeEstimate, check_level, curve_forecast
+from dlm.curves.measurement_noise import noise_at_largest, noise_warning, only_finite
+from dlm.curves.points import MIN_SIZES, Array
 from dlm.curves.types import Curve, ForecastGrid, LearnerSummary, Prediction, RequiredSize, StudySummary
-
-Array = NDArray[np.float64]
 
 FIGURE_REACH = 10.0
 _FIGURE_SIZES = 60

@@ -24,7 +24,7 @@ TRIALS = "trials"  # folder with one folder per trial
 MEBIBYTE = 2**20
 
 Location = str | os.PathLike[str]  # a Workdir is one
-Arrays = Mapping[str, np.ndarray]
+NamedArrays = Mapping[str, np.ndarray]
 _T = TypeVar("_T")
 
 
@@ -114,9 +114,9 @@ def read_samples(workdir: Location) -> list[Sample]:
     return list({sample.trial_id: sample for sample in samples}.values())
 
 
-def write_predictions(workdir: Location, trial_id: str, arrays: Arrays) -> None:
+def write_predictions(workdir: Location, trial_id: str, values: NamedArrays) -> None:
     """Write a trial's metrics [N] of each test example, and the outputs that its task saves."""
-    _write_arrays(Path(workdir) / TRIALS / trial_id / "predictions.npz", arrays)
+    _write_arrays(Path(workdir) / TRIALS / trial_id / "predictions.npz", values)
 
 
 def read_predictions(workdir: Location, trial_id: str) -> dict[str, np.ndarray] | None:
@@ -145,9 +145,9 @@ def read_parameters(workdir: Location, trial_id: str) -> dict[str, Any] | None:
     return tree
 
 
-def write_test_set(workdir: Location, arrays: Arrays) -> None:
+def write_test_set(workdir: Location, values: NamedArrays) -> None:
     """Write the test set that predictions refer to: targets, names and, if they are small, inputs."""
-    _write_arrays(Path(workdir) / TEST_SET, arrays)
+    _write_arrays(Path(workdir) / TEST_SET, values)
 
 
 def read_test_set(workdir: Location) -> dict[str, np.ndarray] | None:
@@ -181,10 +181,10 @@ def _decoded(data: bytes, kind: type[_T]) -> _T | None:
         return None
 
 
-def _write_arrays(path: Path, arrays: Arrays) -> None:
+def _write_arrays(path: Path, values: NamedArrays) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, durable=False) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        np.savez(file, **values)  # type: ignore[arg-type]
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray] | None:

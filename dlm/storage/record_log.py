@@ -168,8 +168,8 @@ _SEAL_LENGTH = len(b', "crc32": "01234567"}')
 
 def has_valid_seal(line: bytes) -> bool | None:
     """Whether a JSON object matches its checksum; None without a checksum."""
-    found = _SEAL.fullmatch(line, max(0, len(line) - _SEAL_LENGTH))
-    return found and int(found[1], 16) == zlib.crc32(line[:-_SEAL_LENGTH])
+    match = _SEAL.fullmatch(line, max(0, len(line) - _SEAL_LENGTH))
+    return match and int(match[1], 16) == zlib.crc32(line[:-_SEAL_LENGTH])
 
 
 def _parse_all(lines: Iterable[bytes]) -> list[Record]:

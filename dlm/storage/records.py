@@ -133,8 +133,8 @@ def read(workdir: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], lib
 def table_of(rows: Sequence[Record]) -> pa.Table:
     """Records as a table with one column per field, sorted so that equal records give equal tables."""
     columns = zip(*map(operator.attrgetter(*SCHEMA.names), rows)) if rows else [[] for _ in SCHEMA]
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA)]
-    return pa.table(arrays, schema=SCHEMA).sort_by([(name, "ascending") for name in _ORDER])
+    filled = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA)]
+    return pa.table(filled, schema=SCHEMA).sort_by([(name, "ascending") for name in _ORDER])
 
 
 def write(table: pa.Table, folder: Path, formats: Sequence[str] = ("parquet", "csv")) -> list[Path]:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from dlm.data.permutation import mix, permute
-from dlm.study.augmentation import Augment
+from dlm.study.learner import Augment
 
 FLIP, CROP, CUTOUT, TIME, FREQUENCY, TOKENS, MIXUP = range(7)  # kinds of augmentation, for their draws
 
@@ -20,9 +20,9 @@ FLIP, CROP, CUTOUT, TIME, FREQUENCY, TOKENS, MIXUP = range(7)  # kinds of augmen
 def augment_inputs(augment: Augment, x: jax.Array, key: jax.Array, positions: jax.Array | None = None) -> jax.Array:
     """Inputs after every kind of augmentation but mixup: same shape and type; `x` itself when all is off.
 
-    x: model inputs, float32 [B, H, W], [B, H, W, C] or [B, T, F, …], or int tokens [B, L]; `study.augmentation.check`
-    checks the shape. key: the key of this step. positions: int [B], positions of a microbatch's examples in the batch;
-    0 … B-1 by default.
+    x: model inputs, float32 [B, H, W], [B, H, W, C] or [B, T, F, …], or int tokens [B, L]; `check_augment` checks the
+    shape. key: the key of this step. positions: int [B], positions of a microbatch's examples in the batch; 0 … B-1 by
+    default.
     """
 
     def words(kind: int, count: int) -> jax.Array:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from dlm.data.corruption import Amounts, noisy_inputs, noisy_labels
 from dlm.data.permutation import batch_rows
-from dlm.study.augmentation import Augment
+from dlm.study.learner import Augment
 from dlm.study.noise import Noise
 from dlm.train.augmentation import augment_inputs, mixup_partners
 from dlm.train.types import AUGMENT, Array, Data, Member, MemberNoise, ProgramConfig, StreamWindow, key_of

@@ -16,7 +16,7 @@ from dlm.data.dataset import Dataset, class_weights
 from dlm.data.normalization import NormalizationStats
 from dlm.models import build
 from dlm.models.adapters import split_variables
-from dlm.study import augmentation
+from dlm.study.learner import check_augment
 from dlm.study.trial import Trial
 from dlm.train.optimizer import apply_gradient, init_optimizer
 from dlm.train.types import Member, MemberNoise, ProgramConfig
@@ -70,7 +70,7 @@ def _example(config: ProgramConfig, batch_size: int = 1) -> jax.ShapeDtypeStruct
 def check_model(trial: Trial, dataset: Dataset) -> None:
     """UsageError if a trial's model, optimizer or augmentation does not fit the data; computes nothing."""
     config, hyper = program_config_of(trial, dataset), trial.learner.hyper
-    augmentation.check(trial.learner.augment, config.input_shape, config.tokens)
+    check_augment(trial.learner.augment, config.input_shape, config.tokens)
     if (hyper.focal or hyper.balance) and not trial.task.weighs_classes:
         raise UsageError(
             f"learners.{trial.name}: hyper.focal={hyper.focal:g} and hyper.balance={hyper.balance:g} weight classes, "

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 from dlm.data.corruption import Amounts
 from dlm.data.normalization import NormalizationStats
 from dlm.models import Model
-from dlm.study.augmentation import Augment
-from dlm.study.learner import Optax, Optimizer, Precision
+from dlm.study.learner import Augment, Optax, Optimizer, Precision
 from dlm.study.noise import Noise
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlm.curves.closed_form import NUM_FAMILIES, NUM_FITS, closed_form_fits
+from dlm.curves.network import NUM_FAMILIES, NUM_FITS, closed_form_fits
 from dlm.curves.points import make_points
 from dlm.curves.predictive import context_of
 

@@ -11,7 +11,7 @@ from benchmarks.forecasting.train.simulated import simulate
 from benchmarks.forecasting.train.tasks import NUM_PLACES, draw_tasks
 from dlm.curves import network
 from dlm.curves.points import MAX_SIZES, make_points
-from dlm.curves.predictive import Marginals, context_of, draw, flatten, predictive, unflatten, weights
+from dlm.curves.predictive import Marginals, context_of, draw, predictive, unflatten, weights
 
 SIZES = np.array([100.0, 200, 400, 800, 1600])
 ERRORS = 0.05 + 2 * SIZES**-0.6
@@ -54,7 +54,7 @@ def test_another_unit_of_size_or_error_gives_the_same_answer(size_unit, error_un
 
 
 def test_weights_survive_their_file():
-    members = unflatten(flatten(weights()))
+    members = unflatten(fit.flatten(weights()))
     assert jax.tree.structure(members) == jax.tree.structure(weights())
     assert sum(leaf.size for leaf in jax.tree.leaves(members[0])) > 10_000
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from dlm.study.augmentation import Augment, check
 from dlm.study.config import canonical, digest
+from dlm.study.learner import Augment, check_augment
 from dlm.study.noise import Noise
 from dlm.utils.errors import UsageError
 
@@ -65,16 +65,16 @@ def test_a_wrong_number_is_refused(field, value, message):
 )
 def test_augmentation_that_does_not_fit_the_examples_is_refused(augment, shape, tokens, message):
     with pytest.raises(UsageError, match=f"^{message}"):
-        check(augment, shape, tokens)
+        check_augment(augment, shape, tokens)
 
 
 def test_augmentation_that_fits_is_accepted():
-    check(Augment(), (), False)
-    check(Augment(flip=True, crop=3, cutout=7, mixup=1.0), (28, 28), False)
-    check(Augment(flip=True, crop=3, cutout=7), (8, 28, 3), False)
-    check(Augment(time_mask=98, frequency_mask=39), (99, 40, 1, 2), False)
-    check(Augment(mixup=1.0), (30,), False)
-    check(Augment(token_drop=0.5), (80,), True)
+    check_augment(Augment(), (), False)
+    check_augment(Augment(flip=True, crop=3, cutout=7, mixup=1.0), (28, 28), False)
+    check_augment(Augment(flip=True, crop=3, cutout=7), (8, 28, 3), False)
+    check_augment(Augment(time_mask=98, frequency_mask=39), (99, 40, 1, 2), False)
+    check_augment(Augment(mixup=1.0), (30,), False)
+    check_augment(Augment(token_drop=0.5), (80,), True)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,6 @@ def test_equal_amounts_of_noise_have_one_id():
 
 
 def test_declaring_needs_no_array_library():
-    code = "import sys, dlm.study.augmentation, dlm.study.noise; print({'jax', 'numpy'} & set(sys.modules))"
+    code = "import sys, dlm.study.learner, dlm.study.noise; print({'jax', 'numpy'} & set(sys.modules))"
     message = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert message.stdout.strip() == "set()"

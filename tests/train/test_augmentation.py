@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dlm.study.augmentation import Augment
+from dlm.study.learner import Augment
 from dlm.train.augmentation import augment_inputs, mixup_partners
 
 KEY = jax.random.key(7)

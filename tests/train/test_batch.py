@@ -17,7 +17,7 @@ from dlm.data.subset_orders import SubsetOrders
 from dlm.execution import executor
 from dlm.models import CNN, MLP
 from dlm.storage import record_log
-from dlm.study.augmentation import Augment
+from dlm.study.learner import Augment
 from dlm.study.noise import Noise
 from dlm.study.trial import group_cohorts
 from dlm.train.batch import make_batch

@@ -23,7 +23,7 @@ from dlm.curves.crossover import (
     crossing_interval,
     error_gap,
 )
-from dlm.curves.measurement_noise import curve_forecast
+from dlm.curves.forecaster import curve_forecast
 from dlm.curves.types import Curve
 
 Array = NDArray[np.float64]

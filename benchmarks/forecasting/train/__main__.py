@@ -48,13 +48,13 @@ def main() -> None:
     else:
         params = fit.fit(fit.initial(args.members, seed=0), fit.SIMULATED, None, 1, say)
         if args.start:
-            np.savez(args.start, allow_pickle=False, **predictive.flatten(params))
+            np.savez(args.start, allow_pickle=False, **fit.flatten(params))
     curves = [curve for name in ARCHIVES for curve in read_table(args.curves / name) if half(curve.dataset) == CHOOSE]
     tasks = draw_tasks(curves, NUM_TASKS, np.random.default_rng(2))
     say(f"{len(curves)} measured curves")
     params = fit.fit(params, fit.MEASURED, tasks, 3, say)
     members = [jax.tree.map(lambda leaf, k=k: leaf[k].astype(np.float16), params) for k in range(args.members)]
-    np.savez_compressed(args.out, allow_pickle=False, **predictive.flatten(members))
+    np.savez_compressed(args.out, allow_pickle=False, **fit.flatten(members))
     say(f"written: {args.out}")
 
 

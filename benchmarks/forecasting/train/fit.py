@@ -72,9 +72,32 @@ def stretched(batch: Batch, spread: float, key: Any) -> Batch:
     )
 
 
+def _member(rng: np.random.Generator, width: int, head: int, depth: int = 3, head_depth: int = 2) -> Any:
+    """Initial parameters of one member, float32."""
+
+    def dense(num_in: int, num_out: int, gain: float = 1.0) -> dict[str, np.ndarray]:
+        kernel = rng.standard_normal((num_in, num_out)) * gain / np.sqrt(num_in)
+        return {"kernel": kernel.astype(np.float32), "bias": np.zeros(num_out, np.float32)}
+
+    return {
+        "inputs": dense(network.NUM_FEATURES, width),
+        "trunk": [{"in": dense(width, width), "out": dense(width, width, 0.5)} for _ in range(depth)],
+        "curve": dense(width, head),
+        "place": dense(network.NUM_PLACE_FEATURES, head),
+        "head": [dense(head, head) for _ in range(head_depth)],
+        "outputs": dense(head, 3 * network.COMPONENTS + 1, 0.3),
+    }
+
+
+def flatten(params: Any) -> dict[str, np.ndarray]:
+    """Parameters under names such as `0/trunk/2/in/kernel`, which `dlm.curves.predictive.unflatten` reads."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
 def initial(num: int, seed: int) -> Any:
     """Parameters of `num` members, stacked."""
-    members = [network.init(np.random.default_rng([seed, index]), WIDTH, HEAD) for index in range(num)]
+    members = [_member(np.random.default_rng([seed, index]), WIDTH, HEAD) for index in range(num)]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *members)
 
 

@@ -16,8 +16,8 @@ from scipy import special
 
 from dlm.analysis.fairness.groups import Array, Indices, Measure
 from dlm.curves.exponent import MIN_SIZES_FOR_EXPONENT, Exponent
-from dlm.curves.forecaster import first_size_reaching, required_size_estimate
-from dlm.curves.measurement_noise import curve_forecast, noise_warning
+from dlm.curves.forecaster import curve_forecast, first_size_reaching, required_size_estimate
+from dlm.curves.measurement_noise import noise_warning
 from dlm.curves.summary import required_size_of, summarize
 from dlm.curves.types import Curve, LearnerSummary, Prediction, RequiredSize
 

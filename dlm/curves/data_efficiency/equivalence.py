@@ -7,7 +7,7 @@ interval is open where the sizes of the reference do not reach it, and the inter
 (Fieller 1954, "Some problems in interval estimation"). Nothing is extrapolated.
 
 Errors are expected errors over training data and initial weights, on one test set. Paired seeds (same position, same
-subset and initial weights) narrow the interval as far as their errors are correlated. The noise of the shared test set
+subset and initial weights) narrow the interval if their errors are correlated. The noise of the shared test set
 is not included; it shifts both curves, largely alike. With one seed the noise follows from the scatter around smooth
 curves, and a prior allows for effects common to all sizes.
 
@@ -24,14 +24,13 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dlm.curves.data_efficiency.paired_curves import Pair, PairPosterior, read_pair
 from dlm.curves.forecaster import check_level
+from dlm.curves.points import Array
 from dlm.curves.types import Curve
 from dlm.utils.errors import UsageError
 
-Array = NDArray[np.float64]
 RatioKind = Literal["interval", "below", "above", "undetermined"]
 Ends = tuple[float | None, float | None, float | None, RatioKind]  # median, low, high and kind
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlm.curves.measurement_noise import only_finite
+from dlm.curves.points import Array
 from dlm.curves.types import Curve
 
-Array = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 LEAST_NOISE = 1e-3  # minimum relative s.d. of the noise, also if all seeds agree
@@ -283,10 +283,10 @@ class PairPosterior:
             own_a, own_b = (
                 np.einsum("qj,qk,qjk->q", weight, weight, kernel(c[:, :, None], c[:, None, :])) for c in (a, b)
             )
-            drawn = bend[:, :, None] * (near @ self._inverse[mine])
-            slack = lines - drawn @ self._design
+            gain = bend[:, :, None] * (near @ self._inverse[mine])
+            slack = lines - gain @ self._design
             mean[mine] = self._line[mine] @ lines.T + bend * (self._pull[mine] @ near.T)
-            variance[mine] = bend * (own_a + own_b - np.einsum("sqn,qn->sq", drawn, near))
+            variance[mine] = bend * (own_a + own_b - np.einsum("sqn,qn->sq", gain, near))
             variance[mine] += np.einsum("sqa,sqa->sq", slack @ self._spread[mine], slack)
         return mean, np.sqrt(np.maximum(variance, 1e-14))
 

@@ -22,8 +22,7 @@ from dlm.curves.data_efficiency.equivalence import (
     OverallEquivalenceRatio,
     ratio_kind,
 )
-
-Array = NDArray[np.float64]
+from dlm.curves.points import Array
 
 MIN_SEEDS = 3  # with two seeds the interval is hardly ever bounded
 _GRID = 400

@@ -127,8 +127,8 @@ def _logs(curve: Curve, cells: SeedErrors, seeds: Collection[int]) -> LogErrors:
         size: [max(cell.error, least) for cell in sorted(cells[size], key=lambda cell: cell.seed) if cell.seed in seeds]
         for size in curve.train_sizes
     }
-    kept = [size for size, errors in table.items() if min(errors) > 0]
-    return LogErrors(np.log(np.array(kept, float)), np.log(np.array([table[size] for size in kept])))
+    train_sizes = [size for size, errors in table.items() if min(errors) > 0]
+    return LogErrors(np.log(np.array(train_sizes, float)), np.log(np.array([table[size] for size in train_sizes])))
 
 
 def paired(a: SeedErrors, b: SeedErrors) -> dict[int, dict[int, float]]:
