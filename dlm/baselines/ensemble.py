@@ -90,9 +90,7 @@ class HistGradientBoosting:
         _check_learning_rate(self.learning_rate)
         check_class_weight(self.class_weight)
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless each example has one class or numeric targets."""
-        require_classes_or_numbers(self, dataset)
+    check = require_classes_or_numbers
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Fit to x float32 [N, ...] and y, int [N] or float32 [N] or [N, K]; each of K targets has its own trees."""
@@ -135,9 +133,7 @@ class RandomForest:
             )
         check_class_weight(self.class_weight)
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless each example has one class or numeric targets."""
-        require_classes_or_numbers(self, dataset)
+    check = require_classes_or_numbers
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Fit to x float32 [N, ...] and y, int [N] or float32 [N] or [N, K]; each tree predicts all K targets."""

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from dlm.baselines.base import FittedBaseline, require_next_items
-from dlm.data.dataset import EXCLUDED_LOGIT, Dataset
+from dlm.data.dataset import EXCLUDED_LOGIT
 from dlm.utils.errors import UsageError, at_least
 
 ROWS_PER_BLOCK = 4096  # bounds memory
@@ -29,9 +29,7 @@ def _without_history(scores: np.ndarray, x: np.ndarray) -> np.ndarray:
 class Popularity:
     """Log-probabilities by item frequency, with one added to each count."""
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless targets are next items."""
-        require_next_items(self, dataset)
+    check = require_next_items
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Count the items y int [N, 1]. `seed` has no effect."""
@@ -59,9 +57,7 @@ class NextItemKNN:
         if not 0 < self.popularity_weight < 1:
             raise UsageError(f"popularity_weight={self.popularity_weight} must be between 0 and 1, for example 0.1")
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless targets are next items."""
-        require_next_items(self, dataset)
+    check = require_next_items
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Fit to x int [N, L] and y int [N, 1]; outputs are log-probabilities. `seed` has no effect."""
@@ -110,9 +106,7 @@ class ImplicitALS:
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name}={getattr(self, name)} must be positive, for example 10")
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless targets are next items."""
-        require_next_items(self, dataset)
+    check = require_next_items
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Fit to x int [N, L] and y int [N, 1]. `seed` determines the initial factors and the sampled events."""

@@ -12,7 +12,6 @@ import numpy as np
 from scipy import sparse
 
 from dlm.baselines.base import FittedBaseline, require_ratings
-from dlm.data.dataset import Dataset
 from dlm.utils.errors import UsageError, at_least
 
 INITIAL_FACTOR_STD = 0.1
@@ -34,9 +33,7 @@ class BiasModel:
         at_least(0, user_regularization=self.user_regularization, item_regularization=self.item_regularization)
         at_least(1, iterations=self.iterations)
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless inputs are (user, item) pairs and targets numeric."""
-        require_ratings(self, dataset)
+    check = require_ratings
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Fit to x int [N, 2] and y float [N]. `seed` has no effect."""
@@ -62,9 +59,7 @@ class ItemKNN:
         at_least(1, n_neighbors=self.n_neighbors)
         at_least(0, shrinkage=self.shrinkage, damping=self.damping)
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless inputs are (user, item) pairs and targets numeric."""
-        require_ratings(self, dataset)
+    check = require_ratings
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Fit to x int [N, 2] and y float [N]; similarities are computed at prediction. `seed` has no effect."""
@@ -122,9 +117,7 @@ class AlternatingLeastSquares:
         if self.regularization <= 0:
             raise UsageError(f"regularization={self.regularization} must be positive, for example 0.1")
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless inputs are (user, item) pairs and targets numeric."""
-        require_ratings(self, dataset)
+    check = require_ratings
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Fit to x int [N, 2] and y float [N]. `seed` determines the initial factors of the items."""

@@ -17,7 +17,7 @@ from dlm.baselines.base import (
     require_classes_or_numbers,
     require_numbers,
 )
-from dlm.data.dataset import Dataset, class_weights
+from dlm.data.dataset import class_weights
 from dlm.utils.errors import UsageError, at_least, choose
 
 ClassWeight = float | Literal["balanced"] | None
@@ -40,9 +40,7 @@ class LogisticRegression:
         check_regularization(self.C)
         check_class_weight(self.class_weight)
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless each example has one class."""
-        require_classes(self, dataset)
+    check = require_classes
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Fit to x float32 [N, ...] and y int [N]. The optimum is unique, so `seed` has no effect."""
@@ -67,9 +65,7 @@ class Ridge:
     def __post_init__(self) -> None:
         at_least(0, alpha=self.alpha)
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless targets are numeric."""
-        require_numbers(self, dataset)
+    check = require_numbers
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Fit to x float32 [N, ...] and y float32 [N] or [N, K] by a direct solver; `seed` has no effect."""
@@ -94,9 +90,7 @@ class KNeighbors:
         at_least(1, n_neighbors=self.n_neighbors)
         choose("weights", self.weights, ("uniform", "distance"))
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless each example has one class or numeric targets."""
-        require_classes_or_numbers(self, dataset)
+    check = require_classes_or_numbers
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Store x float32 [N, ...] and y, int [N] or float32 [N] or [N, K]. `seed` has no effect."""
@@ -126,9 +120,7 @@ class GaussianNB:
                 f"var_smoothing={self.var_smoothing} must be positive, because an input may be constant; try 0.1"
             )
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless each example has one class."""
-        require_classes(self, dataset)
+    check = require_classes
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Fit to x float32 [N, ...] and y int [N]; `seed` has no effect. ValueError if all inputs are equal."""

@@ -49,9 +49,7 @@ class SVC:
         elif self.gamma <= 0:
             raise UsageError(f"gamma={self.gamma} must be positive, or 'scale'")
 
-    def check(self, dataset: Dataset) -> None:
-        """UsageError unless each example has one class or numeric targets."""
-        require_classes_or_numbers(self, dataset)
+    check = require_classes_or_numbers
 
     def fit(self, x: np.ndarray, y: np.ndarray, num_outputs: int, seed: int) -> FittedBaseline:
         """Fit to x float32 [N, ...] and y, int [N] or float32 [N] or [N, K]. `seed` has no effect."""

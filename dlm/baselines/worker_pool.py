@@ -162,16 +162,16 @@ class _SharedData(NamedTuple):
         _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
         spans = []
         with path.open("wb") as file:
-            file.write(b"\0")  # an empty file cannot be mapped
+            end = file.write(b"\0")  # an empty file cannot be mapped
             for buffer in buffers:
-                file.write(b"\0" * (-file.tell() % ALIGNMENT))
-                start = file.tell()
-                file.write(buffer.raw())
-                spans.append((start, file.tell()))
+                start = end + -end % ALIGNMENT
+                file.write(b"\0" * (start - end))
+                end = start + file.write(buffer.raw())
+                spans.append((start, end))
         return cls(str(path), tuple(spans), stream.getvalue())
 
     def load(self) -> Any:
-        """The object; its dataset are read-only views of the mapped file."""
+        """The object; its arrays are read-only views of the mapped file."""
         with open(self.path, "rb") as file:
             view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         return pickle.loads(self.pickled, buffers=[view[start:end] for start, end in self.spans])

@@ -126,13 +126,13 @@ class _GrowingColumn:
         if self.ragged is None:
             return entry | {"values": self.values.close(self.rows, *(self.shape or ()))}
         starts, shapes = self.ragged
-        arrays = {"starts": starts.close(self.rows + 1), "shapes": shapes.close(self.rows, self.rank)}
-        return entry | arrays | {"values": self.values.close(self.values.size)}
+        parts = {"starts": starts.close(self.rows + 1), "shapes": shapes.close(self.rows, self.rank)}
+        return entry | parts | {"values": self.values.close(self.values.size)}
 
 
 def _column(folder: Path, entry: dict[str, Any]) -> Column:
-    arrays = {name: _mapped(folder, entry[name]) for name in ("values", "starts", "shapes") if name in entry}
-    values = Ragged(**arrays) if "starts" in arrays else arrays["values"]
+    parts = {name: _mapped(folder, entry[name]) for name in ("values", "starts", "shapes") if name in entry}
+    values = Ragged(**parts) if "starts" in parts else parts["values"]
     return Column(values, entry["kind"], tuple(entry["names"]), entry["rate"])
 
 

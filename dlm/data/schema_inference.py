@@ -66,9 +66,9 @@ def infer_inputs(columns: Columns, target: str) -> tuple[str, ...]:
         names = [name for name, column in free.items() if column.kind == kind]
         if len(names) == 1 or (names and kind == "image"):
             return (names[0],)
-    arrays = [name for name, column in free.items() if not column.is_tabular and column.kind == "number"]
-    if len(arrays) == 1:
-        return (arrays[0],)
+    numeric = [name for name, column in free.items() if not column.is_tabular and column.kind == "number"]
+    if len(numeric) == 1:
+        return (numeric[0],)
     tabular = tuple(name for name, column in free.items() if column.is_tabular)
     if not tabular:
         raise UsageError(f"cannot infer the input columns; set data.inputs to some of: {_with_kinds(columns)}")

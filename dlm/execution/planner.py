@@ -1,4 +1,4 @@
-"""What a run would cost, said before anything is trained: counted where it can be, timed in a few steps where not."""
+"""Estimates the cost of a run before training: operations are counted, and a few updates and fits are timed."""
 
 from __future__ import annotations
 
@@ -42,10 +42,9 @@ FITTED_SECONDS = 3.0  # of classical fits, for each learner
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Cost of one part of a study: a cohort, or a classical learner's cells. Seconds are estimates.
+    """Cost of a cohort or of a classical learner's trials. Seconds are estimates.
 
-    `flops` counts the floating-point operations of the updates; `memory` is bytes while the part runs, its largest
-    wave's where it does not fit at once.
+    `flops`: floating-point operations of the updates; `memory`: bytes of the largest memory chunk.
     """
 
     name: str
@@ -73,7 +72,7 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The parts' costs, and the seconds before the first of them and after the last (start, data; forecast, figure)."""
+    """Cost of each part, and seconds before the first part (start, data) and after the last (report)."""
 
     study_name: str
     parts: tuple[Cost, ...]
@@ -135,9 +134,9 @@ def plan(study: Study, workdir: str | os.PathLike[str] | None = None, **options:
     dataset = load_dataset(study, run_options)
     work = remaining(study, record_log.rows(folder))
     orders = subset_orders(study, dataset)
-    placed = put_on_devices(orders, streamed=is_streamed(run_options.input, dataset))
+    device_data = put_on_devices(orders, streamed=is_streamed(run_options.input, dataset))
     start_seconds = time.time() - psutil.Process().create_time()
-    parts = [_cohort_cost(cohort, placed, devices.packing(run_options.packing)) for cohort in work.cohorts]
+    parts = [_cohort_cost(cohort, device_data, devices.packing(run_options.packing)) for cohort in work.cohorts]
     for name in dict.fromkeys(trial.name for trial in work.classical):
         trials = [trial for trial in work.classical if trial.name == name]
         parts.append(_classical_cost(name, trials, orders))
@@ -145,14 +144,14 @@ def plan(study: Study, workdir: str | os.PathLike[str] | None = None, **options:
     return Plan(study.name, tuple(parts), start_seconds, _report_seconds(study), done)
 
 
-def _cohort_cost(cohort: Cohort, placed: DeviceData, packing: Packing) -> Cost:
-    population = population_of(cohort, placed, packing)
-    first, *more = memory_chunks(population, cohort, placed, devices.memory_limit())
-    fixed, each = memory_usage(population, cohort, placed)
-    CohortRun(first, population, placed).compile()
+def _cohort_cost(cohort: Cohort, device_data: DeviceData, packing: Packing) -> Cost:
+    population = population_of(cohort, device_data, packing)
+    first, *more = memory_chunks(population, cohort, device_data, devices.memory_limit())
+    fixed, each = memory_usage(population, cohort, device_data)
+    CohortRun(first, population, device_data).compile()
     start = time.perf_counter()
-    run = CohortRun(first, population_of(cohort, placed, packing), placed)
-    run.compile()  # again, as the run will find it: from the cache
+    run = CohortRun(first, population_of(cohort, device_data, packing), device_data)
+    run.compile()  # from the cache, as in the run
     compile_seconds = (time.perf_counter() - start) * (1 + len(more))
     updates = cohort.num_updates
     every = cohort.first.budget.eval_every
@@ -162,7 +161,7 @@ def _cohort_cost(cohort: Cohort, placed: DeviceData, packing: Packing) -> Cost:
         trials=len(cohort.trials),
         programs=run.population.num_compiled,
         updates=updates,
-        flops=updates * summarize_program(cohort.first, placed.dataset).flops,
+        flops=updates * summarize_program(cohort.first, device_data.dataset).flops,
         memory=int(fixed + each * len(first.trials)),
         compile_seconds=compile_seconds,
         work_seconds=updates * _seconds_per_update(run) + evaluations * _seconds_per_evaluation(run),
@@ -170,11 +169,11 @@ def _cohort_cost(cohort: Cohort, placed: DeviceData, packing: Packing) -> Cost:
 
 
 def _seconds_per_update(run: CohortRun) -> float:
-    """Of one member, while all of them train: the longest trials are dealt so that devices end together."""
+    """Seconds per update of one member while all members train."""
     applied, seconds = run.advance(1)
     steps = 1
     while seconds < TIMED_SECONDS and applied:
-        if seconds < TIMED_SECONDS / 8:  # too short to count, so a longer one in its place
+        if seconds < TIMED_SECONDS / 8:  # too short to be counted
             steps *= 4
             applied, seconds = run.advance(steps)
             continue
@@ -192,26 +191,26 @@ def _seconds_per_evaluation(run: CohortRun) -> float:
     return (time.perf_counter() - start) / len(run.rows)
 
 
-def _classical_cost(name: str, cells: Sequence[Trial], orders: SubsetOrders) -> Cost:
-    """Fit ever larger cells for a while; a fit's time is taken as proportional to the size beyond the largest timed."""
-    one_a_size = {trial.train_size: trial for trial in cells}
+def _classical_cost(name: str, trials: Sequence[Trial], orders: SubsetOrders) -> Cost:
+    """Time fits of increasing size; beyond the largest timed size, time is proportional to the size."""
+    trial_of_size = {trial.train_size: trial for trial in trials}
     timed: dict[int, float] = {}
-    for size, trial in sorted(one_a_size.items()):
+    for size, trial in sorted(trial_of_size.items()):
         if sum(timed.values()) > FITTED_SECONDS:
             break
-        for _ in range(2):  # the first time of a size imports and compiles what the others find
+        for _ in range(2):  # the first fit of a size also imports and compiles
             start = time.perf_counter()
             fit_and_evaluate(trial, orders)
             timed[size] = time.perf_counter() - start
             if timed[size] > 1.0:
                 break
     largest = max(timed)
-    seconds = sum(timed.get(t.train_size, timed[largest] * t.train_size / largest) for t in cells)
-    return Cost(name, len(cells), work_seconds=seconds)
+    seconds = sum(timed.get(t.train_size, timed[largest] * t.train_size / largest) for t in trials)
+    return Cost(name, len(trials), work_seconds=seconds)
 
 
 def _report_seconds(study: Study) -> float:
-    """Time of an answer and its figure for curves of this study's shape."""
+    """Seconds for a summary and its figure, timed with synthetic curves of this study's shape."""
     rng = np.random.default_rng(0)
     num_seeds = len(study.seeds)  # type: ignore[arg-type]
     curves = [

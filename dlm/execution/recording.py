@@ -198,12 +198,12 @@ def _groups(dataset: Dataset) -> dict[str, np.ndarray]:
     """Group of each test example, counts in the pool, and names, by column."""
     assert dataset.test.groups is not None
     assert dataset.train.groups is not None
-    arrays = {"groups": dataset.test.groups, "group_columns": np.array([name for name, _ in dataset.groups], np.str_)}
+    result = {"groups": dataset.test.groups, "group_columns": np.array([name for name, _ in dataset.groups], np.str_)}
     for column, (_, names) in enumerate(dataset.groups):
         pool = dataset.train.groups[:, column]
-        arrays[f"group_names_{column}"] = np.array(names, np.str_)
-        arrays[f"group_pool_{column}"] = np.bincount(pool[pool >= 0], minlength=len(names))
-    return arrays
+        result[f"group_names_{column}"] = np.array(names, np.str_)
+        result[f"group_pool_{column}"] = np.bincount(pool[pool >= 0], minlength=len(names))
+    return result
 
 
 def prediction_bytes(task: Any, dataset: Dataset) -> int:

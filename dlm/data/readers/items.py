@@ -146,11 +146,11 @@ def _sounds(name: str, values: list[Any]) -> Column:
         raise UsageError(
             f"{name} has several sampling rates, {listed([str(rate) for rate in sorted(rates)])}; resample to one"
         )
-    waves = [np.asarray(value["array"]) for value in values]
-    dtype = np.int16 if all(wave.dtype == np.int16 for wave in waves) else np.float32
-    if any(wave.ndim != 1 for wave in waves):
+    sounds = [np.asarray(value["array"]) for value in values]
+    dtype = np.int16 if all(wave.dtype == np.int16 for wave in sounds) else np.float32
+    if any(wave.ndim != 1 for wave in sounds):
         raise UsageError(f"{name} has sounds of several channels; give one channel, [T]")
-    return Column(ragged(waves, dtype, 1), "audio", rate=rates.pop())
+    return Column(ragged(sounds, dtype, 1), "audio", rate=rates.pop())
 
 
 def _array(name: str, value: Any, index: int) -> np.ndarray:

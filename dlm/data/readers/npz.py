@@ -26,21 +26,21 @@ def read_npz(path: Path, target: str = "") -> UserDataset:
     target: name of the target array, if it is unusual. Raises UsageError for missing arrays, arrays of Python objects
     (unpickling could run code), and arrays that exceed the memory.
     """
-    arrays = _load(path)
-    pairs = _pairs(arrays, target)
+    stored = _load(path)
+    pairs = _pairs(stored, target)
     first_x, first_y = next(iter(pairs.values()))
     name_x, name_y = ("x", "y") if len(pairs) > 1 else (first_x, first_y)
     for split, (x, y) in pairs.items():
-        if arrays[x].ndim < 1 or arrays[x].shape[:1] != arrays[y].shape[:1]:
+        if stored[x].ndim < 1 or stored[x].shape[:1] != stored[y].shape[:1]:
             raise UsageError(
-                f"{x} has shape {arrays[x].shape} and {y} {arrays[y].shape}; give both one row per example"
+                f"{x} has shape {stored[x].shape} and {y} {stored[y].shape}; give both one row per example"
                 + (f" of {split}" if split != "all" else "")
             )
     names_x, names_y = zip(*pairs.values())
-    x_column, x_remarks = _inputs(name_x, _concatenated([arrays[name] for name in names_x], names_x))
-    y_column, y_remarks = _targets(name_y, _concatenated([arrays[name] for name in names_y], names_y))
-    unused = sorted(set(arrays) - {*names_x, *names_y})
-    counts = {split: len(arrays[y]) for split, (_, y) in pairs.items()}
+    x_column, x_remarks = _inputs(name_x, _concatenated([stored[name] for name in names_x], names_x))
+    y_column, y_remarks = _targets(name_y, _concatenated([stored[name] for name in names_y], names_y))
+    unused = sorted(set(stored) - {*names_x, *names_y})
+    counts = {split: len(stored[y]) for split, (_, y) in pairs.items()}
     remarks = (f"Arrays not used: {listed(unused)}.",) if unused else ()
     return UserDataset({name_x: x_column, name_y: y_column}, counts, name_y, (*remarks, *x_remarks, *y_remarks))
 
@@ -64,30 +64,30 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         raise UsageError(f"an array cannot be read ({error}); save the file again") from None
 
 
-def _pairs(arrays: Mapping[str, np.ndarray], target: str) -> dict[str, tuple[str, str]]:
+def _pairs(stored: Mapping[str, np.ndarray], target: str) -> dict[str, tuple[str, str]]:
     """Names of inputs and targets of each split, or of "all"."""
-    names = {split: (_one(arrays, split, INPUTS), _one(arrays, split, TARGETS)) for split in ("all", *SPLITS)}
+    names = {split: (_one(stored, split, INPUTS), _one(stored, split, TARGETS)) for split in ("all", *SPLITS)}
     pairs = {split: (x, y) for split, (x, y) in names.items() if x and y and split != "all"}
     if "train" in pairs and len(pairs) > 1 and target in ("", "y", *(y for _, y in pairs.values())):
         if "test" not in pairs:
             pairs["test"] = pairs.pop("validation")
         return pairs
     x, y = names["all"]
-    if target and target not in arrays:
-        raise UsageError(f"the file has no array {target!r}; {nearest(target, arrays)[:400]}")
+    if target and target not in stored:
+        raise UsageError(f"the file has no array {target!r}; {nearest(target, stored)[:400]}")
     y = target or y
     if not x or not y or x == y:
         raise UsageError(
-            f"cannot infer inputs and targets of the arrays {listed(sorted(arrays)) or '(none)'}; name them x and y, "
+            f"cannot infer inputs and targets of the arrays {listed(sorted(stored)) or '(none)'}; name them x and y, "
             "or x_train, y_train, x_test and y_test"
         )
     return {"all": (x, y)}
 
 
-def _one(arrays: Mapping[str, np.ndarray], split: str, roles: Sequence[str]) -> str:
+def _one(stored: Mapping[str, np.ndarray], split: str, roles: Sequence[str]) -> str:
     """The array of a split whose name has the first of the roles, as x_train, train_images or X; empty if none."""
     ranked: dict[int, str] = {}
-    for name in sorted(arrays):
+    for name in sorted(stored):
         words = name.casefold().split("_")
         splits = [SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES] or ["all"]
         role = "_".join(word for word in words if word not in SPLIT_NAMES)

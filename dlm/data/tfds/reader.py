@@ -50,11 +50,11 @@ class Feature:
             return Column(text_values(joined), "text")
         dtype = np.result_type(self.dtype, np.float16) if any(row is None for row in rows) else self.dtype
         empty = [size or 0 for size in self.shape]
-        arrays = [np.full(empty, np.nan, dtype) if row is None else self._array(row, dtype) for row in rows]
-        if None in self.shape and len({array.shape for array in arrays}) > 1:
-            values: Any = ragged(arrays, arrays[0].dtype, len(self.shape))
+        parts = [np.full(empty, np.nan, dtype) if row is None else self._array(row, dtype) for row in rows]
+        if None in self.shape and len({array.shape for array in parts}) > 1:
+            values: Any = ragged(parts, parts[0].dtype, len(self.shape))
         else:
-            values = np.stack(arrays)
+            values = np.stack(parts)
         return Column(values, self.kind, self.names, self.rate)
 
     def _array(self, row: Any, dtype: np.dtype) -> np.ndarray:
