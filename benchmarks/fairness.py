@@ -22,10 +22,9 @@ import numpy as np
 from scipy import stats
 
 from dlm.analysis.fairness import gaps as fairness_gaps
-from dlm.analysis.fairness.analysis import LearnerErrors
 from dlm.analysis.fairness.forecasts import exponent, need, summarize_group
 from dlm.analysis.fairness.gaps import Gap, gaps, seed_noise
-from dlm.analysis.fairness.groups import GroupColumn, Measure
+from dlm.analysis.fairness.groups import GroupColumn, LearnerErrors, Measure
 from dlm.curves.types import RequiredSize
 
 RATE = Measure(is_rate=True)

@@ -159,24 +159,15 @@ def gaps(
         return []
     means = {learner: table.mean(axis=0) for learner, table in errors.items()}
     tail = common_tail(np.stack([_influence(comparison, means[learner]) for learner, comparison in compared]), level)
-    effects = {
-        (learner, column.name): design_effect(mean[column.known()], column.codes[column.known()])
+    effect = {
+        (learner, column.name): design_effect(mean[known], column.codes[known]) if measure.is_rate else 1.0
         for learner, mean in means.items()
         for column in columns
-        if measure.is_rate and column.known().any()
+        if (known := column.known()).any()
     }
     return [
-        _gap(
-            learner,
-            comparison,
-            size,
-            errors[learner],
-            noise[learner],
-            measure,
-            tail,
-            effects.get((learner, comparison.column), 1.0),
-        )
-        for learner, comparison in compared
+        _gap(learner, pair, size, errors[learner], noise[learner], measure, tail, effect[learner, pair.column])
+        for learner, pair in compared
     ]
 
 
@@ -221,17 +212,13 @@ def _spread(family: Sequence[Gap], measure: Measure) -> GroupRange:
     else:
         total = sum(gap.num_test for gap in family)
         share = [1.0 if measure.is_root else 1 - gap.num_test / total for gap in family]
-        lows, highs = ([part * end for part, end in zip(share, ends)] for ends in _ends(family))
+        lows, highs = ([part * getattr(gap, end) for part, gap in zip(share, family)] for end in ("low", "high"))
         low = max(0.0, *lows) + max(0.0, *(-high for high in highs))
         if measure.is_root:  # roots do not average: only a single group's gap is a valid bound
             low = max(0.0, *lows, *(-high for high in highs))
         high = max(0.0, *highs) + max(0.0, *(-low for low in lows))
     name = most.learner, most.column, most.size
     return GroupRange(*name, most.group, least.group, most.error - least.error, low, high)
-
-
-def _ends(family: Sequence[Gap]) -> tuple[list[float], list[float]]:
-    return [gap.low for gap in family], [gap.high for gap in family]
 
 
 def _influence(comparison: GroupComparison, mean: Array) -> Array:

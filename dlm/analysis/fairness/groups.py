@@ -7,19 +7,21 @@ mistakes; each is exceeded with probability `tail`.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
+
+from dlm.curves.types import Curve
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 LEAST_EXAMPLES = 10  # of a group, and of all other examples, to compare them
 
-_SHARED = (
-    1.0  # mistakes shared by all seeds, added to the observed ones, as few mistakes do not show how much seeds agree
-)
+# Mistakes shared by all seeds, added to the observed ones: a few mistakes do not show how much seeds agree.
+_SHARED = 1.0
 _MOST_LOG = 50.0  # bounds a factor, so that no limit is infinite
 
 
@@ -83,6 +85,40 @@ class Measure:
         return error * (1 - error) if self.is_rate else error**2
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class LearnerErrors:
+    """A learner's errors [S, N] of each test example, by size; the curve shows their mean, or its root for RMSE.
+
+    For a binary target, `truth` [N] and `predicted` [S, N] at the largest size are classes, 1 for `positive`.
+    """
+
+    learner: str
+    errors: Mapping[int, Array]
+    unit: str = "error rate"
+    bound: tuple[float, float | None] = (0.0, 1.0)
+    truth: NDArray[np.integer] | None = None
+    predicted: NDArray[np.integer] | None = None
+    positive: str = ""
+
+    @property
+    def last(self) -> Array:
+        """The errors [S, N] at the largest size."""
+        return self.errors[max(self.errors)]
+
+    def curve(self, column: str, group: str, indices: Indices) -> Curve:
+        """The curve of some test examples."""
+        measure, train_sizes = Measure.of(self.unit), sorted(self.errors)
+        rows = [measure.finish(self.errors[size][:, indices].mean(axis=1, dtype=np.float64)) for size in train_sizes]
+        return Curve(
+            f"{self.learner}, {column}={group}",
+            tuple(train_sizes),
+            tuple(tuple(map(float, row)) for row in rows),
+            self.unit,
+            self.bound,
+            len(indices),
+        )
+
+
 def design_effect(means: Array, codes: NDArray[np.integer]) -> float:
     """Variance of the examples' mean rates [N] within groups [N], relative to that of one seed's: 1/seeds to 1.
 
@@ -125,8 +161,8 @@ def difference_limits(
 
     Newcombe 1998, method 10; Zou and Donner 2008, "Construction of confidence limits about effect measures".
     """
-    (one, one_low, one_high), (two, two_low, two_high) = first, second
-    difference = one - two
-    below = np.sqrt((one - one_low) ** 2 + (two_high - two) ** 2 + more**2)
-    above = np.sqrt((one_high - one) ** 2 + (two - two_low) ** 2 + more**2)
+    (a, a_low, a_high), (b, b_low, b_high) = first, second
+    difference = a - b
+    below = np.sqrt((a - a_low) ** 2 + (b_high - b) ** 2 + more**2)
+    above = np.sqrt((a_high - a) ** 2 + (b - b_low) ** 2 + more**2)
     return float(difference - below), float(difference + above)

@@ -1,4 +1,4 @@
-"""Group metrics by fairlearn: errors, selection rates, false positive and false negative rates, and their differences.
+"""Group metrics by fairlearn: errors, selection rates, false positive and false negative rates.
 
 fairlearn is an optional dependency: it needs pandas (84 MB) and takes seconds to import.
 """
@@ -11,117 +11,69 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dlm.analysis.fairness.groups import Array, GroupColumn, Measure
+from dlm.analysis.fairness.groups import GroupColumn, LearnerErrors, Measure
 from dlm.utils.optional_imports import require
-
-Codes = NDArray[np.integer]
-
-ERROR = "error"
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """One metric of each group, in the order of the groups shown; None where it has no value, such as false negatives
-    among no positives. `difference`: largest minus smallest; `ratio`: smallest over largest."""
+    """A metric of each group; None where it has no value, for example false negatives among no positives.
+
+    `difference`: largest minus smallest.
+    """
 
     name: str
     by_group: tuple[float | None, ...]
-    overall: float | None
     difference: float | None
-    ratio: float | None
 
 
 @dataclasses.dataclass(frozen=True)
 class ColumnMetrics:
-    """Metrics of a column's groups for one learner at one size, of all its seeds' predictions together.
+    """Metrics of a column's groups for one learner at its largest size, over the predictions of all its seeds.
 
-    `positive` is the class that rates of a binary target are about, empty for others: then parity and odds are None.
+    `positive` is the class that rates of a binary target are about, empty for other targets.
     """
 
     learner: str
     column: str
-    size: int
     groups: tuple[str, ...]
     metrics: tuple[Metric, ...]
     positive: str = ""
-    demographic_parity_difference: float | None = None
-    equalized_odds_difference: float | None = None
 
 
-def column_metrics(
-    learner: str,
-    size: int,
-    column: GroupColumn,
-    errors: Array,
-    *,
-    measure: Measure,
-    truth: Codes | None = None,
-    predicted: Codes | None = None,
-    positive: str = "",
-) -> ColumnMetrics:
-    """Metrics from errors [S, N]; for a binary target also classes `truth` [N] and `predicted` [S, N], 1: positive.
+def column_metrics(learner: LearnerErrors, column: GroupColumn) -> ColumnMetrics:
+    """Error of each group; for a binary target also its rates. Raises UsageError where fairlearn is not installed.
 
-    Raises UsageError where fairlearn is not installed.
+    The selection rate is of all examples, false negatives are of the positive, false positives of the negative ones.
     """
     fairlearn = _fairlearn()
-    known, num_seeds = column.known(), len(errors)
+    measure, known, num_seeds = Measure.of(learner.unit), column.known(), len(learner.last)
     groups = np.tile(np.array(column.groups)[column.codes[known]], num_seeds)
-    values = errors[:, known].ravel().astype(np.float64)
+    values = learner.last[:, known].ravel().astype(np.float64)
+
+    def metric(name: str, of: Any, true: np.ndarray, predicted: np.ndarray, rows: Any = slice(None)) -> Metric:
+        frame = fairlearn.MetricFrame(
+            metrics={name: of}, y_true=true[rows], y_pred=predicted[rows], sensitive_features=groups[rows]
+        )
+        by_group = tuple(_number(frame.by_group[name].get(group)) for group in names)
+        return Metric(name, by_group, _number(frame.difference()[name]))
 
     def error(_: Any, value: Any) -> float:
         return float(measure.finish(fairlearn.mean_prediction(value, value)))
 
-    frame = fairlearn.MetricFrame(metrics={ERROR: error}, y_true=values, y_pred=values, sensitive_features=groups)
-    names = tuple(name for name in column.groups if name in frame.by_group.index)
-    metrics = ColumnMetrics(learner, column.name, size, names, tuple(_metrics(frame, names)))
-    if truth is None or predicted is None:
-        return metrics
-    true, guessed = np.tile(truth[known], num_seeds), predicted[:, known].ravel()
-    rates = _rates(fairlearn, true, guessed, groups, names)
-    common = {"y_true": true, "y_pred": guessed, "sensitive_features": groups}
-    both = all(set(true[groups == name]) == {0, 1} for name in names)
-    return dataclasses.replace(
-        metrics,
-        metrics=(*metrics.metrics, *rates),
-        positive=positive,
-        demographic_parity_difference=_number(fairlearn.demographic_parity_difference(**common)),
-        equalized_odds_difference=_number(fairlearn.equalized_odds_difference(**common)) if both else None,
-    )
-
-
-def _rates(
-    fairlearn: Any, true: Codes, guessed: Codes, groups: NDArray[np.str_], names: tuple[str, ...]
-) -> list[Metric]:
-    """Selection rate of all examples, false negatives of the positive, false positives of the negative ones."""
-    metrics = []
-    for name, metric, label in (
-        ("selection rate", fairlearn.selection_rate, None),
-        ("false negative rate", fairlearn.false_negative_rate, 1),
-        ("false positive rate", fairlearn.false_positive_rate, 0),
-    ):
-        rows = np.ones(len(true), bool) if label is None else true == label
-        if rows.any():
-            frame = fairlearn.MetricFrame(
-                metrics={name: metric}, y_true=true[rows], y_pred=guessed[rows], sensitive_features=groups[rows]
-            )
-            metrics += _metrics(frame, names)
-    return metrics
-
-
-def _metrics(frame: Any, names: tuple[str, ...]) -> list[Metric]:
-    overall, difference, ratio = frame.overall, frame.difference(), frame.ratio()
-    return [
-        Metric(
-            name,
-            tuple(_number(frame.by_group[name].get(group)) for group in names),
-            _number(overall[name]),
-            _number(difference[name]),
-            _number(ratio[name]),
-        )
-        for name in frame.by_group
-    ]
+    names = tuple(name for name in column.groups if name in groups)
+    metrics = [metric("error", error, values, values)]
+    if learner.truth is not None and learner.predicted is not None:
+        true, predicted = np.tile(learner.truth[known], num_seeds), learner.predicted[:, known].ravel()
+        for name, of, rows in (
+            ("selection rate", fairlearn.selection_rate, true >= 0),
+            ("false negative rate", fairlearn.false_negative_rate, true == 1),
+            ("false positive rate", fairlearn.false_positive_rate, true == 0),
+        ):
+            if rows.any():
+                metrics.append(metric(name, of, true, predicted, rows))
+    return ColumnMetrics(learner.learner, column.name, names, tuple(metrics), learner.positive)
 
 
 def _number(value: Any) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlm.report.formatting import is_rate
@@ -21,6 +21,51 @@ def error_axis(unit: str, *, positive_only: bool = True, title: str = "") -> dic
     form = ".2~%" if is_rate(unit) else ".4~g"
     kind = {"type": "log", "dtick": "D2"} if positive_only else {"type": "linear"}
     return {"title": {"text": text}, "tickformat": form, **kind}
+
+
+def layout(xaxis: Mapping[str, Any], yaxis: Mapping[str, Any], height: int = 380, **options: Any) -> dict[str, Any]:
+    """A chart's Plotly layout."""
+    return {"xaxis": xaxis, "yaxis": yaxis, "height": height, **options}
+
+
+def trace(
+    x: Sequence[Any],
+    y: Sequence[Any],
+    learner: str = "",
+    *,
+    hover: str = "",
+    mode: str = "lines+markers",
+    role: str = "line",
+    colour: int | None = None,
+    **style: Any,
+) -> dict[str, Any]:
+    """A Plotly trace in the colour of a learner or of a number."""
+    meta = {"role": role, **({"learner": learner} if learner else {}), **({} if colour is None else {"colour": colour})}
+    template = {"hovertemplate": f"{hover}<extra></extra>"} if hover else {}
+    return {"x": x, "y": y, "mode": mode, "meta": meta, **template, **style}
+
+
+def band(
+    x: Sequence[float], lows: Sequence[float], highs: Sequence[float], learner: str, opacity: float = 0.15
+) -> dict[str, Any]:
+    """A Plotly trace that fills the area between `lows` and `highs`."""
+    meta = {"learner": learner, "role": "band"}
+    return {"x": [*x, *reversed(x)], "y": [*highs, *reversed(lows)], "fill": "toself", "opacity": opacity, "meta": meta}
+
+
+def error_bars(below: Sequence[float], above: Sequence[float]) -> dict[str, Any]:
+    """Plotly's error bars of these lengths."""
+    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
+
+
+def horizontal_line(y: float) -> dict[str, Any]:
+    """A Plotly shape across the whole width."""
+    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y}
+
+
+def vertical_line(x: float) -> dict[str, Any]:
+    """A Plotly shape across the whole height."""
+    return {"type": "line", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1}
 
 
 Traces = tuple[Mapping[str, Any], ...]

@@ -11,7 +11,7 @@ import numpy as np
 from dlm.analysis.calibration import Reliability, confusion, reliability
 from dlm.analysis.predictions import TestSet, predictions
 from dlm.report.formatting import percent
-from dlm.report.html.elements import Chart, Choice, PageSection, size_axis
+from dlm.report.html.elements import Chart, Choice, PageSection, band, layout, size_axis, trace
 from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced
 from dlm.report.tables import Table
 
@@ -77,7 +77,7 @@ def _errors_chart(reliabilities: Reliabilities) -> Chart:
         "Calibration error against training examples",
         f"Median expected calibration error. {'; '.join(ends)}.",
         tuple(trace for name, by_size in reliabilities.items() if by_size for trace in _error_traces(name, by_size)),
-        {"xaxis": size_axis(), "yaxis": axis, "height": 360},
+        layout(size_axis(), axis, 360),
         table=_errors_table(reliabilities),
         scales="xy",
     )
@@ -102,29 +102,23 @@ def _errors_table(reliabilities: Reliabilities) -> Table:
 
 def _error_traces(name: str, by_size: Mapping[int, Reliability]) -> Iterator[dict[str, Any]]:
     train_sizes, of_sizes = list(by_size), list(by_size.values())
-    yield {
-        "x": [*train_sizes, *reversed(train_sizes)],
-        "y": [*(max(of.errors) for of in of_sizes), *(min(of.errors) for of in reversed(of_sizes))],
-        "fill": "toself",
-        "opacity": 0.15,
-        "meta": {"learner": name, "role": "band"},
-    }
-    yield {
-        "x": train_sizes,
-        "y": [of.expected_error for of in of_sizes],
-        "hovertemplate": f"{name}, expected if calibrated<br>n=%{{x:,}}<br>%{{y:.2%}}<extra></extra>",
-        "mode": "lines",
-        "line": {"dash": "dot", "width": 1.3},
-        "meta": {"learner": name, "role": "line"},
-    }
-    yield {
-        "x": train_sizes,
-        "y": [statistics.median(of.errors) for of in of_sizes],
-        "text": [f"median of {len(of.errors)} seeds" for of in of_sizes],
-        "hovertemplate": f"<b>{name}</b><br>n=%{{x:,}}<br>%{{y:.2%}}, %{{text}}<extra></extra>",
-        "mode": "lines+markers",
-        "meta": {"learner": name, "role": "line"},
-    }
+    lows, highs = ([end(of.errors) for of in of_sizes] for end in (min, max))
+    yield band(train_sizes, lows, highs, name)
+    yield trace(
+        train_sizes,
+        [of.expected_error for of in of_sizes],
+        name,
+        hover=f"{name}, expected if calibrated<br>n=%{{x:,}}<br>%{{y:.2%}}",
+        mode="lines",
+        line={"dash": "dot", "width": 1.3},
+    )
+    yield trace(
+        train_sizes,
+        [statistics.median(of.errors) for of in of_sizes],
+        name,
+        hover=f"<b>{name}</b><br>n=%{{x:,}}<br>%{{y:.2%}}, %{{text}}",
+        text=[f"median of {len(of.errors)} seeds" for of in of_sizes],
+    )
 
 
 def _diagrams(
@@ -141,24 +135,17 @@ def _diagrams(
 
 
 def _reliability_chart(size: int, here: Mapping[str, Reliability]) -> Chart:
-    diagonal = {
-        "x": [0, 1],
-        "y": [0, 1],
-        "mode": "lines",
-        "hoverinfo": "skip",
-        "line": {"dash": "dot", "width": 1},
-        "meta": {"colour": 6, "role": "line"},
-    }
+    style = {"dash": "dot", "width": 1}
+    diagonal = trace([0, 1], [0, 1], colour=6, mode="lines", hoverinfo="skip", line=style)
     lines = [
-        {
-            "x": of.confidence,
-            "y": of.accuracy,
-            "text": [f"{count:,} predictions" for count in of.count],
-            "hovertemplate": f"<b>{name}</b><br>confidence %{{x:.1%}}, accuracy %{{y:.1%}}<br>%{{text}}<extra></extra>",
-            "mode": "lines+markers",
-            "marker": {"size": [4 + 14 * (count / max(of.count)) ** 0.5 for count in of.count]},
-            "meta": {"learner": name, "role": "line"},
-        }
+        trace(
+            of.confidence,
+            of.accuracy,
+            name,
+            hover=f"<b>{name}</b><br>confidence %{{x:.1%}}, accuracy %{{y:.1%}}<br>%{{text}}",
+            text=[f"{count:,} predictions" for count in of.count],
+            marker={"size": [4 + 14 * (count / max(of.count)) ** 0.5 for count in of.count]},
+        )
         for name, of in here.items()
     ]
     axis = {"tickformat": ".0%", "range": [0, 1.02], "type": "linear"}
@@ -168,11 +155,7 @@ def _reliability_chart(size: int, here: Mapping[str, Reliability]) -> Chart:
         f"Reliability diagram, with {size:,} training examples",
         f"{gaps}. Larger marks stand for more predictions; below the dotted line a learner is overconfident.",
         (diagonal, *lines),
-        {
-            "xaxis": {"title": {"text": "confidence"}, **axis},
-            "yaxis": {"title": {"text": "accuracy"}, **axis},
-            "height": 380,
-        },
+        layout({"title": {"text": "confidence"}, **axis}, {"title": {"text": "accuracy"}, **axis}),
     )
 
 

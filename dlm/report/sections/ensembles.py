@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dlm.report.formatting import error_number, error_text, is_rate
-from dlm.report.html.elements import Chart, PageSection, error_axis, size_axis
+from dlm.report.html.elements import Chart, PageSection, error_axis, layout, size_axis, trace
 from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.tables import ABSENT, Table
 from dlm.storage.artifacts import Ensemble, read_ensembles
@@ -69,7 +69,7 @@ def _chart(ensembles: Sequence[Ensemble]) -> Chart:
         f"Test {unit} of ensembles",
         f"At each learner's largest size, single members in brackets: {ends}{' %' if is_rate(unit) else ''}.",
         tuple(_traces(ensembles)),
-        {"xaxis": size_axis(), "yaxis": error_axis(unit, positive_only=min(errors) > 0), "height": 380},
+        layout(size_axis(), error_axis(unit, positive_only=min(errors) > 0)),
         scales="xy",
     )
 
@@ -78,15 +78,15 @@ def _traces(ensembles: Sequence[Ensemble]) -> Iterator[dict[str, Any]]:
     for learner in dict.fromkeys(ensemble.learner for ensemble in ensembles):
         own = [ensemble for ensemble in ensembles if ensemble.learner == learner]
         for name, dash, mode in (("single member", "solid", "lines"), ("ensemble", "dot", "lines+markers")):
-            yield {
-                "x": [each.train_size for each in own],
-                "y": [(each.values if name == "ensemble" else each.single)["error"] for each in own],
-                "text": [f"{each.members} members, {each.examples:,} examples" for each in own],
-                "hovertemplate": f"<b>{learner}</b>, {name}<br>n=%{{x:,}}<br>%{{y}}<br>%{{text}}<extra></extra>",
-                "mode": mode,
-                "line": {"dash": dash},
-                "meta": {"learner": learner, "role": "line"},
-            }
+            yield trace(
+                [each.train_size for each in own],
+                [(each.values if name == "ensemble" else each.single)["error"] for each in own],
+                learner,
+                hover=f"<b>{learner}</b>, {name}<br>n=%{{x:,}}<br>%{{y}}<br>%{{text}}",
+                text=[f"{each.members} members, {each.examples:,} examples" for each in own],
+                mode=mode,
+                line={"dash": dash},
+            )
 
 
 def _table(ensembles: Sequence[Ensemble]) -> Table:

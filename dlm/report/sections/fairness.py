@@ -11,7 +11,17 @@ from dlm.analysis.fairness.gaps import Gap, GroupRange
 from dlm.analysis.fairness.metrics import ColumnMetrics
 from dlm.curves.types import LearnerSummary, StudySummary
 from dlm.report.formatting import error_number, is_rate, percent, required_size_text, unit_text
-from dlm.report.html.elements import Chart, Choice, PageSection, Sentences
+from dlm.report.html.elements import (
+    Chart,
+    Choice,
+    PageSection,
+    Sentences,
+    error_bars,
+    horizontal_line,
+    layout,
+    size_axis,
+    trace,
+)
 from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.sections.learning_curve import curve_chart
 from dlm.report.tables import Table
@@ -223,22 +233,16 @@ def _gap_chart(report: GroupReport, learner: str, column: str, gaps: list[Gap]) 
     for index, name in enumerate(names):
         own = [gap for gap in gaps if gap.group == name]
         traces.append(
-            {
-                "x": [gap.size * 1.03**index for gap in own],  # avoids overlapping error bars
-                "y": [gap.gap for gap in own],
-                "error_y": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [gap.high - gap.gap for gap in own],
-                    "arrayminus": [gap.gap - gap.low for gap in own],
-                },
-                "text": [gap_sentence(gap, report.unit) for gap in own],
-                "hovertemplate": "%{text}<extra></extra>",
-                "name": name,
-                "showlegend": True,
-                "mode": "lines+markers",
-                "meta": {"colour": index, "role": "line"},
-            }
+            trace(
+                [gap.size * 1.03**index for gap in own],  # avoids overlapping error bars
+                [gap.gap for gap in own],
+                hover="%{text}",
+                colour=index,
+                error_y=error_bars([gap.gap - gap.low for gap in own], [gap.high - gap.gap for gap in own]),
+                text=[gap_sentence(gap, report.unit) for gap in own],
+                name=name,
+                showlegend=True,
+            )
         )
     last = [gap for gap in report.largest() if (gap.learner, gap.column) == (learner, column)]
     sentences = [gap_sentence(gap, report.unit) for gap in last if gap.is_significant]
@@ -247,16 +251,11 @@ def _gap_chart(report: GroupReport, learner: str, column: str, gaps: list[Gap]) 
         f"{learner}: gap of each group of {column} to all other examples",
         " ".join(sentences) or f"No significant gap between groups of {column} at the largest size.",
         tuple(traces),
-        {
-            "xaxis": {"title": {"text": "training examples"}, "type": "log", "tickformat": "~s", "dtick": "D2"},
-            "yaxis": {
-                "title": {"text": "gap"},
-                "type": "linear",
-                "tickformat": "+.0%" if is_rate(report.unit) else "+.3g",
-            },
-            "shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0}],
-            "height": 380,
-        },
+        layout(
+            size_axis(),
+            {"title": {"text": "gap"}, "type": "linear", "tickformat": "+.0%" if is_rate(report.unit) else "+.3g"},
+            shapes=[horizontal_line(0)],
+        ),
         scales="x",
     )
 

@@ -20,7 +20,9 @@ from dlm.report.html.elements import (
     PageSection,
     Sentences,
     error_axis,
+    layout,
     size_axis,
+    trace,
 )
 from dlm.report.html.media import png, signed_png
 from dlm.report.sections.base import ReportContext, SectionContent
@@ -206,39 +208,32 @@ def _blocks(analysis: NetworkAnalysis) -> Iterator[Any]:
 
 def _probe_chart(analysis: NetworkAnalysis) -> Chart:
     train_sizes = [own.train_size for own in analysis.networks]
-    traces: list[dict[str, Any]] = [
-        {
-            "x": [size for size in train_sizes if analysis.probe(layer, size)],
-            "y": [probe.error for size in train_sizes if (probe := analysis.probe(layer, size))],
-            "name": layer,
-            "hovertemplate": f"{layer}<br>n=%{{x:,}}<br>%{{y}}<extra></extra>",
-            "mode": "lines+markers",
-            "showlegend": True,
-            "meta": {"colour": index, "role": "line"},
-        }
-        for index, layer in enumerate(analysis.layers)
-    ]
-    own: dict[str, Any] = {
-        "x": train_sizes,
-        "y": [each.error for each in analysis.networks],
-        "name": "network",
-        "hovertemplate": "network<br>n=%{x:,}<br>%{y}<extra></extra>",
-        "mode": "lines+markers",
-        "line": {"dash": "dash"},
-        "showlegend": True,
-        "meta": {"colour": len(analysis.layers), "role": "line"},
+    errors = {
+        layer: {size: probe.error for size in train_sizes if (probe := analysis.probe(layer, size))}
+        for layer in analysis.layers
     }
-    positive = all(min(trace["y"]) > 0 for trace in (*traces, own))
+    errors["network"] = {own.train_size: own.error for own in analysis.networks}
+    traces = [
+        trace(
+            list(by_size),
+            list(by_size.values()),
+            hover=f"{name}<br>n=%{{x:,}}<br>%{{y}}",
+            colour=index,
+            name=name,
+            showlegend=True,
+            line={"dash": "dash" if name == "network" else "solid"},
+        )
+        for index, (name, by_size) in enumerate(errors.items())
+    ]
+    positive = all(min(by_size.values()) > 0 for by_size in errors.values())
     return Chart(
         f"probes-{analysis.trial_id}",
         "Test error of a linear probe of each layer",
         " ".join(probe_sentences(analysis)),
-        (*traces, own),
-        {
-            "xaxis": size_axis("training examples of the network"),
-            "yaxis": error_axis(analysis.unit, positive_only=positive),
-            "height": 420,
-        },
+        tuple(traces),
+        layout(
+            size_axis("training examples of the network"), error_axis(analysis.unit, positive_only=positive), height=420
+        ),
         table=probe_table(analysis),
         scales="xy",
     )

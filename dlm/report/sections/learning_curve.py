@@ -17,7 +17,19 @@ from dlm.curves.types import Crossover, LearnerSummary, StudySummary
 from dlm.report import sentences
 from dlm.report.figures import error_limits, forecast_part, positive_error
 from dlm.report.formatting import error_number, forecast_text, is_rate, percent, probability_text
-from dlm.report.html.elements import Chart, Choice, PageSection, Sentences, error_axis, size_axis
+from dlm.report.html.elements import (
+    Chart,
+    Choice,
+    PageSection,
+    Sentences,
+    band,
+    error_axis,
+    error_bars,
+    layout,
+    size_axis,
+    trace,
+    vertical_line,
+)
 from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.tables import Table, forecast_table, measured_table, required_size_table
 from dlm.storage.record_log import Record
@@ -73,39 +85,32 @@ def curve_chart(answer: StudySummary, trials: Trials, name: str, title: str, *, 
     """Curves as a chart. `plain` gives colours and a legend to curves that are not the page's learners."""
     counts = [len(errors) for learner in answer.learners for errors in learner.curve.errors]
     most = max(FEWEST_DOTS, MOST_DOTS // max(1, len(counts)))  # dots of one size
-    traces = [trace for learner in answer.learners for trace in _traces(learner, trials, most)]
+    traces = [each for learner in answer.learners for each in _traces(learner, trials, most)]
     if plain:
-        traces = [_with_legend(trace, answer) for trace in traces]
-    crossings = [one for one in answer.crossovers if one.median is not None]
-    traces += [trace for one in crossings for trace in _crossing(one, answer)]
+        traces = [_with_legend(each, answer) for each in traces]
+    crossings = [crossing for crossing in answer.crossovers if crossing.median is not None]
+    traces += [each for crossing in crossings for each in _crossing(crossing, answer)]
     ends = {
         learner.curve.train_sizes[-1]
         for learner in answer.learners
         if learner.curve.train_sizes and forecast_part(learner)
-    }
-    layout = {
-        "xaxis": size_axis(),
-        "yaxis": _error_axis(answer),
-        "shapes": [{"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1} for x in sorted(ends)],
-        "height": 480,
-        "showlegend": plain,
     }
     return Chart(
         name.replace(" ", "-"),
         title,
         " ".join(sentences.ranking(answer)),
         tuple(traces),
-        layout,
+        layout(size_axis(), _error_axis(answer), 480, shapes=[*map(vertical_line, sorted(ends))], showlegend=plain),
         table=measured_table([learner.curve for learner in answer.learners]),
         scales="xy",
         more=f"all {sum(counts):,} seeds" if max(counts, default=0) > most else "",
     )
 
 
-def _with_legend(trace: dict[str, Any], answer: StudySummary) -> dict[str, Any]:
+def _with_legend(each: dict[str, Any], answer: StudySummary) -> dict[str, Any]:
     names = [learner.curve.learner for learner in answer.learners]
-    meta = {"colour": names.index(trace["meta"]["learner"]), "role": trace["meta"]["role"]}
-    return trace | {"meta": meta, "name": trace["meta"]["learner"], "showlegend": meta["role"] == "median"}
+    meta = {"colour": names.index(each["meta"]["learner"]), "role": each["meta"]["role"]}
+    return each | {"meta": meta, "name": each["meta"]["learner"], "showlegend": meta["role"] == "median"}
 
 
 def _error_axis(answer: StudySummary) -> dict[str, Any]:
@@ -124,34 +129,35 @@ def _traces(learner: LearnerSummary, trials: Trials, most: int) -> Iterator[dict
     name, own = curve.learner, trials.get(curve.learner, {})
     ahead = forecast_part(learner)
     spreads = [seed_spread([positive_error(error, curve) for error in errors]) for errors in curve.errors]
-    yield _band(name, curve.train_sizes, [one.low for one in spreads], [one.high for one in spreads], 0.2)
+    yield band(curve.train_sizes, [spread.low for spread in spreads], [spread.high for spread in spreads], name, 0.2)
     if ahead:
-        train_sizes = [one.train_size for one in ahead]
-        yield _band(name, train_sizes, [max(one.low, 1e-12) for one in ahead], [one.high for one in ahead], 0.12)
-        yield {
-            "x": train_sizes,
-            "y": [one.median for one in ahead],
-            "text": [forecast_text(one, curve.unit) for one in ahead],
-            "hovertemplate": f"<b>{_safe(name)}</b>, forecast<br>n=%{{x:,}}<br>%{{text}}<extra></extra>",
-            "mode": "lines",
-            "line": {"dash": "dash", "width": 2},
-            "meta": {"learner": name, "role": "forecast"},
-        }
+        train_sizes = [item.train_size for item in ahead]
+        yield band(train_sizes, [max(item.low, 1e-12) for item in ahead], [item.high for item in ahead], name, 0.12)
+        yield trace(
+            train_sizes,
+            [item.median for item in ahead],
+            name,
+            hover=f"<b>{_safe(name)}</b>, forecast<br>n=%{{x:,}}<br>%{{text}}",
+            mode="lines",
+            role="forecast",
+            text=[forecast_text(item, curve.unit) for item in ahead],
+            line={"dash": "dash", "width": 2},
+        )
     yield from _seeds(learner, own, most)
-    yield {
-        "x": curve.train_sizes,
-        "y": [one.median for one in spreads],
-        "text": [
-            f"median {error_number(one.median, curve.unit)} of {one.num_seeds} seeds"
-            f" [{error_number(one.low, curve.unit)}, {error_number(one.high, curve.unit)}]"
-            for one in spreads
+    yield trace(
+        curve.train_sizes,
+        [spread.median for spread in spreads],
+        name,
+        hover=f"<b>{_safe(name)}</b><br>n=%{{x:,}}<br>%{{text}}",
+        role="median",
+        text=[
+            f"median {error_number(spread.median, curve.unit)} of {spread.num_seeds} seeds"
+            f" [{error_number(spread.low, curve.unit)}, {error_number(spread.high, curve.unit)}]"
+            for spread in spreads
         ],
-        "hovertemplate": f"<b>{_safe(name)}</b><br>n=%{{x:,}}<br>%{{text}}<extra></extra>",
-        "mode": "lines+markers",
-        "line": {"width": 2.2},
-        "marker": {"size": 8},
-        "meta": {"learner": name, "role": "median"},
-    }
+        line={"width": 2.2},
+        marker={"size": 8},
+    )
 
 
 def _seeds(learner: LearnerSummary, own: Mapping[int, Sequence[Record]], most: int) -> Iterator[dict[str, Any]]:
@@ -176,28 +182,8 @@ def _dots(learner: LearnerSummary, own: Mapping[int, Sequence[Record]], role: st
     hover = f"<b>{_safe(curve.learner)}</b><br>n=%{{x:,}}<br>error %{{text}}"
     if own:
         hover += "<br>seed %{customdata[0]}<br>trial %{customdata[1]}<br>subset %{customdata[2]}"
-    return {
-        "x": x,
-        "y": y,
-        "text": text,
-        "customdata": about if own else [],
-        "hovertemplate": f"{hover}<extra></extra>",
-        "mode": "markers",
-        "marker": {"size": 5},
-        "meta": {"learner": curve.learner, "role": role},
-    }
-
-
-def _band(
-    name: str, train_sizes: Sequence[float], lows: Sequence[float], highs: Sequence[float], shade: float
-) -> dict[str, Any]:
-    return {
-        "x": [*train_sizes, *reversed(train_sizes)],
-        "y": [*highs, *reversed(lows)],
-        "fill": "toself",
-        "opacity": shade,
-        "meta": {"learner": name, "role": "band"},
-    }
+    custom, name = about if own else [], curve.learner
+    return trace(x, y, name, hover=hover, mode="markers", role=role, text=text, customdata=custom, marker={"size": 5})
 
 
 def _crossing(one: Crossover, answer: StudySummary) -> Iterator[dict[str, Any]]:
@@ -209,16 +195,17 @@ def _crossing(one: Crossover, answer: StudySummary) -> Iterator[dict[str, Any]]:
         return
     low = one.median - one.low if one.low is not None else 0.0
     high = one.high - one.median if one.high is not None else 0.0
-    yield {
-        "x": [one.median],
-        "y": [y],
-        "error_x": {"type": "data", "symmetric": False, "array": [high], "arrayminus": [low], "thickness": 1.5},
-        "text": [sentences.crossover_sentence(one)],
-        "hovertemplate": "%{text}<extra></extra>",
-        "mode": "markers",
-        "marker": {"size": 12, "symbol": "x-thin", "line": {"width": 2}},
-        "meta": {"learner": one.challenger, "role": "crossover"},
-    }
+    yield trace(
+        [one.median],
+        [y],
+        one.challenger,
+        hover="%{text}",
+        mode="markers",
+        role="crossover",
+        error_x=error_bars([low], [high]) | {"thickness": 1.5},
+        text=[sentences.crossover_sentence(one)],
+        marker={"size": 12, "symbol": "x-thin", "line": {"width": 2}},
+    )
 
 
 def _height(learner: LearnerSummary, size: float) -> float | None:
@@ -269,33 +256,27 @@ def _chart(incumbent: str, lines: Lines, known: list[Crossover]) -> Chart:
         (f"{size:,}", *(probability_text(line[size]) if size in line else "–" for line in lines.values()))
         for size in train_sizes
     ]
-    layout: dict[str, Any] = {
-        "xaxis": size_axis(),
-        "yaxis": {"title": {"text": f"P(better than {incumbent})"}, "range": [-0.02, 1.02], "tickformat": ".0%"},
-        "shapes": [{"type": "line", "x0": max(measured), "x1": max(measured), "yref": "paper", "y0": 0, "y1": 1}],
-        "height": 300,
-        "showlegend": False,
-    }
+    yaxis = {"title": {"text": f"P(better than {incumbent})"}, "range": [-0.02, 1.02], "tickformat": ".0%"}
     last = [f"{name} {probability_text(line[max(line)])} at {max(line):,}" for name, line in lines.items()]
     return Chart(
         f"better-than-{incumbent}".replace(" ", "-"),
         f"Probability of being better than {incumbent}",
         f"Probability of a smaller expected error than {incumbent}: {', '.join(last)}.",
-        tuple(_line(name, line) for name, line in lines.items()),
-        layout,
+        tuple(_probability_trace(name, line) for name, line in lines.items()),
+        layout(size_axis(), yaxis, 300, shapes=[vertical_line(max(measured))], showlegend=False),
         table=Table(f"Probability of being better than {incumbent}", ("examples", *lines), tuple(rows), text_columns=0),
         scales="x",
     )
 
 
-def _line(name: str, line: dict[int, float]) -> dict[str, Any]:
-    return {
-        "x": list(line),
-        "y": list(line.values()),
-        "text": [probability_text(p) for p in line.values()],
-        "hovertemplate": "%{text}, n=%{x:,}<extra></extra>",
-        "mode": "lines+markers",
-        "line": {"width": 2.2},
-        "marker": {"size": 6},
-        "meta": {"learner": name, "role": "median"},
-    }
+def _probability_trace(name: str, line: dict[int, float]) -> dict[str, Any]:
+    return trace(
+        list(line),
+        list(line.values()),
+        name,
+        hover="%{text}, n=%{x:,}",
+        role="median",
+        text=[probability_text(p) for p in line.values()],
+        line={"width": 2.2},
+        marker={"size": 6},
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 from dlm.analysis.measures import TestMeasure, Trials, largest_sizes, other_measures, validation_histories
 from dlm.report.formatting import error_number, is_rate
-from dlm.report.html.elements import Chart, Choice, PageSection, error_axis, size_axis
+from dlm.report.html.elements import Chart, Choice, PageSection, band, error_axis, layout, size_axis, trace
 from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced
 from dlm.report.tables import ABSENT, Table
 
@@ -56,13 +56,12 @@ def _text(measure: TestMeasure, learner: str, size: int) -> str:
 
 def _measure_chart(measure: TestMeasure) -> Chart:
     traces = tuple(
-        {
-            "x": sorted(by_size),
-            "y": [by_size[size] for size in sorted(by_size)],
-            "hovertemplate": f"<b>{learner}</b><br>n=%{{x:,}}<br>%{{y}}<extra></extra>",
-            "mode": "lines+markers",
-            "meta": {"learner": learner, "role": "line"},
-        }
+        trace(
+            sorted(by_size),
+            [by_size[size] for size in sorted(by_size)],
+            learner,
+            hover=f"<b>{learner}</b><br>n=%{{x:,}}<br>%{{y}}",
+        )
         for learner, by_size in measure.medians.items()
     )
     last = "; ".join(
@@ -76,7 +75,7 @@ def _measure_chart(measure: TestMeasure) -> Chart:
         f"Test {name} against training examples",
         f"At each learner's largest size: {last}{' %' if rate else ''}.",
         traces,
-        {"xaxis": size_axis(), "yaxis": axis, "height": 380},
+        layout(size_axis(), axis),
         scales="xy",
     )
 
@@ -107,32 +106,25 @@ def _training_chart(size: int, histories: Mapping[str, Mapping[int, Steps]], uni
         f"Validation {unit} while training on {size:,} examples",
         f"Median validation {unit} at the last evaluation: {', '.join(ends)}{' %' if is_rate(unit) else ''}.",
         tuple(trace for name, steps in here.items() for trace in _training_traces(name, steps, unit)),
-        {
-            "xaxis": {"title": {"text": "updates"}, "tickformat": "~s", "type": "linear"},
-            "yaxis": error_axis(unit, positive_only=positive, title=f"validation {unit}"),
-            "height": 380,
-        },
+        layout(
+            {"title": {"text": "updates"}, "tickformat": "~s", "type": "linear"},
+            error_axis(unit, positive_only=positive, title=f"validation {unit}"),
+        ),
         scales="xy",
     )
 
 
 def _training_traces(name: str, steps: Steps, unit: str) -> Iterator[dict[str, Any]]:
     updates, errors = list(steps), list(steps.values())
-    yield {
-        "x": [*updates, *reversed(updates)],
-        "y": [*map(max, errors), *map(min, reversed(errors))],
-        "fill": "toself",
-        "opacity": 0.15,
-        "meta": {"learner": name, "role": "band"},
-    }
+    yield band(updates, [min(own) for own in errors], [max(own) for own in errors], name)
     medians = [statistics.median(own) for own in errors]
-    yield {
-        "x": updates,
-        "y": medians,
+    yield trace(
+        updates,
+        medians,
+        name,
+        hover=f"{name}<br>update %{{x:,}}<br>%{{text}}",
         # Trials that stopped early have no later evaluations: the number of seeds shows it.
-        "text": [f"{error_number(median, unit)} (median of {len(own)})" for median, own in zip(medians, errors)],
-        "hovertemplate": f"{name}<br>update %{{x:,}}<br>%{{text}}<extra></extra>",
-        "mode": "lines+markers" if len(updates) < 40 else "lines",
-        "marker": {"size": 5},
-        "meta": {"learner": name, "role": "line"},
-    }
+        text=[f"{error_number(median, unit)} (median of {len(own)})" for median, own in zip(medians, errors)],
+        mode="lines+markers" if len(updates) < 40 else "lines",
+        marker={"size": 5},
+    )

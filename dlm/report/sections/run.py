@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.measures import SUMMED, Resource, Trials, median_error, resources
 from dlm.report.formatting import duration, error_number, error_text, is_rate
-from dlm.report.html.elements import Chart, Choice, Listing, PageSection, Sentences, error_axis
+from dlm.report.html.elements import Chart, Choice, Listing, PageSection, Sentences, error_axis, layout, trace
 from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.tables import ABSENT, Table
 from dlm.storage.record_log import Record, ends
@@ -99,16 +99,10 @@ def _cost_chart(item: Resource, context: ReportContext) -> Chart:
         points = [(size, error) for size in sorted(costs) if (error := median_error(by_size[size])) is not None]
         if not points:
             continue
-        traces.append(
-            {
-                "x": [costs[size] for size, _ in points],
-                "y": [error for _, error in points],
-                "text": [f"n={size:,}" for size, _ in points],
-                "hovertemplate": f"<b>{learner}</b><br>%{{text}}<br>%{{x:.3s}}{cost_unit}<br>%{{y}}<extra></extra>",
-                "mode": "lines+markers",
-                "meta": {"learner": learner, "role": "line"},
-            }
-        )
+        hover = f"<b>{learner}</b><br>%{{text}}<br>%{{x:.3s}}{cost_unit}<br>%{{y}}"
+        of_points = [costs[size] for size, _ in points]
+        texts = [f"n={size:,}" for size, _ in points]
+        traces.append(trace(of_points, [error for _, error in points], learner, hover=hover, text=texts))
         size, error = points[-1]
         ends_.append(f"{learner} {error_number(error, unit)} with {costs[size]:.3g} {cost_unit}")
     return Chart(
@@ -116,11 +110,10 @@ def _cost_chart(item: Resource, context: ReportContext) -> Chart:
         f"Test {unit} against {name} of a trial",
         f"At each learner's largest size{', errors in %' if is_rate(unit) else ''}: {'; '.join(ends_)}.",
         tuple(traces),
-        {
-            "xaxis": {"title": {"text": f"{name} ({cost_unit})"}, "type": "log", "tickformat": "~s", "dtick": 1},
-            "yaxis": error_axis(unit, positive_only=all(min(trace["y"]) > 0 for trace in traces)),
-            "height": 380,
-        },
+        layout(
+            {"title": {"text": f"{name} ({cost_unit})"}, "type": "log", "tickformat": "~s", "dtick": 1},
+            error_axis(unit, positive_only=all(min(each["y"]) > 0 for each in traces)),
+        ),
         scales="xy",
     )
 

@@ -5,14 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlm.analysis.learner_comparison import ratio_of
 from dlm.curves.data_efficiency.equivalence import EquivalenceRatio, OverallEquivalenceRatio
 from dlm.curves.data_efficiency.study_comparison import ErrorDifference, StudyComparison
 from dlm.curves.types import StudySummary
 from dlm.report.formatting import percent, seeds
-from dlm.report.html.elements import Chart, Page, PageSection, Sentences, size_axis
+from dlm.report.html.elements import (
+    Chart,
+    Page,
+    PageSection,
+    Sentences,
+    error_bars,
+    horizontal_line,
+    layout,
+    size_axis,
+    trace,
+)
 from dlm.report.sections.base import ReportContext
 from dlm.report.sections.data_equivalence import equivalence_text
 from dlm.report.sections.learning_curve import learning_curve_section
@@ -120,18 +130,13 @@ def _data_section(pairs: Sequence[StudyComparison], level: float) -> PageSection
         for pair in pairs
         for rate in pair.data_ratios
     )
-    layout = {
-        "xaxis": size_axis("training examples of the first"),
-        "yaxis": {"title": {"text": "times the other's data"}, "type": "log", "dtick": "D2", "tickformat": ".2~g"},
-        "shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1}],
-        "height": 380,
-    }
+    yaxis = {"title": {"text": "times the other's data"}, "type": "log", "dtick": "D2", "tickformat": ".2~g"}
     chart = Chart(
         "data-requirement",
         "Data requirement relative to the other study",
         " ".join(map(data_requirement_sentence, pairs)),
-        tuple(trace for pair in pairs for trace in _data_traces(pair)),
-        layout,
+        tuple(_ratio_trace(pair, points) for pair in pairs if (points := list(_data_points(pair)))),
+        layout(size_axis("training examples of the first"), yaxis, shapes=[horizontal_line(1)]),
         table=Table("", ("first", "other", "examples of the first", "times the other's data"), rows, text_columns=2),
         scales="xy",
     )
@@ -142,25 +147,35 @@ def _data_section(pairs: Sequence[StudyComparison], level: float) -> PageSection
     return PageSection("data", "Data requirement", (chart,), note=note)
 
 
-def _data_traces(pair: StudyComparison) -> Iterator[dict[str, Any]]:
-    rates = [rate for rate in pair.data_ratios if rate.median is not None]
-    if not rates:
-        return
-    medians = [rate.median or 1.0 for rate in rates]
-    yield {
-        "x": [rate.train_size for rate in rates],
-        "y": medians,
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [(rate.high or 0.0) - middle if rate.high else 0.0 for rate, middle in zip(rates, medians)],
-            "arrayminus": [middle - (rate.low or middle) for rate, middle in zip(rates, medians)],
-        },
-        "text": [times(rate) for rate in rates],
-        "hovertemplate": f"{pair.a} compared with {pair.b}<br>n=%{{x:,}}<br>%{{text}}<extra></extra>",
-        "mode": "lines+markers",
-        "meta": {"learner": pair.a, "role": "line"},
-    }
+def _data_points(pair: StudyComparison) -> Iterator[_RatioPoint]:
+    for rate in pair.data_ratios:
+        if rate.median is not None:
+            low, high = rate.low or rate.median, rate.high or rate.median
+            yield _RatioPoint(rate.train_size, rate.median, low, high, times(rate))
+
+
+class _RatioPoint(NamedTuple):
+    """A ratio at a size, with its interval and its hover text."""
+
+    train_size: int | None
+    ratio: float
+    low: float
+    high: float
+    text: str
+
+
+def _ratio_trace(pair: StudyComparison, points: Sequence[_RatioPoint]) -> dict[str, Any]:
+    """Ratios of a pair of learners against size, with error bars."""
+    return trace(
+        [point.train_size for point in points],
+        [point.ratio for point in points],
+        pair.a,
+        hover=f"{pair.a} compared with {pair.b}<br>n=%{{x:,}}<br>%{{text}}",
+        error_y=error_bars(
+            [point.ratio - point.low for point in points], [point.high - point.ratio for point in points]
+        ),
+        text=[point.text for point in points],
+    )
 
 
 def _error_section(pairs: Sequence[StudyComparison], level: float) -> PageSection:
@@ -176,18 +191,13 @@ def _error_section(pairs: Sequence[StudyComparison], level: float) -> PageSectio
         for pair in pairs
         for each in (*pair.differences, *([pair.overall] if pair.overall else []))
     )
-    layout = {
-        "xaxis": size_axis(),
-        "yaxis": {"title": {"text": "error ratio"}, "type": "log", "tickformat": ".2~g"},
-        "shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1}],
-        "height": 380,
-    }
+    yaxis = {"title": {"text": "error ratio"}, "type": "log", "tickformat": ".2~g"}
     chart = Chart(
         "error-ratio",
         "Error ratio at common sizes",
         " ".join(map(error_ratio_sentence, pairs)),
-        tuple(trace for pair in pairs for trace in _error_traces(pair)),
-        layout,
+        tuple(_ratio_trace(pair, points) for pair in pairs if (points := list(_error_points(pair)))),
+        layout(size_axis(), yaxis, shapes=[horizontal_line(1)]),
         table=Table("", ("first", "other", "examples", "error ratio", "p", "seeds"), rows, text_columns=2),
         scales="xy",
     )
@@ -199,26 +209,9 @@ def _error_section(pairs: Sequence[StudyComparison], level: float) -> PageSectio
     return PageSection("errors", "Error ratio", (chart,), note=note)
 
 
-def _error_traces(pair: StudyComparison) -> Iterator[dict[str, Any]]:
-    each = [item for item in pair.differences if 0 < ratio_of(item.mean) < math.inf]
-    if not each:
-        return
-    ratios = [ratio_of(item.mean) for item in each]
-    ends = [
-        (ratio_of(item.mean if item.low is None else item.low), ratio_of(item.mean if item.high is None else item.high))
-        for item in each
-    ]
-    yield {
-        "x": [item.train_size for item in each],
-        "y": ratios,
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [min(high, 1e6) - ratio for ratio, (_, high) in zip(ratios, ends)],
-            "arrayminus": [ratio - low for ratio, (low, _) in zip(ratios, ends)],
-        },
-        "text": [f"{ratio_text(item)}, {seeds(item.num_seeds)}" for item in each],
-        "hovertemplate": f"{pair.a} compared with {pair.b}<br>n=%{{x:,}}<br>%{{text}}<extra></extra>",
-        "mode": "lines+markers",
-        "meta": {"learner": pair.a, "role": "line"},
-    }
+def _error_points(pair: StudyComparison) -> Iterator[_RatioPoint]:
+    for item in pair.differences:
+        low, high = (item.mean if end is None else end for end in (item.low, item.high))
+        ratio, text = ratio_of(item.mean), f"{ratio_text(item)}, {seeds(item.num_seeds)}"
+        if 0 < ratio < math.inf:
+            yield _RatioPoint(item.train_size, ratio, ratio_of(low), min(ratio_of(high), 1e6), text)

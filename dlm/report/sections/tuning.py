@@ -17,7 +17,7 @@ from dlm.analysis.tuning import (
 )
 from dlm.curves.exponent import Exponent
 from dlm.report.formatting import error_number, error_text, listed
-from dlm.report.html.elements import Chart, PageSection, Sentences, error_axis
+from dlm.report.html.elements import Chart, PageSection, Sentences, error_axis, layout, trace
 from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced
 from dlm.report.tables import ABSENT, Table
 
@@ -141,12 +141,12 @@ def _best_of_k_chart(learner: TunedLearner) -> Chart:
         f"{learner.learner}: expected test error of the best of k settings",
         f"At {train_sizes[-1]:,} examples: {', '.join(ends)}.",
         tuple(_best_of_k_traces(learner, train_sizes)),
-        {
-            "xaxis": {"title": {"text": "settings tried, k"}, "type": "linear"},
-            "yaxis": error_axis(learner.unit, positive_only=all(error > 0 for error in errors)),
-            "showlegend": True,
-            "height": 360,
-        },
+        layout(
+            {"title": {"text": "settings tried, k"}, "type": "linear"},
+            error_axis(learner.unit, positive_only=all(error > 0 for error in errors)),
+            height=360,
+            showlegend=True,
+        ),
         table=_best_of_k_table(learner),
         scales="xy",
     )
@@ -156,20 +156,20 @@ def _best_of_k_traces(learner: TunedLearner, train_sizes: Sequence[int]) -> Iter
     for colour, size in enumerate(train_sizes):
         pairs = enumerate(zip(learner.best_of[size].test, learner.best_of[size].validation), start=1)
         known = [(k, test, validation) for k, (test, validation) in pairs if math.isfinite(test)]
-        yield {
-            "x": [k for k, _, _ in known],
-            "y": [test for _, test, _ in known],
-            "text": [
+        yield trace(
+            [k for k, _, _ in known],
+            [test for _, test, _ in known],
+            learner.learner,
+            hover=f"n={size:,}<br>best of %{{x}}<br>%{{text}}",
+            colour=colour,
+            text=[
                 f"test {error_text(test, learner.unit)}"
                 + (f", validation {error_text(validation, learner.unit)}" if math.isfinite(validation) else "")
                 for _, test, validation in known
             ],
-            "hovertemplate": f"n={size:,}<br>best of %{{x}}<br>%{{text}}<extra></extra>",
-            "name": f"n={size:,}",
-            "showlegend": True,
-            "mode": "lines+markers",
-            "meta": {"learner": learner.learner, "colour": colour, "role": "line"},
-        }
+            name=f"n={size:,}",
+            showlegend=True,
+        )
 
 
 def _best_of_k_table(learner: TunedLearner) -> Table:
@@ -206,12 +206,12 @@ def _sweep_chart(sweep: Sweep, unit: str) -> Chart:
         )
         + ".",
         tuple(_sweep_traces(sweep, train_sizes, unit)),
-        {
-            "xaxis": {"title": {"text": sweep.path}, **scale},
-            "yaxis": error_axis(unit, positive_only=positive, title=f"validation {unit}"),
-            "showlegend": True,
-            "height": 360,
-        },
+        layout(
+            {"title": {"text": sweep.path}, **scale},
+            error_axis(unit, positive_only=positive, title=f"validation {unit}"),
+            height=360,
+            showlegend=True,
+        ),
         table=_sweep_table(sweep, unit),
         scales="xy" if sweep.numeric else "y",
     )
@@ -220,17 +220,17 @@ def _sweep_chart(sweep: Sweep, unit: str) -> Chart:
 def _sweep_traces(sweep: Sweep, train_sizes: Sequence[int], unit: str) -> Iterator[dict[str, Any]]:
     for colour, size in enumerate(train_sizes):
         errors = sweep.errors[size]
-        yield {
-            "x": [sweep.values[k] if sweep.numeric else _value_text(sweep.values[k]) for k in errors],
-            "y": [of.median for of in errors.values()],
-            "text": [f"{error_number(of.median, unit)} (median of {of.num_seeds})" for of in errors.values()],
-            "hovertemplate": f"n={size:,}<br>{sweep.path}=%{{x}}<br>%{{text}}<extra></extra>",
-            "name": f"n={size:,}",
-            "showlegend": True,
-            "mode": "lines+markers",
-            "marker": {"size": [13 if k == sweep.best(size) else 7 for k in errors]},
-            "meta": {"learner": sweep.learner, "colour": colour, "role": "line"},
-        }
+        yield trace(
+            [sweep.values[k] if sweep.numeric else _value_text(sweep.values[k]) for k in errors],
+            [of.median for of in errors.values()],
+            sweep.learner,
+            hover=f"n={size:,}<br>{sweep.path}=%{{x}}<br>%{{text}}",
+            colour=colour,
+            text=[f"{error_number(of.median, unit)} (median of {of.num_seeds})" for of in errors.values()],
+            name=f"n={size:,}",
+            showlegend=True,
+            marker={"size": [13 if k == sweep.best(size) else 7 for k in errors]},
+        )
 
 
 def _sweep_table(sweep: Sweep, unit: str) -> Table:

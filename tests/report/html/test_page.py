@@ -112,7 +112,7 @@ def grouped(tmp_path_factory):
 
 def test_groups_have_curves_gaps_and_what_would_close_them(grouped):
     rows = record_log.rows(grouped)
-    report = analyze_groups(grouped, rows, None)
+    report = analyze_groups(grouped, rows)
     section = group_content(report).page
     html = page_html(Page("t", "q", (), (), (section,)))
     assert "sex=f has an error" in html
@@ -125,7 +125,7 @@ def test_every_chart_is_one_that_plotly_knows_and_has_a_name_of_its_own(page, gr
     import plotly.graph_objects as go
 
     rows = record_log.rows(grouped)
-    report = analyze_groups(grouped, rows, None)
+    report = analyze_groups(grouped, rows)
     pages = [page, Page("t", "q", (), (), (group_content(report).page, analysis_content([analysis("image")]).page))]
     for one in pages:
         found = charts(one)
