@@ -18,7 +18,7 @@ from scipy import special
 
 from dlm.analysis.predictions import TestSet, predictions
 from dlm.curves.crossover import crossover
-from dlm.curves.from_records import BOUNDS, selected_rows
+from dlm.curves.from_records import BOUNDS, selected_rows, settings_by_size
 from dlm.curves.types import Crossover, Curve
 from dlm.storage.record_log import Record
 
@@ -128,19 +128,14 @@ def best_of_each_family(records: Sequence[Record]) -> tuple[Family, Family] | No
 
     Trials with added noise are excluded. None where there is no common size, or the units differ.
     """
-    validation = {
-        (row.trial_id, row.step): row.value
-        for row in records
-        if (row.split, row.metric) == ("validation", "error") and row.value is not None
-    }
     candidates: dict[bool, dict[int, list[tuple[float, str, list[Record]]]]] = {True: {}, False: {}}
-    for by_size in selected_rows(records).values():
-        for size, rows in by_size.items():
-            finished = [row for row in rows if row.value is not None and not row.noise]
-            errors = [validation[row.trial_id, row.step] for row in finished if (row.trial_id, row.step) in validation]
-            if finished and len(errors) == len(finished):
-                is_classical = finished[0].precision == _NO_PRECISION
-                of_size = candidates[is_classical].setdefault(size, [])
+    for by_size in settings_by_size(records).values():
+        for size, settings in by_size.items():
+            best = min(settings, key=lambda setting: setting.rank)
+            pairs = [pair for pair in zip(best.rows, best.validation) if pair[0].value is not None]
+            finished, errors = [row for row, _ in pairs if not row.noise], [error for _, error in pairs]
+            if finished and all(map(math.isfinite, errors)):
+                of_size = candidates[finished[0].precision == _NO_PRECISION].setdefault(size, [])
                 of_size.append((float(np.mean(errors)), finished[0].learner, finished))
     shared = sorted(set(candidates[True]) & set(candidates[False]))
     if not shared:

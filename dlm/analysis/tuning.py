@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlm.curves.exponent import Exponent, HyperparameterTrend, error_exponent, hyperparameter_trend
-from dlm.curves.from_records import Setting, curve_name, make_curve, settings_by_size
+from dlm.curves.from_records import Setting, make_curve, settings_by_size
 from dlm.curves.seed_spread import SeedSpread, seed_spread
-from dlm.storage.record_log import Record, ends
+from dlm.storage.record_log import Record
 
 Array = NDArray[np.float64]
 
@@ -95,21 +95,19 @@ class TunedLearner:
     drifts: tuple[HyperparameterDrift, ...] = ()
 
 
-def sweeps(records: Iterable[Record], trial_ids: Collection[str] | None = None) -> list[Sweep]:
+def sweeps(records: Iterable[Record]) -> list[Sweep]:
     """One sweep for each learner and each field of its config that has several values."""
-    rows = [row for row in records if trial_ids is None or row.trial_id in trial_ids]
-    validation = {
-        (row.trial_id, row.step): row.value for row in rows if (row.split, row.metric) == ("validation", "error")
-    }
-    learners: dict[str, list[tuple[int, dict[str, Any], float]]] = defaultdict(list)
-    for row in ends(rows).values():
-        error = validation.get((row.trial_id, row.step))
-        if error is not None:
-            learners[curve_name(row.learner, row.noise)].append((row.train_size, flat_config(row.hyper), error))
-    return [sweep for name, trials in learners.items() for sweep in _sweeps_of_learner(name, trials)]
+    return [sweep for name, by_size in settings_by_size(records).items() for sweep in _sweeps_of_learner(name, by_size)]
 
 
-def _sweeps_of_learner(name: str, trials: Sequence[tuple[int, dict[str, Any], float]]) -> Iterator[Sweep]:
+def _sweeps_of_learner(name: str, by_size: Mapping[int, list[Setting]]) -> Iterator[Sweep]:
+    trials = [
+        (size, flat_config(row.hyper), error)
+        for size, settings in by_size.items()
+        for setting in settings
+        for row, error in zip(setting.rows, setting.validation)
+        if math.isfinite(error)
+    ]
     for path in dict.fromkeys(path for _, config, _ in trials for path in config):
         known = {_key(config.get(path)): config.get(path) for _, config, _ in trials}
         if len(known) < 2:
@@ -134,13 +132,10 @@ def boundary_optima(sweeps: Iterable[Sweep]) -> list[BoundaryOptimum]:
     optima = []
     for sweep in sweeps:
         for index in (0, len(sweep.values) - 1) if sweep.numeric else ():
-            train_sizes = [
-                size for size in sorted(sweep.errors) if len(sweep.errors[size]) > 1 and sweep.best(size) == index
-            ]
-            if train_sizes:
-                optima.append(
-                    BoundaryOptimum(sweep.learner, sweep.path, sweep.values[index], index == 0, tuple(train_sizes))
-                )
+            several = [size for size, errors in sorted(sweep.errors.items()) if len(errors) > 1]
+            if train_sizes := tuple(size for size in several if sweep.best(size) == index):
+                value, is_smallest = sweep.values[index], index == 0
+                optima.append(BoundaryOptimum(sweep.learner, sweep.path, value, is_smallest, train_sizes))
     return optima
 
 
@@ -166,13 +161,9 @@ def expected_best(ranks: Sequence[tuple[float, ...]], values: Sequence[float]) -
     return means
 
 
-def tuned_learners(
-    records: Iterable[Record], trial_ids: Collection[str] | None = None, order: Sequence[str] = ()
-) -> list[TunedLearner]:
+def tuned_learners(records: Iterable[Record], order: Sequence[str] = ()) -> list[TunedLearner]:
     """Best of k settings and drifts of every curve's learner, in this `order`; both empty for a single setting."""
-    return [
-        _tuned_learner(name, train_sizes) for name, train_sizes in settings_by_size(records, trial_ids, order).items()
-    ]
+    return [_tuned_learner(name, by_size) for name, by_size in settings_by_size(records, order=order).items()]
 
 
 def _tuned_learner(name: str, train_sizes: Mapping[int, list[Setting]]) -> TunedLearner:

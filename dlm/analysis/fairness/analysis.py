@@ -185,7 +185,6 @@ def _learner_errors(
     last = saved[max(saved)]
     if any(seed.get("probabilities", np.zeros((0, 0))).shape[-1] != 2 for seed in last):
         return learner
-    predicted, names = np.stack([seed["probabilities"].argmax(axis=1) for seed in last]), test.get("class_names", ())
-    return dataclasses.replace(
-        learner, truth=test["y"], predicted=predicted, positive=str(names[1]) if len(names) else "1"
-    )
+    predicted = np.stack([seed["probabilities"].argmax(axis=1) for seed in last])
+    names = [*map(str, test.get("class_names", []))] or ["0", "1"]
+    return dataclasses.replace(learner, truth=test["y"], predicted=predicted, positive=names[1])

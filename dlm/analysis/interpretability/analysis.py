@@ -27,7 +27,7 @@ from dlm.storage import artifacts
 from dlm.storage.record_log import Record
 from dlm.storage.workdir import Workdir
 from dlm.study.learner import Learner
-from dlm.study.names import Status
+from dlm.study.names import ERROR, VALIDATION, Status
 from dlm.study.study import Study
 from dlm.study.trial import Trial
 from dlm.tasks import NextItem
@@ -141,11 +141,8 @@ def _parts(asked: str, study: Study) -> tuple[str, int | None, int | None]:
 
 def _best(trials: Sequence[Trial], rows: Iterable[Record]) -> Trial:
     """The trial with the least last validation error; the first one without records."""
-    last = {
-        row.trial_id: row.value
-        for row in rows
-        if (row.split, row.metric) == ("validation", "error") and row.value is not None
-    }
+    errors = ((row.trial_id, row.value) for row in rows if (row.split, row.metric) == (VALIDATION, ERROR))
+    last = {trial_id: value for trial_id, value in errors if value is not None}
     return min(trials, key=lambda trial: last.get(trial.trial_id, float("inf")))
 
 

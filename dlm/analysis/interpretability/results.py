@@ -1,15 +1,13 @@
-"""Results of network analyses as dataclasses, saved in `<workdir>/interpretability/`; needs NumPy only."""
+"""Results of network analyses as dataclasses, saved in `<workdir>/interpretability/`."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from dlm.utils.files import replacing, write_atomically
@@ -56,14 +54,15 @@ class NetworkError:
 class Similarity:
     """Linear CKA of every layer between networks that differ in `of`, "train_size" or "subset_seed", by its `values`.
 
-    `cka` [L, K, K]; `control` [L]: the same with the examples of one network permuted, 0 in expectation.
+    `cka` [L, K, K]; `control` [L]: the same with the examples of one network permuted, 0 in expectation;
+    None where a layer is constant.
     """
 
     of: str
     values: tuple[int, ...]
     layers: tuple[str, ...]
     cka: np.ndarray
-    control: tuple[float, ...]
+    control: tuple[float | None, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,54 +118,34 @@ def write_analysis(folder: Path, analysis: NetworkAnalysis) -> list[Path]:
     """Writes `<trial_id>.json` and `.npz`, replacing an earlier analysis."""
     folder = folder / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    content = {name: value for name in ARRAYS if (value := getattr(analysis, name)) is not None}
-    content |= {f"maps/{method}": value for method, value in analysis.maps.items()}
-    content |= {f"cka/{each.of}": each.cka for each in analysis.similarities}
+    arrays = {name: value for name in ARRAYS if (value := getattr(analysis, name)) is not None}
+    arrays |= {f"maps/{method}": value for method, value in analysis.maps.items()}
+    arrays |= {f"cka/{each.of}": each.cka for each in analysis.similarities}
     fields = {name: value for name, value in dataclasses.asdict(analysis).items() if name not in (*ARRAYS, "maps")}
     for each in fields["similarities"]:
         del each["cka"]
     text, numbers = (folder / f"{analysis.trial_id}.{ending}" for ending in ("json", "npz"))
     with replacing(numbers) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **content)
-    write_atomically(text, json.dumps(_finite(fields), indent=1, allow_nan=False) + "\n")
+        np.savez_compressed(file, **arrays)
+    write_atomically(text, msgspec.json.format(msgspec.json.encode(fields), indent=1).decode() + "\n")
     return [text, numbers]
 
 
 def read_analyses(folder: Path) -> list[NetworkAnalysis]:
     """All analyses of a workdir, by learner, size and seed; unreadable files are ignored."""
-    analyses = [_read(path) for path in sorted((folder / FOLDER).glob("*.json"))]
-    return sorted(
-        (analysis for analysis in analyses if analysis),
-        key=lambda each: (each.learner, each.train_size, each.seed, each.trial_id),
-    )
+    analyses = [analysis for path in (folder / FOLDER).glob("*.json") if (analysis := _read(path))]
+    return sorted(analyses, key=lambda each: (each.learner, each.train_size, each.seed, each.trial_id))
 
 
 def _read(path: Path) -> NetworkAnalysis | None:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = msgspec.json.decode(path.read_bytes())
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
-        similar = [
-            Similarity(**_tuples(each | {"cka": content[f"cka/{each['of']}"]})) for each in fields.pop("similarities")
-        ]
-        fields["probes"] = tuple(Probe(**each) for each in fields["probes"])
-        fields["networks"] = tuple(NetworkError(**each) for each in fields["networks"])
-        fields["attributions"] = tuple(Attribution(**each) for each in fields["attributions"])
-        maps = {name.removeprefix("maps/"): value for name, value in content.items() if name.startswith("maps/")}
-        named = {name: content.get(name) for name in ARRAYS}
-        return NetworkAnalysis(**_tuples(fields), similarities=tuple(similar), maps=maps, **named)  # type: ignore[arg-type]
+            arrays = dict(file)
+        for each in fields["similarities"]:
+            each["cka"] = arrays[f"cka/{each['of']}"]
+        maps = {name.removeprefix("maps/"): value for name, value in arrays.items() if name.startswith("maps/")}
+        named = {name: arrays.get(name) for name in ARRAYS}
+        return msgspec.convert(fields | named | {"maps": maps}, NetworkAnalysis, dec_hook=lambda _, array: array)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
-
-
-def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-
-
-def _finite(value: Any) -> Any:
-    """The value with None for every number that is not finite."""
-    if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

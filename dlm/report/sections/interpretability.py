@@ -122,7 +122,7 @@ def _similar(analysis: NetworkAnalysis, similarity: Similarity) -> Iterator[str]
         count = len(similarity.values)
         values = (similarity.cka.sum(axis=(1, 2)) - count) / (count * (count - 1))
     layers = ", ".join(f"{layer} {value:.2f}" for layer, value in zip(similarity.layers, values))
-    chance = max((abs(value) for value in similarity.control), default=0.0)
+    chance = max((abs(value) for value in similarity.control if value is not None), default=0.0)
     yield f"{pair}: {layers}; at most {chance:.2f} with shuffled examples."
 
 
