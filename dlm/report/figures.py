@@ -8,13 +8,12 @@ import io
 import math
 import pathlib
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dlm.curves.seed_spread import describe_spread, seed_spread
 from dlm.curves.types import Curve, LearnerSummary, Prediction, StudySummary
 from dlm.report.formatting import is_rate, percent
-from dlm.report.plot_labels import CurveEnd, error_label, label_curves, log_ticks, size_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,6 +48,13 @@ class _Line:
     lows: list[float]
     highs: list[float]
     forecast: list[Prediction]
+
+    @property
+    def end(self) -> tuple[int, float] | None:
+        """Size and error of the curve's last point."""
+        if self.forecast:
+            return self.forecast[-1].train_size, self.forecast[-1].median
+        return (self.train_sizes[-1], self.medians[-1]) if self.train_sizes else None
 
 
 def save_learning_curves(answer: StudySummary, stem: pathlib.Path, *, title: str = "") -> list[pathlib.Path]:
@@ -121,7 +127,7 @@ def _draw(figure: Figure, answer: StudySummary, title: str) -> None:
         _draw_line(axes, line, in_pixels)
     _set_axes(axes, lines, answer.learners[0].curve)
     _mark_ends(axes, lines)
-    label_curves(axes, [end for line in lines if (end := _end_of(line))])
+    _label_curves(axes, lines)
     if title:
         # Higher if the labels "measured" and "forecast" are below it.
         pad = 16 if any(line.forecast for line in lines) else 8
@@ -177,43 +183,17 @@ def forecast_part(learner: LearnerSummary) -> list[Prediction]:
 def _draw_line(axes: Axes, line: _Line, in_pixels: bool) -> None:
     axes.fill_between(line.train_sizes, line.lows, line.highs, alpha=0.16, zorder=2, color=line.colour, linewidth=0)
     train_sizes, errors = [size for size, _ in line.points], [error for _, error in line.points]
-    axes.plot(
-        train_sizes,
-        errors,
-        line.marker,
-        color=line.colour,
-        markersize=3,
-        alpha=0.35,
-        markeredgewidth=0,
-        zorder=3,
-        rasterized=in_pixels,
-    )
-    axes.plot(
-        line.train_sizes,
-        line.medians,
-        color=line.colour,
-        linewidth=1.5,
-        marker=line.marker,
-        markersize=4.5,
-        markeredgecolor="white",
-        markeredgewidth=0.6,
-        zorder=5,
-    )
-    ahead = [item.train_size for item in line.forecast]
+    dots: typing.Any = {"marker": line.marker, "markersize": 3, "alpha": 0.35, "markeredgewidth": 0}
+    axes.plot(train_sizes, errors, color=line.colour, linestyle="none", zorder=3, rasterized=in_pixels, **dots)
+    marks: typing.Any = {"marker": line.marker, "markersize": 4.5, "markeredgecolor": "white", "markeredgewidth": 0.6}
+    axes.plot(line.train_sizes, line.medians, color=line.colour, linewidth=1.5, zorder=5, **marks)
+    ahead, medians = [item.train_size for item in line.forecast], [item.median for item in line.forecast]
     # A lower end of zero cannot be drawn on a logarithmic axis; it lies far below the figure.
-    lows = [max(item.low, 1e-12) for item in line.forecast]
-    highs = [item.high for item in line.forecast]
+    lows, highs = [max(item.low, 1e-12) for item in line.forecast], [item.high for item in line.forecast]
     axes.fill_between(ahead, lows, highs, alpha=0.11, zorder=1, color=line.colour, linewidth=0)
     for edge in (lows, highs):  # edges distinguish overlapping bands
         axes.plot(ahead, edge, color=line.colour, linewidth=0.6, alpha=0.45, zorder=1.5)
-    axes.plot(
-        ahead,
-        [item.median for item in line.forecast],
-        color=line.colour,
-        linewidth=1.5,
-        linestyle=(0, (4, 2)),
-        zorder=4,
-    )
+    axes.plot(ahead, medians, color=line.colour, linewidth=1.5, linestyle=(0, (4, 2)), zorder=4)
 
 
 def _set_axes(axes: Axes, lines: list[_Line], curve: Curve) -> None:
@@ -259,24 +239,9 @@ def _mark_ends(axes: Axes, lines: list[_Line]) -> None:
     for end in ends:
         axes.axvline(end, color=_GREY, linewidth=0.7, zorder=0.5)
     if ends:
+        style: typing.Any = {"textcoords": "offset points", "va": "bottom", "fontsize": 7.5, "color": _GREY}
         for name, side, offset in (("measured", "right", -4), ("forecast", "left", 4)):
-            axes.annotate(
-                name,
-                xy=(ends[-1], 1.0),
-                xycoords=("data", "axes fraction"),
-                xytext=(offset, 2),
-                textcoords="offset points",
-                ha=side,
-                va="bottom",
-                fontsize=7.5,
-                color=_GREY,
-            )
-
-
-def _end_of(line: _Line) -> CurveEnd | None:
-    if line.forecast:
-        return CurveEnd(line.learner, line.colour, line.forecast[-1].train_size, line.forecast[-1].median)
-    return CurveEnd(line.learner, line.colour, line.train_sizes[-1], line.medians[-1]) if line.train_sizes else None
+            axes.annotate(name, (ends[-1], 1.0), (offset, 2), xycoords=("data", "axes fraction"), ha=side, **style)
 
 
 def _caption(answer: StudySummary) -> Iterator[str]:
@@ -293,3 +258,97 @@ def _caption(answer: StudySummary) -> Iterator[str]:
     if any(error == 0 for curve in curves for errors in curve.errors for error in errors):
         known = all(curve.num_test for curve in curves)
         yield "zero drawn at half a test example" if known else "zeros left out"
+
+
+# Steps within a decade, from coarse to fine.
+_STEPS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
+_THOUSANDS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
+
+
+def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
+    """At most `most` round values within [low, high], 0 < low < high."""
+    best: list[float] = []
+    for steps in _STEPS:
+        ticks = _within(low, high, steps)
+        if len(best) < len(ticks) <= most:
+            best = ticks
+    if len(best) >= 3:
+        return best
+    # Less than about a third of a decade: equal steps.
+    step = 10.0 ** math.floor(math.log10(high - low))
+    for part in (step / 5, step / 2, step, 2 * step):
+        ticks = [k * part for k in range(math.ceil(low / part), math.floor(high / part) + 1)]
+        if 3 <= len(ticks) <= most:
+            return ticks
+    # Wider than `most` decades: every second one, or every third …
+    decades = _within(low, high, (1.0,))
+    return decades[:: math.ceil(len(decades) / most)] if len(decades) > most else best
+
+
+def error_label(value: float, unit: str) -> str:
+    """The label of an error tick: "2%", "0.5%", "1.25"."""
+    return f"{100 * value:.6g}%" if is_rate(unit) else f"{value:.6g}"
+
+
+def size_label(value: float) -> str:
+    """The label of a size tick: "50", "1k", "2.5M"."""
+    for size, letter in _THOUSANDS:
+        if value >= size:
+            return f"{value / size:.6g}{letter}"
+    return f"{value:.6g}"
+
+
+def _within(low: float, high: float, steps: tuple[float, ...]) -> list[float]:
+    decades = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    # The slack keeps a tick that sits exactly on a limit.
+    return [s * 10.0**d for d in decades for s in steps if low * (1 - 1e-9) <= s * 10.0**d <= high * (1 + 1e-9)]
+
+
+_FONT_SIZE = 9.0
+_AXES_HEIGHT = 230.0  # points, roughly: only the least distance between labels depends on it
+
+
+def _label_curves(axes: Axes, lines: Sequence[_Line]) -> None:
+    """Writes the name of each curve outside the right edge. The axes' limits must be set before."""
+    low, high = (math.log(limit) for limit in axes.get_ylim())
+    right = axes.get_xlim()[1]
+    ordered = sorted(((line, *line.end) for line in lines if line.end), key=lambda item: item[2])
+    wanted = [(math.log(error) - low) / (high - low) for _, _, error in ordered]
+    heights = spread_apart(wanted, 1.35 * _FONT_SIZE / _AXES_HEIGHT)
+    for (line, size, error), start, height in zip(ordered, wanted, heights, strict=True):
+        # A dotted line connects a curve that ends early.
+        axes.plot([size, right], [error] * 2, ":", color=line.colour, linewidth=0.7, alpha=0.7, zorder=1)
+        arrow = {"arrowstyle": "-", "relpos": (0.0, 0.5), "color": line.colour, "linewidth": 0.7}
+        axes.annotate(
+            line.learner.replace("$", r"\$"),  # not mathtext
+            xy=(1.0, start),
+            xytext=(1.04, height),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            color=line.colour,
+            fontsize=_FONT_SIZE,
+            va="center",
+            arrowprops={**arrow, "shrinkA": 1, "shrinkB": 0},
+        )
+
+
+def spread_apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Ascending heights moved as little as possible so that neighbours are at least `gap` apart.
+
+    Overlapping labels form a block around their mean; overlapping blocks are merged.
+    """
+    blocks: list[list[float]] = []
+    for height in heights:
+        blocks.append([height])
+        while len(blocks) > 1 and _top(blocks[-2], gap) + gap > _bottom(blocks[-1], gap):
+            last = blocks.pop()
+            blocks[-1] += last
+    return [_bottom(block, gap) + k * gap for block in blocks for k in range(len(block))]
+
+
+def _bottom(block: list[float], gap: float) -> float:
+    return sum(block) / len(block) - gap * (len(block) - 1) / 2
+
+
+def _top(block: list[float], gap: float) -> float:
+    return sum(block) / len(block) + gap * (len(block) - 1) / 2

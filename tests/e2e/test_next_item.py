@@ -14,7 +14,7 @@ from dlm.data import NextItems
 from dlm.data.dataset import EXCLUDED_LOGIT
 from dlm.execution import executor
 from dlm.models import SASRec, build
-from dlm.report.html.media import text
+from dlm.report.sections.examples import text
 from dlm.storage import record_log
 from dlm.storage.workdir import Workdir
 from dlm.tasks import NextItem

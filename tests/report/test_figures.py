@@ -9,8 +9,7 @@ import sys
 import pytest
 
 from dlm.curves.types import Curve, LearnerSummary, StudySummary
-from dlm.report.figures import save_learning_curves
-from dlm.report.plot_labels import error_label, log_ticks, size_label, spread_apart
+from dlm.report.figures import error_label, log_ticks, save_learning_curves, size_label, spread_apart
 
 
 def test_files_text_and_bytes(digits: StudySummary, tmp_path: pathlib.Path) -> None:

@@ -12,8 +12,7 @@ from dlm.analysis.predictions import hardest_examples, suspicious_labels
 from dlm.curves.from_records import learning_curves, selected_rows
 from dlm.curves.summary import summarize
 from dlm.report.html.elements import charts
-from dlm.report.html.media import png
-from dlm.report.html.page import page_html
+from dlm.report.html.page import page_html, png
 from dlm.report.sections import SECTIONS, ReportContext
 from dlm.report.study_report import page_of
 from dlm.storage import record_log
@@ -134,7 +133,7 @@ def test_a_sound_can_be_heard_as_it_was():
     import wave
 
     from dlm.analysis.predictions import TestSet
-    from dlm.report.html.media import sound
+    from dlm.report.sections.examples import sound
 
     heard = np.array([[5, -300, 32_767, 0, 0]], np.int16)
     data = sound(TestSet({"sounds": heard, "rate": np.array(8000)}), 0).removeprefix("data:audio/wav;base64,")

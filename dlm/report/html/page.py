@@ -1,11 +1,15 @@
-"""Renders a page as one offline HTML file with template, style, script, Plotly and data inside."""
+"""Renders a page as one offline HTML file with template, style, script, Plotly and data inside, and images as PNG."""
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 import json
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dlm.report.html.elements import Page, charts
 
@@ -69,3 +73,29 @@ def _short(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _short(item) for name, item in value.items()}
     return [_short(item) for item in value]
+
+
+def png(values: np.ndarray) -> str:
+    """Numbers [H, W] or [H, W, 3] as a PNG data URI, from the minimum (black) to the maximum (white)."""
+    values = np.asarray(values, np.float32)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return png_of(255 * np.nan_to_num((values - low) / ((high - low) or 1.0)))
+
+
+def png_of(values: np.ndarray) -> str:
+    """Brightness 0 to 255, [H, W] or [H, W, 3], as a PNG data URI."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.round(values).astype(np.uint8)).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def signed_png(values: np.ndarray) -> str:
+    """Signed numbers [H, W] or [H, W, C] as a PNG data URI: blue above zero, red below, white at zero."""
+    values = np.asarray(values, np.float32)
+    values = values.sum(axis=2) if values.ndim == 3 else values
+    share = np.clip(np.nan_to_num(values) / (float(np.nanmax(np.abs(values))) or 1.0), -1, 1)
+    blue, red = np.array([0.0, 114.0, 178.0]), np.array([213.0, 94.0, 0.0])
+    ends = np.where(share[..., None] > 0, blue, red)
+    return png_of(255 + np.abs(share)[..., None] * (ends - 255))

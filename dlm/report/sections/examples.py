@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from dlm.analysis.predictions import HardExample, TestSet, hardest_examples, predictions, suspicious_labels
 from dlm.report.formatting import percent
 from dlm.report.html.elements import Card, Cards, PageSection, Sentences
-from dlm.report.html.media import picture, sound, text, values
+from dlm.report.html.page import png
 from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.storage.artifacts import Sample, read_samples
 
-MOST_CHARACTERS = 100  # of a sample
+MOST_SAMPLE_CHARACTERS = 100
+MOST_CHARACTERS, MOST_VALUES = 240, 6  # of a text, and of a table's row
 MOST_LEARNERS = 4  # whose predictions a card lists
 
 
@@ -40,7 +45,7 @@ def sample_sentences(samples: Iterable[Sample]) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    letters = (letter if letter.isprintable() or letter == "\n" else "·" for letter in text[:MOST_CHARACTERS])
+    letters = (letter if letter.isprintable() or letter == "\n" else "·" for letter in text[:MOST_SAMPLE_CHARACTERS])
     return "".join(letters).replace("\n", "⏎")
 
 
@@ -81,3 +86,55 @@ def _card(example: HardExample, test: TestSet, loss_unit: str) -> Card:
     return Card(
         (*lines, *values(test, row)), image=picture(test, row), alt=alt, audio=sound(test, row), text=text(test, row)
     )
+
+
+def picture(test: TestSet, row: int) -> str:
+    """The example as a PNG data URI if it is an image or a spectrogram; empty otherwise."""
+    if test.x is None or test.has_tokens:
+        return ""
+    x = np.asarray(test.x[row])
+    if x.ndim == 3 and x.shape[2] == 1:
+        x = x[..., 0]
+    is_picture = (x.ndim == 2 and min(x.shape) >= 4) or (x.ndim == 3 and x.shape[2] == 3)
+    return png(x if x.ndim == 3 else _upright(x, test)) if is_picture else ""
+
+
+def _upright(x: np.ndarray, test: TestSet) -> np.ndarray:
+    """A spectrogram [time, band] with low frequencies at the bottom and time to the right; images unchanged."""
+    return x if x.dtype == np.uint8 else x.T[::-1]
+
+
+def sound(test: TestSet, row: int) -> str:
+    """The example as a WAV data URI; empty where the test set has no sounds."""
+    if "sounds" not in test.content:
+        return ""
+    import wave
+
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(int(test.content["rate"]))
+        file.writeframes(np.trim_zeros(test.content["sounds"][row], "b").astype("<i2").tobytes())
+    return "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def text(test: TestSet, row: int) -> str:
+    """The beginning of a text, or the last of other tokens; empty for other inputs."""
+    if test.x is None or not test.has_tokens:
+        return ""
+    if not test.has_bytes:
+        return "tokens " + " ".join(str(token) for token in np.asarray(test.x[row]).ravel()[-MOST_VALUES:])
+    words = np.asarray(test.x[row], np.uint8).tobytes().rstrip(b"\x00").decode(errors="replace")
+    return words if len(words) <= MOST_CHARACTERS else words[: MOST_CHARACTERS - 1] + "…"
+
+
+def values(test: TestSet, row: int) -> list[str]:
+    """The values of a table's row that are farthest from the mean, in standard deviations, by column name."""
+    if test.x is None or test.has_tokens or np.asarray(test.x).ndim != 2:
+        return []
+    own, (mean, spread) = np.asarray(test.x[row], float), test.feature_stats
+    far = np.abs(own - mean) / np.where(spread > 0, spread, np.inf)
+    names = test.feature_names or tuple(f"column {k}" for k in range(len(own)))
+    order = np.argsort(-np.nan_to_num(far), kind="stable")[:MOST_VALUES]
+    return [f"{names[k]}: {own[k]:.4g}" for k in order]

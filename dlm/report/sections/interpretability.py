@@ -24,7 +24,7 @@ from dlm.report.html.elements import (
     size_axis,
     trace,
 )
-from dlm.report.html.media import png, signed_png
+from dlm.report.html.page import png, signed_png
 from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.tables import Table
 from dlm.report.terminal import print_list, print_table, say

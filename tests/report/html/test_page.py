@@ -9,8 +9,7 @@ from small import ROW
 from dlm.analysis.fairness.analysis import analyze_groups
 from dlm.analysis.interpretability.results import Attribution, NetworkAnalysis, NetworkError, Probe, Similarity
 from dlm.report.html.elements import Page, charts
-from dlm.report.html.media import signed_png
-from dlm.report.html.page import page_html
+from dlm.report.html.page import page_html, signed_png
 from dlm.report.sections.fairness import group_content
 from dlm.report.sections.interpretability import analysis_content
 from dlm.storage import artifacts, record_log
