@@ -6,7 +6,7 @@ from dlm import Budget, Hyper, Learner, Study
 from dlm.data import StdlibText
 from dlm.execution import executor
 from dlm.models import Transformer
-from dlm.report.sections.examples import MOST_CHARACTERS, sample_sentences
+from dlm.report.sections.examples import MOST_SAMPLE_CHARACTERS, sample_sentences
 from dlm.storage import artifacts
 from dlm.storage.artifacts import Sample
 from dlm.tasks import LanguageModelling
@@ -43,4 +43,4 @@ def test_what_is_shown_fits_on_lines_and_a_later_text_of_a_trial_replaces_the_ea
         file.write("{broken\n")
     (line,) = sample_sentences(artifacts.read_samples(tmp_path))
     assert line.startswith("net, n=10: one⏎two·xxx")
-    assert len(line) == len("net, n=10: ") + MOST_CHARACTERS
+    assert len(line) == len("net, n=10: ") + MOST_SAMPLE_CHARACTERS
