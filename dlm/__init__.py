@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from dlm.curves.forecaster import forecast as forecast
     from dlm.curves.forecaster import forecast_many as forecast_many
     from dlm.data import *  # noqa: F403
+    from dlm.execution.executor import run as run
     from dlm.execution.planner import plan as plan
     from dlm.execution.preparation import RunOptions as RunOptions
     from dlm.execution.result import Result as Result
     from dlm.execution.result import interpret as interpret
     from dlm.execution.result import load as load
-    from dlm.execution.result import run as run
     from dlm.execution.result import write_report as write_report
     from dlm.models import *  # noqa: F403
     from dlm.storage import records as records
@@ -49,7 +49,8 @@ _PUBLIC = {
     "dlm.study.sweep": "Axes choice grid log_uniform quasi_random uniform zipped",
     "dlm.analysis.suggestions": "suggest",
     "dlm.execution.preparation": "RunOptions",
-    "dlm.execution.result": "Result interpret load run write_report",
+    "dlm.execution.executor": "run",
+    "dlm.execution.result": "Result interpret load write_report",
     "dlm.execution.planner": "plan",
     "dlm.curves.forecaster": "forecast forecast_many",
     "dlm.utils.errors": "Interrupted UsageError",

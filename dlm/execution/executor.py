@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.ensembles import ensembles_of
 from dlm.data.leakage import check_leakage
-from dlm.execution.preemption import Watch
-from dlm.execution.preparation import DEFAULT_OPTIONS, RunOptions, Work, load_dataset, remaining, subset_orders
+from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
+from dlm.execution.preparation import (
+    DEFAULT_OPTIONS,
+    RunOptions,
+    Work,
+    folder_of,
+    load_dataset,
+    remaining,
+    subset_orders,
+)
+from dlm.execution.result import Result, finish
 from dlm.execution.trial_runner import TrialRunner, log
 from dlm.storage import artifacts, records
 from dlm.storage.description import provenance
@@ -18,8 +28,11 @@ from dlm.storage.workdir import Workdir
 from dlm.study.names import Status
 from dlm.train import devices
 from dlm.train.population import summarize_program
+from dlm.utils.errors import Interrupted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from dlm.data.dataset import Dataset
     from dlm.study.study import Study
 
@@ -41,6 +54,42 @@ class Outcome:
         if self.failed:
             parts.append(f"{self.failed} failed and are retried by the next run")
         return "; ".join([*parts, f"results in {folder}"])
+
+
+def run(
+    study: Study,
+    workdir: str | os.PathLike[str] | None = None,
+    *,
+    watch: Watch | None = None,
+    console: Console | None = None,
+    **options: Any,
+) -> Result:
+    """Train the trials of a study that `workdir` does not hold yet, write the report there, and return the result.
+
+    A second call trains nothing and returns the same result. Progress is shown on standard error.
+
+    Args:
+        study: the study.
+        workdir: folder of the run; by default `runs/<study.name>`.
+        watch: handles signals; by default one for the duration of the call, which Ctrl-C never kills.
+        console: prints the report; by default only a line about the trials is shown.
+        **options: fields of `dlm.RunOptions`, such as `data_dir`, `download`, `packing` and `question`.
+
+    Raises:
+        UsageError: wrong usage, before anything is trained.
+        Interrupted: after Ctrl-C (a notebook's stop button) or a signal. The state is saved; the same call resumes.
+        OSError: the disk is full or gone.
+    """
+    run_options, folder = RunOptions(**options), folder_of(study, workdir)
+    try:
+        with contextlib.nullcontext(watch) if watch else Watch(hosted=True) as active:
+            outcome = run_trials(study, folder, run_options, active)
+            active.check()
+            return finish(study, folder, run_options, outcome, console)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        code = stop.exit_code if isinstance(stop, Interrupted) else EXIT_INTERRUPTED
+        message = f"stopped by a signal; finished trials and the last checkpoint are in {folder}; run again to resume"
+        raise Interrupted(message, code) from None
 
 
 def run_trials(

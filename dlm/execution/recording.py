@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from dlm.curves.from_records import curve_name
+from dlm.report.progress.status import TrialInfo
 from dlm.storage import artifacts, description
 from dlm.storage.record_log import Record
 from dlm.study.config import canonical
@@ -126,6 +128,14 @@ class Recorder:
 def trial_noise_text(trial: Trial) -> str:
     """The noise of a trial's examples, as in its records."""
     return ", ".join([*noise_text(trial.noise), *(f"test {part}" for part in noise_text(trial.test_noise))])
+
+
+def trial_infos(study: Study) -> list[TrialInfo]:
+    """The trials of a study as the progress counts them."""
+    return [
+        TrialInfo(trial.trial_id, curve_name(trial.name, trial_noise_text(trial)), trial.train_size)
+        for trial in study.trials
+    ]
 
 
 class Retention:

@@ -1,8 +1,7 @@
-"""The result of a study as one object: `dlm.run` trains what is missing and returns it, `dlm.load` reads it."""
+"""The result of a study as one object, returned by `dlm.run` and `dlm.load`; and its report."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import io
 import os
@@ -12,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.report import notebook, sentences, study_report
 from dlm.report.figures import make_figure
 from dlm.report.progress.display import announce
 from dlm.report.study_report import PAGE, report_options, summarize
 from dlm.report.terminal import print_summary
 from dlm.storage.workdir import Workdir
-from dlm.utils.errors import Interrupted, UsageError
+from dlm.utils.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from dlm.curves.types import StudySummary
     from dlm.execution.executor import Outcome
+    from dlm.execution.preparation import RunOptions
     from dlm.study.study import Study
 
 _PRINTED_WIDTH = 100  # columns
@@ -92,46 +91,12 @@ class Result:
         return f"Records: {self.workdir}{page}"
 
 
-def run(
-    study: Study,
-    workdir: str | os.PathLike[str] | None = None,
-    *,
-    watch: Watch | None = None,
-    console: Console | None = None,
-    **options: Any,
-) -> Result:
-    """Train the trials of a study that `workdir` does not hold yet, write the report there, and return the result.
-
-    A second call trains nothing and returns the same result. Progress is shown on standard error.
-
-    Args:
-        study: the study.
-        workdir: folder of the run; by default `runs/<study.name>`.
-        watch: handles signals; by default one for the duration of the call, which Ctrl-C never kills.
-        console: prints the report; by default only a line about the trials is shown.
-        **options: fields of `dlm.RunOptions`, such as `data_dir`, `download`, `packing` and `question`.
-
-    Raises:
-        UsageError: wrong usage, before anything is trained.
-        Interrupted: after Ctrl-C (a notebook's stop button) or a signal. The state is saved; the same call resumes.
-        OSError: the disk is full or gone.
-    """
-    from dlm.execution.executor import run_trials
-    from dlm.execution.preparation import RunOptions, folder_of
-
-    run_options, folder = RunOptions(**options), folder_of(study, workdir)
-    try:
-        with contextlib.nullcontext(watch) if watch else Watch(hosted=True) as active:
-            outcome = run_trials(study, folder, run_options, active)
-            active.check()
-            if console is None:
-                announce(f"dlm: {outcome.describe(folder)}")
-            answer = write_report(folder, console, study, run_options.question)
-    except (Interrupted, KeyboardInterrupt) as stop:
-        code = stop.exit_code if isinstance(stop, Interrupted) else EXIT_INTERRUPTED
-        message = f"stopped by a signal; finished trials and the last checkpoint are in {folder}; run again to resume"
-        raise Interrupted(message, code) from None
-    return Result(folder, answer, study.name, run_options.question, outcome)
+def finish(study: Study, folder: Path, options: RunOptions, outcome: Outcome, console: Console | None) -> Result:
+    """Write the report of a run, and print it to `console`; without one, only a line about the trials is shown."""
+    if console is None:
+        announce(f"dlm: {outcome.describe(folder)}")
+    answer = write_report(folder, console, study, options.question)
+    return Result(folder, answer, study.name, options.question, outcome)
 
 
 def load(workdir: str | os.PathLike[str]) -> Result:

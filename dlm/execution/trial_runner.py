@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlm.curves.from_records import curve_name
-from dlm.execution.classical_fits import ClassicalFits
-from dlm.execution.recording import MEBIBYTE, Recorder, Retention, trial_noise_text
-from dlm.report.progress.tracker import ProgressTracker, TrialInfo
+from dlm.baselines.evaluation import FitResult, fit_and_evaluate
+from dlm.baselines.worker_pool import FOLDER, WorkerPool
+from dlm.execution.recording import MEBIBYTE, Recorder, Retention, trial_infos
+from dlm.report.progress.tracker import ProgressTracker
 from dlm.study.names import Status
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
@@ -18,7 +20,7 @@ from dlm.train.population import Population, population_of
 from dlm.train.predict import Predictor, generates_text, sample_text
 from dlm.train.profiling import halve_chunk, is_out_of_memory, memory_chunks, updates_per_second
 from dlm.train.trainer import CohortRun, train
-from dlm.train.types import Measurement
+from dlm.train.types import Measurement, ResourceUsage
 from dlm.utils.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +39,74 @@ def log(message: str) -> None:
     print(f"dlm: {message}", file=sys.stderr, flush=True)
 
 
+class ClassicalFits:
+    """Fits classical trials, in worker processes during training or in this process before it."""
+
+    def __init__(self, recorder: Recorder, retention: Retention, watch: Watch, num_workers: int) -> None:
+        self.recorder, self.retention, self.watch = recorder, retention, watch
+        self.progress, self.num_workers = recorder.progress, num_workers
+        self._pool: WorkerPool | None = None
+
+    @property
+    def remaining(self) -> int:
+        """Number of fits that worker processes have not returned yet."""
+        return self._pool.remaining if self._pool else 0
+
+    @property
+    def running(self) -> frozenset[str]:
+        """Ids of the trials that worker processes are fitting."""
+        return self._pool.running if self._pool else frozenset()
+
+    @contextlib.contextmanager
+    def start(self, trials: Sequence[Trial]) -> Iterator[None]:
+        """Fit the trials: in worker processes while the context lasts, or without workers before it begins."""
+        trials = _first_seeds_first(trials)
+        if not (trials and self.num_workers):
+            self._fit_here(trials)
+            yield
+            return
+        orders, folder = self.recorder.orders, self.recorder.workdir.path / FOLDER
+        with WorkerPool(orders, trials, self.num_workers, folder) as self._pool:
+            self.watch.before_end.insert(0, self._pool.close)
+            yield
+
+    def collect(self, timeout: float = 0.0) -> None:
+        """Record the fits that have ended; waits up to `timeout` seconds for the first."""
+        for trial, result, seconds in self._pool.collect(timeout) if self._pool else ():
+            self._record(trial, result, seconds)
+
+    def _fit_here(self, trials: Sequence[Trial]) -> None:
+        for number, trial in enumerate(trials, start=1):
+            self.watch.check()
+            detail = f"{number} of {len(trials)}: {trial.name}, {trial.train_size:,} examples"
+            self.progress.phase("fit", detail)
+            self.progress.running([trial.trial_id])
+            begin = time.monotonic()
+            try:
+                result: FitResult | Exception = fit_and_evaluate(trial, self.recorder.orders)
+            except Exception as error:  # any exception of a library fails this trial, not the study
+                result = error
+            self._record(trial, result, time.monotonic() - begin)
+            self.progress.running([])
+
+    def _record(self, trial: Trial, result: FitResult | Exception, seconds: float) -> None:
+        if isinstance(result, Exception):
+            self.recorder.record_failure([trial], result)
+        else:
+            self.retention.save_predictions(trial, result.test_examples)
+            measurement = Measurement(
+                trial, result.iterations, Status.DONE, result.values, ResourceUsage(result.seconds)
+            )
+            self.recorder.record(measurement, inference_seconds=result.inference_seconds)
+        self.progress.add_fit(trial.name, trial.train_size, seconds)
+
+
+def _first_seeds_first(trials: Sequence[Trial]) -> list[Trial]:
+    """Classical trials by seed, then size: every size is fitted early, for the progress estimate and the curve."""
+    rank = {seed: number for number, seed in enumerate(dict.fromkeys(trial.subset_seed for trial in trials))}
+    return sorted(trials, key=lambda trial: (rank[trial.subset_seed], trial.train_size))
+
+
 class TrialRunner:
     """Runs the work of one study in one workdir. `options` are resolved for the dataset and the devices."""
 
@@ -52,12 +122,8 @@ class TrialRunner:
         self.study, self.orders, self.workdir, self.options, self.watch = study, orders, workdir, options, watch
         self.flops = flops
         self.training: tuple[str, ...] = ()  # ids of the trials in training
-        trials = [
-            TrialInfo(trial.trial_id, curve_name(trial.name, trial_noise_text(trial)), trial.train_size)
-            for trial in study.trials
-        ]
         self.progress = ProgressTracker(
-            study.name, trials, workdir=workdir.path, memory=devices.memory_in_use, stopping=watch
+            study.name, trial_infos(study), workdir=workdir.path, memory=devices.memory_in_use, stopping=watch
         )
         self.recorder = Recorder(study, orders, workdir, options.packing, flops, self.progress)
         self.retention = Retention(study, orders.dataset, workdir, options.keep_mib * MEBIBYTE)
@@ -89,13 +155,12 @@ class TrialRunner:
                 self._collect_fits(COLLECT_SECONDS)
 
     def _expect(self, work: Work) -> None:
-        """Tell the progress what remains and what is complete."""
+        """Report remaining and complete work to the progress."""
         for cohort in work.cohorts:
             self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id])
         self.progress.expect_fits(((trial.name, trial.train_size) for trial in work.classical), self.fits.num_workers)
-        self.progress.add_records(
-            [row for row in self.workdir.records if row.status != Status.FAILED]
-        )  # failed: retried
+        complete = [row for row in self.workdir.records if row.status != Status.FAILED]  # failed ones are retried
+        self.progress.add_records(complete)
 
     def _collect_fits(self, timeout: float = 0.0) -> None:
         self.fits.collect(timeout)

@@ -182,7 +182,7 @@ def test_a_report_of_another_file_is_refused(launch, tmp_path, text, message):
 
 def captured(monkeypatch, outcome):
     """Records the calls of dlm.run, which raises `outcome` in its place."""
-    from dlm.execution import result
+    from dlm.execution import executor
 
     calls = []
 
@@ -190,7 +190,7 @@ def captured(monkeypatch, outcome):
         calls.append((study, folder, more))
         raise outcome
 
-    monkeypatch.setattr(result, "run", run)
+    monkeypatch.setattr(executor, "run", run)
     return calls
 
 

@@ -270,7 +270,7 @@ def main() -> None:
         "dlm.train.trainer": lambda module: wrap_cohort_run(life, module),
         "dlm.train.checkpoint": lambda module: wrap_checkpoints(life, module),
         "dlm.storage.record_log": lambda module: wrap_records(life, module),
-        "dlm.execution.classical_fits": lambda module: wrap_session(life, module, started),
+        "dlm.execution.trial_runner": lambda module: wrap_session(life, module, started),
         "dlm.report.study_report": lambda module: wrap(life, module, "report", "report"),
     }
     sys.meta_path.insert(0, AfterImport(patches))
