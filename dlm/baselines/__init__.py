@@ -1,10 +1,9 @@
 """Classical learners, fitted to the same subsets as the deep ones and named after scikit-learn's classes."""
 
-from dlm.baselines.bicubic import Bicubic
 from dlm.baselines.ensemble import HistGradientBoosting, LightGBM, RandomForest
 from dlm.baselines.next_item import ImplicitALS, NextItemKNN, Popularity
 from dlm.baselines.ratings import AlternatingLeastSquares, BiasModel, ItemKNN
-from dlm.baselines.simple import GaussianNB, KNeighbors, LogisticRegression, Ridge
+from dlm.baselines.simple import Bicubic, GaussianNB, KNeighbors, LogisticRegression, Ridge
 from dlm.baselines.svm import SVC, MelCepstrumSVC
 from dlm.baselines.text import KneserNey, TfidfLogisticRegression
 from dlm.baselines.time_series import AutoRegressive, LinearSeries, SeasonalNaive

@@ -41,8 +41,7 @@ def fitted_classifier(
 ) -> FittedBaseline:
     """Wrap a fitted scikit-learn classifier; `transform` maps inputs [N, ...] to what the model reads."""
     return FittedBaseline(
-        iterations,
-        lambda x: log_probabilities(model.predict_proba(transform(x)), model.classes_, num_outputs),
+        iterations, lambda x: log_probabilities(model.predict_proba(transform(x)), model.classes_, num_outputs)
     )
 
 

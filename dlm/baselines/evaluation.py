@@ -7,8 +7,8 @@ import dataclasses
 import functools
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
@@ -135,20 +135,14 @@ def _per_example(
     return values, saved, tuple(np.concatenate(column) for column in zip(*whole))
 
 
-class _Compiled(NamedTuple):
-    """A task's compiled functions."""
-
-    per_example: Any
-    whole_split_metrics: Any
-    fit_threshold: Any
-
-
 @functools.cache
-def _compiled(task: Any) -> _Compiled:
-    per_example = jax.jit(
-        lambda outputs, targets: (task.example_metrics(outputs, targets), task.saved_outputs(outputs))
+def _compiled(task: Any) -> SimpleNamespace:
+    """A task's compiled functions."""
+    return SimpleNamespace(
+        per_example=jax.jit(lambda outputs, y: (task.example_metrics(outputs, y), task.saved_outputs(outputs))),
+        whole_split_metrics=jax.jit(task.whole_split_metrics),
+        fit_threshold=jax.jit(task.fit_threshold),
     )
-    return _Compiled(per_example, jax.jit(task.whole_split_metrics), jax.jit(task.fit_threshold))
 
 
 WARM_UP_EXAMPLES = 64

@@ -202,6 +202,13 @@ def hold_out(pool: Split, count: float, name: str) -> tuple[Split, Split]:
     return pool.take(order[:number]), pool.take(np.sort(order[number:]))
 
 
+def hold_out_both(examples: Split, validation: float, test: float) -> tuple[Split, Split, Split]:
+    """Pool, validation and test: the test examples are held out first, see `hold_out`."""
+    test_split, rest = hold_out(examples, test, "data.test")
+    validation_split, pool = hold_out(rest, validation, "data.validation")
+    return pool, validation_split, test_split
+
+
 def check_train_sizes(dataset: Dataset, train_sizes: tuple[int, ...]) -> None:
     """Raises UsageError for a size above the pool or below the number of classes."""
     for size in train_sizes:

@@ -49,24 +49,17 @@ class Leaks:
     """Duplicates between pool and test set, and within the pool.
 
     across: (pool row, test row); equal rows are paired with the first one of the other side. within: (pool row, later
-    pool row); equal rows are paired with the first one. If near duplicates could not be searched, `near_searched` is
-    False and `note` has the reason.
+    pool row); equal rows are paired with the first one. note: why near duplicates could not be searched, if so.
     """
 
     across: DuplicatePairs
     within: DuplicatePairs
-    near_searched: bool
     note: str
 
     @property
     def test_rows(self) -> np.ndarray:
         """Test rows that are in the pool, sorted. int64 [K]."""
         return np.unique(self.across.second)
-
-    @property
-    def pool_rows(self) -> np.ndarray:
-        """Pool rows that are in the test set, sorted. int64 [K]."""
-        return np.unique(self.across.first)
 
     @property
     def repeated_rows(self) -> np.ndarray:
@@ -92,7 +85,7 @@ def find_leaks(pool: np.ndarray, test: np.ndarray, *, kind: Literal["numbers", "
         rows = np.where(ours.counts > 0, ours.first, len(pool) + theirs.first)
         similarity, note = _similarity(x, rows[ours.counts > 0], kind)
         near = near_pairs(similarity, x, rows, ours.counts > 0) if similarity else near
-    return Leaks(_across(ours, theirs, near), _within(ours, near), near_searched=not note, note=note)
+    return Leaks(_across(ours, theirs, near), _within(ours, near), note)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,7 +240,7 @@ def _search(dataset: Dataset) -> dict[str, np.ndarray]:
     exact = [np.unique(pairs.second[pairs.exact]) for pairs in (leaks.across, leaks.within)]
     rows, repeated = leaks.test_rows, leaks.repeated_rows
     near = np.array([len(rows) - len(exact[0]), len(repeated), len(repeated) - len(exact[1])])
-    return {"test_rows": rows, "near": near, "note": np.array("" if leaks.near_searched else leaks.note)}
+    return {"test_rows": rows, "near": near, "note": np.array(leaks.note)}
 
 
 def _order_of_test(dataset: Dataset) -> str:

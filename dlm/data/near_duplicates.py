@@ -91,6 +91,10 @@ MIN_NUMBERS = 16  # with fewer, many distinct rows nearly agree
 MAX_BITS = 24  # of 512: an angle of 8 degrees; a pair at the threshold has 10, with a standard deviation of 3
 
 
+def _few_bits_differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.bitwise_count(first ^ second).sum(1) <= MAX_BITS
+
+
 @dataclasses.dataclass(frozen=True)
 class ImageSimilarity:
     """Rows [H, W] or [H, W, ...] that agree up to brightness, contrast and a shift by one pixel.
@@ -135,8 +139,7 @@ class ImageSimilarity:
     def words(self, x: np.ndarray, view: int) -> np.ndarray:
         return _signs(cells(x, view) - self.averages[view])
 
-    def close(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return _few_bits_differ(first, second)
+    close = staticmethod(_few_bits_differ)
 
     def same(self, first: np.ndarray, second: np.ndarray, views: tuple[int, int]) -> np.ndarray:
         ours, theirs = (cells(x, view) - self.averages[view] for x, view in zip((first, second), views))
@@ -176,8 +179,7 @@ class TableSimilarity:
     def words(self, x: np.ndarray, view: int) -> np.ndarray:
         return _signs(self._standardized(x))
 
-    def close(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return _few_bits_differ(first, second)
+    close = staticmethod(_few_bits_differ)
 
     def same(self, first: np.ndarray, second: np.ndarray, views: tuple[int, int]) -> np.ndarray:
         ours, theirs = self._standardized(first), self._standardized(second)
@@ -220,10 +222,6 @@ def _signs(features: np.ndarray) -> np.ndarray:
     """Packed signs of random projections of features [n, d]. uint64 [n, TABLES]."""
     directions = np.random.default_rng(0).standard_normal((features.shape[1], 64 * TABLES), np.float32)
     return np.packbits(features @ directions > 0, axis=1).view(">u8").astype(np.uint64)
-
-
-def _few_bits_differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.bitwise_count(first ^ second).sum(1) <= MAX_BITS
 
 
 def _filled(x: np.ndarray) -> np.ndarray:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import math
 import struct
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 
 from dlm.data.columns import Column, ragged
-from dlm.data.readers.files import check_fits
-from dlm.utils.errors import UsageError
+from dlm.data.readers.files import MediaFile, check_broken, check_fits, media_name, opened
 
 SUFFIXES = (".wav", ".wave")
 OTHER_SUFFIXES = (".mp3", ".flac", ".ogg", ".m4a", ".opus", ".aiff", ".aif")
-MAX_BROKEN_SHARE = 0.05  # of the files; with more, reading fails
-
-AudioFile = Path | bytes
 
 
-def read_audio(files: Sequence[AudioFile]) -> tuple[Column, np.ndarray, tuple[str, ...]]:
+def read_audio(files: Sequence[MediaFile]) -> tuple[Column, np.ndarray, tuple[str, ...]]:
     """Sounds as Ragged int16 of one rate; which could be read, bool [N]; remarks.
 
     Channels are averaged. All sounds are resampled to the most frequent rate by polyphase filtering
@@ -35,18 +29,14 @@ def read_audio(files: Sequence[AudioFile]) -> tuple[Column, np.ndarray, tuple[st
     check_fits(sum(map(_num_bytes, files)), "resample them to a lower rate, or use fewer")
     sounds = [_read(file) for file in files]
     broken = [file for file, sound in zip(files, sounds) if sound is None]
-    if len(broken) > MAX_BROKEN_SHARE * len(files):
-        raise UsageError(
-            f"{len(broken):,} of {len(files):,} sounds cannot be read, for example {_name(broken[0])}; convert them to "
-            "PCM, or remove them"
-        )
+    check_broken(broken, len(files), "sounds", "convert them to PCM, or remove them")
     rates = Counter(rate for rate, _, _ in filter(None, sounds))
     rate = min(rates, key=lambda each: (-rates[each], -each))
     samples = [np.zeros(0, np.int16) if sound is None else _resampled(sound[1], sound[0], rate) for sound in sounds]
     others = rates.total() - rates[rate]
     num_stereo = sum(channels > 1 for _, _, channels in filter(None, sounds))
     other_rates = ", ".join(f"{each:,} Hz" for each in sorted(rates) if each != rate)
-    first = _name(broken[0]) if broken else ""
+    first = media_name(broken[0]) if broken else ""
     remarks = {
         f"Dropped unreadable sounds: {len(broken):,}, for example {first}.": broken,
         f"{num_stereo:,} of {rates.total():,} sounds have several channels, which are averaged.": num_stereo,
@@ -57,12 +47,12 @@ def read_audio(files: Sequence[AudioFile]) -> tuple[Column, np.ndarray, tuple[st
     return column, readable, tuple(remark for remark, applies in remarks.items() if applies)
 
 
-def _read(file: AudioFile) -> tuple[int, np.ndarray, int] | None:
+def _read(file: MediaFile) -> tuple[int, np.ndarray, int] | None:
     """(rate, samples int16 [T], channels), or None for files that are not WAV or have no samples."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wavfile.WavFileWarning)
-            rate, samples = wavfile.read(io.BytesIO(file) if isinstance(file, bytes) else file)
+            rate, samples = wavfile.read(opened(file))
     except PermissionError:
         raise
     except (ValueError, OSError, EOFError, struct.error, KeyError, UnboundLocalError, ZeroDivisionError):
@@ -91,9 +81,5 @@ def _int16(wave: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(wave * 32768), -32768, 32767).astype(np.int16)
 
 
-def _num_bytes(file: AudioFile) -> int:
+def _num_bytes(file: MediaFile) -> int:
     return len(file) if isinstance(file, bytes) else file.stat().st_size
-
-
-def _name(file: AudioFile) -> str:
-    return file.name if isinstance(file, Path) else "one in a table"

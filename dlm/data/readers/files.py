@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import dataclasses
 import difflib
+import io
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+MediaFile = Path | bytes  # an image or sound, or its content
+MAX_BROKEN_SHARE = 0.05  # of media files; with more, reading fails
 _CHUNK = 1 << 24
 _SAVE = "save it as UTF-8 text"
 
@@ -70,6 +73,24 @@ def check_fits(size: int, remedy: str) -> None:
     free = psutil.virtual_memory().available
     if size > free:
         raise UsageError(f"{_formatted_bytes(size)} exceed the {_formatted_bytes(free)} of free memory; {remedy}")
+
+
+def check_broken(broken: Sequence[MediaFile], total: int, kind: str, remedy: str) -> None:
+    """Raises UsageError if a larger share than MAX_BROKEN_SHARE of `total` images or sounds is broken."""
+    if len(broken) > MAX_BROKEN_SHARE * total:
+        raise UsageError(
+            f"{len(broken):,} of {total:,} {kind} cannot be read, for example {media_name(broken[0])}; {remedy}"
+        )
+
+
+def media_name(file: MediaFile) -> str:
+    """A media file's name for messages."""
+    return file.name if isinstance(file, Path) else "one in a table"
+
+
+def opened(file: MediaFile) -> Path | io.BytesIO:
+    """What a decoder reads."""
+    return io.BytesIO(file) if isinstance(file, bytes) else file
 
 
 def _formatted_bytes(size: int) -> str:

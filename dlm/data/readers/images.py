@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from dlm.data.columns import Column
 from dlm.data.media import resized
-from dlm.data.readers.files import check_fits
+from dlm.data.readers.files import MediaFile, check_broken, check_fits, media_name, opened
 from dlm.utils.errors import UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-MAX_BROKEN_SHARE = 0.05  # of the files; with more, reading fails
 
 _GREY = ("1", "L", "LA", "La")
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _ORIENTATION = 274  # EXIF tag; 5 to 8 are rotated by 90 degrees
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
-
-ImageFile = Path | bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +44,7 @@ class _Header:
 
 
 def read_images(
-    files: Sequence[ImageFile], size: tuple[int, int] | None = None
+    files: Sequence[MediaFile], size: tuple[int, int] | None = None
 ) -> tuple[Column, np.ndarray, tuple[str, ...]]:
     """Images uint8 [N, H, W, C], C is 1 if all are grey, else 3; which could be read, bool [N]; remarks.
 
@@ -61,10 +56,11 @@ def read_images(
         raise UsageError(f"data.size={size} must be height and width in 1 … 10000, for example data.size=(64, 64)")
     headers = [_header(file) for file in files]
     known = [header for header in headers if header]
-    _check_broken([file for file, header in zip(files, headers) if not header], len(files))
+    remedy = "repair or remove them"
+    check_broken([file for file, header in zip(files, headers) if not header], len(files), "images", remedy)
     floating = next((file for file, header in zip(files, headers) if header and header.mode == "F"), None)
     if floating is not None:
-        raise UsageError(f"{_name(floating)} has floating-point pixels; save such images as arrays in .npz")
+        raise UsageError(f"{media_name(floating)} has floating-point pixels; save such images as arrays in .npz")
     height, width = size or _common_size(files, headers)
     channels = 1 if all(header.is_grey for header in known) else 3
     check_fits(len(files) * height * width * channels, "set a smaller size, for example data.size=(64, 64)")
@@ -76,15 +72,15 @@ def read_images(
         if pixels is not None:
             values[row], readable[row] = pixels, True
     broken = [file for file, is_readable in zip(files, readable) if not is_readable]
-    _check_broken(broken, len(files))
-    dropped = f"Dropped unreadable images: {len(broken):,}, for example {_name(broken[0])}." if broken else ""
+    check_broken(broken, len(files), "images", remedy)
+    dropped = f"Dropped unreadable images: {len(broken):,}, for example {media_name(broken[0])}." if broken else ""
     remarks = (*([dropped] if broken else []), *_remarks(known, channels, bits, (height, width)))
     return Column(values, "image"), readable, remarks
 
 
-def _header(file: ImageFile) -> _Header | None:
+def _header(file: MediaFile) -> _Header | None:
     try:
-        with Image.open(_opened(file)) as image:
+        with Image.open(opened(file)) as image:
             orientation = image.getexif().get(_ORIENTATION, 1)
             width, height = image.size[::-1] if orientation in (5, 6, 7, 8) else image.size
             has_alpha = image.mode in _ALPHA or "transparency" in image.info
@@ -96,11 +92,11 @@ def _header(file: ImageFile) -> _Header | None:
         return None
 
 
-def _pixels(file: ImageFile, size: tuple[int, int], channels: int, bits: int) -> np.ndarray | None:
+def _pixels(file: MediaFile, size: tuple[int, int], channels: int, bits: int) -> np.ndarray | None:
     """uint8 [H, W, C], or None if the file is broken."""
     height, width = size
     try:
-        with Image.open(_opened(file)) as image:
+        with Image.open(opened(file)) as image:
             # A much larger JPEG is decoded at a fraction of its size, at least twice the requested one.
             image.draft(None, (2 * max(size), 2 * max(size)))
             upright = ImageOps.exif_transpose(image)
@@ -114,7 +110,7 @@ def _pixels(file: ImageFile, size: tuple[int, int], channels: int, bits: int) ->
         return None
 
 
-def _common_size(files: Sequence[ImageFile], headers: Sequence[_Header | None]) -> tuple[int, int]:
+def _common_size(files: Sequence[MediaFile], headers: Sequence[_Header | None]) -> tuple[int, int]:
     """The size of all images. Raises UsageError with the two most frequent sizes if there are several."""
     sizes = Counter((header.height, header.width) for header in headers if header)
     if len(sizes) == 1:
@@ -123,19 +119,19 @@ def _common_size(files: Sequence[ImageFile], headers: Sequence[_Header | None]) 
     for (height, width), count in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:2]:
         pairs = zip(files, headers)
         file = next(file for file, header in pairs if header and (header.height, header.width) == (height, width))
-        frequent.append(f"{height}×{width} ({count:,}, for example {_name(file)})")
+        frequent.append(f"{height}×{width} ({count:,}, for example {media_name(file)})")
     raise UsageError(
         f"the images have {len(sizes):,} sizes (height × width), most often {' and '.join(frequent)}; set one size, "
         "for example data.size=(64, 64)"
     )
 
 
-def _used_bits(files: Sequence[ImageFile]) -> int:
+def _used_bits(files: Sequence[MediaFile]) -> int:
     """Bits of the largest pixel of 16-bit images, since 12-bit scans are stored as such too."""
     highest = 255
     for file in files:
         try:
-            with Image.open(_opened(file)) as image:
+            with Image.open(opened(file)) as image:
                 highest = max(highest, int(np.asarray(image).max()))
         except _BROKEN:
             continue
@@ -154,18 +150,3 @@ def _remarks(headers: Sequence[_Header], channels: int, bits: int, size: tuple[i
         (f"are resized to {size[0]}×{size[1]} (height × width).", sum((h.height, h.width) != size for h in headers)),
     )
     return tuple(f"{count:,} {total} {conversion}" for conversion, count in conversions if count)
-
-
-def _check_broken(broken: Sequence[ImageFile], total: int) -> None:
-    if len(broken) > MAX_BROKEN_SHARE * total:
-        raise UsageError(
-            f"{len(broken):,} of {total:,} images cannot be read, for example {_name(broken[0])}; repair or remove them"
-        )
-
-
-def _name(file: ImageFile) -> str:
-    return file.name if isinstance(file, Path) else "one in a table"
-
-
-def _opened(file: ImageFile) -> Path | io.BytesIO:
-    return io.BytesIO(file) if isinstance(file, bytes) else file

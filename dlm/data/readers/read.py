@@ -57,12 +57,7 @@ _REMEDIES = {
 
 
 def read_path(
-    path: str,
-    *,
-    target: str = "",
-    kind: FileKind = "auto",
-    size: tuple[int, int] | None = None,
-    task: Task = "auto",
+    path: str, *, target: str = "", kind: FileKind = "auto", size: tuple[int, int] | None = None, task: Task = "auto"
 ) -> UserDataset:
     """The data of a table, folder, text or array file, whose kind is detected unless `kind` is set.
 

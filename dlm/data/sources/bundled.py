@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlm.data.dataset import Dataset, Split, hold_out
+from dlm.data.dataset import Dataset, Split, hold_out_both
 from dlm.data.media import byte_blocks, split_documents
 from dlm.utils.errors import UsageError, at_least
 
@@ -73,9 +73,8 @@ class Digits:
 
         images, labels = load_digits(return_X_y=True)
         examples = Split(images.reshape(-1, 8, 8, 1).astype(np.uint8), labels.astype(np.int32))
-        test, rest = hold_out(examples, self.test, "data.test")
-        validation, pool = hold_out(rest, self.validation, "data.validation")
-        return Dataset("digits", pool, validation, test, num_classes=10, scale=1 / 16)
+        splits = hold_out_both(examples, self.validation, self.test)
+        return Dataset("digits", *splits, num_classes=10, scale=1 / 16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,13 +94,10 @@ class BreastCancer:
 
         bunch = load_breast_cancer()
         examples = Split(bunch.data.astype(np.float32), bunch.target.astype(np.int32))
-        test, rest = hold_out(examples, self.test, "data.test")
-        validation, pool = hold_out(rest, self.validation, "data.validation")
+        splits = hold_out_both(examples, self.validation, self.test)
         return Dataset(
             "breast_cancer",
-            pool,
-            validation,
-            test,
+            *splits,
             num_classes=2,
             standardize=True,
             class_names=tuple(map(str, bunch.target_names)),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dlm.data.columns import Column, Ragged
-from dlm.data.dataset import Dataset, Split, hold_out
+from dlm.data.dataset import Dataset, Split, hold_out_both
 from dlm.utils.errors import UsageError, at_least, choose, nearest
 
 MIN_EVENTS = 3  # of a user whose last events are held out: one each for test, validation and training
@@ -38,12 +38,7 @@ class Events:
 
 
 def read_events(
-    name: str,
-    names: dict[str, str],
-    *,
-    version: str = "",
-    data_dir: Path | None = None,
-    download: bool = False,
+    name: str, names: dict[str, str], *, version: str = "", data_dir: Path | None = None, download: bool = False
 ) -> Events:
     """All events of a CSV or Parquet file, or of the split `train` of a TFDS data set.
 
@@ -164,8 +159,8 @@ class Ratings:
             order = events.by_user_and_time()
             pool, validation, test = (examples.take(order[rows]) for rows in leave_last_out(events.user[order]))
         else:
-            test, pool = hold_out(examples, _count(self.test, len(examples)), "data.test")
-            validation, pool = hold_out(pool, _count(self.validation, len(examples)), "data.validation")
+            counts = (_count(share, len(examples)) for share in (self.validation, self.test))
+            pool, validation, test = hold_out_both(examples, *counts)
         return Dataset(events.name, pool, validation, test, vocabulary=events.num_users + events.num_items)
 
 

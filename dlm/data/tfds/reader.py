@@ -92,12 +92,7 @@ def read_metadata(
 
 
 def read(
-    name: str,
-    splits: Mapping[str, str],
-    *,
-    version: str = "",
-    data_dir: Path | None = None,
-    download: bool = False,
+    name: str, splits: Mapping[str, str], *, version: str = "", data_dir: Path | None = None, download: bool = False
 ) -> tuple[str, dict[str, dict[str, Column]]]:
     """Full name with version, and the columns of each requested split.
 

@@ -73,10 +73,7 @@ def _hparams(run: Run) -> Iterator[Any]:
         kind = {str: "string_value", bool: "bool_value"}.get(type(value), "number_value")
         setattr(start.hparams[name], kind, value)
     end = SessionEndInfo(status=Status.Value(_STATUS.get(run.status, "STATUS_FAILURE")))
-    events = {
-        "start": HParamsPluginData(session_start_info=start),
-        "end": HParamsPluginData(session_end_info=end),
-    }
+    events = {"start": HParamsPluginData(session_start_info=start), "end": HParamsPluginData(session_end_info=end)}
     for name, data in events.items():
         plugin = SummaryMetadata.PluginData(plugin_name="hparams", content=data.SerializeToString())
         value = Summary.Value(tag=f"_hparams_/session_{name}_info", metadata=SummaryMetadata(plugin_data=plugin))

@@ -273,7 +273,7 @@ def test_a_task_that_does_not_fit_the_targets_is_a_usage_error(mixed, tmp_path):
     with pytest.raises(UsageError, match=r"task=Classification\(\) needs classes.*Regression\(\)"):
         executor.run_trials(study, tmp_path / "new")
     labelled = dataclasses.replace(study, data=File(mixed, target="colour"), task=Regression())
-    with pytest.raises(UsageError, match=r"task=Regression\(\) needs numbers"):
+    with pytest.raises(UsageError, match=r"task=Regression\(\) needs numeric targets"):
         executor.run_trials(labelled, tmp_path / "new")
 
 
