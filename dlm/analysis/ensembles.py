@@ -23,8 +23,8 @@ from dlm.tasks.metrics import calibration_error
 from dlm.train.types import TEST_SEED
 
 FEWEST = 2  # members
-LEAST_PROBABILITY = 1e-7  # float16 says nothing of smaller ones
-PROBABILITIES, OUTPUTS = "probabilities", "outputs"  # of which a task keeps one
+LEAST_PROBABILITY = 1e-7  # float16 does not represent smaller ones
+PROBABILITIES, OUTPUTS = "probabilities", "outputs"  # a task saves one of them
 
 
 def ensembles_of(
@@ -80,12 +80,12 @@ def _ensemble(
 
 
 def _measures(task: Any, kind: str, predictions: Any, y: np.ndarray) -> dict[str, float]:
-    """What the task measures of predictions [N, ...], and of probabilities whether they are as sure as right."""
+    """The task's measures of predictions [N, ...]; of probabilities also the calibration error."""
     outputs = np.log(np.maximum(predictions, LEAST_PROBABILITY)) if kind == PROBABILITIES else predictions
     outputs, targets, weights = jnp.asarray(outputs, jnp.float32), jnp.asarray(y), jnp.ones(len(y))
     each = task.example_metrics(outputs, targets)
     measures = task.aggregate({name: float(np.asarray(values, np.float64).mean()) for name, values in each.items()})
-    if task.needs_whole_split and not task.fits_threshold:  # nothing was kept of validation to choose by
+    if task.needs_whole_split and not task.fits_threshold:  # no validation predictions are saved to choose by
         measures |= task.whole_split_metrics(outputs, targets, weights, {})
     if kind == PROBABILITIES and y.ndim == 1:
         measures[CALIBRATION_ERROR] = calibration_error(outputs, targets, weights)

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,12 +43,7 @@ class Resource:
 
 def other_measures(trials: Trials, records: Iterable[Record]) -> list[TestMeasure]:
     """Every measure of the test set except error and loss, in alphabetical order."""
-    keys = {
-        (row.trial_id, row.step): (name, size)
-        for name, by_size in trials.items()
-        for size, rows in by_size.items()
-        for row in rows
-    }
+    keys = {(row.trial_id, row.step): (name, size) for name, size, row in _all_rows(trials)}
     values: dict[str, dict[str, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     units: dict[str, str] = {}
     for row in records:
@@ -57,17 +52,19 @@ def other_measures(trials: Trials, records: Iterable[Record]) -> list[TestMeasur
             learner, size = key
             values[row.metric][learner][size].append(row.value)
             units[row.metric] = row.unit
-    return [
-        TestMeasure(
-            name,
-            units[name],
-            {
-                learner: {size: statistics.median(own) for size, own in by_size.items()}
-                for learner, by_size in values[name].items()
-            },
-        )
-        for name in sorted(values)
-    ]
+    medians = {
+        name: {
+            learner: {size: statistics.median(own) for size, own in by_size.items()}
+            for learner, by_size in learners.items()
+        }
+        for name, learners in values.items()
+    }
+    return [TestMeasure(name, units[name], medians[name]) for name in sorted(medians)]
+
+
+def _all_rows(trials: Trials) -> Iterator[tuple[str, int, Record]]:
+    """(curve, size, row) of every trial."""
+    return ((name, size, row) for name, by_size in trials.items() for size, rows in by_size.items() for row in rows)
 
 
 def largest_sizes(measures: Sequence[TestMeasure]) -> dict[str, int]:
@@ -81,12 +78,11 @@ def largest_sizes(measures: Sequence[TestMeasure]) -> dict[str, int]:
 
 def resources(trials: Trials, fields: Iterable[str]) -> list[Resource]:
     """The named record fields that any trial has a value of."""
-    rows = [row for by_size in trials.values() for own in by_size.values() for row in own]
     used = []
     for field in fields:
         medians = {learner: _medians(by_size, field) for learner, by_size in trials.items()}
         if any(medians.values()):
-            used.append(Resource(field, medians, sum(getattr(row, field) or 0.0 for row in rows)))
+            used.append(Resource(field, medians, sum(getattr(row, field) or 0.0 for *_, row in _all_rows(trials))))
     return used
 
 
@@ -104,13 +100,7 @@ def median_error(rows: Sequence[Record]) -> float | None:
 def validation_histories(records: Sequence[Record], trials: Trials) -> dict[str, dict[int, dict[int, Sequence[float]]]]:
     """Validation errors by learner, size and step, of the trials that were evaluated during training."""
     evaluated = {row.trial_id for row in records if row.status == "running"}
-    keys = {
-        row.trial_id: (name, size)
-        for name, by_size in trials.items()
-        for size, rows in by_size.items()
-        for row in rows
-        if row.trial_id in evaluated
-    }
+    keys = {row.trial_id: (name, size) for name, size, row in _all_rows(trials) if row.trial_id in evaluated}
     errors: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for row in records:
         if (row.split, row.metric) == ("validation", "error") and row.trial_id in keys and row.value is not None:

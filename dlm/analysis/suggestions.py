@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dlm.analysis.tuning import flat_config, is_number
 from dlm.curves.from_records import Setting, settings_by_size
 from dlm.storage.workdir import Workdir
 from dlm.study.config import FrozenDict, digest
@@ -96,14 +97,14 @@ def _error(setting: Setting) -> float | None:
 
 
 def _position(setting: Setting, space: Mapping[str, Distribution], learner: str) -> Point:
-    """Where a setting lies in a space: by path a number, or which of the values to choose from."""
-    config = json.loads(setting.rows[0].hyper)
-    return {path: _position_of(_value(config, path, learner), each, path, learner) for path, each in space.items()}
+    """A setting in a search space, by path: a number, or the index of an option."""
+    text = setting.rows[0].hyper
+    return {path: _position_of(_value(text, path, learner), each, path, learner) for path, each in space.items()}
 
 
 def _position_of(value: Any, each: Distribution, path: str, learner: str) -> Any:
     if isinstance(each, Uniform):
-        if isinstance(value, int | float) and not isinstance(value, bool) and each.low <= value <= each.high:
+        if is_number(value) and each.low <= value <= each.high:
             return float(value)
     else:
         options = [digest(option) for option in each.values]
@@ -112,23 +113,15 @@ def _position_of(value: Any, each: Distribution, path: str, learner: str) -> Any
     raise UsageError(f"{learner} has trials with {path}={value!r}, outside {path}={each!r}; widen the range")
 
 
-def _value(config: Any, path: str, learner: str) -> Any:
-    """The value at a path of a recorded config; UsageError if the learner has no such field."""
-    value = config
-    for name in (full_path(path) if "hyper" in config else path).split("."):
+def _value(text: str, path: str, learner: str) -> Any:
+    """The value at a path of a recorded config (JSON); UsageError if the learner has no such field."""
+    value = json.loads(text)
+    for name in (full_path(path) if "hyper" in value else path).split("."):
         if not isinstance(value, dict) or name not in value:
-            raise UsageError(f"{learner} has no field {path!r}; {nearest(path, _paths(config))}")
+            known = [each.removeprefix("hyper.") for each in flat_config(text)]
+            raise UsageError(f"{learner} has no field {path!r}; {nearest(path, known)}")
         value = value[name]
     return value
-
-
-def _paths(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """The paths of a recorded config, hyperparameters by their name alone."""
-    for name, inner in config.items():
-        if isinstance(inner, dict):
-            yield from _paths(inner, f"{prefix}{name}.")
-        elif name != "type":
-            yield f"{prefix}{name}".removeprefix("hyper.")
 
 
 def _suggest_points(
@@ -165,10 +158,8 @@ def _suggest_points(
 
 def _trial(optuna: Any, position: Point, error: float, spread: Mapping[str, Any]) -> Any:
     """A setting as Optuna's trial; one that diverged is pruned before its first number, which ranks last."""
-    if math.isfinite(error):
-        return optuna.create_trial(params=dict(position), distributions=dict(spread), value=error)
-    state = optuna.trial.TrialState.PRUNED
-    return optuna.create_trial(params=dict(position), distributions=dict(spread), state=state)
+    result = {"value": error} if math.isfinite(error) else {"state": optuna.trial.TrialState.PRUNED}
+    return optuna.create_trial(params=dict(position), distributions=dict(spread), **result)
 
 
 def _distribution(optuna: Any, each: Distribution) -> Any:
@@ -182,7 +173,7 @@ def _at(each: Distribution, position: Any) -> Any:
 
 
 def _key(space: Mapping[str, Distribution], position: Point) -> FrozenDict:
-    """What makes a point the same point: its numbers as rounded, and which values it chose."""
+    """Identity of a point: its rounded numbers and the indices of its options."""
     return FrozenDict(
         {
             path: each.rounded(position[path]) if isinstance(each, Uniform) else position[path]

@@ -234,7 +234,7 @@ def error_limits(points: list[float], forecasts: list[Prediction]) -> tuple[floa
 
 
 def _mark_ends(axes: Axes, lines: list[_Line]) -> None:
-    """A thin line where the measurements end, if there is a forecast forecast_part."""
+    """A thin line where the measurements end, if there is a forecast."""
     ends = sorted({line.train_sizes[-1] for line in lines if line.train_sizes and line.forecast})
     for end in ends:
         axes.axvline(end, color=_GREY, linewidth=0.7, zorder=0.5)

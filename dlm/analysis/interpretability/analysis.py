@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -24,7 +24,6 @@ from dlm.analysis.interpretability.results import Attribution, NetworkAnalysis, 
 from dlm.data.dataset import Dataset, Split
 from dlm.data.subset_orders import SubsetOrders
 from dlm.storage import artifacts
-from dlm.storage.record_log import Record
 from dlm.storage.workdir import Workdir
 from dlm.study.learner import Learner
 from dlm.study.names import ERROR, VALIDATION, Status
@@ -36,6 +35,9 @@ from dlm.utils.errors import UsageError, nearest
 MOST_PROBE_TRAIN = MOST_PROBE_VALIDATION = 2000
 MOST_PROBE_TEST = 5000
 NUM_MAPPED, NUM_MISTAKES = 12, 4
+MOST_COMPARED = 512  # test examples for similarities
+MOST_SEEDS = 5
+MOST_REFERENCE = 512  # training examples whose mean is the maps' reference
 
 
 def probe_splits(dataset: Dataset, order: np.ndarray) -> tuple[Split, Split, Split]:
@@ -76,11 +78,11 @@ def rows_to_map(predicted: np.ndarray, y: np.ndarray, num_classes: int) -> np.nd
     return np.concatenate([wrong, right[np.lexsort((y[right], turns))]])[:NUM_MAPPED]
 
 
-def select_trial(study: Study, asked: str, rows: Sequence[Record] = ()) -> Trial:
+def select_trial(study: Study, asked: str, workdir: Workdir) -> Trial:
     """The trial named by a prefix of its id, or by learner, learner:size or learner:size:seed.
 
     Default: the largest size and the first seed. Of a learner with several settings the one with the least validation
-    error in `rows`, the workdir's records. Raises UsageError for a name that does not fit.
+    error in the workdir. Raises UsageError for a name that does not fit.
     """
     deep = [trial for trial in study.trials if isinstance(trial.learner, Learner)]
     if not deep:
@@ -97,10 +99,11 @@ def select_trial(study: Study, asked: str, rows: Sequence[Record] = ()) -> Trial
     seed = of_name[0].subset_seed if seed is None else seed
     trials = [trial for trial in of_name if (trial.train_size, trial.subset_seed) == (size, seed)]
     if not trials:
-        train_sizes = ", ".join(str(each) for each in study.train_sizes)
-        seeds = ", ".join(str(each) for each in study.seeds)  # type: ignore[union-attr]
+        train_sizes, seeds = (", ".join(map(str, each)) for each in (study.train_sizes, study.seeds))  # type: ignore[arg-type]
         raise UsageError(f"--trial={asked} is not a trial of the study; sizes are {train_sizes}, seeds {seeds}")
-    return _best(trials, rows)
+    errors = [(row.trial_id, row.value) for row in workdir.records if (row.split, row.metric) == (VALIDATION, ERROR)]
+    last = {trial_id: value for trial_id, value in errors if value is not None}
+    return min(trials, key=lambda trial: last.get(trial.trial_id, float("inf")))
 
 
 def siblings(study: Study, trial: Trial, differ: str) -> list[Trial]:
@@ -139,18 +142,6 @@ def _parts(asked: str, study: Study) -> tuple[str, int | None, int | None]:
     return name, size, seed
 
 
-def _best(trials: Sequence[Trial], rows: Iterable[Record]) -> Trial:
-    """The trial with the least last validation error; the first one without records."""
-    errors = ((row.trial_id, row.value) for row in rows if (row.split, row.metric) == (VALIDATION, ERROR))
-    last = {trial_id: value for trial_id, value in errors if value is not None}
-    return min(trials, key=lambda trial: last.get(trial.trial_id, float("inf")))
-
-
-MOST_COMPARED = 512  # test examples for similarities
-MOST_SEEDS = 5
-MOST_REFERENCE = 512  # training examples whose mean is the maps' reference
-
-
 @dataclasses.dataclass(frozen=True)
 class ProbeActivations:
     """A network's activations on the training, validation and test examples of the probes."""
@@ -169,7 +160,7 @@ def analyze_trials(
     Raises UsageError for a trial without saved parameters, before the first is analysed.
     """
     _check(study, workdir, dataset)
-    trials = dict.fromkeys(select_trial(study, request, workdir.records) for request in requested or [""])
+    trials = dict.fromkeys(select_trial(study, request, workdir) for request in requested or [""])
     for trial in trials:
         if artifacts.read_parameters(workdir.path, trial.trial_id) is None:
             raise UsageError(_absent(workdir, trial))

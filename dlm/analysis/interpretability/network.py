@@ -152,7 +152,7 @@ class Activations(NamedTuple):
 
 def compute_activations(network: Network, split: Split) -> Activations:
     """Runs a network on a split in batches of one shape."""
-    positions = _positions(split) if is_language_model(network.spec, split) else None
+    positions = _positions(network.spec, split)
     parts = []
     for start in range(0, len(split), EVAL_BATCH_SIZE):
         rows = np.arange(start, start + EVAL_BATCH_SIZE) % len(split)
@@ -166,13 +166,10 @@ def compute_activations(network: Network, split: Split) -> Activations:
     return Activations(flat, targets, outputs, measures)
 
 
-def is_language_model(spec: ProgramConfig, split: Split) -> bool:
-    """Whether there is a target at each position of a text."""
-    return spec.tokens and split.y.ndim == 2
-
-
-def _positions(split: Split) -> np.ndarray:
-    """Positions in the second half of each text, fixed by a seed. int [N, TEXT_POSITIONS]."""
+def _positions(spec: ProgramConfig, split: Split) -> np.ndarray | None:
+    """Positions in the second half of each text, by a seed: int [N, TEXT_POSITIONS]; None without token targets."""
+    if not spec.tokens or split.y.ndim != 2:
+        return None
     length = split.x.shape[1]
     return np.random.default_rng(0).integers(length // 2, length, (len(split), TEXT_POSITIONS))
 
@@ -191,15 +188,12 @@ def _forward(
     outputs, layers = spec.model.layers(params, inputs)
     if spec.numeric_targets and stats:
         outputs = stats.outputs(outputs)
-    first = jax.nn.one_hot(inputs, vocabulary) if spec.tokens else _with_channels(inputs)
+    with_channels = inputs[..., None] if inputs.ndim == 3 else inputs
+    first = jax.nn.one_hot(inputs, vocabulary) if spec.tokens else with_channels
     every = OrderedDict([(INPUT, first), *layers.items()])
     is_text = (inputs != PADDING)[..., None] if spec.tokens else None
     features = OrderedDict((name, _features(of, is_text, positions)) for name, of in every.items())
     return features, flat_outputs(outputs), spec.task.example_metrics(outputs, y)
-
-
-def _with_channels(x: jax.Array) -> jax.Array:
-    return x[..., None] if x.ndim == 3 else x
 
 
 def _features(x: jax.Array, is_text: jax.Array | None, positions: jax.Array | None) -> jax.Array:

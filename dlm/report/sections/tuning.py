@@ -12,6 +12,7 @@ from dlm.analysis.tuning import (
     Sweep,
     TunedLearner,
     boundary_optima,
+    is_number,
     sweeps,
     tuned_learners,
 )
@@ -250,4 +251,4 @@ def _chart_id(text: str) -> str:
 
 
 def _value_text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    return f"{value:g}" if is_number(value) else str(value)
