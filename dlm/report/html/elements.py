@@ -37,12 +37,14 @@ def trace(
     mode: str = "lines+markers",
     role: str = "line",
     colour: int | None = None,
+    legend: str = "",
     **style: Any,
 ) -> dict[str, Any]:
-    """A Plotly trace in the colour of a learner or of a number."""
+    """A Plotly trace in the colour of a learner or of a number; `legend` names it in the legend."""
     meta = {"role": role, **({"learner": learner} if learner else {}), **({} if colour is None else {"colour": colour})}
     template = {"hovertemplate": f"{hover}<extra></extra>"} if hover else {}
-    return {"x": x, "y": y, "mode": mode, "meta": meta, **template, **style}
+    named = {"name": legend, "showlegend": True} if legend else {}
+    return {"x": x, "y": y, "mode": mode, "meta": meta, **template, **named, **style}
 
 
 def band(

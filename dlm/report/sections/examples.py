@@ -96,12 +96,9 @@ def picture(test: TestSet, row: int) -> str:
     if x.ndim == 3 and x.shape[2] == 1:
         x = x[..., 0]
     is_picture = (x.ndim == 2 and min(x.shape) >= 4) or (x.ndim == 3 and x.shape[2] == 3)
-    return png(x if x.ndim == 3 else _upright(x, test)) if is_picture else ""
-
-
-def _upright(x: np.ndarray, test: TestSet) -> np.ndarray:
-    """A spectrogram [time, band] with low frequencies at the bottom and time to the right; images unchanged."""
-    return x if x.dtype == np.uint8 else x.T[::-1]
+    if x.ndim == 2 and x.dtype != np.uint8:
+        x = x.T[::-1]  # a spectrogram [time, band]: low frequencies at the bottom, time to the right
+    return png(x) if is_picture else ""
 
 
 def sound(test: TestSet, row: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from dlm.analysis.fairness.analysis import GroupCurve, GroupReport, analyze_groups
 from dlm.analysis.fairness.gaps import Gap, GroupRange
 from dlm.analysis.fairness.metrics import ColumnMetrics
-from dlm.curves.types import LearnerSummary, StudySummary
+from dlm.curves.types import StudySummary
 from dlm.report.formatting import error_number, is_rate, percent, required_size_text, unit_text
 from dlm.report.html.elements import (
     Chart,
@@ -24,7 +24,7 @@ from dlm.report.html.elements import (
 )
 from dlm.report.sections.base import ReportContext, SectionContent
 from dlm.report.sections.learning_curve import curve_chart
-from dlm.report.tables import Table
+from dlm.report.tables import ABSENT, Table
 
 _MOST_WORDS = 8  # gaps of a learner and column that get a sentence each, the largest first
 
@@ -166,20 +166,15 @@ def _gap_table(report: GroupReport, learner: str, column: str) -> Table:
 
 
 def _gap_row(curve: GroupCurve, gap: Gap | None, unit: str) -> tuple[str, ...]:
-    in_pool = "–" if curve.in_pool is None else f"{curve.in_pool:,}"
-    if gap is None:
-        return (curve.group, in_pool, f"{curve.answer.curve.num_test:,}", "–", "–", "–", _exponent(curve), "–")
-    low, high = (_signed(end, unit, abs(gap.gap)) for end in (gap.low, gap.high))
-    return (
-        curve.group,
-        in_pool,
-        f"{gap.num_test:,}",
-        error_number(gap.error, unit),
-        error_number(gap.others, unit),
-        f"{_signed(gap.gap, unit, abs(gap.gap))} [{low}, {high}]",
-        _exponent(curve),
-        required_size_text(curve.need) if curve.need and gap.is_significant and gap.gap > 0 else "–",
-    )
+    errors, needed = (ABSENT, ABSENT, ABSENT), ABSENT
+    if gap:
+        size, low, high = (_signed(end, unit, abs(gap.gap)) for end in (gap.gap, gap.low, gap.high))
+        errors = error_number(gap.error, unit), error_number(gap.others, unit), f"{size} [{low}, {high}]"
+        if curve.need and gap.is_significant and gap.gap > 0:
+            needed = required_size_text(curve.need)
+    in_pool = ABSENT if curve.in_pool is None else f"{curve.in_pool:,}"
+    num_test = gap.num_test if gap else curve.answer.curve.num_test
+    return curve.group, in_pool, f"{num_test:,}", *errors, _exponent(curve), needed
 
 
 def _exponent(curve: GroupCurve) -> str:
@@ -209,7 +204,9 @@ def _signed(value: float, unit: str, like: float) -> str:
 def _blocks(report: GroupReport, learner: str, column: str) -> Iterator[Any]:
     own = [curve for curve in report.curves if (curve.learner, curve.column) == (learner, column)]
     gaps = [gap for gap in report.gaps if (gap.learner, gap.column) == (learner, column)]
-    answer = StudySummary(tuple(_renamed(curve) for curve in own), (), (), report.level)
+    renamed = {curve.group: dataclasses.replace(curve.answer.curve, learner=curve.group) for curve in own}
+    groups = tuple(dataclasses.replace(curve.answer, curve=renamed[curve.group]) for curve in own)
+    answer = StudySummary(groups, (), (), report.level)
     if any(curve.answer.curve.train_sizes for curve in own):
         yield curve_chart(
             answer, {}, f"groups-{learner}-{column}", f"{learner}: test {report.unit} by {column}", plain=True
@@ -220,11 +217,6 @@ def _blocks(report: GroupReport, learner: str, column: str) -> Iterator[Any]:
     for curve in report.metrics:
         if (curve.learner, curve.column) == (learner, column):
             yield _metrics(curve)
-
-
-def _renamed(curve: GroupCurve) -> LearnerSummary:
-    """The group's curve, named after the group."""
-    return dataclasses.replace(curve.answer, curve=dataclasses.replace(curve.answer.curve, learner=curve.group))
 
 
 def _gap_chart(report: GroupReport, learner: str, column: str, gaps: list[Gap]) -> Chart:
@@ -240,8 +232,7 @@ def _gap_chart(report: GroupReport, learner: str, column: str, gaps: list[Gap]) 
                 colour=index,
                 error_y=error_bars([gap.gap - gap.low for gap in own], [gap.high - gap.gap for gap in own]),
                 text=[gap_sentence(gap, report.unit) for gap in own],
-                name=name,
-                showlegend=True,
+                legend=name,
             )
         )
     last = [gap for gap in report.largest() if (gap.learner, gap.column) == (learner, column)]

@@ -219,8 +219,7 @@ def _probe_chart(analysis: NetworkAnalysis) -> Chart:
             list(by_size.values()),
             hover=f"{name}<br>n=%{{x:,}}<br>%{{y}}",
             colour=index,
-            name=name,
-            showlegend=True,
+            legend=name,
             line={"dash": "dash" if name == "network" else "solid"},
         )
         for index, (name, by_size) in enumerate(errors.items())

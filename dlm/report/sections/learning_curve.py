@@ -46,7 +46,8 @@ def learning_curve_section(context: ReportContext) -> SectionContent:
     The terminal prints the same with `print_summary`.
     """
     summary = context.summary
-    chart = curve_chart(summary, context.trials, "learning-curves", _title(summary))
+    title = f"Test {context.unit} against training examples"
+    chart = curve_chart(summary, context.trials, "learning-curves", title)
     blocks = (
         dataclasses.replace(chart, still=_still(context.folder)),
         forecast_table(summary),
@@ -75,10 +76,6 @@ def _note(answer: StudySummary) -> str:
     if any(error == 0 for one in answer.learners for errors in one.curve.errors for error in errors):
         parts.append("On a logarithmic axis an error of zero is drawn at half of one test example.")
     return " ".join(parts)
-
-
-def _title(answer: StudySummary) -> str:
-    return f"Test {answer.learners[0].curve.unit} against training examples"
 
 
 def curve_chart(answer: StudySummary, trials: Trials, name: str, title: str, *, plain: bool = False) -> Chart:

@@ -168,8 +168,7 @@ def _best_of_k_traces(learner: TunedLearner, train_sizes: Sequence[int]) -> Iter
                 + (f", validation {error_text(validation, learner.unit)}" if math.isfinite(validation) else "")
                 for _, test, validation in known
             ],
-            name=f"n={size:,}",
-            showlegend=True,
+            legend=f"n={size:,}",
         )
 
 
@@ -228,8 +227,7 @@ def _sweep_traces(sweep: Sweep, train_sizes: Sequence[int], unit: str) -> Iterat
             hover=f"n={size:,}<br>{sweep.path}=%{{x}}<br>%{{text}}",
             colour=colour,
             text=[f"{error_number(of.median, unit)} (median of {of.num_seeds})" for of in errors.values()],
-            name=f"n={size:,}",
-            showlegend=True,
+            legend=f"n={size:,}",
             marker={"size": [13 if k == sweep.best(size) else 7 for k in errors]},
         )
 
