@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.exponent import Exponent, HyperparameterTrend, error_exponent, hyperparameter_trend
+from dlm.curves.exponent import Exponent, error_exponent, hyperparameter_trend
 from dlm.curves.from_records import Setting, make_curve, settings_by_size
 from dlm.curves.seed_spread import SeedSpread, seed_spread
 from dlm.storage.record_log import Record
@@ -77,7 +77,7 @@ class HyperparameterDrift:
     """
 
     path: str
-    trend: HyperparameterTrend
+    trend: Exponent
     train_sizes: tuple[int, int]
     values: tuple[float, float]
     untuned: Exponent | None

@@ -21,11 +21,16 @@ MIN_SIZES_FOR_EXPONENT = 3
 
 @dataclasses.dataclass(frozen=True)
 class Exponent:
-    """The error decreases as n^-power, with an interval `low`..`high` of the power."""
+    """Exponent of a power law, with its interval: an error decreases as n^-power, other values grow as n^power."""
 
     power: float
     low: float
     high: float
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.low > 0 or self.high < 0
 
 
 def error_exponent(curve: Curve, level: float = 0.95) -> Exponent | None:
@@ -84,26 +89,13 @@ MIN_SIZES_FOR_DRIFT = 4  # three sizes leave one degree of freedom for the scatt
 LEVEL = 0.95
 
 
-@dataclasses.dataclass(frozen=True)
-class HyperparameterTrend:
-    """The best value of a hyperparameter changes as n^power, with an interval `low`..`high`."""
+def hyperparameter_trend(best: Mapping[int, Sequence[float]], values: Sequence[float]) -> Exponent | None:
+    """How the best of `values` grows with the size, given that of each seed by size.
 
-    power: float
-    low: float
-    high: float
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.low > 0 or self.high < 0
-
-
-def hyperparameter_trend(best: Mapping[int, Sequence[float]], values: Sequence[float]) -> HyperparameterTrend | None:
-    """Trend of the best value of each seed by size, among `values`; None below four sizes or for non-positive values.
-
-    The slope of the mean log best value in log size. The interval uses the scatter around the line, with the spacing of
-    the values as a minimum. It does not use the variance over seeds: all seeds share one validation set, which shifts
-    their best values together and suggests a false trend (docs/method/tuning.md).
+    None below four sizes or for non-positive values. The power is the slope of the mean log best value in log size. The
+    interval uses the scatter around the line, with the spacing of the values as a minimum. It does not use the variance
+    over seeds: all seeds share one validation set, which shifts their best values together and suggests a false trend
+    (docs/method/tuning.md).
     """
     train_sizes = sorted(best)
     if len(train_sizes) < MIN_SIZES_FOR_DRIFT or len(values) < 2 or min(values) <= 0:
@@ -114,4 +106,4 @@ def hyperparameter_trend(best: Mapping[int, Sequence[float]], values: Sequence[f
     # The grid spacing acts as a rounding error.
     half = slope_half_width(train_sizes, logs, LEVEL, least=float(apart / np.sqrt(12 * seeds)))
     power = float(slope_weights(train_sizes) @ logs)
-    return HyperparameterTrend(power, power - half, power + half)
+    return Exponent(power, power - half, power + half)

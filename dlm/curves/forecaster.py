@@ -190,17 +190,10 @@ def forecast_many(
     lists: list[Any] = list(at) if nested and isinstance(at, (list, tuple)) else [at] * len(rows)
     if len(lists) != len(rows):
         raise ValueError(f"{len(lists)} lists in `at` for {len(rows)} curves; give one list, or one per curve")
+    names = ("train_sizes", "errors", "stderr", "repeats")
     return [
-        forecast(
-            train_sizes,
-            errors,
-            **dict(zip(("stderr", "repeats"), more)),
-            at=at_sizes,
-            level=level,
-            bound=bound,
-            seed=seed,
-        )
-        for (train_sizes, errors, *more), at_sizes in zip(rows, lists)
+        forecast(**dict(zip(names, row)), at=at_sizes, level=level, bound=bound, seed=seed)
+        for row, at_sizes in zip(rows, lists)
     ]
 
 

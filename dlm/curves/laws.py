@@ -29,15 +29,15 @@ _LARGEST_EXPONENT = 600.0  # exp of more overflows; such a law is far from any d
 class Law:
     """One family. `decay(x, *shape)` is log g; `axes` are the grid of each shape parameter, all positive.
 
-    `typical`: (centre, spread) of the log of each shape parameter over real curves, a weak prior.
+    `typical`: (centre, spread) of the log of each shape parameter over real curves, a weak prior. `term(N, *shape)`:
+    log g(N), and g as text, for g with a scale in examples.
     """
 
     name: str
-    source: str
     axes: Mapping[str, Array]
     typical: tuple[tuple[float, float], ...]
     decay: Callable[..., Array]
-    text: Callable[..., str]
+    term: Callable[..., tuple[float, str]]
 
     @functools.cached_property
     def grid(self) -> Array:
@@ -67,97 +67,58 @@ class Law:
         value = share + (1.0 - share) * np.exp(np.minimum(exponent, _LARGEST_EXPONENT))
         return np.log(value, where=value > 0, out=np.full(value.shape, -np.inf))
 
+    def text(self, error: float, largest: float, share: float, *shape: float) -> str:
+        """The formula of the law with this error at the largest size, for example "0.1 + 2·n^-0.5"."""
+        if not shape:
+            return f"{error:.3g}"
+        log_decay, term = self.term(largest, *shape)
+        factor = (1.0 - share) * error * float(np.exp(np.clip(-log_decay, -600, 600)))
+        limit = f"{share * error:.3g} + " if abs(share) > 1e-6 else ""  # none for a rounding of zero
+        return f"{limit}{factor:.3g}{term}"
+
 
 _RISING_PRIOR = 0.1  # about 15 % of real curves are not monotone, and far fewer keep rising
 
 
-def _scaled(share: float, error: float, log_ratio: float) -> tuple[float, float]:
-    """Limit c and factor a of error = c + a·g(n), given log g(N)."""
-    return share * error, (1.0 - share) * error * float(np.exp(np.clip(-log_ratio, -600, 600)))
-
-
-def _plus(limit: float, share: float) -> str:
-    """The limit as the first term; empty if it is a rounding of zero."""
-    return f"{limit:.3g} + " if abs(share) > 1e-6 else ""
-
-
-def _pow3_text(error: float, largest: float, share: float, alpha: float) -> str:
-    limit, factor = _scaled(share, error, -alpha * np.log(largest))
-    return f"{_plus(limit, share)}{factor:.3g}·n^-{alpha:.3g}"
-
-
-def _pow4_text(error: float, largest: float, share: float, alpha: float, shift: float) -> str:
-    limit, factor = _scaled(share, error, -alpha * np.log(largest * (1 + shift)))
-    return f"{_plus(limit, share)}{factor:.3g}·(n + {shift * largest:.3g})^-{alpha:.3g}"
-
-
-def _exp3_text(error: float, largest: float, share: float, rate: float) -> str:
-    limit, factor = _scaled(share, error, -rate)
-    return f"{_plus(limit, share)}{factor:.3g}·exp(-n/{largest / rate:.3g})"
-
-
-def _mmf4_text(error: float, largest: float, share: float, alpha: float, knee: float) -> str:
-    limit, factor = _scaled(share, error, -np.log1p(knee**-alpha))
-    return f"{_plus(limit, share)}{factor:.3g}/(1 + (n/{knee * largest:.3g})^{alpha:.3g})"
-
-
-def _wbl4_text(error: float, largest: float, share: float, alpha: float, knee: float) -> str:
-    limit, factor = _scaled(share, error, -(knee**-alpha))
-    return f"{_plus(limit, share)}{factor:.3g}·exp(-(n/{knee * largest:.3g})^{alpha:.3g})"
-
-
-def _log_axis(low: float, high: float, num: int) -> Array:
-    return np.geomspace(low, high, num)
-
-
-POW3 = Law(
+POW3 = Law(  # c + a·n^-α (Cortes et al. 1993; Hestness et al. 2017)
     "pow3",
-    "c + a·n^-α (Cortes et al. 1993; Hestness et al. 2017)",
-    {"alpha": _log_axis(0.03, 3.0, 28)},
+    {"alpha": np.geomspace(0.03, 3.0, 28)},
     ((np.log(0.5), 1.0),),
     lambda x, alpha: -alpha * np.log(x),
-    _pow3_text,
+    lambda largest, alpha: (-alpha * np.log(largest), f"·n^-{alpha:.3g}"),
 )
-POW4 = Law(
+POW4 = Law(  # c + a·(n + b)^-α (Viering and Loog 2022, a power law that starts with a plateau)
     "pow4",
-    "c + a·(n + b)^-α (Viering and Loog 2022, a power law that starts with a plateau)",
-    {"alpha": _log_axis(0.1, 4.0, 14), "shift": _log_axis(0.003, 3.0, 8)},
+    {"alpha": np.geomspace(0.1, 4.0, 14), "shift": np.geomspace(0.003, 3.0, 8)},
     ((np.log(0.7), 1.0), (np.log(0.1), 2.0)),
     lambda x, alpha, shift: -alpha * np.log(x + shift),
-    _pow4_text,
+    lambda largest, alpha, shift: (
+        -alpha * np.log(largest * (1 + shift)),
+        f"·(n + {shift * largest:.3g})^-{alpha:.3g}",
+    ),
 )
-EXP3 = Law(
+EXP3 = Law(  # c + a·exp(-n/b) (Viering and Loog 2022)
     "exp3",
-    "c + a·exp(-n/b) (Viering and Loog 2022)",
-    {"rate": _log_axis(0.1, 60.0, 28)},
+    {"rate": np.geomspace(0.1, 60.0, 28)},
     ((np.log(3.0), 1.5),),
     lambda x, rate: -rate * x,
-    _exp3_text,
+    lambda largest, rate: (-rate, f"·exp(-n/{largest / rate:.3g})"),
 )
-MMF4 = Law(
+MMF4 = Law(  # c + a/(1 + (n/b)^α) (Morgan, Mercer and Flodin 1975)
     "mmf4",
-    "c + a/(1 + (n/b)^α) (Morgan, Mercer and Flodin 1975)",
-    {"alpha": _log_axis(0.2, 4.0, 12), "knee": _log_axis(0.001, 4.0, 11)},
+    {"alpha": np.geomspace(0.2, 4.0, 12), "knee": np.geomspace(0.001, 4.0, 11)},
     ((np.log(0.8), 1.0), (np.log(0.1), 2.0)),
     lambda x, alpha, knee: -np.log1p((x / knee) ** alpha),
-    _mmf4_text,
+    lambda largest, alpha, knee: (-np.log1p(knee**-alpha), f"/(1 + (n/{knee * largest:.3g})^{alpha:.3g})"),
 )
-WBL4 = Law(
+WBL4 = Law(  # c + a·exp(-(n/b)^α) (Weibull growth; Viering and Loog 2022)
     "wbl4",
-    "c + a·exp(-(n/b)^α) (Weibull growth; Viering and Loog 2022)",
-    {"alpha": _log_axis(0.08, 1.5, 12), "knee": _log_axis(1e-5, 4.0, 13)},
+    {"alpha": np.geomspace(0.08, 1.5, 12), "knee": np.geomspace(1e-5, 4.0, 13)},
     ((np.log(0.35), 0.8), (np.log(0.05), 3.0)),
     lambda x, alpha, knee: -((x / knee) ** alpha),
-    _wbl4_text,
+    lambda largest, alpha, knee: (-(knee**-alpha), f"·exp(-(n/{knee * largest:.3g})^{alpha:.3g})"),
 )
-FLAT = Law(
-    "flat",
-    "no change (the last value)",
-    {},
-    (),
-    lambda x: np.zeros_like(x),
-    lambda error, largest, share: f"{error:.3g}",
-)
+FLAT = Law("flat", {}, (), lambda x: np.zeros_like(x), lambda largest: (0.0, ""))  # no change (the last value)
 
 LAWS: tuple[Law, ...] = (POW3, POW4, EXP3, MMF4, WBL4, FLAT)
 

@@ -63,7 +63,7 @@ def score_forecast(answer: StudySummary, later: Sequence[Curve]) -> ForecastScor
     if len(answer.learners) == len(by_name) == 1:  # a single curve on both sides is matched regardless of its name
         by_name = {answer.learners[0].curve.learner: next(iter(by_name.values()))}
     seen = {one.learner: frozenset(one.train_sizes) for one in answer.stamp.measured} if answer.stamp else {}
-    cells: list[ScoredPoint] = []
+    scored: list[ScoredPoint] = []
     remarks: list[str] = []
     for learner in answer.learners:
         name = learner.curve.learner
@@ -71,17 +71,16 @@ def score_forecast(answer: StudySummary, later: Sequence[Curve]) -> ForecastScor
             remarks.append(f"{name}: no later measurement.")
             continue
         points, notes = _score_learner(learner, by_name[name], seen.get(name, frozenset()), answer.level)
-        cells += points
+        scored += points
         remarks += notes
-    return ForecastScore(tuple(cells), tuple(remarks))
+    return ForecastScore(tuple(scored), tuple(remarks))
 
 
 def _score_learner(
     learner: LearnerSummary, later: Curve, measured_before: frozenset[int], level: float
 ) -> tuple[list[ScoredPoint], list[str]]:
-    curve, grid = learner.curve, learner.grid
+    curve, grid, remarks = learner.curve, learner.grid, []
     name = curve.learner
-    remarks = []
     measured = dict(zip(later.train_sizes, later.errors))
     changed = [
         size for size, errors in zip(curve.train_sizes, curve.errors) if not {*errors} <= {*measured.get(size, errors)}
@@ -95,19 +94,17 @@ def _score_learner(
         remarks.append(f"{name}: {_listed(known)} examples were measured before the forecast was made.")
     fresh = [k for k in beyond if later.train_sizes[k] not in measured_before]
     if grid is None:
-        return [], [
-            *remarks,
-            *([f"{name}: the forecast does not extend beyond {largest:,} examples."] if fresh else []),
-        ]
-    far = [later.train_sizes[k] for k in fresh if later.train_sizes[k] > grid.train_sizes[-1]]
+        if fresh:
+            remarks.append(f"{name}: the forecast does not extend beyond {largest:,} examples.")
+        return [], remarks
+    farthest = grid.train_sizes[-1]
+    far = [later.train_sizes[k] for k in fresh if later.train_sizes[k] > farthest]
     if far:
-        remarks.append(f"{name}: {_listed(far)} examples exceed the largest forecast size, {grid.train_sizes[-1]:,}.")
-    return [
-        _cell(learner, grid, later, k, level) for k in fresh if later.train_sizes[k] <= grid.train_sizes[-1]
-    ], remarks
+        remarks.append(f"{name}: {_listed(far)} examples exceed the largest forecast size, {farthest:,}.")
+    return [_score_point(learner, grid, later, k, level) for k in fresh if later.train_sizes[k] <= farthest], remarks
 
 
-def _cell(learner: LearnerSummary, grid: ForecastGrid, later: Curve, place: int, level: float) -> ScoredPoint:
+def _score_point(learner: LearnerSummary, grid: ForecastGrid, later: Curve, place: int, level: float) -> ScoredPoint:
     tails = np.array([(1 - level) / 2, 0.5, (1 + level) / 2])
     logs = quantiles_at(grid, later.train_sizes[place])
     low, median, high = np.clip(np.exp(_at_levels(grid, logs, tails)), *learner.curve.bound)

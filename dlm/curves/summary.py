@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlm.curves.crossover import ComparedCurve, compared_curve, crossover_of
+from dlm.curves.crossover import compared_curve, crossover_of
 from dlm.curves.diagnostics import carried_reach
 from dlm.curves.forecaster import Forecast, RequiredSizeEstimate, check_level, curve_forecast
 from dlm.curves.measurement_noise import noise_at_largest, noise_warning, only_finite
@@ -43,22 +44,16 @@ def summarize(
     clean = [only_finite(curve) for curve in curves]
     results = [_try_forecast(curve, multiples, level, seed) for curve in clean]
     learners = tuple(_learner_summary(curve, result, targets, level) for curve, result in zip(clean, results))
-    compared = [
-        item for curve, result in zip(clean, results) if (item := _compared(curve, result.forecast)) is not None
-    ]
+    compared = []
+    for curve, result in zip(clean, results):
+        with contextlib.suppress(ValueError):
+            compared.append(compared_curve(curve, result.forecast))
     crossovers = tuple(
         crossover_of(a, b, level, seed)
         for a, b in itertools.combinations(compared, 2)
         if a.curve.noise == b.curve.noise
     )
     return StudySummary(learners, crossovers, tuple(map(float, multiples)), level)
-
-
-def _compared(curve: Curve, forecast: Forecast | None) -> ComparedCurve | None:
-    try:
-        return compared_curve(curve, forecast)
-    except ValueError:
-        return None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,8 +46,7 @@ class EquivalenceRatio:
     """Number of reference examples equivalent to one of the other's, at `train_size` examples of the other.
 
     `kind`: "interval" (low..high), "below" (only `high`), "above" (only `low`), or "undetermined". `median` is None
-    outside the sizes of the reference. The ratio lies beyond each end with probability (1 - level) / 2, also if it is
-    the only end.
+    outside the sizes of the reference. Each end is exceeded with probability (1 - level) / 2, also a single one.
     """
 
     train_size: int
@@ -85,13 +84,11 @@ def data_equivalence_ratio(reference: Curve, other: Curve, *, level: float = 0.9
         least, most = _range(pair)
         for size in pair.train_sizes[pair.other]:
             x = math.log(size)
-            log_ratios, probability = _profile(
-                _probability_at(posterior, np.array([x]), (least, most)), least - x, most - x
-            )
-            ratios[round(size)] = EquivalenceRatio(round(size), *_ends(log_ratios, probability, level))
-    return tuple(
-        ratios.get(size, EquivalenceRatio(size, None, None, None, "undetermined")) for size in other.train_sizes
-    )
+            probability_at = _probability_at(posterior, np.array([x]), (least, most))
+            ends = _ends(*_profile(probability_at, least - x, most - x), level)
+            ratios[round(size)] = EquivalenceRatio(round(size), *ends)
+    unknown = (None, None, None, "undetermined")
+    return tuple(ratios.get(size, EquivalenceRatio(size, *unknown)) for size in other.train_sizes)
 
 
 def overall_equivalence_ratio(reference: Curve, other: Curve, *, level: float = 0.95) -> OverallEquivalenceRatio:
@@ -104,16 +101,14 @@ def overall_equivalence_ratio(reference: Curve, other: Curve, *, level: float = 
         return OverallEquivalenceRatio((), None, None, None, "undetermined")
     (least, most), x = _range(pair), pair.x[pair.other]
     probability_at = _probability_at(posterior, x, (least, most))
-    log_ratios, probability = _profile(probability_at, least - x[-1], most - x[0])
-    median, low, high, kind = _ends(log_ratios, probability, level)
+    median, low, high, kind = _ends(*_profile(probability_at, least - x[-1], most - x[0]), level)
     if median is None:
         return OverallEquivalenceRatio((), median, low, high, kind)
     partners = x + math.log(median)
     inside = x[(partners >= least) & (partners <= most)]
     train_sizes = tuple(round(math.exp(log_size)) for log_size in inside)
-    return OverallEquivalenceRatio(
-        train_sizes, median, low, high, kind, *_drift(posterior, inside, math.log(median), (least, most))
-    )
+    drift = _drift(posterior, inside, math.log(median), (least, most))
+    return OverallEquivalenceRatio(train_sizes, median, low, high, kind, *drift)
 
 
 def _read(reference: Curve, other: Curve, level: float) -> tuple[Pair, PairPosterior | None]:
