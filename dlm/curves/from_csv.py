@@ -110,7 +110,7 @@ def _read(path: Path) -> tuple[list[str], dict[str, int], list[_Measurement]]:
     text = _text(path)
     first = next(line for line in text.splitlines() if line.strip())
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
-    rows = []
+    rows: list[_Measurement] = []
     try:
         lines = ((reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells))
         _, header = next(lines, (0, []))

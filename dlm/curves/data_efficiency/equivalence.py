@@ -87,7 +87,7 @@ def data_equivalence_ratio(reference: Curve, other: Curve, *, level: float = 0.9
             probability_at = _probability_at(posterior, np.array([x]), (least, most))
             ends = _ends(*_profile(probability_at, least - x, most - x), level)
             ratios[round(size)] = EquivalenceRatio(round(size), *ends)
-    unknown = (None, None, None, "undetermined")
+    unknown: Ends = (None, None, None, "undetermined")
     return tuple(ratios.get(size, EquivalenceRatio(size, *unknown)) for size in other.train_sizes)
 
 
