@@ -26,6 +26,13 @@ class FittedBaseline:
     in_target_unit: bool = False
 
 
+def check_positive(**values: float) -> None:
+    """UsageError unless all values are positive. Keywords are the names in the message."""
+    for name, value in values.items():
+        if value <= 0:
+            raise UsageError(f"{name}={value} must be positive")
+
+
 def flatten(x: np.ndarray) -> np.ndarray:
     """Inputs [N, ...] as a table [N, D]."""
     return x.reshape(len(x), -1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from dlm.baselines.base import (
     FittedBaseline,
+    check_positive,
     fitted_classifier,
     fitted_regressors,
     flatten,
@@ -40,7 +41,7 @@ class LightGBM:
     def __post_init__(self) -> None:
         at_least(1, n_estimators=self.n_estimators, min_child_samples=self.min_child_samples)
         at_least(2, num_leaves=self.num_leaves)
-        _check_learning_rate(self.learning_rate)
+        check_positive(learning_rate=self.learning_rate)
         if not 0 < self.colsample_bytree <= 1:
             raise UsageError(f"colsample_bytree={self.colsample_bytree} must be above 0 and at most 1")
 
@@ -87,7 +88,7 @@ class HistGradientBoosting:
         at_least(1, max_iter=self.max_iter, min_samples_leaf=self.min_samples_leaf)
         at_least(2, max_leaf_nodes=self.max_leaf_nodes)
         at_least(0, l2_regularization=self.l2_regularization)
-        _check_learning_rate(self.learning_rate)
+        check_positive(learning_rate=self.learning_rate)
         check_class_weight(self.class_weight)
 
     check = require_classes_or_numbers
@@ -160,8 +161,3 @@ class RandomForest:
         return FittedBaseline(
             self.n_estimators, lambda inputs: regressor.predict(flatten(inputs)).reshape(len(inputs), num_outputs)
         )
-
-
-def _check_learning_rate(learning_rate: float) -> None:
-    if learning_rate <= 0:
-        raise UsageError(f"learning_rate={learning_rate} must be positive, for example 0.1")

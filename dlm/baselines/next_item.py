@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 from scipy import sparse
 
-from dlm.baselines.base import FittedBaseline, require_next_items
+from dlm.baselines.base import FittedBaseline, check_positive, require_next_items
 from dlm.data.dataset import EXCLUDED_LOGIT
 from dlm.utils.errors import UsageError, at_least
 
@@ -102,9 +102,7 @@ class ImplicitALS:
 
     def __post_init__(self) -> None:
         at_least(1, factors=self.factors, iterations=self.iterations, max_events=self.max_events)
-        for name in ("alpha", "regularization"):
-            if getattr(self, name) <= 0:
-                raise UsageError(f"{name}={getattr(self, name)} must be positive, for example 10")
+        check_positive(alpha=self.alpha, regularization=self.regularization)
 
     check = require_next_items
 

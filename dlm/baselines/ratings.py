@@ -11,8 +11,8 @@ import dataclasses
 import numpy as np
 from scipy import sparse
 
-from dlm.baselines.base import FittedBaseline, require_ratings
-from dlm.utils.errors import UsageError, at_least
+from dlm.baselines.base import FittedBaseline, check_positive, require_ratings
+from dlm.utils.errors import at_least
 
 INITIAL_FACTOR_STD = 0.1
 
@@ -114,8 +114,7 @@ class AlternatingLeastSquares:
 
     def __post_init__(self) -> None:
         at_least(1, factors=self.factors, iterations=self.iterations)
-        if self.regularization <= 0:
-            raise UsageError(f"regularization={self.regularization} must be positive, for example 0.1")
+        check_positive(regularization=self.regularization)
 
     check = require_ratings
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from dlm.baselines.base import (
     FittedBaseline,
+    check_positive,
     fitted_classifier,
     flatten,
     is_classification,
@@ -37,7 +38,7 @@ class LogisticRegression:
 
     def __post_init__(self) -> None:
         at_least(1, max_iter=self.max_iter)
-        check_regularization(self.C)
+        check_positive(C=self.C)
         check_class_weight(self.class_weight)
 
     check = require_classes
@@ -115,10 +116,7 @@ class GaussianNB:
     var_smoothing: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.var_smoothing <= 0:
-            raise UsageError(
-                f"var_smoothing={self.var_smoothing} must be positive, because an input may be constant; try 0.1"
-            )
+        check_positive(var_smoothing=self.var_smoothing)
 
     check = require_classes
 
@@ -176,12 +174,6 @@ class Bicubic:
         size, method = (width, height), Image.Resampling.BICUBIC
         upscaled = [np.asarray(Image.fromarray(channel).resize(size, method)) for channel in channels]
         return np.moveaxis(np.stack(upscaled).reshape(len(x), -1, height, width), 1, 3)
-
-
-def check_regularization(C: float) -> None:
-    """UsageError unless C is positive."""
-    if C <= 0:
-        raise UsageError(f"C={C} must be positive; it is the inverse of the regularization strength")
 
 
 def check_class_weight(class_weight: ClassWeight) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from dlm.baselines.base import (
     FittedBaseline,
+    check_positive,
     fitted_regressors,
     flatten,
     is_classification,
@@ -17,7 +18,6 @@ from dlm.baselines.base import (
     require_classes,
     require_classes_or_numbers,
 )
-from dlm.baselines.simple import check_regularization
 from dlm.data.dataset import Dataset
 from dlm.utils.errors import UsageError, at_least, choose
 
@@ -42,12 +42,12 @@ class SVC:
     epsilon: float = 0.1
 
     def __post_init__(self) -> None:
-        check_regularization(self.C)
+        check_positive(C=self.C)
         at_least(0, epsilon=self.epsilon)
         if isinstance(self.gamma, str):
             choose("gamma", self.gamma, ("scale",))
-        elif self.gamma <= 0:
-            raise UsageError(f"gamma={self.gamma} must be positive, or 'scale'")
+        else:
+            check_positive(gamma=self.gamma)
 
     check = require_classes_or_numbers
 

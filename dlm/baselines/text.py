@@ -9,8 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from dlm.baselines.base import FittedBaseline, fitted_classifier, require_classes, target_kind
-from dlm.baselines.simple import check_regularization
+from dlm.baselines.base import FittedBaseline, check_positive, fitted_classifier, require_classes, target_kind
 from dlm.data.dataset import Dataset
 from dlm.utils.errors import UsageError, at_least, choose
 
@@ -214,7 +213,7 @@ class TfidfLogisticRegression:
         at_least(1, ngram_range=self.ngram_range, max_iter=self.max_iter)
         if self.ngram_range[0] > self.ngram_range[1]:
             raise UsageError(f"ngram_range={self.ngram_range} must not decrease, for example (1, 2)")
-        check_regularization(self.C)
+        check_positive(C=self.C)
 
     def check(self, dataset: Dataset) -> None:
         """UsageError unless inputs are texts and each example has one class."""

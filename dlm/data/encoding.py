@@ -16,15 +16,7 @@ from dlm.utils.errors import UsageError, nearest
 
 MAX_CATEGORIES = 64  # of a column, by frequency; rarer ones share one position
 YEAR, DAY = 365.2425 * 86_400, 86_400.0  # seconds
-CALENDAR = (
-    "year",
-    "season (sine)",
-    "season (cosine)",
-    "weekday (sine)",
-    "weekday (cosine)",
-    "hour (sine)",
-    "hour (cosine)",
-)
+CALENDAR = ("year", *(f"{part} ({of})" for part in ("season", "weekday", "hour") for of in ("sine", "cosine")))
 NUM_BYTES = 256
 MAX_TEXT_LENGTH, BLOCK_LENGTH, MAX_SEQUENCE_LENGTH = 512, 128, 512  # if no length is set
 MAX_SOUND_SECONDS = 4.0

@@ -133,7 +133,7 @@ class TrialRunner:
         """Train and fit all trials of `work`."""
         if not work.num_trials:
             return
-        device_data = None
+        device_data: Any = None
         if work.cohorts:
             streamed = self.options.input == "stream"
             device_data = put_on_devices(self.orders, streamed=streamed, workers=self.options.input_workers)
@@ -143,11 +143,9 @@ class TrialRunner:
         with self.progress, self.fits.start(work.classical):
             compiled = []
             for cohort in work.cohorts:
-                assert device_data is not None
                 compiled.append(self._compile(cohort, device_data))
                 self._collect_fits()
             for chunks, population in compiled:
-                assert device_data is not None
                 self._train_chunks(chunks, population, device_data)
             while self.fits.remaining:
                 self.watch.check()

@@ -18,14 +18,9 @@ from dlm.data.columns import SPLITS, Column
 from dlm.utils.errors import UsageError
 
 SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 MediaFile = Path | bytes  # an image or sound, or its content
 MAX_BROKEN_SHARE = 0.05  # of media files; with more, reading fails

@@ -219,7 +219,10 @@ def read_series(path: str, *, index: str = "") -> SeriesTable:
         table, read_remarks = read_table(checked_path(path))
         index = _index(table, index)
         columns, dropped = columns_of_table(table, index)
-        times, time_remarks = _times(index, columns.pop(index)) if index else _row_numbers(table.num_rows)
+        times = np.arange(table.num_rows, dtype=np.float64)
+        time_remarks: tuple[str, ...] = ("There is no column of times; rows are used in file order.",)
+        if index:
+            times, time_remarks = _times(index, columns.pop(index))
         numbers = {
             name: column.array for name, column in columns.items() if column.kind == "number" and column.is_scalar
         }
@@ -244,10 +247,6 @@ def _index(table: pa.Table, index: str) -> str:
     dates = [name for name, kind in types.items() if pa.types.is_temporal(kind) and not pa.types.is_time(kind)]
     usual = [name for name in types if name.casefold() in TIME_NAMES and pa.types.is_integer(types[name])]
     return index or next(iter([*dates, *usual]), "")
-
-
-def _row_numbers(rows: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    return np.arange(rows, dtype=np.float64), ("There is no column of times; rows are used in file order.",)
 
 
 def _times(name: str, column: Column) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dlm.curves.from_records import curve_name
@@ -21,6 +21,9 @@ from dlm.storage.record_log import Record, ends
 
 Plain = str | int | float | bool
 TRIALS, CURVES = "trials", "curves"
+STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
+    "median": statistics.median, "min": min, "max": max, "seeds": len,
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,16 +116,7 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Plain]]:
 
 def _curve(study: str, curve: Curve) -> Run:
     steps = tuple(
-        Step(
-            size,
-            0.0,
-            {
-                "test error/median": statistics.median(errors),
-                "test error/min": min(errors),
-                "test error/max": max(errors),
-                "test error/seeds": len(errors),
-            },
-        )
+        Step(size, 0.0, {f"test error/{name}": of(errors) for name, of in STATISTICS.items()})
         for size, errors in zip(curve.train_sizes, curve.errors, strict=True)
     )
     config = {"study": study, "learner": curve.learner, "noise": curve.noise, "unit": curve.unit}

@@ -14,16 +14,12 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from dlm.report.progress import status as statuses
 from dlm.report.progress.display import ProgressDisplay
 from dlm.report.progress.status import RunStatus, State, TrialCounts, TrialInfo
 from dlm.storage.record_log import Record
 from dlm.utils.errors import Interrupted
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 REFRESH_SECONDS = 1.0  # between two refreshes of display and progress.json
 POLL_SECONDS = 0.25  # between two checks for a signal
@@ -126,7 +122,7 @@ class ProgressTracker:
     """Receives events of a run. As a context manager it displays them and writes progress.json to `workdir`, if given.
 
     `memory` returns bytes used by the process, and by the devices or None; `stopping` whether a signal asked to stop.
-    For the other arguments see `ProgressDisplay`. Receiving an event takes microseconds; a thread does the rest.
+    Receiving an event takes microseconds; a thread does the rest.
     """
 
     def __init__(
@@ -134,16 +130,13 @@ class ProgressTracker:
         study: str = "",
         trials: Iterable[TrialInfo] = (),
         *,
-        console: Console | None = None,
         workdir: Path | None = None,
         memory: Callable[[], tuple[int | None, int | None]] = lambda: (None, None),
         stopping: Callable[[], object] = lambda: False,
-        interval_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._study, self._workdir, self._clock = study, workdir, clock
         self._memory, self._stopping = memory, stopping
-        self._console, self._interval = console, interval_seconds
         self._counts, self._remaining = TrialCounts(trials), RemainingTime()
         self._cohort, self._batch_size = "", 0
         self._running: Collection[str] = ()
@@ -226,7 +219,7 @@ class ProgressTracker:
         return self._thread is not None and self._display is not None and self._display.is_live
 
     def __enter__(self) -> ProgressTracker:
-        self._display = ProgressDisplay(self._console, self._interval, self._clock)
+        self._display = ProgressDisplay(clock=self._clock)
         self._thread = threading.Thread(target=self._refresh_regularly, name="dlm progress", daemon=True)
         self._thread.start()
         return self
