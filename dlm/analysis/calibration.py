@@ -42,7 +42,7 @@ def reliability(probabilities: Sequence[Array], y: NDArray[np.int64]) -> Reliabi
     rng = np.random.default_rng(0)
     confidences = [each.max(axis=1) for each in probabilities]
     correct = [(each.argmax(axis=1) == y).astype(float) for each in probabilities]
-    bins = [_bins(confidence) for confidence in confidences]
+    bins = [np.minimum((each * NUM_BINS).astype(np.int64), NUM_BINS - 1) for each in confidences]
     repeats = max(1, min(MOST_REPEATS, MOST_DRAWN // len(y)))
     expected = [
         calibration_error(confidence, (rng.random(len(confidence)) < confidence).astype(float), bin_of)
@@ -57,7 +57,7 @@ def reliability(probabilities: Sequence[Array], y: NDArray[np.int64]) -> Reliabi
         count=tuple(map(int, counts[filled])),
         errors=tuple(calibration_error(*parts) for parts in zip(confidences, correct, bins)),
         expected_error=float(np.mean(expected)),
-        brier=tuple(_brier(each, y) for each in probabilities),
+        brier=tuple(float(np.square(each - np.eye(each.shape[1])[y]).sum(axis=1).mean()) for each in probabilities),
     )
 
 
@@ -75,18 +75,9 @@ def confusion(probabilities: Sequence[Array], y: NDArray[np.int64], num_classes:
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
 
 
-def _bins(confidence: Array) -> NDArray[np.int64]:
-    return np.minimum((confidence * NUM_BINS).astype(np.int64), NUM_BINS - 1)
-
-
 def _binned(confidence: Array, correct: Array, bins: NDArray[np.int64]) -> tuple[Array, Array, Array]:
     """(examples, mean confidence, accuracy) of each bin [K]."""
     counts = np.bincount(bins, minlength=NUM_BINS).astype(float)
     sizes = np.maximum(counts, 1.0)
     means = [np.bincount(bins, weights=values, minlength=NUM_BINS) / sizes for values in (confidence, correct)]
     return counts, means[0], means[1]
-
-
-def _brier(probabilities: Array, y: NDArray[np.int64]) -> float:
-    one_hot = np.eye(probabilities.shape[1])[y]
-    return float(np.square(probabilities - one_hot).sum(axis=1).mean())

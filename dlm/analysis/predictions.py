@@ -40,9 +40,7 @@ class TestSet:
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """The name of each class, or its number."""
-        names = [str(name) for name in self.content["class_names"]]
-        highest = len(self.content["pool_classes"])
-        return tuple(names) if names else tuple(map(str, range(highest)))
+        return tuple(map(str, self.content["class_names"])) or tuple(map(str, range(len(self.content["pool_classes"]))))
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -129,7 +127,6 @@ def suspicious_labels(saved: Predictions, y: np.ndarray, most: int = MOST_EXAMPL
 
 
 def _mean_loss(saved: Predictions) -> np.ndarray:
-    """[N], the mean over learners of the mean over seeds."""
     return np.mean([np.mean([each["loss"] for each in seeds], axis=0) for seeds in saved.values() if seeds], axis=0)
 
 

@@ -54,20 +54,15 @@ def suggest(
     given = check_space("suggest", space, distributions, points)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UsageError(f"seed={seed!r} must be a whole number from 0 to 2^32 - 1")
-    train_sizes = _settings(workdir, learner)
-    size = max(train_sizes) if train_size is None else train_size
-    if size not in train_sizes:
-        known = ", ".join(map(str, train_sizes))
+    by_size = _settings(workdir, learner)
+    size = max(by_size) if train_size is None else train_size
+    if size not in by_size:
+        known = ", ".join(map(str, by_size))
         raise UsageError(f"{learner} has no finished trials with train_size={size!r}; choose one of {known}")
-    positions = {
-        each: [_position(setting, given, learner) for setting in settings] for each, settings in train_sizes.items()
-    }
-    results = [
-        (position, error)
-        for position, setting in zip(positions[size], train_sizes[size])
-        if (error := _error(setting)) is not None
-    ]
-    if not any(map(math.isfinite, (error for _, error in results))):
+    positions = {each: [_position(setting, given, learner) for setting in own] for each, own in by_size.items()}
+    pairs = zip(positions[size], map(_error, by_size[size]))
+    results = [(position, error) for position, error in pairs if error is not None]
+    if not any(math.isfinite(error) for _, error in results):
         raise UsageError(
             f"{learner} has no validation error at {size} examples: no setting finished, or the data have no "
             "validation split; add one, or use quasi_random(…)"
