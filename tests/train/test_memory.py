@@ -53,14 +53,14 @@ def test_memory_a_member_is_that_of_its_state_and_grows_with_its_weights(parts):
 
 def test_no_room_for_one_member_is_said_before_anything_is_trained(study, tmp_path):
     with pytest.raises(UsageError, match=r"learners\.net: .* of memory, and 0 MiB are free; choose a smaller model"):
-        executor.run(study, tmp_path / "new", memory_limit=1000)
+        executor.run_trials(study, tmp_path / "new", executor.RunOptions(memory_limit=1000))
     assert not record_log.rows(tmp_path / "new")
 
 
 def test_waves_give_the_same_records_as_one_cohort_and_go_on_after_a_stop(study, parts, tmp_path, monkeypatch):
     fixed, each = memory_usage(*parts)
     limit = int(fixed + 4.5 * each)
-    executor.run(study, tmp_path / "whole")
+    executor.run_trials(study, tmp_path / "whole")
     seen = []
     train = trial_runner.TrialRunner._train
 

@@ -19,6 +19,7 @@ from dlm.train import evaluate, train_step
 from dlm.train.device_data import put_on_devices
 from dlm.train.program import program_config_of
 from dlm.train.trainer import Measurement, train
+from dlm.train.types import Member, ProgramConfig
 
 SEEDS = [0, 1]
 MODELS = {
@@ -66,12 +67,13 @@ def programs(digits, data):
     """A trial's update and measurement, as functions of one member, with the shapes they take."""
 
     def make(trial):
-        spec = program_config_of(trial, digits)
-        scalars = train_step.Member(*(np.float32(0),) * 8)
-        one = scalars._replace(**dict.fromkeys(("seed", "size"), np.uint32(1)), order=np.int32(0), limit=np.int32(50))
-        state = jax.eval_shape(functools.partial(train_step.init, spec), one)
-        update = functools.partial(train_step.update, spec), (one, state, data.data)
-        return update, (functools.partial(evaluate.measure, spec, None), (state.params, data.data.test))
+        config = program_config_of(trial, digits)
+        scalars = Member(*(np.float32(0),) * 8)
+        one = scalars._replace(**dict.fromkeys(("seed", "train_size"), np.uint32(1)), order=np.int32(0))
+        one = one._replace(num_steps=np.int32(50))
+        state = jax.eval_shape(functools.partial(train_step.init, config), one)
+        update = functools.partial(train_step.update, config), (one, state, data.data)
+        return update, (functools.partial(evaluate.split_metrics, config, None), (state.params, data.data.test))
 
     return make
 
@@ -118,12 +120,16 @@ def test_in_float32_a_program_is_the_one_without_a_choice(name, programs, monkey
     def lowered():
         return [jax.jit(function).lower(*arguments).as_text() for function, arguments in programs(cell)]
 
-    def plain(spec, params, inputs, *dropout):
-        return spec.model.apply(params, inputs, *dropout)
+    def plain(config, params, inputs, *dropout):
+        return config.model.apply(params, inputs, *dropout)
+
+    def plain_training(config, *arguments):
+        return config.model.train(*arguments)
 
     cell = study("float32", MODELS[name], dropout=0.1).trials[0]
     chosen = lowered()
-    monkeypatch.setattr(train_step.ProgramConfig, "outputs", plain)
+    monkeypatch.setattr(ProgramConfig, "outputs", plain)
+    monkeypatch.setattr(ProgramConfig, "train_outputs", plain_training)
     assert lowered() == chosen
 
 

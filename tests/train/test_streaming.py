@@ -55,7 +55,7 @@ def trained(members, chunks=1000):
 
 @pytest.fixture
 def short_windows(monkeypatch):
-    monkeypatch.setattr(streaming, "MOST_UPDATES", 6)
+    monkeypatch.setattr(streaming, "MAX_UPDATES", 6)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_windows_hold_the_batches_of_every_update_in_their_order(digits, short_w
         seen = 0
         for (start, x, y), (end, _, _) in zip(met[row], [*met[row][1:], (seat.limit, None, None)]):
             for step in range(start, end):
-                wanted = order[batch_rows(np.uint32(step), 64, np.uint32(seat.size), np.uint32(seat.seed))]
+                wanted = order[batch_rows(np.uint32(step), 64, np.uint32(seat.train_size), np.uint32(seat.seed))]
                 at = slice((step - start) * 64, (step - start + 1) * 64)
                 assert np.array_equal(x[at], digits.train.x[wanted])
                 assert np.array_equal(y[at], digits.train.y[wanted])
@@ -129,7 +129,7 @@ def test_a_streamed_study_stopped_midway_ends_with_the_resident_numbers(tmp_path
     def values(folder):
         return {row.key: row.value for row in record_log.rows(folder)}
 
-    interrupted(monkeypatch, study, tmp_path / "stream", 3, input_mode="stream")
+    interrupted(monkeypatch, study, tmp_path / "stream", 3, input="stream")
     executor.run_trials(study, tmp_path / "stream", executor.RunOptions(input="stream"))
     assert values(tmp_path / "stream") == values(tmp_path / "device")
 
@@ -140,7 +140,7 @@ def test_the_input_is_chosen_by_the_size_of_the_pool(digits, monkeypatch):
     assert preparation.is_streamed("auto", digits)
     assert not preparation.is_streamed("device", digits)
     with pytest.raises(UsageError, match="input='disk' is unknown; choose one of auto, device, stream"):
-        preparation.is_streamed("disk", digits)
+        executor.RunOptions(input="disk")
 
 
 def test_a_pool_on_disk_trains_as_one_in_memory(digits, tmp_path, bits_equal):
