@@ -118,15 +118,15 @@ def write_analysis(folder: Path, analysis: NetworkAnalysis) -> list[Path]:
     """Writes `<trial_id>.json` and `.npz`, replacing an earlier analysis."""
     folder = folder / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {name: value for name in ARRAYS if (value := getattr(analysis, name)) is not None}
-    arrays |= {f"maps/{method}": value for method, value in analysis.maps.items()}
-    arrays |= {f"cka/{each.of}": each.cka for each in analysis.similarities}
+    content = {name: value for name in ARRAYS if (value := getattr(analysis, name)) is not None}
+    content |= {f"maps/{method}": value for method, value in analysis.maps.items()}
+    content |= {f"cka/{each.of}": each.cka for each in analysis.similarities}
     fields = {name: value for name, value in dataclasses.asdict(analysis).items() if name not in (*ARRAYS, "maps")}
     for each in fields["similarities"]:
         del each["cka"]
     text, numbers = (folder / f"{analysis.trial_id}.{ending}" for ending in ("json", "npz"))
     with replacing(numbers) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **content)
     write_atomically(text, msgspec.json.format(msgspec.json.encode(fields), indent=1).decode() + "\n")
     return [text, numbers]
 
@@ -141,11 +141,11 @@ def _read(path: Path) -> NetworkAnalysis | None:
     try:
         fields = msgspec.json.decode(path.read_bytes())
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
-            arrays = dict(file)
+            content = dict(file)
         for each in fields["similarities"]:
-            each["cka"] = arrays[f"cka/{each['of']}"]
-        maps = {name.removeprefix("maps/"): value for name, value in arrays.items() if name.startswith("maps/")}
-        named = {name: arrays.get(name) for name in ARRAYS}
+            each["cka"] = content[f"cka/{each['of']}"]
+        maps = {name.removeprefix("maps/"): value for name, value in content.items() if name.startswith("maps/")}
+        named = {name: content.get(name) for name in ARRAYS}
         return msgspec.convert(fields | named | {"maps": maps}, NetworkAnalysis, dec_hook=lambda _, array: array)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None

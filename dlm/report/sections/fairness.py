@@ -166,15 +166,15 @@ def _gap_table(report: GroupReport, learner: str, column: str) -> Table:
 
 
 def _gap_row(curve: GroupCurve, gap: Gap | None, unit: str) -> tuple[str, ...]:
-    errors, needed = (ABSENT, ABSENT, ABSENT), ABSENT
+    errors, examples = (ABSENT, ABSENT, ABSENT), ABSENT
     if gap:
         size, low, high = (_signed(end, unit, abs(gap.gap)) for end in (gap.gap, gap.low, gap.high))
         errors = error_number(gap.error, unit), error_number(gap.others, unit), f"{size} [{low}, {high}]"
         if curve.need and gap.is_significant and gap.gap > 0:
-            needed = required_size_text(curve.need)
+            examples = required_size_text(curve.need)
     in_pool = ABSENT if curve.in_pool is None else f"{curve.in_pool:,}"
     num_test = gap.num_test if gap else curve.answer.curve.num_test
-    return curve.group, in_pool, f"{num_test:,}", *errors, _exponent(curve), needed
+    return curve.group, in_pool, f"{num_test:,}", *errors, _exponent(curve), examples
 
 
 def _exponent(curve: GroupCurve) -> str:
