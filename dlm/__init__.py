@@ -78,7 +78,7 @@ def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(_SUBMODULES[name])
     if name == "__version__":
-        return importlib.import_module("dlm.utils.version").version()
+        return importlib.import_module("dlm.storage.description").version()
     raise AttributeError(f"module 'dlm' has no attribute {name!r}")
 
 

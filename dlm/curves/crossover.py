@@ -206,12 +206,12 @@ def crossover_of(a: ComparedCurve, b: ComparedCurve, level: float, seed: int, *,
             a, b = b, a
     gap = error_gap(a, b, seed)
     kind, train_sizes = classify_crossing(gap, level)
-    chances = tuple(
+    probabilities = tuple(
         ProbabilityBetter(round(size), round(float(p), 4), bool(size <= largest))
         for size, p in zip(gap.train_sizes, gap.probabilities())
         if size in gap.probability_sizes
     )
-    return Crossover(a.curve.learner, b.curve.learner, kind, *train_sizes, chances)
+    return Crossover(a.curve.learner, b.curve.learner, kind, *train_sizes, probabilities)
 
 
 def classify_crossing(

@@ -147,15 +147,8 @@ def polish(law: Law, theta: Array, log_scale: float, x: Array, log_error: Array,
 
     # Strictly inside the bounds: least_squares needs a feasible start.
     start = np.clip(np.concatenate([[log_scale, theta[0]], np.log(theta[1:])]), low + 1e-6, high - 1e-6)
-    solution = least_squares(
-        residuals,
-        start,
-        bounds=(low, high),
-        loss="huber",
-        f_scale=_HUBER,
-        max_nfev=_MAX_EVALUATIONS,
-        x_scale="jac",
-    )
+    options = {"loss": "huber", "f_scale": _HUBER, "max_nfev": _MAX_EVALUATIONS, "x_scale": "jac"}
+    solution = least_squares(residuals, start, bounds=(low, high), **options)
     if not np.isfinite(solution.x).all():
         return theta, log_scale
     return np.concatenate([solution.x[1:2], np.exp(solution.x[2:])]), float(solution.x[0])

@@ -77,14 +77,8 @@ def scale(context: CurveBatch, xp: Any = np) -> CurveScale:
 def features(context: CurveBatch, by: CurveScale, xp: Any = np) -> Array:
     """Features [B, NUM_FEATURES - NUM_FITS] of the points, without the closed-form fits."""
     rest = context.log_error - (by.level[:, None] + by.slope[:, None] * context.log_size)
-    return xp.concatenate(
-        [
-            _around_nodes(context, rest, by, xp),
-            _last_points(context, rest, by, xp),
-            _curve_features(context, rest, by, xp),
-        ],
-        axis=1,
-    )
+    groups = [part(context, rest, by, xp) for part in (_around_nodes, _last_points, _curve_features)]
+    return xp.concatenate(groups, axis=1)
 
 
 def _log(value: Array, xp: Any) -> Array:
@@ -106,16 +100,8 @@ def _around_nodes(context: CurveBatch, rest: Array, by: CurveScale, xp: Any) -> 
     place = (weight * away).sum(-1) / total * have
     scatter = xp.sqrt((weight * (rest[:, None] - mean[..., None]) ** 2).sum(-1) / total)
     mean = mean * have
-    return xp.concatenate(
-        [
-            xp.arcsinh(mean / by.unit[:, None]) / 2,
-            xp.tanh(0.7 * mean),
-            place / widths,
-            have,
-            _log(scatter, xp) * have,
-        ],
-        axis=1,
-    )
+    columns = [xp.arcsinh(mean / by.unit[:, None]) / 2, xp.tanh(0.7 * mean), place / widths, have]
+    return xp.concatenate([*columns, _log(scatter, xp) * have], axis=1)
 
 
 def _last_points(context: CurveBatch, rest: Array, by: CurveScale, xp: Any) -> Array:

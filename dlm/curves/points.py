@@ -151,8 +151,9 @@ def _row_statistics(table: Array) -> tuple[Array, Array, Array]:
 def _check(size: Array, mean: Array, bound: Bound) -> None:
     if len(size) == 0:
         raise ValueError(f"no sizes; give at least {MIN_SIZES}")
-    if not (np.isfinite(size) & (size > 0)).all():
-        raise ValueError(f"size {size[~(np.isfinite(size) & (size > 0))][0]:g} is not a positive number; leave it out")
+    wrong = ~(np.isfinite(size) & (size > 0))
+    if wrong.any():
+        raise ValueError(f"size {size[wrong][0]:g} is not a positive number; omit it")
     if np.isinf(mean).any():
         raise ValueError(f"error {mean[np.isinf(mean)][0]:g} is not finite; use NaN for a missing repeat")
     if not np.isfinite(mean).any():

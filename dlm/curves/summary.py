@@ -91,9 +91,8 @@ def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: 
 
 def _learner_summary(curve: Curve, result: _ForecastResult, targets: Sequence[float], level: float) -> LearnerSummary:
     forecast = result.forecast
-    required_sizes = tuple(
-        _required_size(curve, forecast if result.carries else None, target, level) for target in targets
-    )
+    supported = forecast if result.carries else None
+    required_sizes = tuple(_required_size(curve, supported, target, level) for target in targets)
     noise = noise_at_largest(curve)
     if forecast is None:
         return LearnerSummary(curve, "", (), (), required_sizes, result.note, noise)
@@ -125,12 +124,8 @@ def _grid(curve: Curve, forecast: Forecast, level: float) -> ForecastGrid:
 
 
 def _predictions(forecast: Forecast, train_sizes: Array, level: float) -> tuple[Prediction, ...]:
-    errors = forecast.curves.at(train_sizes)
-    low, median, high = np.quantile(errors, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
-    return tuple(
-        Prediction(round(size), float(m), float(lo), float(hi))
-        for size, m, lo, hi in zip(train_sizes, median, low, high)
-    )
+    quantiles = np.quantile(forecast.curves.at(train_sizes), [0.5, (1 - level) / 2, (1 + level) / 2], axis=0)
+    return tuple(Prediction(round(size), *map(float, row)) for size, row in zip(train_sizes, quantiles.T))
 
 
 def _required_size(curve: Curve, forecast: Forecast | None, target: float, level: float) -> RequiredSize:

@@ -30,13 +30,10 @@ _T = TypeVar("_T")
 
 @dataclasses.dataclass(frozen=True)
 class LeakCounts:
-    """Train–test overlap and repeated training examples.
+    """Numbers of examples in the training `pool` and the `test` set, and of their overlap and repetitions.
 
-    Attributes:
-        pool, test: number of examples in the training pool and the test set.
-        leaked: test examples with a copy in the pool; `leaked_near` of them are near-duplicates, not equal.
-        repeated: pool examples with an earlier copy in the pool; `repeated_near` of them are near-duplicates.
-        note: what was not searched.
+    `leaked`: test examples with a copy in the pool; `repeated`: pool examples with an earlier copy; of both,
+    `…_near` are near-duplicates. `note`: what was not searched.
     """
 
     pool: int
@@ -61,14 +58,9 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class Ensemble:
-    """Test metrics of the mean prediction of several seeds' models.
+    """Test metrics `values` of the mean prediction of several seeds' models; `single`: means of the members' metrics.
 
-    Attributes:
-        members: number of models.
-        examples: number of distinct training examples of all members, whose subsets differ.
-        unit: unit of the error.
-        values: metrics of the mean prediction.
-        single: means of the members' own metrics.
+    `members` is the number of models, `examples` that of the distinct training examples of all, `unit` the error's.
     """
 
     learner: str

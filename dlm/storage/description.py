@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import inspect
 import platform
 import sys
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,6 @@ import msgspec
 from dlm.storage.record_log import has_valid_seal, seal
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
-from dlm.utils.version import version
 
 if TYPE_CHECKING:
     from dlm.study.trial import Cohort, Trial
@@ -123,6 +124,16 @@ def _flat(value: Any, prefix: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return {prefix.rstrip("."): value}
     return {path: leaf for key, child in value.items() for path, leaf in _flat(child, f"{prefix}{key}.").items()}
+
+
+@functools.cache
+def version() -> str:
+    """The version of the installed dlm, or of the checkout that it is run from."""
+    try:
+        return importlib.metadata.version("dlm")
+    except importlib.metadata.PackageNotFoundError:
+        project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+        return str(project["project"]["version"])
 
 
 def versions() -> dict[str, str]:

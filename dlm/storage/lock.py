@@ -96,13 +96,7 @@ class _Holder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclasses.dataclass(frozen=True)
 class LockFile:
-    """A lock file as it was read.
-
-    Attributes:
-        path: its path.
-        text: its content.
-        renewed: time of the last renewal by the file system's clock, in nanoseconds.
-    """
+    """A lock file as it was read; `renewed`: time of the last renewal by the file system's clock, in nanoseconds."""
 
     path: Path = dataclasses.field(compare=False)
     text: bytes

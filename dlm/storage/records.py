@@ -80,26 +80,14 @@ def as_json() -> str:
     return json.dumps([dataclasses.asdict(column) for column in COLUMNS])
 
 
-def as_markdown() -> str:
-    """All columns as the table of docs/records.md."""
-    types = {"str": "text", "int": "integer", "float": "number", "float | None": "number"}
-    rows = [f"| `{column.name}` | {types[column.kind]} | {column.unit} | {column.meaning} | {column.empty} |"
-            for column in COLUMNS]  # fmt: skip
-    return "\n".join(["| column | type | unit | meaning | empty when |", "|---|---|---|---|---|", *rows])
-
-
 LIBRARIES = ("arrow", "pandas", "polars")
 _ARROW = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "float | None": pa.float64()}
 _ORDER = ("learner", "hyper", "train_size", "subset_seed", "trial_id", "step", "split", "metric")
 
 SCHEMA = pa.schema(
     [
-        pa.field(
-            column.name,
-            _ARROW[column.kind],
-            metadata={"description": column.meaning, "unit": column.unit, "empty": column.empty},
-        )
-        for column in COLUMNS
+        pa.field(c.name, _ARROW[c.kind], metadata={"description": c.meaning, "unit": c.unit, "empty": c.empty})
+        for c in COLUMNS
     ],
     metadata={"dlm.records.version": str(VERSION), "dlm.records.columns": as_json()},
 )
@@ -108,14 +96,9 @@ SCHEMA = pa.schema(
 def read(workdir: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], library: str = "arrow") -> Any:
     """All records of one or several workdirs as a table of `library`.
 
-    `docs/records.md` describes the columns. For a sequence of workdirs, a column `workdir` comes first.
-
-    Args:
-        workdir: a folder, or a sequence of folders.
-        library: "arrow" (a pyarrow Table), "pandas" or "polars" (a DataFrame).
-
-    Raises UsageError for a folder that does not exist or has a study.json of another format, and for a library that is
-    unknown or not installed.
+    `docs/records.md` describes the columns. For a sequence of workdirs, a column `workdir` comes first. `library` is
+    "arrow" (a pyarrow Table), "pandas" or "polars" (a DataFrame). Raises UsageError for a folder that
+    does not exist or has a study.json of another format, and for a library that is unknown or not installed.
     """
     choose("library", library, LIBRARIES)
     module = import_optional(library, f"library={library!r}") if library != "arrow" else None

@@ -31,18 +31,8 @@ class Workdir:
     """One workdir, opened once per run or report and passed to everything that reads or writes it.
 
     Readers call `Workdir.open(path)`. A run calls `Workdir.create_or_resume(path)`, which takes the lock, then
-    `claim(study, ...)`, then `append(rows)` as numbers arrive:
-
-        with Workdir.create_or_resume(path, report=print) as workdir:
-            work = remaining(study, workdir)
-            workdir.claim(study, data={"name": …, "fingerprint": …}, provenance=provenance(programs, classical))
-            workdir.append(rows)
-
-    The record log is parsed once, at the first use of `records`; `append` updates the file and the memory. A reader
-    does not see what another process appends later.
-
-    Attributes:
-        path: the folder, as a `Path`.
+    `claim(study, ...)`, then `append(rows)` as numbers arrive. The record log is parsed once, at the first use of
+    `records`; `append` updates the file and the memory. A reader does not see what another process appends later.
     """
 
     def __init__(
@@ -95,7 +85,7 @@ class Workdir:
         return os.fspath(self.path)
 
     def close(self) -> None:
-        """Release the lock, if this object holds it. May be called again."""
+        """Release the lock, if this object holds it."""
         self._lock.close()
 
     def __enter__(self) -> Workdir:
@@ -117,15 +107,14 @@ class Workdir:
         """Write study.json for a study, and move damaged lines of the record log aside, which is reported.
 
         Args:
-            study: the study to run; compared with the workdir's, it may only have other sizes, seeds, axes or learners.
+            study: may differ from the workdir's study in its sizes, seeds, axes and learners only.
             data: `name` and `fingerprint` of the data read.
             provenance: of the trials that remain, from `dlm.storage.description.provenance`.
-            question: the study's question, for reports.
-            command: the command line, for reports.
+            question, command: the study's question and the command line, for reports.
             report: receives messages about damaged files.
 
-        Raises UsageError with each difference if the workdir holds another study, or numbers of other code or data; the
-        workdir is then unchanged.
+        Raises UsageError with each difference if the workdir holds another study, or numbers of other code or data,
+        without a change to the workdir.
         """
         now = StudyDescription(
             question=question,

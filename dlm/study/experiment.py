@@ -32,9 +32,7 @@ def module_text(study: Study, question: str, command: str) -> str:
 
 def _import_line(module: str, names: list[str]) -> str:
     line = f"from {module} import {', '.join(names)}"
-    return (
-        line if len(line) <= WIDTH else f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
-    )
+    return line if len(line) <= WIDTH else _wrapped(f"from {module} import (", names, ")", 0)
 
 
 def write_module(study: Study, question: str, path: str) -> Path:
@@ -60,12 +58,8 @@ def _expression(value: Any, imports: dict[str, set[str]], indent: int) -> str:
         parts = [f"{name}={_expression(item, imports, indent + 4)}" for name, item in values.items()]
         return _wrapped(f"{type(value).__name__}(", parts, ")", indent)
     if isinstance(value, Mapping):
-        return _wrapped(
-            "{",
-            [f"{json.dumps(key)}: {_expression(item, imports, indent + 4)}" for key, item in value.items()],
-            "}",
-            indent,
-        )
+        parts = [f"{json.dumps(key)}: {_expression(item, imports, indent + 4)}" for key, item in value.items()]
+        return _wrapped("{", parts, "}", indent)
     if isinstance(value, tuple):
         inner = ", ".join(_expression(item, imports, indent) for item in value)
         return f"({inner},)" if len(value) == 1 else f"({inner})"

@@ -240,13 +240,13 @@ def check_augment(augment: Augment, input_shape: tuple[int, ...], tokens: bool) 
         ("token_drop",): ("tokens [L]", tokens),
         ("mixup",): ("inputs that can be averaged", not tokens),
     }
+    kind = "tokens" if tokens else "numbers"
     for names, (requirement, fits) in needs.items():
         for name in names:
-            if getattr(augment, name) and not fits:
-                kind = "tokens" if tokens else "numbers"
+            value = getattr(augment, name)
+            if value and not fits:
                 raise UsageError(
-                    f"augment.{name}={getattr(augment, name)} needs {requirement}; examples are {kind} of shape "
-                    f"{input_shape}; omit it"
+                    f"augment.{name}={value} needs {requirement}; examples are {kind} of shape {input_shape}; omit it"
                 )
     limits = {
         "crop": (input_shape[:2], "pixels of the smaller side"),

@@ -37,12 +37,9 @@ class Noise:
         check_fields(self, "noise")
         for field in dataclasses.fields(self):
             value = float(getattr(self, field.name))
-            if not 0 <= value < math.inf or (field.name != "gaussian" and value > 1):
-                rule = (
-                    "standard deviation; choose at least 0"
-                    if field.name == "gaussian"
-                    else "share; choose a value from 0 to 1"
-                )
+            is_share = field.name != "gaussian"
+            if not 0 <= value < math.inf or (is_share and value > 1):
+                rule = "share; choose a value from 0 to 1" if is_share else "standard deviation; choose at least 0"
                 raise UsageError(f"noise.{field.name}={value:g} is a {rule}")
             object.__setattr__(self, field.name, value)
         if self.label + self.label_pairs > 1:

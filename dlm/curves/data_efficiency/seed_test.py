@@ -36,20 +36,12 @@ class LogErrors(NamedTuple):
     y: Array
 
 
-class _Profile(NamedTuple):
-    """Candidate log ratios [Q] with a partner of at least one size, and the mean difference of each seed [Q, S]."""
-
-    rates: Array
-    numbers: Array
-
-
 def overall_ratio(a: LogErrors, b: LogErrors, level: float) -> OverallEquivalenceRatio:
     """How many times `b`'s data `a` needs, one ratio for all sizes and its trend; see `OverallEquivalenceRatio`.
 
     Sizes are weighted by the slope of b's curve at their partners.
     """
-    profile = _profile(a, b)
-    median, low, high, kind = _interval(profile, level)
+    median, low, high, kind = _interval(*_profile(a, b), level)
     if median is None:
         return OverallEquivalenceRatio((), None, low, high, kind)
     partners = a.x - math.log(median)
@@ -60,12 +52,15 @@ def overall_ratio(a: LogErrors, b: LogErrors, level: float) -> OverallEquivalenc
 
 def ratio_at_each_size(a: LogErrors, b: LogErrors, level: float) -> tuple[EquivalenceRatio, ...]:
     """The ratio at each size of `a` separately."""
-    intervals = [_interval(_profile(LogErrors(a.x[k : k + 1], a.y[k : k + 1]), b), level) for k in range(len(a.x))]
+    intervals = [_interval(*_profile(LogErrors(a.x[k : k + 1], a.y[k : k + 1]), b), level) for k in range(len(a.x))]
     return tuple(EquivalenceRatio(round(math.exp(x)), *ends) for x, ends in zip(a.x, intervals, strict=True))
 
 
-def _profile(a: LogErrors, b: LogErrors) -> _Profile:
-    """Candidates within the sizes of b. The partner of a size is size / k, so larger k are worse for a."""
+def _profile(a: LogErrors, b: LogErrors) -> tuple[Array, Array]:
+    """Candidate log ratios [Q] with a partner of at least one size, and the mean difference of each seed [Q, S].
+
+    The partner of a size is size / k, so larger k are worse for a.
+    """
     rates = np.linspace(a.x[0] - b.x[-1], a.x[-1] - b.x[0], _GRID)
     partners = a.x - rates[:, None]
     inside = (partners >= b.x[0] - 1e-9) & (partners <= b.x[-1] + 1e-9)
@@ -76,7 +71,7 @@ def _profile(a: LogErrors, b: LogErrors) -> _Profile:
     total = weight.sum(axis=1, keepdims=True)
     known = total[:, 0] > 0
     numbers = np.einsum("qk,qks->qs", weight / np.where(total > 0, total, 1), a.y - at(partners, 0))
-    return _Profile(rates[known], numbers[known])
+    return rates[known], numbers[known]
 
 
 def _interpolated(b: LogErrors):  # type: ignore[no-untyped-def]
@@ -86,14 +81,13 @@ def _interpolated(b: LogErrors):  # type: ignore[no-untyped-def]
     return lambda x, order: curve(x, nu=order)
 
 
-def _interval(profile: _Profile, level: float) -> Ends:
+def _interval(rates: Array, numbers: Array, level: float) -> Ends:
     """Median, low, high and kind: the hull of the ratios that the t-test does not reject.
 
     A positive mean difference indicates that a needs more than this ratio.
     """
     from scipy import stats
 
-    rates, numbers = profile
     count = numbers.shape[1]
     error = np.maximum(numbers.std(axis=1, ddof=1), 1e-12) / math.sqrt(count)
     t, mean = numbers.mean(axis=1) / error, numbers.mean(axis=1)

@@ -89,19 +89,10 @@ def compare_studies(
     seeds = sorted({seed for row in table.values() for seed in row})
     whole_of = [[row[seed] for row in table.values() if seed in row] for seed in seeds]
     complete = [float(np.mean(row)) for row in whole_of if len(row) == len(table)]
-    train_sizes = _holm([error_difference(list(row.values()), level, size) for size, row in table.items()])
+    differences = tuple(_holm([error_difference(list(row.values()), level, size) for size, row in table.items()]))
     whole = error_difference(complete, level, None) if complete else None
-    needs, needs_at = _needs(a, b, table, level)
-    return StudyComparison(
-        a=curve_a.learner,
-        b=curve_b.learner,
-        data_ratio=needs,
-        data_ratios=needs_at,
-        differences=tuple(train_sizes),
-        overall=whole,
-        detectable_difference=_detectable_difference(complete, level),
-        num_seeds_needed=_num_seeds_needed(complete, level),
-    )
+    needs = _needs(a, b, table, level)
+    return StudyComparison(curve_a.learner, curve_b.learner, *needs, differences, whole, *_power(complete, level))
 
 
 def _needs(
@@ -183,18 +174,13 @@ def _inverted(rate: R) -> R:
     return dataclasses.replace(rate, median=median, low=low, high=high, kind=kinds.get(rate.kind, rate.kind))
 
 
-def _detectable_difference(values: Sequence[float], level: float) -> float | None:
-    """The difference that a test of these seeds detects with probability `POWER`."""
+def _power(values: Sequence[float], level: float) -> tuple[float | None, int | None]:
+    """The difference that a test of these seeds detects, and the number of seeds for `RELEVANT_DIFFERENCE`."""
     if len(values) < 2:
-        return None
-    return _effect(len(values), level) * float(np.std(values, ddof=1))
-
-
-def _num_seeds_needed(values: Sequence[float], level: float) -> int | None:
-    if len(values) < 2:
-        return None
+        return None, None
     spread = float(np.std(values, ddof=1))
-    return next((n for n in range(2, MOST_SEEDS + 1) if _effect(n, level) * spread <= RELEVANT_DIFFERENCE), MOST_SEEDS)
+    enough = (n for n in range(2, MOST_SEEDS + 1) if _effect(n, level) * spread <= RELEVANT_DIFFERENCE)
+    return _effect(len(values), level) * spread, next(enough, MOST_SEEDS)
 
 
 def _effect(count: int, level: float) -> float:
