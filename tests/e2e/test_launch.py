@@ -110,7 +110,7 @@ def test_data_that_is_absent_is_asked_for(launch, tmp_path, mode):
     path.write_text(NEEDS_TFDS)
     for place in ("nowhere", "cwd"):
         outcome = launch(f"--experiment={path}", f"--data_dir={tmp_path / place}", f"--mode={mode}")
-        assert_refused(outcome, f"'mnist' is not in {tmp_path / place / 'mnist'}")
+        assert_refused(outcome, f"'mnist' is not in {tmp_path / place}")
     assert list((tmp_path / "cwd").iterdir()) == []
     assert not (tmp_path / "nowhere").exists()
 

@@ -10,7 +10,7 @@ from dlm import Budget, Hyper, Learner, Study, UsageError
 from dlm.baselines import AutoRegressive, LinearSeries, SeasonalNaive
 from dlm.baselines.time_series import segments
 from dlm.data import Dataset, TfdsSeries
-from dlm.data.sources.time_series import in_time
+from dlm.data.sources.time_series import windowed_dataset
 from dlm.execution import executor
 from dlm.models import DLinear, PatchTST
 from dlm.storage import record_log
@@ -24,7 +24,7 @@ def dataset():
     """Two noisy waves of period 6."""
     rng, steps = np.random.default_rng(0), np.arange(220.0)
     wave = np.stack([np.sin(steps * np.pi / 3), np.cos(steps * np.pi / 3) + steps / 50], axis=1)
-    return in_time("waves", wave + 0.1 * rng.normal(size=wave.shape), L, H, validation=40, test=40)
+    return windowed_dataset("waves", wave + 0.1 * rng.normal(size=wave.shape), L, H, validation=40, test=40)
 
 
 def latest(dataset, size):
@@ -80,7 +80,7 @@ def test_history_is_joined_where_windows_follow_and_nowhere_else():
 
 
 def test_a_flat_series_is_forecast_flat():
-    flat = in_time("flat", np.ones((60, C)), L, H, validation=10, test=10)
+    flat = windowed_dataset("flat", np.ones((60, C)), L, H, validation=10, test=10)
     for learner in (SeasonalNaive(2), LinearSeries(alpha=0.0), AutoRegressive(3)):
         assert np.allclose(forecast(learner, flat, 20), 0, atol=1e-9)
 

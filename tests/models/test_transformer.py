@@ -166,5 +166,5 @@ def test_a_config_that_cannot_be_is_refused(changes, message):
 
 
 def test_tied_weights_need_an_output_for_each_token():
-    with pytest.raises(UsageError, match=r"tied=True gives one output for each token of model\.vocabulary=50, and 10"):
+    with pytest.raises(UsageError, match=r"tied=True gives one output for each token of model\.vocabulary=50, but 10"):
         build(SMALL, 10)
