@@ -113,8 +113,7 @@ class Workdir:
             question, command: the study's question and the command line, for reports.
             report: receives messages about damaged files.
 
-        Raises UsageError with each difference if the workdir holds another study, or numbers of other code or data,
-        without a change to the workdir.
+        UsageError, without a change, if the workdir holds another study, or numbers of other code or data.
         """
         now = StudyDescription(
             question=question,
@@ -132,9 +131,9 @@ class Workdir:
             now = dataclasses.replace(now, provenance={**self._description.provenance, **now.provenance})
         descriptions.write(self.path, now)
         self._description = now
+        log = self.path / record_log.FILE
         for line in record_log.mend(self.path):
-            log = self.path / record_log.FILE
-            report(f"line {line} of {log} is damaged; it is moved to {record_log.FILE}{DAMAGED}")
+            report(f"line {line} of {log} is damaged; it is moved to {log.name}{DAMAGED}")
 
     def _check_same(self, before: StudyDescription, now: StudyDescription) -> None:
         if changes := differences(before, now):
