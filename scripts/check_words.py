@@ -70,7 +70,7 @@ TEXT = {
     r"\bequal means\b": "equal tuning budget",
     r"\bmend(?:s|ed|ing)?\b": "fix, repair",
     r"\bslips?\b": "mistake",
-    r"\bis worth\b(?! [a-z]+ing)": "has a data-equivalence ratio of",
+    r"(?<!image )(?<!series )\bis worth\b(?! [a-z]+ing)": "has a data-equivalence ratio of",
     r"--mode=inside|\binside the network\b": "--mode=interpret, interpretability",
     r"\ba linear reader\b": "linear probe",
     r"\bovertakes? whom\b": "crossovers",

@@ -207,8 +207,8 @@ class _Paths:
         leaves = jax.tree.leaves(state)
         return dict(zip(self.shapes, leaves)) if len(leaves) == len(self.shapes) else {}
 
-    def unflatten(self, arrays: Mapping[str, Any]) -> Any:
-        return jax.tree.unflatten(self._structure, [arrays[name] for name in self.shapes])
+    def unflatten(self, leaves: Mapping[str, Any]) -> Any:
+        return jax.tree.unflatten(self._structure, [leaves[name] for name in self.shapes])
 
 
 def _rng_leaf(shape: Any, key: jax.Array, number: int) -> jax.Array:

@@ -85,12 +85,12 @@ class TransformerNet(nn.Module):
         """
         config = self.config
         embedding = self.param("embedding", nn.initializers.normal(config.dim**-0.5), (config.vocabulary, config.dim))
-        places = start + jnp.arange(x.shape[1])
-        seen = self._seen(x, places, cache[0][0].shape[2] if cache else x.shape[1])
+        positions = start + jnp.arange(x.shape[1])
+        seen = self._seen(x, positions, cache[0][0].shape[2] if cache else x.shape[1])
         is_text = (x != PADDING)[:, :, None]
         x, extended = layer(self, EMBEDDING, look_up(embedding, x)), []
         for block in range(config.depth):
-            y, keys_values = self._attention(nn.RMSNorm()(x), places, seen, cache[block] if cache else None)
+            y, keys_values = self._attention(nn.RMSNorm()(x), positions, seen, cache[block] if cache else None)
             extended.append(keys_values)
             x = x + drop(self, y, dropout)
             x = layer(self, f"block {block + 1}", x + drop(self, self._mlp(nn.RMSNorm()(x)), dropout))
@@ -100,23 +100,23 @@ class TransformerNet(nn.Module):
         x = layer(self, LAST_HIDDEN, x)
         return product(x, embedding) if config.tied else Dense(self.num_outputs)(x), extended
 
-    def _seen(self, x: jax.Array, places: jax.Array, number: int) -> jax.Array:
+    def _seen(self, x: jax.Array, positions: jax.Array, number: int) -> jax.Array:
         """Attention mask over `number` tokens for each position. bool [B or 1, 1, T, number]."""
         seen = jnp.ones((1, 1, 1, number), bool)
         if self.config.causal:
-            seen = places[None, None, :, None] >= jnp.arange(number)[None, None, None]
+            seen = positions[None, None, :, None] >= jnp.arange(number)[None, None, None]
         return seen & (x != PADDING)[:, None, None] if self.config.head == "mean" else seen
 
     def _attention(
-        self, x_BxTxD: jax.Array, places: jax.Array, seen: jax.Array, past: tuple[jax.Array, jax.Array] | None
+        self, x_BxTxD: jax.Array, positions: jax.Array, seen: jax.Array, past: tuple[jax.Array, jax.Array] | None
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         batch, tokens, dim = x_BxTxD.shape
         heads, size = self.config.heads, dim // self.config.heads
         qkv = Dense(3 * dim)(x_BxTxD).reshape(batch, tokens, 3, heads, size)
         q, k, v = (qkv[:, :, part].transpose(0, 2, 1, 3) for part in range(3))
-        q, k = rotated(q * size**-0.5, places), rotated(k, places)
+        q, k = rotated(q * size**-0.5, positions), rotated(k, positions)
         if past is not None:
-            at = (0, 0, places[0], 0)
+            at = (0, 0, positions[0], 0)
             k, v = (jax.lax.dynamic_update_slice(old, new, at) for old, new in zip(past, (k, v)))
         mixed = attend(q, k, v, seen).transpose(0, 2, 1, 3).reshape(batch, tokens, dim)
         return Dense(dim)(mixed), (k, v)
@@ -138,13 +138,13 @@ def attend(q: jax.Array, k: jax.Array, v: jax.Array, seen: jax.Array) -> jax.Arr
     return ((weights_BxHxTxS.astype(v.dtype) @ v) / total).astype(v.dtype)
 
 
-def rotated(x: jax.Array, places: jax.Array) -> jax.Array:
-    """Rotary positions: rotates pair i of a vector by position · ROTARY_BASE^(−2i/d). x [B, H, T, d], places int [T].
+def rotated(x: jax.Array, positions: jax.Array) -> jax.Array:
+    """Rotary positions: rotates pair i of a vector by position · ROTARY_BASE^(−2i/d). x [B, H, T, d], positions [T].
 
     Pair i is the i-th number of each half. Products of two vectors then depend on the distance of their positions.
     """
     half = x.shape[-1] // 2
-    angles = places[:, None] * ROTARY_BASE ** (-jnp.arange(half)[None] / half)
+    angles = positions[:, None] * ROTARY_BASE ** (-jnp.arange(half)[None] / half)
     cos, sin = jnp.cos(angles)[None, None], jnp.sin(angles)[None, None]
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1).astype(x.dtype)

@@ -57,10 +57,10 @@ def _sum_metrics(
 
     def batch_sums(numbered: tuple[jax.Array, EvaluationBatches]) -> tuple[Any, tuple[jax.Array, ...]]:
         number, batch = numbered
-        values, *arrays = example_metrics(config, stats, params, batch, number, is_noisy)
+        values, *outputs = example_metrics(config, stats, params, batch, number, is_noisy)
         weights = [batch.weight] if batch.clean is None else [batch.weight, batch.clean]
         sums = [{name: (value * weight).sum() for name, value in values.items()} for weight in weights]
-        return sums, tuple(arrays) if config.task.needs_whole_split or config.task.fits_threshold else ()
+        return sums, tuple(outputs) if config.task.needs_whole_split or config.task.fits_threshold else ()
 
     sums, whole = jax.lax.map(batch_sums, (jnp.arange(len(split.weight)), split))
     return sums, tuple(array.reshape(-1, *array.shape[2:]) for array in whole)

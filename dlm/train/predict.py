@@ -73,6 +73,6 @@ class Predictor:
         start = time.perf_counter()
         outputs = jax.block_until_ready(self._compiled(params, stats, self._test))
         self.inference_seconds = (time.perf_counter() - start) / self._num_examples
-        arrays = jax.device_get(outputs)
+        outputs = jax.device_get(outputs)
         # [batches of a device, devices × B, ...] holds the batches in order, with repeats at the end.
-        return {name: value.reshape(-1, *value.shape[2:])[: self._num_examples] for name, value in arrays.items()}
+        return {name: value.reshape(-1, *value.shape[2:])[: self._num_examples] for name, value in outputs.items()}

@@ -281,6 +281,7 @@ def fashion(shared_tfds):
     return columns
 
 
+@pytest.mark.slow
 def test_fashion_mnist_repeats_no_picture_exactly_and_some_nearly(fashion):
     """Its first release had 10 training pictures in the test set and 43 twice (issue 44): as many are put in."""
     pool, labels, test, test_labels = fashion

@@ -54,6 +54,9 @@ for workdir in ("runs/digits", "runs/wide"):
 """
 
 
+pytestmark = pytest.mark.slow
+
+
 @dataclasses.dataclass(frozen=True)
 class Block:
     line: int

@@ -22,6 +22,7 @@ def test_an_experiment_asks_a_question_and_names_its_command(name):
     assert len({cell.trial_id for cell in cells}) == len(cells) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", experiment.names())
 def test_an_experiment_trains_when_shrunk(name, tmp_path, request):
     study = experiment.load(name)

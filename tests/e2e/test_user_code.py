@@ -105,6 +105,7 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(name, tmp_path, monkeypa
     assert min(row.value for row in rows) < 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", ["exact", "fast"])
 @pytest.mark.parametrize("name", ["linen_batch_norm", "nnx_batch_norm"])
 def test_batch_statistics_are_carried_by_each_member(name, packing, digits):

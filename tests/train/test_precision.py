@@ -153,6 +153,7 @@ def test_members_in_bfloat16_are_bit_for_bit_what_they_are_alone(trained, bits_e
         assert together[cell][1].values == alone[cell][1].values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
 def test_bfloat16_ends_near_float32_but_not_at_it(name, trained, bits_equal):
     full, low = (trained(study(precision, MODELS[name]).trials) for precision in ("float32", "bfloat16"))

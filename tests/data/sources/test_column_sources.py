@@ -361,6 +361,7 @@ def fashion(shared_tfds):
     return Tfds("fashion_mnist", validation=10_000).load(shared_tfds)
 
 
+@pytest.mark.slow
 def test_fashion_mnist_has_its_published_sizes(fashion):
     assert (len(fashion.train), len(fashion.validation), len(fashion.test)) == (50_000, 10_000, 10_000)
     assert fashion.train.x.shape[1:] == (28, 28, 1)
@@ -368,6 +369,7 @@ def test_fashion_mnist_has_its_published_sizes(fashion):
     assert np.all(np.bincount(fashion.validation.y) == np.bincount(fashion.test.y))
 
 
+@pytest.mark.slow
 def test_fashion_mnist_has_balanced_nested_subsets(fashion):
     order = fashion.order(0)
     assert np.array_equal(np.sort(order), np.arange(50_000))

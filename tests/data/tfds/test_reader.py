@@ -23,6 +23,7 @@ pytest.importorskip("tensorflow_datasets", reason="needs the extra tfds: tensorf
 ROOT = Path(__file__).resolve().parents[3]
 TRAIN, TEST = 23, 7
 BOTH = {"train": "train", "test": "test"}
+LARGE = ("fashion_mnist", "movielens/latest-small-ratings", "multi30k", "daily_dialog")  # seconds to minutes each
 SHARED = {
     "fashion_mnist": {"train": 60_000, "test": 10_000},
     "fsdd": {"train": 2700, "test": 300},
@@ -601,7 +602,9 @@ def test_a_failed_download_is_a_usage_error_with_the_reason(varied, tmp_path):
             read(name, BOTH, data_dir=tmp_path, download=True)
 
 
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in SHARED]
+)
 def test_shared_data_sets_are_read_completely(shared_tfds, name):
     splits = SHARED[name]
     full_name, found = read(name, {split: split for split in splits}, data_dir=shared_tfds)
