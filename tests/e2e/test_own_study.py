@@ -36,7 +36,7 @@ def test_two_flags_run_a_study_that_says_how_the_file_was_read(launch, table, tm
     code, out, err = launch(f"--data={table}", "--target=diagnosis", *CUT, f"--workdir={tmp_path / 'run'}")
     assert code == 0, err
     assert "How cancer was read" in out
-    assert "Column diagnosis: taken for 2 classes (benign, malignant)" in out
+    assert "Target diagnosis: 2 classes (benign, malignant)." in out
     assert out.index("How cancer was read") < out.index("examples")
     assert "trained 6 trials (0 were complete)" in out
     learners = {curve.learner for curve in learning_curves(record_log.rows(tmp_path / "run"))}
@@ -63,7 +63,7 @@ def test_the_written_module_declares_the_very_study(launch, table, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--data=absent.csv",), "absent.csv: there is no such file or folder"),
+        (("--data=absent.csv",), "absent.csv: no such file or folder"),
         (("--data={table}", "--target=diagnoses"), "did you mean 'diagnosis'"),
         (("--data={table}", "--experiment=digits"), "are two studies; choose one"),
         (("--target=diagnosis",), "needs --data=PATH"),
@@ -129,10 +129,10 @@ def test_leaks_are_counted_and_errors_told_with_and_without_them(leaky, tmp_path
     code, out, _ = launch("--mode=report", f"--workdir={tmp_path}")
     assert code == 0
     text = " ".join(out.split())
-    assert "30 of 360 test examples are in the training pool too, equal in every number." in text
-    assert "5 of 1,262 pool examples repeat an earlier one, equal in every number." in text
+    assert "30 of 360 test examples are also in the training pool (exact duplicates)." in text
+    assert "5 of 1,262 pool examples duplicate an earlier one (exact duplicates)." in text
     assert "logreg: " in text
-    assert "without (n=1,262, mean of 1)" in text
+    assert "without the overlap (n=1,262, mean of 1)" in text
 
 
 def test_nothing_is_said_where_nothing_leaks(digits, tmp_path):
@@ -164,7 +164,7 @@ def test_a_subset_of_one_class_is_learnt_as_that_class(tmp_path):
 
 
 def test_a_split_that_no_file_has_and_a_task_that_is_none_are_refused(table, tmp_path):
-    with pytest.raises(UsageError, match=r"data\.test='dev' names no split of these data; give how many"):
+    with pytest.raises(UsageError, match=r"data\.test='dev' is not a split of the data; set how many"):
         File(str(table), target="diagnosis", test="dev").load()
     with pytest.raises(UsageError, match=r"is not a task; use one of dlm\.tasks"):
         executor.run_trials(small(task=Budget(steps=1)), tmp_path / "new")

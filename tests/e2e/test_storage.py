@@ -97,5 +97,5 @@ def test_a_workdir_that_vanishes_ends_with_a_clear_error(tmp_path):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1, err
     assert "Traceback" not in err
-    assert "vanished" in err or "No such file or directory" in err
+    assert "was deleted or moved" in err or "No such file or directory" in err
     assert "run the same command again" in err

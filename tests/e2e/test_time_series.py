@@ -90,12 +90,12 @@ def test_what_does_not_fit_is_refused_in_words(dataset):
     with pytest.raises(UsageError, match="period=13 exceeds the 12 steps"):
         SeasonalNaive(13).check(dataset)
     AutoRegressive(12).check(dataset)
-    with pytest.raises(UsageError, match=r"from windows \[N, L, C\] to \[N, H, C\]"):
+    with pytest.raises(UsageError, match=r"need windows \[N, L, C\] and targets \[N, H, C\]"):
         LinearSeries().fit(x, y.reshape(5, -1), H * C, 0)
     table = Dataset("table", *[dataclasses.replace(dataset.test, y=dataset.test.y[:, 0, 0])] * 3)
     with pytest.raises(UsageError, match=r"Forecasting\(\) needs inputs \[N, context, C\]"):
         Forecasting().check(table)
-    with pytest.raises(UsageError, match=r"from windows \[N, L, C\] to \[N, H, C\]"):
+    with pytest.raises(UsageError, match=r"need windows \[N, L, C\] and targets \[N, H, C\]"):
         LinearSeries().check(table)
     with pytest.raises(UsageError, match=r"Classification\(\) needs classes"):
         Classification().check(dataset)
