@@ -64,7 +64,7 @@ def together(workers: list[Worker], steps: int) -> tuple[float, float]:
 def compare(workload: Workload, theirs: dict[str, list[Worker]], rounds: int, seconds: float) -> dict[str, Any]:
     """A member's update timed in all rounds for every contender, and the losses after CHECKED_STEPS updates."""
     ours = population(workload)
-    start = Start(workload, first_weights(ours), ours.placed.orders[0])
+    start = Start(workload, first_weights(ours), ours.device_data.orders[0])
     for worker in itertools.chain(*theirs.values()):
         worker.begin(start)
     ours.advance(CHECKED_STEPS)

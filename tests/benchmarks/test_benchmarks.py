@@ -25,7 +25,7 @@ def trained(number):
     """(where the peers of a small workload begin, the loss that dlm ends at)."""
     workload = SMALL[number]
     ours = population(workload)
-    start = Start(workload, first_weights(ours), ours.placed.orders[0])
+    start = Start(workload, first_weights(ours), ours.device_data.orders[0])
     applied, seconds = ours.advance(STEPS)
     assert applied == STEPS * workload.members
     assert seconds > 0

@@ -92,7 +92,12 @@ def values(folder):
     return {row.key: (row.status, row.value) for row in record_log.rows(folder)}
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+SLOW = ("linen_dropout", "nnx_dropout", "own_optimizer")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in LEARNERS]
+)
 def test_an_interrupted_run_resumes_to_the_same_numbers(name, tmp_path, monkeypatch):
     learner = LEARNERS[name]
     run = dlm.run if name == "nnx_batch_norm" else executor.run_trials

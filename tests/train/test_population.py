@@ -62,7 +62,7 @@ def trained(digits, data):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_exact_member_of_eight_equals_itself_alone_bit_for_bit(name, trained, bits_equal):
-    cells = study(MODELS[name], steps=20).trials
+    cells = study(MODELS[name], steps=10).trials
     together = trained(cells)
     for trial in (cells[0], cells[-1]):
         alone = trained([trial], num_devices=4)
@@ -72,7 +72,7 @@ def test_exact_member_of_eight_equals_itself_alone_bit_for_bit(name, trained, bi
 
 @pytest.mark.parametrize("name", MODELS)
 def test_fast_member_equals_itself_alone_up_to_rounding(name, trained):
-    cells = study(MODELS[name]).trials
+    cells = study(MODELS[name], steps=10).trials
     fast, exact = (run[cells[-1]][1].values for run in (trained(cells, "fast"), trained([cells[-1]], "exact", 4)))
     # Losses, not weights: AdamW blows rounding up where a gradient is zero in theory, as that of a key's bias.
     for key in (("train", "loss"), ("validation", "loss"), ("test", "loss")):
