@@ -45,7 +45,7 @@ def test_a_users_history_is_checked(history, tmp_path, capsys):
         "Worst learners",
         "Sharpness",
         "Mean RMSLE",
-        "How much data",
+        "Required size for a target",
         "Alarms",
         "P(better at n_max)",
     ):
