@@ -52,9 +52,9 @@ def test_what_is_committed_is_whole_small_and_names_no_machine(committed):
 
 def test_the_text_says_what_the_outputs_say(committed):
     text = "\n".join(cell.source for cell in committed.cells if cell.cell_type == "markdown")
-    assert "60 cells trained now, 0 before" in shown(committed, "result")
-    assert "0 cells trained now, 60 before" in shown(committed, "needs")
-    assert "12 cells trained now, 60 before" in shown(committed, "larger")
+    assert "trained 60 trials (0 were complete)" in shown(committed, "result")
+    assert "trained 0 trials (60 were complete)" in shown(committed, "needs")
+    assert "trained 12 trials (60 were complete)" in shown(committed, "larger")
     assert "It trains 72 small models" in text
     assert min(medians(committed, "larger"), key=medians(committed, "larger").get) == "cnn"
 
