@@ -98,8 +98,10 @@ def main(argv: list[str]) -> int:
             return 0
         _check_flags()
         return _CALLS[FLAGS.mode]() or 0
-    except (UsageError, flags.Error) as error:
+    except UsageError as error:
         return _report_error(str(error), 2)
+    except flags.Error as error:
+        return _report_error(f"{error} (--help lists the flags)", 2)
     except Interrupted as error:
         return _report_error(str(error), error.exit_code)
     except KeyboardInterrupt:  # outside a run, when nothing has to be saved

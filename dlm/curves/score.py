@@ -53,7 +53,7 @@ class ScoredPoint:
 class ForecastScore:
     """All scored points, and remarks on sizes without a score and on inconsistencies."""
 
-    cells: tuple[ScoredPoint, ...]
+    points: tuple[ScoredPoint, ...]
     remarks: tuple[str, ...]
 
 

@@ -38,7 +38,7 @@ def report_score(forecast: Path, console: Console, *, workdir: Path | None, curv
     later, source = _measured_later(workdir, curve)
     _check_units(summary, later, source)
     result = score_forecast(summary, later)
-    if not result.cells:
+    if not result.points:
         reason = " ".join(result.remarks) or f"no size above {summary.stamp.largest_train_size:,} examples is measured."
         raise UsageError(f"{source} cannot score {forecast}: {reason} Measure larger sizes after the forecast")
     written = datetime.datetime.fromtimestamp(source.stat().st_mtime, datetime.UTC)
@@ -60,39 +60,39 @@ def print_score(summary: StudySummary, score: ForecastScore, console: Console, s
     console.print()
     for sentence in _overview(summary, score, unit):
         say(console, sentence)
-    for name in dict.fromkeys(row.learner for row in score.cells):
+    for name in dict.fromkeys(row.learner for row in score.points):
         heading = f"{name}: forecast and measured {unit}{' in %' if is_rate(unit) else ''}"
-        print_table(console, _table(heading, [row for row in score.cells if row.learner == name], unit))
+        print_table(console, _table(heading, [row for row in score.points if row.learner == name], unit))
     print_list(console, "Notes on this score", [*score.remarks, *_notes(score)])
     print_list(console, "Checks passed", list(_checks(source)))
     console.print()
 
 
 def _overview(summary: StudySummary, score: ForecastScore, unit: str) -> Iterator[str]:
-    inside = sum(row.covered for row in score.cells)
-    means = "mean lies" if len(score.cells) == 1 else "means lie"
+    inside = sum(row.covered for row in score.points)
+    means = "mean lies" if len(score.points) == 1 else "means lie"
     yield (
-        f"{inside} of {len(score.cells)} measured {means} inside the {percent(summary.level)} interval "
-        f"({percent(round(inside / len(score.cells), 3))})."
+        f"{inside} of {len(score.points)} measured {means} inside the {percent(summary.level)} interval "
+        f"({percent(round(inside / len(score.points), 3))})."
     )
-    logs = [row.log_error for row in score.cells if row.log_error is not None]
+    logs = [row.log_error for row in score.points if row.log_error is not None]
     accuracy = f"The median |log error| is {statistics.median(logs):.3f}; the" if logs else "The"
-    mean_score = statistics.fmean(row.interval_score for row in score.cells)
+    mean_score = statistics.fmean(row.interval_score for row in score.points)
     yield f"{accuracy} mean interval score is {error_text(mean_score, unit)}."
 
 
-def _table(title: str, cells: Sequence[ScoredPoint], unit: str) -> Table:
-    repeated = any(cell.num_repeats > 1 for cell in cells)
+def _table(title: str, points: Sequence[ScoredPoint], unit: str) -> Table:
+    repeated = any(point.num_repeats > 1 for point in points)
     rows = tuple(
         (
-            f"{cell.train_size:,}",
-            _forecast(cell, unit),
-            _measured(cell, unit) + (f" ({cell.num_repeats:,})" if repeated else ""),
-            "yes" if cell.covered else "no",
-            "–" if cell.log_error is None else f"{cell.log_error:.3f}",
-            error_number(cell.interval_score, unit),
+            f"{point.train_size:,}",
+            _forecast(point, unit),
+            _measured(point, unit) + (f" ({point.num_repeats:,})" if repeated else ""),
+            "yes" if point.covered else "no",
+            "–" if point.log_error is None else f"{point.log_error:.3f}",
+            error_number(point.interval_score, unit),
         )
-        for cell in cells
+        for point in points
     )
     return Table(title, ("examples", "forecast", "measured", "inside", "log error", "score"), rows, text_columns=0)
 
@@ -113,7 +113,7 @@ def _notes(score: ForecastScore) -> Iterator[str]:
         "widened by its standard error. The interval score (Gneiting and Raftery 2007; lower is better) uses the "
         "widened interval."
     )
-    if any(row.stderr is None for row in score.cells):
+    if any(row.stderr is None for row in score.points):
         yield "A mean without a standard error is treated as exact, which lowers the coverage."
 
 

@@ -38,20 +38,20 @@ def test_between_the_sizes_of_the_grid_lines_are_straight_in_logarithms():
 
 
 def test_a_mean_without_noise_is_held_against_the_interval_itself():
-    (cell,) = score_forecast(forecast(), [later((2000,), ((0.03,),))]).cells
+    (point,) = score_forecast(forecast(), [later((2000,), ((0.03,),))]).points
     middle = 2000**-0.5
-    assert (cell.median, cell.low, cell.high) == pytest.approx(
+    assert (point.median, point.low, point.high) == pytest.approx(
         (middle, middle * math.exp(SPREAD * Z[0]), middle * math.exp(SPREAD * Z[-1]))
     )
-    assert cell.interval == (cell.low, cell.high)
-    assert not cell.covered
-    assert cell.stderr is None
-    assert cell.log_error == pytest.approx(math.log(0.03 / middle))
-    assert cell.interval_score == pytest.approx(cell.high - cell.low + 40 * (0.03 - cell.high))
+    assert point.interval == (point.low, point.high)
+    assert not point.covered
+    assert point.stderr is None
+    assert point.log_error == pytest.approx(math.log(0.03 / middle))
+    assert point.interval_score == pytest.approx(point.high - point.low + 40 * (0.03 - point.high))
 
 
 def test_the_noise_of_the_mean_widens_the_interval():
-    noisy = score_forecast(forecast(), [later((2000,), ((0.03,),), stderr=(0.004,))]).cells[0]
+    noisy = score_forecast(forecast(), [later((2000,), ((0.03,),), stderr=(0.004,))]).points[0]
     assert noisy.covered
     assert noisy.interval_score == noisy.interval[1] - noisy.interval[0]
     rng = np.random.default_rng(0)
@@ -64,7 +64,7 @@ def test_only_what_was_not_measured_by_then_is_scored():
         forecast(seen=(500, 1000, 2000)),
         [later((500, 700, 1000, 2000, 4000, 99999), ((0.05,), (0.04,), (0.031,), (0.02,), (0.015,), (0.01,)))],
     )
-    assert [cell.train_size for cell in result.cells] == [4000]
+    assert [point.train_size for point in result.points] == [4000]
     told = " ".join(result.remarks)
     assert "a: 2,000 examples were measured before the forecast was made." in told
     assert "a: 99,999 examples exceed the largest forecast size, 16,000." in told
@@ -73,26 +73,26 @@ def test_only_what_was_not_measured_by_then_is_scored():
 
 def test_learners_go_by_their_name_but_a_lone_one_needs_none():
     b = dataclasses.replace(later((2000,), ((0.02,),)), learner="b")
-    assert score_forecast(forecast(), [b]).cells[0].learner == "a"
+    assert score_forecast(forecast(), [b]).points[0].learner == "a"
     c = dataclasses.replace(b, learner="c")
     nothing = score_forecast(forecast(), [b, c])
-    assert (nothing.cells, nothing.remarks) == ((), ("a: no later measurement.",))
+    assert (nothing.points, nothing.remarks) == ((), ("a: no later measurement.",))
 
 
 def test_what_was_not_forecast_is_not_scored():
     none = forecast()
     none = dataclasses.replace(none, learners=(dataclasses.replace(none.learners[0], grid=None),))
     result = score_forecast(none, [later((2000,), ((0.02,),))])
-    assert (result.cells, result.remarks) == ((), ("a: the forecast does not extend beyond 1,000 examples.",))
+    assert (result.points, result.remarks) == ((), ("a: the forecast does not extend beyond 1,000 examples.",))
 
 
 @pytest.mark.parametrize("error", [0.0, 1e-300, 1.0])
 def test_extreme_numbers_stay_numbers(error):
     zero = ForecastGrid(LEVELS, (1000, 2000), ((0.0,) * 8 + (1.0,),) * 2)
     for grid in (zero, normal_grid()):
-        (cell,) = score_forecast(forecast(grid=grid), [later((1500,), ((error, error),))]).cells
-        assert all(math.isfinite(value) for value in (cell.median, *cell.interval, cell.interval_score))
-        assert cell.log_error is None or math.isfinite(cell.log_error)
+        (point,) = score_forecast(forecast(grid=grid), [later((1500,), ((error, error),))]).points
+        assert all(math.isfinite(value) for value in (point.median, *point.interval, point.interval_score))
+        assert point.log_error is None or math.isfinite(point.log_error)
 
 
 def test_the_grid_of_an_answer_reaches_as_far_as_its_points_carry():

@@ -245,5 +245,5 @@ def test_any_forged_forecast_is_rejected_or_scored(tmp_path_factory, keys, depth
     except (ValueError, TypeError, IndexError):  # UsageError is a ValueError; the others are the forger's own
         return
     result = score_forecast(summary, [LATER])
-    if result.cells:
+    if result.points:
         print_score(summary, result, Console(quiet=True), path)
