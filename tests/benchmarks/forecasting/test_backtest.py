@@ -71,7 +71,7 @@ def test_a_users_history_is_checked(history, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--curves=nowhere"], "curves=nowhere is not a folder"),
-        (["--curves={}", "--only=speed"], "only=speed is no part; choose from calibration"),
+        (["--curves={}", "--only=speed"], "only=speed is not a part; choose from calibration"),
         (["--curves={}", "--out={}/mine.csv"], "is a file; name a folder"),
     ],
 )
