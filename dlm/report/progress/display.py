@@ -6,20 +6,19 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from rich.console import Console, ConsoleDimensions, Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
-from dlm.curves.seed_spread import MOST_SEEDS_FOR_RANGE
 from dlm.report.formatting import duration, error_number, is_rate
 from dlm.report.progress.status import RunStatus, SizeProgress
 
-RUNNING, FAILED = "▸", "✗"
+COUNTS = ("trained", "num_trials", "running", "failed")  # fields of SizeProgress
 
 
 class NotebookLine:
@@ -61,7 +60,9 @@ class ProgressDisplay:
         interval_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._console = console or Console(stderr=True)
+        # The variables COLUMNS and LINES may be outdated.
+        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        self._console = console or Console(stderr=True, _environ=environment)
         self._notebook = NotebookLine() if self._console.is_jupyter else None
         self._interval, self._clock = 1.0 if self._notebook else interval_seconds, clock
         self._printed_at: float | None = None
@@ -84,33 +85,22 @@ class ProgressDisplay:
         self._print(status_line(status))
 
     def _draw(self, status: RunStatus) -> None:
-        self._measure()
         width, height = self._console.size
         # The last line and the last column stay empty, because some terminals wrap there.
         renderable = view(status, width - 1, height - 1)
         if self._live is None:
+            redirect = sys.stdout.isatty()  # not if standard output goes to a file
             self._live = Live(
-                renderable,
-                console=self._console,
-                auto_refresh=False,
-                transient=True,
-                vertical_overflow="crop",
-                redirect_stdout=sys.stdout.isatty(),  # not if standard output goes to a file
+                renderable, console=self._console, auto_refresh=False, transient=True, redirect_stdout=redirect
             )
             self._live.start()
             self._console.show_cursor(True)  # a killed process could not restore it
         self._live.update(renderable, refresh=True)
 
-    def _measure(self) -> None:
-        """Read the size of the terminal; the variable COLUMNS may be outdated."""
-        with contextlib.suppress(OSError, ValueError):  # not a real terminal
-            self._console.size = ConsoleDimensions(*os.get_terminal_size(self._console.file.fileno()))
-
     def _print(self, line: str) -> None:
         if self._notebook:
             self._notebook.show(line)
         elif self.is_live:
-            self._measure()
             self._console.print(Text(line), no_wrap=True, overflow="ellipsis")
         else:
             self._console.print(Text(line), soft_wrap=True)
@@ -127,153 +117,89 @@ def _supports_live(console: Console) -> bool:
 def status_line(status: RunStatus) -> str:
     """The status as one line of plain text."""
     is_running = status.state == "running"
-    parts = [" ".join([status.phase if is_running else status.state, *_percent(status)]), *_counts(status)]
-    if is_running:
-        parts += [*_speed(status), *_eta(status), status.detail]
-    elif status.phase_seconds:
-        parts.append(f"{duration(status.elapsed)}: {_phases(status)}")
-    return " · ".join(part for part in parts if part)
+    first = f"{status.phase if is_running else status.state} {_percent(status)}".strip()
+    parts = [_speed(status), _eta(status), status.detail] if is_running else []
+    if not is_running and status.phase_seconds:
+        parts = [f"{duration(status.elapsed)}: {_phases(status)}"]
+    return _joined([first, *_counts(status), *parts]).plain
 
 
 def view(status: RunStatus, width: int, height: int) -> RenderableType:
     """The status in at most `height` lines of `width` columns."""
-    title = Text.assemble((status.study, "bold"), *(f" · {text}" for text in (status.phase, status.detail) if text))
-    title.truncate(width, overflow="ellipsis")
-    times = _joined([*_percent(status), *_eta(status), f"{duration(status.elapsed)} elapsed"])
+    title = _joined([status.study, status.phase, status.detail], "bold")
+    times = _joined([_percent(status), _eta(status), f"{duration(status.elapsed)} elapsed"])
     bar = Table.grid(Column(), Column(no_wrap=True, overflow="ellipsis"), padding=(0, 1))
     bar_width = max(8, min(24, width - len(times) - 2))
     bar.add_row(ProgressBar(total=1.0, completed=status.fraction or 0.0, width=bar_width), times)
-    memory = [f"{_bytes(status.memory)} of memory"] if status.memory is not None else []
-    if status.device_memory is not None:
-        memory.append(f"{_bytes(status.device_memory)} of device memory")
-    head: list[RenderableType] = [title, bar, _joined(_counts(status, RUNNING, FAILED))]
-    foot = [_joined([*_speed(status), *memory], "dim"), _joined([f"time: {_phases(status)}"], "dim")]
+    memory = f"{_bytes(status.memory)} of memory" if status.memory is not None else ""
+    device = f"{_bytes(status.device_memory)} of device memory" if status.device_memory is not None else ""
+    head: list[RenderableType] = [title, bar, _joined(_counts(status))]
+    foot = [_joined([_speed(status), memory, device], "dim"), _joined([f"time: {_phases(status)}"], "dim")]
     room = height - len(head) - len(foot)
-    table = _by_size(status)
-    if table.row_count + 1 > room or _table_width(table) > width:
-        table = _by_learner(status, width, room)
+    table = _trials_table(status, width, room)
     gap: list[RenderableType] = [Text()] if room - table.row_count >= 3 else []
     return Group(*[*head, *gap, table, *gap, *foot][: max(1, height)])
 
 
-def _by_size(status: RunStatus) -> Table:
-    """Three lines per learner with one column per size: counts, error, spread."""
-    sizes = sorted({row.train_size for row in status.rows})
-    table = _new_table(["learner", *(f"{size:,}" for size in sizes)], gap=1)
-    for learner, rows in _rows_by_learner(status).items():
-        by_size = {row.train_size: row for row in rows}
-        columns = [by_size.get(size) for size in sizes]
-        table.add_row(Text(learner, style="bold"), *(_trial_counts(row) if row else "" for row in columns))
-        errors = [_error(row) if row else ("", "") for row in columns]
-        table.add_row(f"  {_error_heading(rows)}", *(median for median, _ in errors))
-        table.add_row(f"  {_spread_heading(rows)}", *(spread for _, spread in errors), style="dim")
-    return table
+def _trials_table(status: RunStatus, width: int, room: int) -> Table:
+    """A row per learner: counts of its trials, then counts and median error at each size, the largest sizes that fit.
 
-
-def _by_learner(status: RunStatus, width: int, room: int) -> Table:
-    """A row per learner with the error at its largest measured size; running learners first if not all fit."""
-    by_learner = _rows_by_learner(status)
-    names = list(by_learner)
+    If not all learners fit, those with running trials are first.
+    """
+    by_learner: dict[str, dict[int, SizeProgress]] = {}
+    for row in status.rows:
+        by_learner.setdefault(row.learner, {})[row.train_size] = row
+    names, sizes = list(by_learner), sorted({row.train_size for row in status.rows})
     if len(names) + 1 > room:
-        names.sort(key=lambda name: -sum(row.running for row in by_learner[name]))
-        names = [name for name in by_learner if name in names[: max(0, room - 2)]]
-    lines = [[name, *_sums(by_learner[name]), *_largest(by_learner[name])] for name in names]
-    if hidden := [row for name, rows in by_learner.items() if name not in names for row in rows]:
-        lines.append([f"{len(by_learner) - len(names)} more", *_sums(hidden), "", "", ""])
-    headings = ["learner", "trained", "running", "failed", "size"]
-    lines = [[*headings, _error_heading(status.rows), _spread_heading(status.rows)], *lines]
-    for heading in ("size", lines[0][-1], "failed", "running"):  # dropped in this order on a narrow terminal
-        if sum(max(map(len, column)) + 2 for column in zip(*lines)) - 2 > width:
-            dropped = lines[0].index(heading)
-            lines = [[*line[:dropped], *line[dropped + 1 :]] for line in lines]
-    table = _new_table(lines[0], gap=2)
-    for line in lines[1:]:
-        table.add_row(*map(Text, line))
-    return table
-
-
-def _new_table(headings: Sequence[str], gap: int) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
-    for number, heading in enumerate(headings):
+        names.sort(key=lambda name: not any(row.running for row in by_learner[name].values()))
+        names = names[: max(0, room - 2)]
+    lines = [("learner", "trained", "running", "failed", *(f"n={size:,}" for size in sizes))]
+    for name in names:
+        own = by_learner[name]
+        trained, trials, *other = (sum(getattr(row, field) for row in own.values()) for field in COUNTS)
+        counts = (f"{trained} of {trials}", *(f"{count or '·'}" for count in other))
+        lines.append((name, *counts, *(_size_cell(own.get(size)) for size in sizes)))
+    columns = list(zip(*lines))
+    while len(columns) > 4 and sum(max(map(len, column)) + 2 for column in columns) - 2 > width:
+        del columns[4]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for number, (heading, *_) in enumerate(columns):
         table.add_column(heading, justify="right" if number else "left", no_wrap=True, overflow="ellipsis")
+    for cells in zip(*(column[1:] for column in columns)):
+        table.add_row(*map(Text, cells))
+    if len(names) < len(by_learner):
+        table.add_row(f"{len(by_learner) - len(names)} more")
     return table
 
 
-def _table_width(table: Table) -> int:
-    """Width of a table without truncation."""
-    widths = [max(len(str(cell)) for cell in (column.header, *column.cells)) for column in table.columns]
-    return sum(widths) + table.padding[1] * (len(widths) - 1)
+def _size_cell(row: SizeProgress | None) -> str:
+    """For example "3/8 12.5": three of eight trials are trained, with a median error of 12.5 %."""
+    if row is None:
+        return ""
+    error = "" if row.median is None else f" {error_number(row.median, row.unit)}{'%' if is_rate(row.unit) else ''}"
+    return f"{row.trained}/{row.num_trials}{error}"
 
 
-def _rows_by_learner(status: RunStatus) -> dict[str, list[SizeProgress]]:
-    names = dict.fromkeys(row.learner for row in status.rows)
-    return {name: [row for row in status.rows if row.learner == name] for name in names}
+def _percent(status: RunStatus) -> str:
+    return f"{int(100 * status.fraction)} %" if status.fraction is not None else ""
 
 
-def _trial_counts(row: SizeProgress) -> str:
-    """For example "3 ▸5": three trials trained, five running."""
-    counts = (("", row.trained), (RUNNING, row.running), (FAILED, row.failed))
-    return " ".join(f"{mark}{count}" for mark, count in counts if count) or "·"
+def _eta(status: RunStatus) -> str:
+    return f"about {duration(status.eta)} left" if status.eta is not None and status.state == "running" else ""
 
 
-def _sums(rows: Iterable[SizeProgress]) -> tuple[str, str, str]:
-    rows = list(rows)
-    trained, trials, running, failed = (
-        sum(getattr(row, field) for row in rows) for field in ("trained", "num_trials", "running", "failed")
-    )
-    return f"{trained} of {trials}", f"{running or '·'}", f"{failed or '·'}"
+def _counts(status: RunStatus) -> list[str]:
+    trained, trials, running, failed = (sum(getattr(row, field) for row in status.rows) for field in COUNTS)
+    more = [f"{running:,} running"] if running else []
+    return [f"{trained:,} of {trials:,} trials", *more, *([f"{failed:,} failed or diverged"] if failed else [])]
 
 
-def _largest(rows: Iterable[SizeProgress]) -> tuple[str, str, str]:
-    """The largest measured size with its error and spread."""
-    measured = [row for row in rows if row.median is not None]
-    if not measured:
-        return "", "", ""
-    row = max(measured, key=lambda row: row.train_size)
-    return f"{row.train_size:,}", *_error(row)
-
-
-def _error(row: SizeProgress) -> tuple[str, str]:
-    """Median error and spread."""
-    if row.median is None or row.low is None or row.high is None:
-        return "", ""
-    low, high = (error_number(end, row.unit, row.median) for end in (row.low, row.high))
-    return error_number(row.median, row.unit), f"{low}–{high}" if row.trained > 1 else ""
-
-
-def _error_heading(rows: Iterable[SizeProgress]) -> str:
-    units = {row.unit for row in rows if row.unit}
-    return "error %" if units and all(map(is_rate, units)) else "error"
-
-
-def _spread_heading(rows: Iterable[SizeProgress]) -> str:
-    return "central 80 %" if any(row.trained > MOST_SEEDS_FOR_RANGE for row in rows) else "min–max"
-
-
-def _percent(status: RunStatus) -> list[str]:
-    return [f"{int(100 * status.fraction)} %"] if status.fraction is not None else []
-
-
-def _eta(status: RunStatus) -> list[str]:
-    is_known = status.eta is not None and status.state == "running"
-    return [f"about {duration(status.eta or 0.0)} left"] if is_known else []
-
-
-def _counts(status: RunStatus, running_mark: str = "", failed_mark: str = "") -> list[str]:
-    counts = [f"{status.total('trained'):,} of {status.total('num_trials'):,} trials"]
-    if running := status.total("running"):
-        counts.append(f"{running_mark}{running:,} running")
-    if failed := status.total("failed"):
-        counts.append(f"{failed_mark}{failed:,} failed or diverged")
-    return counts
-
-
-def _speed(status: RunStatus) -> list[str]:
+def _speed(status: RunStatus) -> str:
     """With two significant digits: "41,000 examples/s", "3.2 examples/s"."""
     speed = status.examples_per_second
     if not speed:
-        return []
-    return [f"{speed:.1f} examples/s" if speed < 10 else f"{float(f'{speed:.2g}'):,.0f} examples/s"]
+        return ""
+    return f"{speed:.1f} examples/s" if speed < 10 else f"{float(f'{speed:.2g}'):,.0f} examples/s"
 
 
 def _phases(status: RunStatus) -> str:
@@ -284,7 +210,7 @@ def _phases(status: RunStatus) -> str:
 
 
 def _joined(parts: Sequence[str], style: str = "") -> Text:
-    return Text(" · ".join(parts), style=style, no_wrap=True, overflow="ellipsis")
+    return Text(" · ".join(filter(None, parts)), style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _bytes(count: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -11,9 +12,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from dlm.curves.from_records import curve_name, learning_curves
-from dlm.curves.seed_spread import seed_spread
 from dlm.curves.types import Curve
-from dlm.storage.record_log import Record
+from dlm.storage.record_log import Record, ends
 from dlm.study import names
 from dlm.utils.files import write_atomically
 
@@ -30,8 +30,7 @@ State = Literal["running", "done", "stopped", "failed", "killed", "silent", "end
 class SizeProgress:
     """Counts and errors of the trials of one learner at one training-set size.
 
-    `failed` includes diverged trials. The median error and its spread `low` … `high`, see `dlm.curves.seed_spread`,
-    are None before the first finished trial.
+    `failed` includes diverged trials. The median error is None before the first finished trial.
     """
 
     learner: Text
@@ -41,8 +40,6 @@ class SizeProgress:
     running: Count = 0
     failed: Count = 0
     median: Number | None = None
-    low: Number | None = None
-    high: Number | None = None
     unit: Text = ""
 
 
@@ -70,10 +67,6 @@ class RunStatus:
     host: Text = ""
     pid: Count = 0
 
-    def total(self, field: str) -> int:
-        """Sum of a field of the rows: `num_trials`, `trained`, `running` or `failed`."""
-        return sum(getattr(row, field) for row in self.rows)
-
 
 def write(workdir: Path, status: RunStatus) -> None:
     """Replace the status in a workdir. Raises OSError."""
@@ -88,63 +81,45 @@ def read(workdir: Path) -> RunStatus | None:
         return None
 
 
-@dataclasses.dataclass(frozen=True)
-class TrialInfo:
-    """A trial to count; `learner` is the name of its curve."""
-
-    trial_id: str
-    learner: str
-    train_size: int
+CurveSize = tuple[str, int]  # name of a curve and training-set size
 
 
 class TrialCounts:
     """Counts trials and summarizes their errors by learner and size, from records in any order.
 
-    `trials` are the trials to count; None counts every trial that has records.
+    `trials`: curve name and size of the trials to count, by id; None counts every trial that has records.
     """
 
-    def __init__(self, trials: Iterable[TrialInfo] | None) -> None:
-        self._counts_all = trials is None
-        self._trials = {trial.trial_id: trial for trial in trials or ()}
-        # Final error records, by learner and trial id.
-        self._test: dict[str, dict[str, Record]] = defaultdict(dict)
-        self._validation: dict[str, dict[str, Record]] = defaultdict(dict)
+    def __init__(self, trials: Mapping[str, CurveSize] | None) -> None:
+        self._counts_all, self._trials = trials is None, dict(trials or {})
+        self._records: dict[str, list[Record]] = defaultdict(list)  # final errors, by curve
         self._curves: dict[str, Curve] = {}
-        self._stale: set[str] = set()  # learners with new records
+        self._ends: dict[str, Record] = {}
+        self._stale: set[str] = set()  # curves with new records
 
     def add(self, records: Iterable[Record]) -> None:
         """Add new records; repeated ones and those of other trials have no effect."""
         for row in records:
-            if self._counts_all and row.trial_id not in self._trials:
-                name = curve_name(row.learner, row.noise)
-                self._trials[row.trial_id] = TrialInfo(row.trial_id, name, row.train_size)
-            trial = self._trials.get(row.trial_id)
-            if trial is None or row.metric != names.ERROR or row.status == names.Status.RUNNING:
-                continue
-            if row.split == names.VALIDATION:
-                self._validation[trial.learner][row.trial_id] = row
-            elif row.split == names.TEST:
-                before = self._test[trial.learner].get(row.trial_id)
-                # A failed trial that is trained again counts as its later result.
-                if before is None or before.status == names.Status.FAILED or row.status != names.Status.FAILED:
-                    self._test[trial.learner][row.trial_id] = row
-            self._stale.add(trial.learner)
+            if self._counts_all:
+                self._trials[row.trial_id] = curve_name(row.learner, row.noise), row.train_size
+            if row.trial_id in self._trials and row.metric == names.ERROR and row.status != names.Status.RUNNING:
+                name, _ = self._trials[row.trial_id]
+                self._records[name].append(row)
+                self._stale.add(name)
 
     def rows(self, running: Collection[str] = ()) -> tuple[SizeProgress, ...]:
         """One row per learner and size in the order of the trials; `running` are ids of running trials."""
         while self._stale:
-            learner = self._stale.pop()
-            records = [*self._test[learner].values(), *self._validation[learner].values()]
-            for curve in learning_curves(records):
-                self._curves[learner] = curve
-        counts: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
-        for trial in self._trials.values():
-            count = counts[trial.learner, trial.train_size]
-            count["num_trials"] += 1
-            if end := self._test.get(trial.learner, {}).get(trial.trial_id):
-                count["trained" if end.status == names.Status.DONE else "failed"] += 1
-            elif trial.trial_id in running:
-                count["running"] += 1
+            records = self._records[self._stale.pop()]
+            self._ends |= ends(records)
+            self._curves |= {curve.learner: curve for curve in learning_curves(records)}
+        counts: dict[CurveSize, Counter[str]] = defaultdict(Counter)
+        for trial_id, key in self._trials.items():
+            counts[key]["num_trials"] += 1
+            if end := self._ends.get(trial_id):
+                counts[key]["trained" if end.status == names.Status.DONE else "failed"] += 1
+            elif trial_id in running:
+                counts[key]["running"] += 1
         return tuple(self._row(*key, count) for key, count in counts.items())
 
     def _row(self, learner: str, train_size: int, count: Mapping[str, int]) -> SizeProgress:
@@ -152,6 +127,5 @@ class TrialCounts:
         if curve := self._curves.get(learner):
             fields["unit"] = curve.unit
             if train_size in curve.train_sizes:
-                summary = seed_spread(curve.errors[curve.train_sizes.index(train_size)])
-                fields |= {"median": summary.median, "low": summary.low, "high": summary.high}
+                fields["median"] = statistics.median(curve.errors[curve.train_sizes.index(train_size)])
         return SizeProgress(learner, train_size, **fields)

@@ -11,18 +11,16 @@ import statistics
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from dlm.report.progress import status as statuses
 from dlm.report.progress.display import ProgressDisplay
-from dlm.report.progress.status import RunStatus, State, TrialCounts, TrialInfo
+from dlm.report.progress.status import CurveSize, RunStatus, State, TrialCounts
 from dlm.storage.record_log import Record
 from dlm.utils.errors import Interrupted
 
 REFRESH_SECONDS = 1.0  # between two refreshes of display and progress.json
-POLL_SECONDS = 0.25  # between two checks for a signal
 MAX_LOAD = 0.01  # fraction of a core that refreshing may use
 SPEED_SAMPLES = 50  # reports over which a speed is averaged
 STOPPING = "saving state, then stopping; Ctrl-C again stops at once"
@@ -50,85 +48,79 @@ class RemainingTime:
     """Estimates remaining time: updates at their latest speed, fits by the median time of their learner and size.
 
     A cohort that has not started has the speed of the others per FLOP; a size that was not fitted yet takes time in
-    proportion to its examples.
+    proportion to its examples. Threads may call the methods at the same time.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._updates: dict[str, _Updates] = {}
         self._waiting: Counter[tuple[str, int]] = Counter()  # fits by learner and train_size
         self._fit_seconds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-        self._workers = 0
+        self._workers = 1
 
     def expect_updates(self, cohort: str, total: int, flops: float, per_second: float | None = None) -> None:
-        """Add a cohort's updates, with their measured speed if known."""
-        self._updates[cohort] = _Updates(total, flops, per_second)
+        """Add a cohort's updates, with the FLOPs of one and their measured speed if known."""
+        with self._lock:
+            self._updates[cohort] = _Updates(total, flops, per_second)
 
     def expect_fits(self, fits: Iterable[tuple[str, int]], workers: int = 0) -> None:
-        """Add fits of (learner, train_size), made before the training or in worker processes beside it."""
-        self._workers = workers
-        self._waiting.update(fits)
+        """Add classical fits of (learner, train_size), in so many worker processes beside the training, if any."""
+        with self._lock:
+            self._workers = max(1, workers)
+            self._waiting.update(fits)
 
     def add_updates(self, cohort: str, updates: int, seconds: float | None = None) -> None:
-        """Report updates made in `seconds`; None for updates that are skipped."""
-        self._updates[cohort].done += updates
-        if seconds is not None:
-            self._updates[cohort].latest.append((updates, seconds))
+        """Report updates made in `seconds`; None: not needed, made by an earlier run or after an early stop."""
+        with self._lock:
+            self._updates[cohort].done += updates
+            if seconds is not None:
+                self._updates[cohort].latest.append((updates, seconds))
 
     def add_fit(self, learner: str, train_size: int, seconds: float) -> None:
-        """Report a completed or failed fit."""
-        self._waiting[learner, train_size] -= 1
-        self._fit_seconds[learner][train_size].append(seconds)
+        """Report a completed or failed classical fit."""
+        with self._lock:
+            self._waiting[learner, train_size] -= 1
+            self._fit_seconds[learner][train_size].append(seconds)
 
-    def seconds(self) -> float | None:
-        """Remaining seconds; None while there is work of unknown speed."""
-        updates = self._sum((cohort, cohort.total - cohort.done) for cohort in self._updates.values())
-        fits = 0.0
-        for (learner, train_size), count in (+self._waiting).items():
-            by_size = self._fit_seconds.get(learner)
-            if not by_size:
-                return None
-            nearest = min(by_size, key=lambda known: abs(math.log(known / train_size)))
-            fits += count * statistics.median_low(by_size[nearest]) * train_size / nearest
-        return None if updates is None else updates + fits / max(1, self._workers)
-
-    def fraction(self) -> float | None:
-        """Completed fraction of the work, measured in time; None if there is none, or its time is unknown."""
-        remaining = self.seconds()
-        done = self._sum((cohort, cohort.done) for cohort in self._updates.values())
-        if remaining is None or done is None:
-            return None
-        done += sum(sum(map(sum, by_size.values())) for by_size in self._fit_seconds.values()) / max(1, self._workers)
-        return done / (done + remaining) if done + remaining > 0 else None
+    def seconds(self) -> tuple[float, float] | None:
+        """Seconds of the completed work and of the remaining work; None while there is work of unknown speed."""
+        with self._lock:
+            times = [sum(map(sum, by_size.values())) / self._workers for by_size in self._fit_seconds.values()]
+            done, remaining = sum(times), 0.0
+            known = [cohort for cohort in self._updates.values() if cohort.speed]
+            seconds_per_flop = sum(1 / cohort.speed for cohort in known if cohort.speed)
+            seconds_per_flop /= sum(cohort.flops for cohort in known) or 1.0
+            for cohort in self._updates.values():
+                seconds = 1 / cohort.speed if cohort.speed else cohort.flops * seconds_per_flop
+                if cohort.total > 0 and not seconds:
+                    return None
+                done += cohort.done * seconds
+                remaining += max(cohort.total - cohort.done, 0) * seconds
+            for (learner, train_size), count in (+self._waiting).items():
+                if not (by_size := self._fit_seconds.get(learner)):
+                    return None
+                nearest = min(by_size, key=lambda known: abs(math.log(known / train_size)))
+                remaining += count * statistics.median_low(by_size[nearest]) * train_size / nearest / self._workers
+            return done, remaining
 
     def speed(self, cohort: str) -> float | None:
         """Updates per second of a cohort; None if unknown."""
-        return self._updates[cohort].speed if cohort in self._updates else None
-
-    def _sum(self, updates: Iterable[tuple[_Updates, int]]) -> float | None:
-        """Seconds of numbers of updates; None if the speed of one is unknown."""
-        known = [(cohort.flops, 1 / cohort.speed) for cohort in self._updates.values() if cohort.speed]
-        flops = sum(flops for flops, _ in known)
-        seconds_per_flop = sum(seconds for _, seconds in known) / flops if flops else 0.0
-        total = 0.0
-        for cohort, number in updates:
-            seconds = 1 / cohort.speed if cohort.speed else cohort.flops * seconds_per_flop
-            if number > 0 and not seconds:
-                return None
-            total += max(number, 0) * seconds
-        return total
+        with self._lock:
+            return self._updates[cohort].speed if cohort in self._updates else None
 
 
 class ProgressTracker:
     """Receives events of a run. As a context manager it displays them and writes progress.json to `workdir`, if given.
 
-    `memory` returns bytes used by the process, and by the devices or None; `stopping` whether a signal asked to stop.
-    Receiving an event takes microseconds; a thread does the rest.
+    `trials`: curve name and size of the trials to count, by id; None: those with records. `memory` returns bytes used
+    by the process, and by the devices or None; `stopping` whether a signal asked to stop. Receiving an event takes
+    microseconds; a thread does the rest. `work` receives the work that remains.
     """
 
     def __init__(
         self,
         study: str = "",
-        trials: Iterable[TrialInfo] = (),
+        trials: Mapping[str, CurveSize] | None = None,
         *,
         workdir: Path | None = None,
         memory: Callable[[], tuple[int | None, int | None]] = lambda: (None, None),
@@ -137,7 +129,7 @@ class ProgressTracker:
     ) -> None:
         self._study, self._workdir, self._clock = study, workdir, clock
         self._memory, self._stopping = memory, stopping
-        self._counts, self._remaining = TrialCounts(trials), RemainingTime()
+        self._counts, self.work = TrialCounts(trials), RemainingTime()
         self._cohort, self._batch_size = "", 0
         self._running: Collection[str] = ()
         self._phase, self._detail, self._phase_seconds = "start", "", defaultdict[str, float](float)
@@ -158,32 +150,12 @@ class ProgressTracker:
         """Set the ids of all running trials."""
         self._running = frozenset(trial_ids)
 
-    def expect_updates(self, cohort: str, total: int, flops: float, per_second: float | None = None) -> None:
-        """Add a cohort's updates, with their measured speed if known."""
-        with self._lock:
-            self._remaining.expect_updates(cohort, total, flops, per_second)
-
-    def expect_fits(self, fits: Iterable[tuple[str, int]], workers: int = 0) -> None:
-        """Add classical fits of (learner, train_size), in so many worker processes beside the training, if any."""
-        with self._lock:
-            self._remaining.expect_fits(fits, workers)
-
     def add_updates(self, cohort: str, updates: int, batch_size: int) -> None:
         """Report updates of a cohort since the last report."""
         with self._lock:
             self._add_phase_time()
-            self._remaining.add_updates(cohort, updates, self._work_seconds)
+            self.work.add_updates(cohort, updates, self._work_seconds)
             self._cohort, self._batch_size, self._work_seconds = cohort, batch_size, 0.0
-
-    def skip_updates(self, cohort: str, updates: int) -> None:
-        """Report updates that are not needed: made by an earlier run, or after an early stop."""
-        with self._lock:
-            self._remaining.add_updates(cohort, updates)
-
-    def add_fit(self, learner: str, train_size: int, seconds: float) -> None:
-        """Report a completed or failed classical fit."""
-        with self._lock:
-            self._remaining.add_fit(learner, train_size, seconds)
 
     def add_records(self, rows: Sequence[Record]) -> None:
         """Report records in the workdir, new ones or those of an earlier run."""
@@ -193,18 +165,20 @@ class ProgressTracker:
     def status(self, state: State = "running") -> RunStatus:
         """The current status."""
         memory, device_memory = self._memory()
+        done, remaining = self.work.seconds() or (0.0, None)
+        fraction = done / (done + remaining) if remaining is not None and done + remaining > 0 else None
         with self._lock:
             self._add_phase_time()
-            speed = self._remaining.speed(self._cohort) if self._phase in WORKING else None
+            speed = self.work.speed(self._cohort) if self._phase in WORKING else None
             return RunStatus(
                 study=self._study,
                 state=state,
                 phase=STOPPING if self._stopping() else self._phase,
                 detail=self._detail,
                 rows=self._counts.rows(self._running if state == "running" else ()),
-                fraction=1.0 if state == "done" else self._remaining.fraction(),
+                fraction=1.0 if state == "done" else fraction,
                 elapsed=self._clock() - self._start,
-                eta=self._remaining.seconds(),
+                eta=remaining,
                 examples_per_second=speed and speed * self._batch_size,
                 phase_seconds=dict(self._phase_seconds),
                 memory=memory,
@@ -224,9 +198,7 @@ class ProgressTracker:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         stopped = kind is not None and issubclass(kind, (Interrupted, KeyboardInterrupt))
         self.close("done" if kind is None else "stopped" if stopped else "failed")
 
@@ -240,15 +212,11 @@ class ProgressTracker:
         self._output(state)
 
     def _refresh_regularly(self) -> None:
-        next_refresh, was_stopping = time.monotonic() + REFRESH_SECONDS, False
-        while not self._closed.wait(POLL_SECONDS):
-            is_stopping = bool(self._stopping())
-            if time.monotonic() < next_refresh and is_stopping == was_stopping:
-                continue
-            was_stopping, start = is_stopping, time.thread_time()
+        pause = REFRESH_SECONDS
+        while not self._closed.wait(pause):
+            start = time.thread_time()
             self._output("running")
             pause = max(REFRESH_SECONDS, (time.thread_time() - start) / MAX_LOAD)
-            next_refresh = time.monotonic() + pause
 
     def _output(self, state: State) -> None:
         status = self.status(state)

@@ -1,5 +1,6 @@
 """The live view at several terminal sizes, and lines in logs and notebooks."""
 
+import dataclasses
 import io
 import sys
 import types
@@ -21,9 +22,7 @@ class Terminal(io.StringIO):
 def status(num_learners, num_sizes, name="learner"):
     counts = {"trained": 4, "running": 3, "failed": 1}
     rows = tuple(
-        SizeProgress(
-            f"{name}{k}", 100 * (s + 1), 8, **counts, median=0.5 / (s + 1), low=0.05, high=0.65, unit="error rate"
-        )
+        SizeProgress(f"{name}{k}", 100 * (s + 1), 8, **counts, median=0.5 / (s + 1), unit="error rate")
         for k in range(num_learners)
         for s in range(num_sizes)
     )
@@ -55,30 +54,23 @@ def test_view_fits_and_contains_the_progress(shape, size):
     assert "learner0" in text
 
 
-def test_sizes_are_columns_where_they_fit():
+def test_a_learner_has_its_counts_and_the_largest_sizes_that_fit():
     lines = rendered(status(3, 7), 79, 23)
     (head,) = [text for text in lines if text.startswith("learner ")]
-    assert head.split()[1:] == ["100", "200", "300", "400", "500", "600", "700"]
-    (counts,) = [text for text in lines if text.startswith("learner2 ")]
-    assert counts.count("4 ▸3 ✗1") == 7
-    errors = [text for text in lines if "error %" in text]
-    assert errors[0].split() == ["error", "%", "50.0", "25.0", "16.7", "12.5", "10.0", "8.3", "7.1"]
-    assert len(errors) == 3
-    assert sum("min–max" in text for text in lines) == 3
+    assert head.split() == ["learner", "trained", "running", "failed", "n=400", "n=500", "n=600", "n=700"]
+    (row,) = [text for text in lines if text.startswith("learner2 ")]
+    errors = ["4/8 12.5%", "4/8 10.0%", "4/8 8.3%", "4/8 7.1%"]
+    assert row.split() == ["learner2", "28", "of", "56", "21", "7", *" ".join(errors).split()]
 
 
-def test_learners_are_rows_with_their_largest_size_where_sizes_do_not_fit():
-    lines = rendered(status(10, 20), 79, 23)
-    rows = [text for text in lines if text.startswith("learner") and " of " in text]
-    assert len(rows) == 10
-    assert rows[0].split() == ["learner0", "80", "of", "160", "60", "20", "2,000", "2.5", "5.0–65.0"]
-
-
-def test_learners_that_do_not_fit_are_summed_up():
-    lines = rendered(status(40, 20), 79, 23)
-    num_rows = sum(text.startswith("learner") and " of " in text for text in lines)
-    assert num_rows > 10
-    assert any(text.startswith(f"{40 - num_rows} more ") for text in lines)
+def test_of_more_learners_than_fit_running_ones_are_first():
+    full = status(40, 20)
+    rows = [dataclasses.replace(row, running=int(row.learner == "learner39")) for row in full.rows]
+    lines = rendered(dataclasses.replace(full, rows=tuple(rows)), 79, 23)
+    learners = [text.split()[0] for text in lines if text.startswith("learner") and " of " in text]
+    assert len(learners) > 10
+    assert learners[:2] == ["learner39", "learner0"]
+    assert f"{40 - len(learners)} more" in lines
 
 
 def test_names_are_not_markup():

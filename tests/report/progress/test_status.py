@@ -6,7 +6,7 @@ import pytest
 from small import ROW
 
 from dlm.report.progress import status
-from dlm.report.progress.status import RunStatus, SizeProgress, TrialCounts, TrialInfo
+from dlm.report.progress.status import RunStatus, SizeProgress, TrialCounts
 
 
 def record(trial_id, value, state="done", size=32, split="test"):
@@ -16,12 +16,12 @@ def record(trial_id, value, state="done", size=32, split="test"):
 
 
 def test_trials_are_counted_by_learner_and_size():
-    trials = [TrialInfo(f"{size}-{seed}", "mlp", size) for size in (32, 64) for seed in range(4)]
+    trials = {f"{size}-{seed}": ("mlp", size) for size in (32, 64) for seed in range(4)}
     counts = TrialCounts(trials)
     counts.add([record("32-0", 0.3), record("32-1", 0.1), record("32-2", 0.2), record("32-3", None, "diverged")])
     counts.add([record("of another study", 0.9)])
-    first, second = counts.rows(running=[trial.trial_id for trial in trials[:6]])
-    assert first == SizeProgress("mlp", 32, 4, 3, 0, 1, 0.2, 0.1, 0.3, unit=ROW.unit)
+    first, second = counts.rows(running=list(trials)[:6])
+    assert first == SizeProgress("mlp", 32, 4, 3, 0, 1, 0.2, unit=ROW.unit)
     assert second == SizeProgress("mlp", 64, 4, running=2, unit=ROW.unit)
 
 
@@ -36,7 +36,7 @@ def test_a_trial_that_is_trained_again_counts_as_its_later_result():
 
 
 def test_status_is_read_as_written(tmp_path):
-    rows = (SizeProgress("mlp", 10, 3, 1, 1, 1, 0.5, 0.25, 1.0),)
+    rows = (SizeProgress("mlp", 10, 3, 1, 1, 1, 0.5),)
     written = RunStatus("toy", "running", rows=rows, phase_seconds={"train": 3.0}, eta=4.0)
     status.write(tmp_path, written)
     assert status.read(tmp_path) == written

@@ -91,10 +91,10 @@ def test_run_and_watch_display_the_study_and_leave_a_line(screens, tmp_path):
     while not (workdir / "study.json").exists() and time.monotonic() < end:
         time.sleep(0.05)
     screens.start("watch", "--mode=watch", f"--workdir={workdir}", width=60)
-    seen = screens.until("run", "examples/s", "left", "error %")
+    seen = screens.until("run", "examples/s", "left", "%", "n=128")
     assert seen[0].startswith("toy · ")
     text = "\n".join(seen)
-    for needed in ("learner", "128", "net", "logreg", "of 12 trials", "error %", "min–max", "of memory", "time: "):
+    for needed in ("learner", "n=128", "net", "logreg", "of 12 trials", "of memory", "time: "):
         assert needed in text
     watched = screens.until("watch", "toy · ", "of 12 trials", "logreg", "examples/s")
     assert max(map(len, watched)) <= 60

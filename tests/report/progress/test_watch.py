@@ -20,7 +20,7 @@ from dlm.storage import lock, record_log
 from dlm.storage.lock import LOCK, hold_lock
 
 HERE = {"host": socket.gethostname(), "pid": os.getpid()}
-ROWS = (SizeProgress("mlp", 32, 4, 1, 3, 0, 0.25, 0.25, 0.25, unit=ROW.unit),)
+ROWS = (SizeProgress("mlp", 32, 4, 1, 3, 0, 0.25, unit=ROW.unit),)
 RUNNING = RunStatus("toy", "running", "train", rows=ROWS, eta=60.0, **HERE)
 
 
@@ -89,9 +89,7 @@ def test_a_killed_run_is_counted_from_its_records(damaged, workdir, monkeypatch)
     (workdir / LOCK).write_text(json.dumps({**HERE, "pid": 4_000_000, "born": "1", "since": "today", "token": ""}))
     last, lines = watched(workdir)
     assert last.state == "killed"
-    assert last.rows[0] == SizeProgress(
-        "mlp", 32, 4 if damaged is RUNNING else 2, 1, 0, 0, 0.25, 0.25, 0.25, unit=ROW.unit
-    )
+    assert last.rows[0] == SizeProgress("mlp", 32, 4 if damaged is RUNNING else 2, 1, 0, 0, 0.25, unit=ROW.unit)
     assert lines[-1].startswith("killed")
 
 
