@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.ensembles import ensembles_of
 from dlm.data.leakage import check_leakage
+from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.execution.preparation import (
     DEFAULT_OPTIONS,
     RunOptions,
-    Work,
     folder_of,
     load_dataset,
     remaining,
-    subset_orders,
 )
-from dlm.execution.result import Result, finish
+from dlm.execution.result import Result, write_report
 from dlm.execution.trial_runner import TrialRunner, log
+from dlm.report.progress.display import announce
 from dlm.storage import artifacts, records
 from dlm.storage.description import provenance
 from dlm.storage.workdir import Workdir
@@ -33,7 +33,6 @@ from dlm.utils.errors import Interrupted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dlm.data.dataset import Dataset
     from dlm.study.study import Study
 
 
@@ -83,9 +82,12 @@ def run(
     run_options, folder = RunOptions(**options), folder_of(study, workdir)
     try:
         with contextlib.nullcontext(watch) if watch else Watch(hosted=True) as active:
-            outcome = run_trials(study, folder, run_options, active)
+            workdir, outcome = _run_trials(study, folder, run_options, active)
             active.check()
-            return finish(study, folder, run_options, outcome, console)
+            if console is None:
+                announce(f"dlm: {outcome.describe(folder)}")
+            answer = write_report(workdir, console, study, run_options.question)
+            return Result(folder, answer, study.name, run_options.question, outcome)
     except (Interrupted, KeyboardInterrupt) as stop:
         code = stop.exit_code if isinstance(stop, Interrupted) else EXIT_INTERRUPTED
         message = f"stopped by a signal; finished trials and the last checkpoint are in {folder}; run again to resume"
@@ -100,7 +102,10 @@ def run_trials(
     `watch` handles signals; by default one for the duration of the call. Raises UsageError for wrong usage, before
     anything is trained; Interrupted after a signal, with the state saved; OSError if the disk is full or gone.
     """
-    folder = Path(folder)
+    return _run_trials(study, Path(folder), options, watch)[1]
+
+
+def _run_trials(study: Study, folder: Path, options: RunOptions, watch: Watch | None) -> tuple[Workdir, Outcome]:
     devices.configure(options.num_cpu_devices)
     with contextlib.ExitStack() as stack:
         watch = watch or stack.enter_context(Watch())
@@ -109,37 +114,24 @@ def run_trials(
         watch.check()
         workdir = stack.enter_context(Workdir.create_or_resume(folder, report=log))
         watch.before_end.append(workdir.close)  # the process may end at a signal
-        work = remaining(study, workdir.records)
-        flops = _claim(study, workdir, dataset, work, options)
-        orders = subset_orders(study, dataset)
+        work = remaining(study, workdir)
+        programs = {cohort: summarize_program(cohort.first, dataset) for cohort in work.cohorts}
+        workdir.claim(
+            study,
+            data={"name": dataset.name, "fingerprint": dataset.fingerprint},
+            provenance=provenance(programs, work.classical),
+            question=options.question,
+            command=options.command,
+            report=log,
+        )
+        flops = {cohort.cohort_id: program.flops for cohort, program in programs.items()}
+        orders = SubsetOrders(dataset, (trial.subset_seed for trial in study.trials))
         runner = TrialRunner(study, orders, workdir, options.resolve(dataset), watch, flops)
         artifacts.write_leak_counts(folder, leaks)
         runner.run(work)
         artifacts.write_ensembles(folder, ensembles_of(study, dataset, orders, workdir.records, folder))
         records.write(workdir.table, folder)
-        return _outcome(study, work, workdir)
-
-
-def _claim(study: Study, workdir: Workdir, dataset: Dataset, work: Work, options: RunOptions) -> dict[str, float]:
-    """Claim the workdir for this study and code. Returns floating-point operations per update by cohort id."""
-    programs = {cohort: summarize_program(cohort.first, dataset) for cohort in work.cohorts}
-    workdir.claim(
-        study,
-        data={"name": dataset.name, "fingerprint": dataset.fingerprint},
-        provenance=provenance(programs, work.classical),
-        question=options.question,
-        command=options.command,
-        report=log,
-    )
-    return {cohort.cohort_id: program.flops for cohort, program in programs.items()}
-
-
-def _outcome(study: Study, work: Work, workdir: Workdir) -> Outcome:
     finished = workdir.finished()
     statuses = [finished.get(trial.trial_id) for trial in study.trials]
-    return Outcome(
-        trained=work.num_trials,
-        before=len(statuses) - work.num_trials,
-        failed=statuses.count(Status.FAILED),
-        diverged=statuses.count(Status.DIVERGED),
-    )
+    before = len(statuses) - work.num_trials
+    return workdir, Outcome(work.num_trials, before, statuses.count(Status.FAILED), statuses.count(Status.DIVERGED))

@@ -16,10 +16,11 @@ import psutil
 from dlm.baselines.evaluation import fit_and_evaluate
 from dlm.curves.summary import summarize
 from dlm.curves.types import Curve
-from dlm.execution.preparation import RunOptions, folder_of, is_streamed, load_dataset, remaining, subset_orders
+from dlm.data.subset_orders import SubsetOrders
+from dlm.execution.preparation import RunOptions, folder_of, is_streamed, load_dataset, remaining
 from dlm.report.figures import save_learning_curves
 from dlm.report.formatting import duration
-from dlm.storage import record_log
+from dlm.storage.workdir import Workdir
 from dlm.train import devices
 from dlm.train.device_data import put_on_devices
 from dlm.train.population import population_of, summarize_program
@@ -29,7 +30,6 @@ from dlm.train.trainer import CohortRun
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from dlm.data.subset_orders import SubsetOrders
     from dlm.study.study import Study
     from dlm.study.trial import Cohort, Trial
     from dlm.train.device_data import DeviceData
@@ -58,16 +58,9 @@ class Cost:
 
     def texts(self) -> tuple[str, ...]:
         """The row of the plan's table."""
-        return (
-            self.name,
-            f"{self.trials:,}",
-            f"{self.programs}" if self.programs else "–",
-            f"{self.updates:,}" if self.updates else "–",
-            _scaled(self.flops) if self.flops else "–",
-            _scaled(self.memory, "B") if self.memory else "–",
-            duration(self.compile_seconds) if self.programs else "–",
-            duration(self.work_seconds),
-        )
+        texts = (f"{self.programs}", f"{self.updates:,}", _scaled(self.flops), _scaled(self.memory, "B"))
+        own = (*texts, duration(self.compile_seconds)) if self.programs else ("–",) * 5
+        return (self.name, f"{self.trials:,}", *own, duration(self.work_seconds))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +98,8 @@ class Plan:
         from rich.table import Table
 
         table = Table(box=box.SIMPLE_HEAD, title=self.study_name or None, title_justify="left", pad_edge=False)
-        table.add_column("part", no_wrap=True)
-        for name in ("trials", "programs", "updates", "FLOPs", "memory", "compile", "work"):
-            table.add_column(name, justify="right", no_wrap=True)
+        for name in ("part", "trials", "programs", "updates", "FLOPs", "memory", "compile", "work"):
+            table.add_column(name, justify="left" if name == "part" else "right", no_wrap=True)
         for part in self.parts:
             table.add_row(*part.texts())
         return Group(table, str(self))
@@ -132,8 +124,8 @@ def plan(study: Study, workdir: str | os.PathLike[str] | None = None, **options:
     folder = folder_of(study, workdir)
     devices.configure(run_options.num_cpu_devices)
     dataset = load_dataset(study, run_options)
-    work = remaining(study, record_log.rows(folder))
-    orders = subset_orders(study, dataset)
+    work = remaining(study, Workdir(folder, None))
+    orders = SubsetOrders(dataset, (trial.subset_seed for trial in study.trials))
     device_data = put_on_devices(orders, streamed=is_streamed(run_options.input, dataset))
     start_seconds = time.time() - psutil.Process().create_time()
     parts = [_cohort_cost(cohort, device_data, devices.packing(run_options.packing)) for cohort in work.cohorts]
@@ -171,16 +163,12 @@ def _cohort_cost(cohort: Cohort, device_data: DeviceData, packing: Packing) -> C
 def _seconds_per_update(run: CohortRun) -> float:
     """Seconds per update of one member while all members train."""
     applied, seconds = run.advance(1)
-    steps = 1
-    while seconds < TIMED_SECONDS and applied:
+    steps, more = 1, applied
+    while seconds < TIMED_SECONDS and more:
         if seconds < TIMED_SECONDS / 8:  # too short to be counted
-            steps *= 4
-            applied, seconds = run.advance(steps)
-            continue
+            steps, applied, seconds = 4 * steps, 0, 0.0
         more, longer = run.advance(steps)
         applied, seconds = applied + more, seconds + longer
-        if not more:
-            break
     return seconds / max(1, applied)
 
 
@@ -211,16 +199,9 @@ def _classical_cost(name: str, trials: Sequence[Trial], orders: SubsetOrders) ->
 
 def _report_seconds(study: Study) -> float:
     """Seconds for a summary and its figure, timed with synthetic curves of this study's shape."""
-    rng = np.random.default_rng(0)
-    num_seeds = len(study.seeds)  # type: ignore[arg-type]
-    curves = [
-        Curve(
-            name,
-            study.train_sizes,
-            tuple(tuple(rng.uniform(0.9, 1.1, num_seeds) * size**-0.5) for size in study.train_sizes),
-        )
-        for name in study.learners
-    ]
+    rng, num_seeds = np.random.default_rng(0), len(study.seeds)  # type: ignore[arg-type]
+    errors = tuple(tuple(rng.uniform(0.9, 1.1, num_seeds) * size**-0.5) for size in study.train_sizes)
+    curves = [Curve(name, study.train_sizes, errors) for name in study.learners]
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         save_learning_curves(summarize(curves, targets=study.targets or (0.01,)), Path(folder) / "curve")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,7 @@ import jax
 
 from dlm.data.corruption import check_noise
 from dlm.data.dataset import Dataset, check_train_sizes
-from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.recording import DEFAULT_MIB
-from dlm.storage import record_log
 from dlm.study.learner import Learner
 from dlm.study.names import Status
 from dlm.study.trial import Cohort, Trial, group_cohorts
@@ -27,7 +24,7 @@ from dlm.utils.files import local_folder
 from dlm.utils.optional_imports import require
 
 if TYPE_CHECKING:
-    from dlm.storage.record_log import Record
+    from dlm.storage.workdir import Workdir
     from dlm.study.study import Study
 
 MAX_POOL_SHARE = 0.5  # of the devices' memory that the training pool may take
@@ -142,9 +139,9 @@ def _load_options(study: Study, download: bool) -> dict[str, Any]:
     return ({"download": True} if download else {}) | ({"groups": study.groups} if study.groups else {})
 
 
-def remaining(study: Study, recorded: Sequence[Record]) -> Work:
+def remaining(study: Study, workdir: Workdir) -> Work:
     """The trials that are not finished on record. A failed trial is retried; a diverged one would diverge again."""
-    ends, steps = record_log.ends(recorded), record_log.measured_steps(recorded)
+    ends, steps = workdir.ends(), workdir.measured_steps()
 
     def finished(trial: Trial) -> bool:
         end = ends.get(trial.trial_id)
@@ -158,11 +155,6 @@ def remaining(study: Study, recorded: Sequence[Record]) -> Work:
     gradient_trained = [trial for trial in unfinished if isinstance(trial.learner, Learner)]
     classical = tuple(trial for trial in unfinished if not isinstance(trial.learner, Learner))
     return Work(group_cohorts(gradient_trained), classical)
-
-
-def subset_orders(study: Study, dataset: Dataset) -> SubsetOrders:
-    """The pool's orders for the subset seeds of a study."""
-    return SubsetOrders(dataset, (trial.subset_seed for trial in study.trials))
 
 
 def default_fit_workers() -> int:

@@ -28,9 +28,11 @@ TEXT_BUDGET = Budget(epochs=20, min_steps=200, max_steps=1000, batch_size=32)
 
 def propose(source: Any, dataset: Dataset) -> Study:
     """The study for a source, given the dataset that it loads."""
+    other = Regression() if dataset.has_numeric_targets else LanguageModelling()
+    task: Any = Classification() if dataset.num_classes else other
     return Study(
         data=source,
-        task=_task(dataset),
+        task=task,
         learners=_learners(dataset),
         train_sizes=train_sizes_for(len(dataset.train), dataset.num_classes),
         seeds=NUM_SEEDS,
@@ -81,15 +83,13 @@ def train_sizes_for(pool: int, num_classes: int) -> tuple[int, ...]:
     return tuple(round(float(size)) for size in np.geomspace(least, most, count))
 
 
-def _task(dataset: Dataset) -> Any:
-    if dataset.num_classes:
-        return Classification()
-    return Regression() if dataset.has_numeric_targets else LanguageModelling()
-
-
 def _learners(dataset: Dataset) -> dict[str, Any]:
     if dataset.vocabulary:
-        return _text_learners(dataset)
+        hyper, optimizer = Hyper(lr=2e-3, weight_decay=0.1), Optimizer(clip=1.0)
+        if dataset.num_classes:
+            model = Transformer(dim=64, depth=2, causal=False, head="mean")
+            return {"transformer": Learner(model, hyper, optimizer), "words": TfidfLogisticRegression()}
+        return {"transformer": Learner(Transformer(dim=64, depth=2), hyper, optimizer), "ngram": KneserNey()}
     mlp = Learner(MLP((128, 128)), Hyper(lr=1e-3, weight_decay=0.1, dropout=0.1))
     linear: dict[str, Any] = {"logreg": LogisticRegression()} if dataset.num_classes else {"ridge": Ridge()}
     if dataset.standardize:
@@ -98,11 +98,3 @@ def _learners(dataset: Dataset) -> dict[str, Any]:
         cnn = CNN((32, 64), (0, 1), stem_stride=2 if dataset.train.x.shape[1] > 16 else 1)
         return {"cnn": Learner(cnn, Hyper(lr=2e-3, weight_decay=0.1)), "mlp": mlp, **linear}
     return {"mlp": mlp, **linear}
-
-
-def _text_learners(dataset: Dataset) -> dict[str, Any]:
-    hyper, optimizer = Hyper(lr=2e-3, weight_decay=0.1), Optimizer(clip=1.0)
-    if dataset.num_classes:
-        model = Transformer(dim=64, depth=2, causal=False, head="mean")
-        return {"transformer": Learner(model, hyper, optimizer), "words": TfidfLogisticRegression()}
-    return {"transformer": Learner(Transformer(dim=64, depth=2), hyper, optimizer), "ngram": KneserNey()}

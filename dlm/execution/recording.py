@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from dlm.curves.from_records import curve_name
-from dlm.report.progress.status import TrialInfo
+from dlm.report.progress.status import CurveSize
 from dlm.storage import artifacts, description
 from dlm.storage.record_log import Record
 from dlm.study.config import canonical
@@ -56,34 +56,22 @@ class Recorder:
         self.versions = " ".join(f"{name}={version}" for name, version in description.versions().items())
 
     def record(self, measurement: Measurement, note: str = "", inference_seconds: float | None = None) -> None:
-        """Append a measurement; on disk on return."""
-        rows = self.rows(measurement, note, inference_seconds)
-        self.workdir.append(rows)
-        self.progress.add_records(rows)
+        """Append one row per value of a measurement; on disk on return.
 
-    def record_failure(self, trials: Sequence[Trial], error: Exception) -> None:
-        """Record trials without a result as failed, with the error."""
-        statuses = self.workdir.finished()
-        for trial in trials:
-            if statuses.get(trial.trial_id, Status.FAILED) == Status.FAILED:
-                failed = Measurement(trial, 0, Status.FAILED, {}, ResourceUsage())
-                self.record(failed, f"{type(error).__name__}: {error}"[:MAX_NOTE_CHARACTERS])
-
-    def rows(self, measurement: Measurement, note: str = "", inference_seconds: float | None = None) -> list[Record]:
-        """One record per value. The last rows of a trial end with its test error, None if there is none."""
+        The last rows of a trial end with its test error, None if there is none.
+        """
         values: dict[tuple[str, str], float | None] = dict(measurement.values)
         if measurement.status != Status.RUNNING:
             values[TEST, ERROR] = values.pop((TEST, ERROR), None)
         trial, dataset = measurement.trial, self.dataset
-        is_gradient_trained = isinstance(trial.learner, Learner)
         num_examples = {
-            TRAIN: trial.budget.batch_size if is_gradient_trained else trial.train_size,
+            TRAIN: trial.budget.batch_size if isinstance(trial.learner, Learner) else trial.train_size,
             VALIDATION: len(dataset.validation),
             TEST: len(dataset.test),
         }
         units = trial.task.units | {ERROR_WITHOUT_LEAKS: trial.task.unit}
-        shared = self._shared_fields(measurement, note) | {"inference_seconds": inference_seconds}
-        return [
+        shared = self._shared_fields(measurement) | {"note": note, "inference_seconds": inference_seconds}
+        rows = [
             Record(
                 **shared,
                 split=split,
@@ -95,13 +83,26 @@ class Recorder:
             )
             for (split, metric), value in values.items()
         ]
+        self.workdir.append(rows)
+        self.progress.add_records(rows)
 
-    def _shared_fields(self, measurement: Measurement, note: str) -> dict[str, Any]:
+    def record_failure(self, trials: Sequence[Trial], error: Exception) -> None:
+        """Record trials without a result as failed, with the error."""
+        statuses = self.workdir.finished()
+        for trial in trials:
+            if statuses.get(trial.trial_id, Status.FAILED) == Status.FAILED:
+                failed = Measurement(trial, 0, Status.FAILED, {}, ResourceUsage())
+                self.record(failed, f"{type(error).__name__}: {error}"[:MAX_NOTE_CHARACTERS])
+
+    def _shared_fields(self, measurement: Measurement) -> dict[str, Any]:
         """The fields that all rows of one measurement share."""
-        trial = measurement.trial
-        is_gradient_trained = isinstance(trial.learner, Learner)
-        flops = measurement.step * self.flops.get(Cohort((trial,)).cohort_id, 0.0) if is_gradient_trained else 0.0
-        return {
+        trial, usage = measurement.trial, measurement.usage
+        trained: dict[str, Any] = {"packing": "none", "precision": "none", "device": "host", "flops": None}
+        if isinstance(trial.learner, Learner):
+            flops = measurement.step * self.flops.get(Cohort((trial,)).cohort_id, 0.0)
+            trained = {"packing": self.packing, "precision": trial.precision, "flops": flops or None}
+            trained["device"] = devices.describe()
+        return trained | {
             "study": self.study.name,
             "trial_id": trial.trial_id,
             "learner": trial.name,
@@ -113,14 +114,9 @@ class Recorder:
             "status": measurement.status,
             "subset_hash": self.orders.hash(trial.subset_seed, trial.train_size),
             "data": f"{self.dataset.name}@{self.dataset.fingerprint}",
-            "packing": self.packing if is_gradient_trained else "none",
-            "precision": trial.precision if is_gradient_trained else "none",
-            "seconds": round(measurement.usage.seconds, 6),
-            "joules": measurement.usage.joules,
-            "flops": flops or None,
-            "device": devices.describe() if is_gradient_trained else "host",
+            "seconds": round(usage.seconds, 6),
+            "joules": usage.joules,
             "versions": self.versions,
-            "note": note,
             "noise": trial_noise_text(trial),
         }
 
@@ -130,12 +126,11 @@ def trial_noise_text(trial: Trial) -> str:
     return ", ".join([*noise_text(trial.noise), *(f"test {part}" for part in noise_text(trial.test_noise))])
 
 
-def trial_infos(study: Study) -> list[TrialInfo]:
-    """The trials of a study as the progress counts them."""
-    return [
-        TrialInfo(trial.trial_id, curve_name(trial.name, trial_noise_text(trial)), trial.train_size)
-        for trial in study.trials
-    ]
+def curve_sizes(study: Study) -> dict[str, CurveSize]:
+    """Curve name and size of each trial by id, by which the progress counts them."""
+    return {
+        trial.trial_id: (curve_name(trial.name, trial_noise_text(trial)), trial.train_size) for trial in study.trials
+    }
 
 
 class Retention:
@@ -179,41 +174,27 @@ class Retention:
 
 
 def test_set(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Test targets, class and feature names, and groups for the report; inputs too if small."""
-    test = dataset.test
-    small = test.nbytes <= MAX_INPUT_BYTES
-    return {
+    """Test targets, names of classes and columns, and groups for the report; inputs and sounds too if small."""
+    test, train = dataset.test, dataset.train
+    has_classes = dataset.num_classes and train.y.ndim == 1
+    saved = {
         "y": test.y,
         "class_names": np.array(dataset.class_names, np.str_),
         "feature_names": np.array(dataset.feature_names, np.str_),
         "vocabulary": np.array(dataset.vocabulary),
-        "pool_classes": np.bincount(dataset.train.y, minlength=dataset.num_classes)
-        if dataset.num_classes and dataset.train.y.ndim == 1
-        else np.zeros(0, np.int64),
-        **({"x": np.asarray(test.x)} if small else {}),
-        **_sounds(dataset),
-        **({} if test.groups is None else _groups(dataset)),
+        "pool_classes": np.bincount(train.y, minlength=dataset.num_classes) if has_classes else np.zeros(0, np.int64),
     }
-
-
-def _sounds(dataset: Dataset) -> dict[str, np.ndarray]:
-    """The test split's sounds, if any and if small."""
-    sounds = dataset.test.sounds
-    if sounds is None or sounds.nbytes > MAX_INPUT_BYTES:
-        return {}
-    return {"sounds": sounds, "rate": np.array(dataset.rate)}
-
-
-def _groups(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Group of each test example, counts in the pool, and names, by column."""
-    assert dataset.test.groups is not None
-    assert dataset.train.groups is not None
-    result = {"groups": dataset.test.groups, "group_columns": np.array([name for name, _ in dataset.groups], np.str_)}
-    for column, (_, names) in enumerate(dataset.groups):
-        pool = dataset.train.groups[:, column]
-        result[f"group_names_{column}"] = np.array(names, np.str_)
-        result[f"group_pool_{column}"] = np.bincount(pool[pool >= 0], minlength=len(names))
-    return result
+    if test.nbytes <= MAX_INPUT_BYTES:
+        saved["x"] = np.asarray(test.x)
+    if test.sounds is not None and test.sounds.nbytes <= MAX_INPUT_BYTES:
+        saved |= {"sounds": test.sounds, "rate": np.array(dataset.rate)}
+    if test.groups is not None and train.groups is not None:
+        saved |= {"groups": test.groups, "group_columns": np.array([name for name, _ in dataset.groups], np.str_)}
+        for column, (_, names) in enumerate(dataset.groups):
+            pool = train.groups[:, column]
+            saved[f"group_names_{column}"] = np.array(names, np.str_)
+            saved[f"group_pool_{column}"] = np.bincount(pool[pool >= 0], minlength=len(names))
+    return saved
 
 
 def prediction_bytes(task: Any, dataset: Dataset) -> int:

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from dlm.report import notebook, sentences, study_report
 from dlm.report.figures import make_figure
-from dlm.report.progress.display import announce
 from dlm.report.study_report import PAGE, report_options, summarize
 from dlm.report.terminal import print_summary
 from dlm.storage.workdir import Workdir
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from dlm.curves.types import StudySummary
     from dlm.execution.executor import Outcome
-    from dlm.execution.preparation import RunOptions
     from dlm.study.study import Study
 
 _PRINTED_WIDTH = 100  # columns
@@ -91,14 +89,6 @@ class Result:
         return f"Records: {self.workdir}{page}"
 
 
-def finish(study: Study, folder: Path, options: RunOptions, outcome: Outcome, console: Console | None) -> Result:
-    """Write the report of a run, and print it to `console`; without one, only a line about the trials is shown."""
-    if console is None:
-        announce(f"dlm: {outcome.describe(folder)}")
-    answer = write_report(folder, console, study, options.question)
-    return Result(folder, answer, study.name, options.question, outcome)
-
-
 def load(workdir: str | os.PathLike[str]) -> Result:
     """The result of a run from the records in its workdir so far; trains and writes nothing.
 
@@ -117,18 +107,13 @@ def write_report(
 
     It covers the trials of `study`, by default of the study that ran last. Raises UsageError without a finished trial.
     """
-    opened, console = Workdir.open(workdir), console or Console(quiet=True)
-    if study is None:
-        return study_report.report(opened, console, **report_options(opened))
-    return study_report.report(
-        opened,
-        console,
-        targets=study.targets,
-        level=study.level,
-        title=study.name,
-        question=question,
-        trial_ids={trial.trial_id for trial in study.trials},
-    )
+    opened = workdir if isinstance(workdir, Workdir) else Workdir.open(workdir)
+    options = report_options(opened)
+    if study is not None:
+        trial_ids = {trial.trial_id for trial in study.trials}
+        options = {"targets": study.targets, "level": study.level, "trial_ids": trial_ids}
+        options |= {"title": study.name, "question": question}
+    return study_report.report(opened, console or Console(quiet=True), **options)
 
 
 def interpret(study: Study, folder: Path, trials: Sequence[str], console: Console, **options: Any) -> None:
@@ -146,5 +131,5 @@ def interpret(study: Study, folder: Path, trials: Sequence[str], console: Consol
     workdir = Workdir.open(folder)
     for analysis in analyze_trials(study, workdir, trials, load_dataset(study, run_options)):
         print_analysis(analysis, folder, console)
-    write_report(folder, None, study, run_options.question)
+    write_report(workdir, None, study, run_options.question)
     console.print(f"The analysis is also in {folder / PAGE}.", soft_wrap=True, highlight=False)

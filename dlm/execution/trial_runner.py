@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlm.baselines.evaluation import FitResult, fit_and_evaluate
 from dlm.baselines.worker_pool import FOLDER, WorkerPool
-from dlm.execution.recording import MEBIBYTE, Recorder, Retention, trial_infos
+from dlm.execution.recording import MEBIBYTE, Recorder, Retention, curve_sizes
 from dlm.report.progress.tracker import ProgressTracker
 from dlm.study.names import Status
 from dlm.train import devices
@@ -98,7 +98,7 @@ class ClassicalFits:
                 trial, result.iterations, Status.DONE, result.values, ResourceUsage(result.seconds)
             )
             self.recorder.record(measurement, inference_seconds=result.inference_seconds)
-        self.progress.add_fit(trial.name, trial.train_size, seconds)
+        self.progress.work.add_fit(trial.name, trial.train_size, seconds)
 
 
 def _first_seeds_first(trials: Sequence[Trial]) -> list[Trial]:
@@ -123,7 +123,7 @@ class TrialRunner:
         self.flops = flops
         self.training: tuple[str, ...] = ()  # ids of the trials in training
         self.progress = ProgressTracker(
-            study.name, trial_infos(study), workdir=workdir.path, memory=devices.memory_in_use, stopping=watch
+            study.name, curve_sizes(study), workdir=workdir.path, memory=devices.memory_in_use, stopping=watch
         )
         self.recorder = Recorder(study, orders, workdir, options.packing, flops, self.progress)
         self.retention = Retention(study, orders.dataset, workdir, options.keep_mib * MEBIBYTE)
@@ -155,8 +155,10 @@ class TrialRunner:
     def _expect(self, work: Work) -> None:
         """Report remaining and complete work to the progress."""
         for cohort in work.cohorts:
-            self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id])
-        self.progress.expect_fits(((trial.name, trial.train_size) for trial in work.classical), self.fits.num_workers)
+            self.progress.work.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id])
+        self.progress.work.expect_fits(
+            ((trial.name, trial.train_size) for trial in work.classical), self.fits.num_workers
+        )
         complete = [row for row in self.workdir.records if row.status != Status.FAILED]  # failed ones are retried
         self.progress.add_records(complete)
 
@@ -172,7 +174,7 @@ class TrialRunner:
         assert self.options.memory_limit is not None
         chunks = memory_chunks(population, cohort, device_data, self.options.memory_limit)
         speed = updates_per_second(population, chunks[0], device_data)
-        self.progress.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id], speed)
+        self.progress.work.expect_updates(cohort.cohort_id, cohort.num_updates, self.flops[cohort.cohort_id], speed)
         return chunks, population
 
     def _train_chunks(self, chunks: list[Cohort], population: Population, device_data: DeviceData) -> None:
@@ -197,7 +199,7 @@ class TrialRunner:
                     )
                 else:
                     self.recorder.record_failure(chunk.trials, error)
-                    self.progress.skip_updates(chunk.cohort_id, chunk.num_updates)
+                    self.progress.work.add_updates(chunk.cohort_id, chunk.num_updates)
 
     def _train(self, run: CohortRun, predictor: Predictor) -> None:
         """Train a memory chunk to its end; each measurement is on disk before training continues."""
@@ -214,7 +216,7 @@ class TrialRunner:
                     self._record(event, run, predictor)
                     continue
                 if event.phase == "compile":
-                    progress.skip_updates(cohort.cohort_id, event.updates)  # made by an earlier run
+                    progress.work.add_updates(cohort.cohort_id, event.updates)  # made by an earlier run
                 elif event.updates:
                     progress.add_updates(cohort.cohort_id, event.updates, cohort.first.budget.batch_size)
                     self.watch.unsaved = True
@@ -233,7 +235,7 @@ class TrialRunner:
         )
         self.recorder.record(measurement, inference_seconds=seconds)
         if measurement.status != Status.RUNNING:
-            self.progress.skip_updates(run.cohort.cohort_id, trial.num_steps - measurement.step)  # stopped early
+            self.progress.work.add_updates(run.cohort.cohort_id, trial.num_steps - measurement.step)  # stopped early
 
     def _save_artifacts(self, trial: Trial, params: Any, predictor: Predictor) -> float | None:
         """Save parameters, predictions and, for a language model of the first seed, a sampled text.

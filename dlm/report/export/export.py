@@ -56,7 +56,7 @@ class Source:
     @functools.cached_property
     def runs(self) -> list[Run]:
         """Trials and curves as runs of a tracker."""
-        return runs(self.workdir.records, self.curves)
+        return runs(self.workdir, self.curves)
 
 
 def export(path: Path, names: Sequence[str] = (), folder: Path | None = None) -> list[Location]:

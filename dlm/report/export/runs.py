@@ -17,7 +17,9 @@ from typing import Any
 
 from dlm.curves.from_records import curve_name
 from dlm.curves.types import Curve
-from dlm.storage.record_log import Record, ends
+from dlm.storage.record_log import Record
+from dlm.storage.workdir import Workdir
+from dlm.study.names import Status
 
 Plain = str | int | float | bool
 TRIALS, CURVES = "trials", "curves"
@@ -48,23 +50,20 @@ class Run:
     name: str
     group: str
     axis: str
-    status: str
+    status: Status
     config: Mapping[str, Plain]
     steps: tuple[Step, ...]
 
 
-def runs(records: Sequence[Record], curves: Sequence[Curve]) -> list[Run]:
+def runs(workdir: Workdir, curves: Sequence[Curve]) -> list[Run]:
     """The trials by learner, size and seed, then the curves."""
     by_id: dict[str, list[Record]] = defaultdict(list)
-    for row in records:
+    for row in workdir.records:
         by_id[row.trial_id].append(row)
-    finished = ends(records)
+    finished = workdir.ends()
     trials = [_trial(own, finished.get(trial_id)) for trial_id, own in by_id.items()]
-    trials.sort(
-        key=lambda run: (run.config["learner"], run.config["train_size"], run.config["subset_seed"], run.run_id)
-    )
-    study = records[-1].study if records else ""
-    return [*trials, *(_curve(study, curve) for curve in curves)]
+    trials.sort(key=lambda run: (*map(run.config.get, ("learner", "train_size", "subset_seed")), run.run_id))
+    return [*trials, *(_curve(workdir.study_name, curve) for curve in curves)]
 
 
 def _trial(rows: Sequence[Record], end: Record | None) -> Run:
@@ -77,7 +76,7 @@ def _trial(rows: Sequence[Record], end: Record | None) -> Run:
         name=f"{group}/seed={first.subset_seed}/{run_id[:12]}",
         group=f"{group}/{_hash(first.hyper + first.precision)[:8]}",
         axis="step",
-        status=end.status if end else "running",
+        status=end.status if end else Status.RUNNING,
         config=_config(first),
         steps=tuple(_steps(rows)),
     )
@@ -120,7 +119,9 @@ def _curve(study: str, curve: Curve) -> Run:
         for size, errors in zip(curve.train_sizes, curve.errors, strict=True)
     )
     config = {"study": study, "learner": curve.learner, "noise": curve.noise, "unit": curve.unit}
-    return Run(_hash(study, curve.learner)[:16], CURVES, curve.learner, CURVES, "train_size", "done", config, steps)
+    return Run(
+        _hash(study, curve.learner)[:16], CURVES, curve.learner, CURVES, "train_size", Status.DONE, config, steps
+    )
 
 
 def _hash(*texts: str) -> str:

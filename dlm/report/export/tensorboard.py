@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from dlm.report.export.runs import TRIALS, Run
+from dlm.study.names import Status
 from dlm.utils.optional_imports import require
 
 FOLDER = "tensorboard"
 # One file per run with a fixed name, so that a second export replaces the first.
 _FILE = "events.out.tfevents.0000000000.dlm"
-_STATUS = {"done": "STATUS_SUCCESS", "running": "STATUS_RUNNING"}
+_STATUS = {Status.DONE: "STATUS_SUCCESS", Status.RUNNING: "STATUS_RUNNING"}
 
 
 def write(runs: Sequence[Run], folder: Path) -> Path:

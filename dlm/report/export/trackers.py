@@ -7,12 +7,13 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from dlm.report.export.runs import Run
+from dlm.study.names import Status
 from dlm.utils.optional_imports import import_optional
 
 TRACKIO_FOLDER = "trackio"
@@ -45,8 +46,8 @@ def write_trackio(study: str, runs: Sequence[Run], folder: Path) -> Path:
 
 
 FILE = "mlflow.db"
-_STATUS = {"done": "FINISHED", "running": "RUNNING"}
-_METRICS_PER_CALL = 1000  # limit of MLflow
+_STATUS = {Status.DONE: "FINISHED", Status.RUNNING: "RUNNING"}
+_METRICS_PER_CALL, _MAX_RUNS = 1000, 50_000  # limits of MLflow
 _RUN_ID, _CONTENT = "dlm.run_id", "dlm.content"
 
 
@@ -69,7 +70,7 @@ def write_mlflow(study: str, runs: Sequence[Run], folder: Path) -> Path | str:
         number = experiment.experiment_id
     else:  # the default location of artifacts is a new folder in the current one
         number = client.create_experiment(study, None if own else (folder / "mlflow-artifacts").resolve().as_uri())
-    existing = {run.data.tags.get(_RUN_ID): run for run in _search_all(client, number)}
+    existing = {run.data.tags.get(_RUN_ID): run for run in client.search_runs([number], max_results=_MAX_RUNS)}
     for run in runs:
         content = hashlib.sha256(repr(run).encode()).hexdigest()
         known = existing.get(run.run_id)
@@ -79,16 +80,6 @@ def write_mlflow(study: str, runs: Sequence[Run], folder: Path) -> Path | str:
         if known:
             client.delete_run(known.info.run_id)
     return own or path
-
-
-def _search_all(client: Any, experiment: str) -> Iterator[Any]:
-    token = None
-    while True:
-        page = client.search_runs([experiment], page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def _log(client: Any, experiment: str, run: Run, content: str) -> None:
