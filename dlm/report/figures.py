@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import io
 import math
 import pathlib
@@ -11,13 +10,17 @@ import typing
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dlm.curves.seed_spread import describe_spread, seed_spread
 from dlm.curves.types import Curve, LearnerSummary, Prediction, StudySummary
 from dlm.report.formatting import is_rate, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Formatter
 
 
 # Okabe and Ito's colours without yellow, which is hard to see on white; markers distinguish learners in greyscale.
@@ -78,30 +81,13 @@ def save_learning_curves(answer: StudySummary, stem: pathlib.Path, *, title: str
 def make_figure(answer: StudySummary, *, title: str = "", inches: tuple[float, float] = (6.4, 4.2)) -> Figure:
     """The learning curves as a matplotlib figure, which a notebook displays."""
     import matplotlib
-
-    with matplotlib.rc_context(_STYLE):
-        figure: Figure = _figure_class()(figsize=inches, layout="constrained")
-        _draw(figure, answer, title)
-        return figure
-
-
-@functools.cache
-def _figure_class() -> typing.Any:
-    """A figure on a canvas that needs no display; defined here as matplotlib is slow to import."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    class DisplayFigure(Figure):
-        def __init__(self, **options: typing.Any) -> None:
-            super().__init__(**options)
-            FigureCanvasAgg(self)
-
-        def _repr_png_(self) -> bytes:
-            buffer = io.BytesIO()
-            self.savefig(buffer, format="png", dpi=110)
-            return buffer.getvalue()
-
-    return DisplayFigure
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=inches, layout="constrained")
+        _draw(figure, answer, title)
+    figure._repr_png_ = lambda: _saved(figure, "png", dpi=110)  # type: ignore[attr-defined]
+    return figure
 
 
 def svg_of(figure: Figure) -> bytes:
@@ -168,16 +154,12 @@ def forecast_part(learner: LearnerSummary) -> list[Prediction]:
         return []
     end = learner.curve.train_sizes[-1]
     after = [item for item in fitted if item.train_size > end]
-    before = [item for item in fitted if item.train_size <= end]
-    if not after or not before:
+    if after in ([], fitted):
         return after
-    left, right = before[-1], after[0]
-    share = math.log(end / left.train_size) / math.log(right.train_size / left.train_size)
-    median, low, high = (
-        (1 - share) * a + share * b
-        for a, b in ((left.median, right.median), (left.low, right.low), (left.high, right.high))
-    )
-    return [Prediction(end, median, low, high), *after]
+    grid = np.log([item.train_size for item in fitted])
+    errors = np.array([(item.median, item.low, item.high) for item in fitted])
+    at_end = [float(np.interp(math.log(end), grid, error)) for error in errors.T]
+    return [Prediction(end, *at_end), *after]
 
 
 def _draw_line(axes: Axes, line: _Line, in_pixels: bool) -> None:
@@ -197,26 +179,34 @@ def _draw_line(axes: Axes, line: _Line, in_pixels: bool) -> None:
 
 
 def _set_axes(axes: Axes, lines: list[_Line], curve: Curve) -> None:
+    from matplotlib.ticker import EngFormatter, FuncFormatter
+
     axes.set_xscale("log")
     axes.set_yscale("log")
-    train_sizes = [size for line in lines for size in line.train_sizes] + [
-        p.train_size for line in lines for p in line.forecast
-    ]
-    points = [error for line in lines for _, error in line.points]
-    low, high = error_limits(points, [item for line in lines for item in line.forecast])
+    forecasts = [item for line in lines for item in line.forecast]
+    train_sizes = [size for line in lines for size in line.train_sizes] + [item.train_size for item in forecasts]
+    low, high = error_limits([error for line in lines for _, error in line.points], forecasts)
     axes.set_xlim(min(train_sizes, default=1) / 1.12, max(train_sizes, default=10) * 1.12)
     axes.set_ylim(low, high)
-    errors = log_ticks(low, high)
-    axes.set_yticks(errors, [error_label(tick, curve.unit) for tick in errors])
-    counts = log_ticks(*axes.get_xlim())
-    axes.set_xticks(counts, [size_label(tick) for tick in counts])
+    rate, plain = is_rate(curve.unit), curve.unit == "error"
+    _set_ticks(axes.xaxis, EngFormatter(sep=""))
+    _set_ticks(axes.yaxis, FuncFormatter(lambda error, _: f"{100 * error:.6g}%" if rate else f"{error:.6g}"))
     axes.minorticks_off()
     axes.grid(True, color=_GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("training examples")
-    rate, plain = is_rate(curve.unit), curve.unit == "error"
     axes.set_ylabel("test error rate" if rate else "test error" if plain else f"test error ({curve.unit})")
+
+
+def _set_ticks(axis: Axis, formatter: Formatter) -> None:
+    """A few ticks at round values of a logarithmic axis whose limits are set."""
+    from matplotlib.ticker import LogLocator
+
+    low, high = axis.get_view_interval()
+    narrow, wide = high < 10 * low, high > 1e4 * low
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if narrow else (1,) if wide else (1, 2, 5)))
+    axis.set_major_formatter(formatter)
 
 
 def error_limits(points: list[float], forecasts: list[Prediction]) -> tuple[float, float]:
@@ -260,50 +250,6 @@ def _caption(answer: StudySummary) -> Iterator[str]:
         yield "zero drawn at half a test example" if known else "zeros left out"
 
 
-# Steps within a decade, from coarse to fine.
-_STEPS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
-_THOUSANDS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
-
-
-def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
-    """At most `most` round values within [low, high], 0 < low < high."""
-    best: list[float] = []
-    for steps in _STEPS:
-        ticks = _within(low, high, steps)
-        if len(best) < len(ticks) <= most:
-            best = ticks
-    if len(best) >= 3:
-        return best
-    # Less than about a third of a decade: equal steps.
-    step = 10.0 ** math.floor(math.log10(high - low))
-    for part in (step / 5, step / 2, step, 2 * step):
-        ticks = [k * part for k in range(math.ceil(low / part), math.floor(high / part) + 1)]
-        if 3 <= len(ticks) <= most:
-            return ticks
-    # Wider than `most` decades: every second one, or every third …
-    decades = _within(low, high, (1.0,))
-    return decades[:: math.ceil(len(decades) / most)] if len(decades) > most else best
-
-
-def error_label(value: float, unit: str) -> str:
-    """The label of an error tick: "2%", "0.5%", "1.25"."""
-    return f"{100 * value:.6g}%" if is_rate(unit) else f"{value:.6g}"
-
-
-def size_label(value: float) -> str:
-    """The label of a size tick: "50", "1k", "2.5M"."""
-    for size, letter in _THOUSANDS:
-        if value >= size:
-            return f"{value / size:.6g}{letter}"
-    return f"{value:.6g}"
-
-
-def _within(low: float, high: float, steps: tuple[float, ...]) -> list[float]:
-    decades = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
-    # The slack keeps a tick that sits exactly on a limit.
-    return [s * 10.0**d for d in decades for s in steps if low * (1 - 1e-9) <= s * 10.0**d <= high * (1 + 1e-9)]
-
-
 _FONT_SIZE = 9.0
 _AXES_HEIGHT = 230.0  # points, roughly: only the least distance between labels depends on it
 
@@ -314,7 +260,7 @@ def _label_curves(axes: Axes, lines: Sequence[_Line]) -> None:
     right = axes.get_xlim()[1]
     ordered = sorted(((line, *line.end) for line in lines if line.end), key=lambda item: item[2])
     wanted = [(math.log(error) - low) / (high - low) for _, _, error in ordered]
-    heights = spread_apart(wanted, 1.35 * _FONT_SIZE / _AXES_HEIGHT)
+    heights = spread_apart(wanted, 1.35 * _FONT_SIZE / _AXES_HEIGHT) if wanted else []
     for (line, size, error), start, height in zip(ordered, wanted, heights, strict=True):
         # A dotted line connects a curve that ends early.
         axes.plot([size, right], [error] * 2, ":", color=line.colour, linewidth=0.7, alpha=0.7, zorder=1)
@@ -333,22 +279,9 @@ def _label_curves(axes: Axes, lines: Sequence[_Line]) -> None:
 
 
 def spread_apart(heights: Sequence[float], gap: float) -> list[float]:
-    """Ascending heights moved as little as possible so that neighbours are at least `gap` apart.
+    """Ascending heights moved as little as possible, in least squares, so that neighbours are at least `gap` apart."""
+    from scipy.optimize import isotonic_regression
 
-    Overlapping labels form a block around their mean; overlapping blocks are merged.
-    """
-    blocks: list[list[float]] = []
-    for height in heights:
-        blocks.append([height])
-        while len(blocks) > 1 and _top(blocks[-2], gap) + gap > _bottom(blocks[-1], gap):
-            last = blocks.pop()
-            blocks[-1] += last
-    return [_bottom(block, gap) + k * gap for block in blocks for k in range(len(block))]
-
-
-def _bottom(block: list[float], gap: float) -> float:
-    return sum(block) / len(block) - gap * (len(block) - 1) / 2
-
-
-def _top(block: list[float], gap: float) -> float:
-    return sum(block) / len(block) + gap * (len(block) - 1) / 2
+    offsets = gap * np.arange(len(heights))
+    moved: list[float] = (isotonic_regression(np.subtract(heights, offsets)).x + offsets).tolist()
+    return moved
