@@ -15,7 +15,7 @@ from dlm.curves.score import ForecastScore, ScoredPoint, score_forecast
 from dlm.curves.types import Curve, StudySummary
 from dlm.report.forecast_file import read_forecast, time_made
 from dlm.report.formatting import error_number, error_text, is_rate, percent
-from dlm.report.tables import Table
+from dlm.report.tables import ABSENT, Table
 from dlm.report.terminal import print_list, print_table, say
 from dlm.storage import record_log
 from dlm.storage.workdir import Workdir
@@ -52,7 +52,7 @@ def report_score(forecast: Path, console: Console, *, workdir: Path | None, curv
 
 
 def print_score(summary: StudySummary, score: ForecastScore, console: Console, source: Path) -> None:
-    """Print coverage and accuracy, a table of each learner, remarks, and the checks that the forecast passed."""
+    """Print coverage and accuracy, a table of each learner, and remarks."""
     assert summary.stamp is not None
     unit = summary.learners[0].curve.unit
     console.print()
@@ -63,8 +63,7 @@ def print_score(summary: StudySummary, score: ForecastScore, console: Console, s
     for name in dict.fromkeys(row.learner for row in score.points):
         heading = f"{name}: forecast and measured {unit}{' in %' if is_rate(unit) else ''}"
         print_table(console, _table(heading, [row for row in score.points if row.learner == name], unit))
-    print_list(console, "Notes on this score", [*score.remarks, *_notes(score)])
-    print_list(console, "Checks passed", list(_checks(source)))
+    print_list(console, "Notes on this score", [*score.remarks, *_notes(score, source)])
     console.print()
 
 
@@ -83,31 +82,21 @@ def _overview(summary: StudySummary, score: ForecastScore, unit: str) -> Iterato
 
 def _table(title: str, points: Sequence[ScoredPoint], unit: str) -> Table:
     repeated = any(point.num_repeats > 1 for point in points)
-    rows = tuple(
-        (
-            f"{point.train_size:,}",
-            _forecast(point, unit),
-            _measured(point, unit) + (f" ({point.num_repeats:,})" if repeated else ""),
-            "yes" if point.covered else "no",
-            "–" if point.log_error is None else f"{point.log_error:.3f}",
-            error_number(point.interval_score, unit),
-        )
-        for point in points
-    )
-    return Table(title, ("examples", "forecast", "measured", "inside", "log error", "score"), rows, text_columns=0)
+    rows = []
+    for point in points:
+        median, low, high = (error_number(value, unit, point.median) for value in (point.median, point.low, point.high))
+        noise = "" if point.stderr is None else f" ± {error_number(point.stderr, unit)}"
+        count = f" ({point.num_repeats:,})" if repeated else ""
+        inside = "yes" if point.covered else "no"
+        log_error = ABSENT if point.log_error is None else f"{point.log_error:.3f}"
+        measured = f"{error_number(point.mean, unit)}{noise}{count}"
+        score = error_number(point.interval_score, unit)
+        rows.append((f"{point.train_size:,}", f"{median} [{low}, {high}]", measured, inside, log_error, score))
+    columns = ("examples", "forecast", "measured", "inside", "log error", "score")
+    return Table(title, columns, tuple(rows), text_columns=0)
 
 
-def _forecast(row: ScoredPoint, unit: str) -> str:
-    median, low, high = (error_number(value, unit, row.median) for value in (row.median, row.low, row.high))
-    return f"{median} [{low}, {high}]"
-
-
-def _measured(row: ScoredPoint, unit: str) -> str:
-    noise = "" if row.stderr is None else f" ± {error_number(row.stderr, unit)}"
-    return f"{error_number(row.mean, unit)}{noise}"
-
-
-def _notes(score: ForecastScore) -> Iterator[str]:
+def _notes(score: ForecastScore, source: Path) -> Iterator[str]:
     yield (
         "Measured: mean ± standard error (number of repeats). A mean is inside if it lies in the forecast interval "
         "widened by its standard error. The interval score (Gneiting and Raftery 2007; lower is better) uses the "
@@ -115,11 +104,6 @@ def _notes(score: ForecastScore) -> Iterator[str]:
     )
     if any(row.stderr is None for row in score.points):
         yield "A mean without a standard error is treated as exact, which lowers the coverage."
-
-
-def _checks(source: Path) -> Iterator[str]:
-    yield "The hashes of the forecast's measurements and content match its stamp."
-    yield "The stamp lists none of the scored sizes as measured."
     yield (
         f"{source.name} was last written after the forecast was made. Single measurements have no times, so a "
         "measurement known earlier elsewhere cannot be detected."
