@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -103,13 +104,11 @@ def _read(path: Path, name: str) -> ComparedStudy:
     curves = learning_curves(rows, order=workdir.description.learners)
     if not any(curve.train_sizes for curve in curves):
         raise UsageError(f"--workdirs: {path} has no finished trials; run a study there first, with --mode=run")
-    errors: dict[str, SeedErrors] = {
-        learner: {
-            size: [SeedError(row.subset_seed, row.subset_hash, row.value) for row in each if row.value is not None]
-            for size, each in by_size.items()
-        }
-        for learner, by_size in selected_rows(rows).items()
-    }
+    errors: dict[str, dict[int, list[SeedError]]] = defaultdict(lambda: defaultdict(list))
+    for learner, by_size in selected_rows(rows).items():
+        for row in itertools.chain(*by_size.values()):
+            if row.value is not None:
+                errors[learner][row.train_size].append(SeedError(row.subset_seed, row.subset_hash, row.value))
     measured = {curve.learner: curve for curve in curves if curve.train_sizes}
     return ComparedStudy(name, measured, errors, workdir.description, frozenset(row.data for row in rows))
 

@@ -5,8 +5,6 @@ Text and lines have the colours of the surrounding page, so that light and dark 
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from dlm.curves.types import Curve, LearnerSummary, Prediction, StudySummary
 from dlm.report import sentences
 from dlm.report.figures import make_figure, svg_of
 from dlm.report.formatting import error_number, percent, seeds
+from dlm.report.html.page import template
 from dlm.report.tables import Table, forecast_table, markdown, measured_table, required_size_table
 from dlm.study.learner import Learner
 from dlm.study.study import Study
@@ -37,36 +36,23 @@ _THEMED = {  # colours on white paper -> colours on any background
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Display:
-    """The parts of a display, in their order."""
-
-    title: str = ""
-    question: str = ""
-    sentences: tuple[str, ...] = ()
-    svg: str = ""
-    tables: tuple[Table, ...] = ()
-    caveats: tuple[str, ...] = ()
-    footer: str = ""
-
-
 def summary_html(summary: StudySummary, *, title: str = "", question: str = "", footer: str = "") -> str:
     """The summary in sentences, the learning curves, tables and caveats."""
     svg = _svg(summary) if summary.learners else ""
-    return _render(_summary_display(summary, title=title, question=question, footer=footer, svg=svg))
+    return _render(**_parts(summary), title=title, question=question, footer=footer, svg=svg)
 
 
 def summary_markdown(summary: StudySummary, *, title: str = "", question: str = "", footer: str = "") -> str:
     """The same as Markdown, without the figure."""
-    display = _summary_display(summary, title=title, question=question, footer=footer)
-    parts = [
+    parts = _parts(summary)
+    texts = [
         f"**{title}** {question}".strip() if title else question,
-        "\n".join(f"- {line}" for line in display.sentences),
-        markdown(display.tables).strip() if display.tables else "",
-        "\n".join(f"- {line}" for line in display.caveats),
+        "\n".join(f"- {line}" for line in parts["sentences"]),
+        markdown(parts["tables"]).strip(),
+        "\n".join(f"- {line}" for line in parts["caveats"]),
         footer,
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(filter(None, texts)) + "\n"
 
 
 def forecast_html(forecast: Forecast) -> str:
@@ -81,42 +67,41 @@ def forecast_html(forecast: Forecast) -> str:
     columns = ("examples", "forecast error", f"{percent(forecast.level)} interval")
     table = Table("", columns, tuple(rows), text_columns=0)
     svg = _svg(_forecast_summary(forecast), inches=_SMALL)
-    return _render(Display("Forecast", "", (forecast.law,), svg, (table,), tuple(caveats)))
+    return _render(title="Forecast", sentences=[forecast.law], svg=svg, tables=[table], caveats=caveats)
 
 
 def study_html(study: Study) -> str:
     """The trials that a study will run, by learner. Reads no data and touches no device."""
-    rows = []
+    rows, num_seeds = [], len(study.seeds)  # type: ignore[arg-type]
     for name, learner in study.learners.items():
         trials = [trial for trial in study.trials if trial.name == name]
         deep = isinstance(learner, Learner)
         settings = variants(learner, study, study.tuning.get(name, Axes()))
-        counts = [len(settings), len(study.train_sizes), _num_seeds(study), len(trials)]
+        counts = [len(settings), len(study.train_sizes), num_seeds, len(trials)]
         steps = f"{sum(trial.num_steps for trial in trials):,}" if deep else "–"
         rows.append((name, _short(learner.model if deep else learner), *(f"{count:,}" for count in counts), steps))
     columns = ("learner", "model", "settings", "train sizes", "seeds", "trials", "steps at most")
     lines = (
-        f"{len(study.trials):,} trials; learners at {_listed(study.train_sizes)} examples, "
-        f"{seeds(_num_seeds(study))} each.",
+        f"{len(study.trials):,} trials; learners at {_listed(study.train_sizes)} examples, {seeds(num_seeds)} each.",
         f"Data: {_short(study.data)}; task: {_short(study.task)}.",
     )
-    return _render(Display(study.name or "Study", "", lines, "", (Table("", columns, tuple(rows), text_columns=2),)))
+    table = Table("", columns, tuple(rows), text_columns=2)
+    return _render(title=study.name or "Study", sentences=lines, tables=[table])
 
 
-def _render(display: Display) -> str:
+def _render(**parts: Any) -> str:
     """An HTML fragment with escaped names and sentences."""
-    return _template().render(display=display)
+    return template("notebook.html.j2").render(**parts)
 
 
-def _summary_display(summary: StudySummary, **parts: str) -> Display:
+def _parts(summary: StudySummary) -> dict[str, Any]:
     curves = [learner.curve for learner in summary.learners]
     tables = (measured_table(curves, few_sizes=True), forecast_table(summary), required_size_table(summary))
-    return Display(
-        sentences=tuple(sentences.brief(summary)),
-        tables=tuple(table for table in tables if table and table.rows),
-        caveats=tuple(sentences.caveats(summary)),
-        **parts,
-    )
+    return {
+        "sentences": sentences.brief(summary),
+        "tables": [table for table in tables if table and table.rows],
+        "caveats": sentences.caveats(summary),
+    }
 
 
 def _forecast_summary(forecast: Forecast) -> StudySummary:
@@ -152,11 +137,6 @@ def _svg(summary: StudySummary, **options: Any) -> str:
     return text.replace("<svg ", f'<svg role="img" aria-label="Learning curves" style="{style}" ', 1)
 
 
-def _num_seeds(study: Study) -> int:
-    assert isinstance(study.seeds, tuple)
-    return len(study.seeds)
-
-
 def _short(config: Any) -> str:
     text = repr(config)
     return text if len(text) <= _MAX_CONFIG else text[: _MAX_CONFIG - 1] + "…"
@@ -169,64 +149,3 @@ def _listed(train_sizes: Sequence[int]) -> str:
 
 def _count(size: float) -> str:
     return f"{size:,.0f}" if float(size).is_integer() else f"{size:,.6g}"
-
-
-@functools.cache
-def _template() -> Any:
-    import jinja2
-
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")
-    return environment.from_string(_HTML)
-
-
-# The doubled class gives the style of tables precedence over the notebook's own.
-_HTML = """\
-<div class="dlm-display">
-<style>
-.dlm-display { max-width: 54em; line-height: 1.5; overflow-x: auto; }
-.dlm-display ul { margin: .4em 0; padding-left: 1.3em; }
-.dlm-display.dlm-display table { border-collapse: collapse; margin: .8em 0; font-variant-numeric: tabular-nums; }
-.dlm-display.dlm-display caption { text-align: left; padding: .2em 0; }
-.dlm-display.dlm-display th, .dlm-display.dlm-display td { padding: .2em .8em;
-  border-bottom: 1px solid rgba(128,128,128,.35); text-align: left; }
-.dlm-display.dlm-display .numeric { text-align: right; white-space: nowrap; }
-.dlm-display .footer { opacity: .75; font-size: .9em; }
-</style>
-{% if display.title or display.question %}
-<p>{% if display.title %}<b>{{ display.title }}</b>{% endif %} {{ display.question }}</p>
-{% endif %}
-{% if display.sentences %}
-<ul>{% for line in display.sentences %}<li>{{ line | unbroken }}</li>{% endfor %}</ul>
-{% endif %}
-{{ display.svg | safe }}
-{% for table in display.tables %}
-<table>
-{% if table.caption %}
-<caption>{{ table.caption }}</caption>
-{% endif %}
-<thead><tr>{% for head in table.headings %}
-<th scope="col"{% if loop.index0 >= table.text_columns %} class="numeric"{% endif %}>{{ head }}</th>
-{% endfor %}</tr></thead>
-<tbody>
-{% for row in table.rows %}
-{% set index = loop.index0 %}
-<tr>
-{% for cell in row %}
-<td{% if loop.index0 >= table.text_columns %} class="numeric"{% endif %}>{%
- if (index, loop.index0) in table.bold %}<b>{{ cell }}</b>{% else %}{{ cell }}{% endif %}</td>
-{% endfor %}
-</tr>
-{% endfor %}
-</tbody>
-</table>
-{% endfor %}
-{% if display.caveats %}
-<p><b>Caveats</b></p>
-<ul>{% for line in display.caveats %}<li>{{ line | unbroken }}</li>{% endfor %}</ul>
-{% endif %}
-{% if display.footer %}
-<p class="footer">{{ display.footer }}</p>
-{% endif %}
-</div>
-"""

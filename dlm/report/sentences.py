@@ -84,13 +84,11 @@ def noise_levels(summary: StudySummary) -> list[str]:
         noise, unit = learner.noise, learner.curve.unit
         if noise is None:
             continue
-        parts = []
-        if noise.training is not None:
-            parts.append(f"±{error_text(noise.training, unit)} by training (s.d. of {seeds(noise.num_seeds)})")
-        if noise.test is not None:
-            parts.append(
-                f"±{error_text(noise.test, unit)} by the test set (s.e. of {learner.curve.num_test:,} examples)"
-            )
+        by_source = {
+            f"by training (s.d. of {seeds(noise.num_seeds)})": noise.training,
+            f"by the test set (s.e. of {learner.curve.num_test:,} examples)": noise.test,
+        }
+        parts = [f"±{error_text(value, unit)} {name}" for name, value in by_source.items() if value is not None]
         lines.append(f"{learner.curve.learner}: {', '.join(parts)}")
     return lines
 
@@ -123,15 +121,12 @@ def caveats(summary: StudySummary) -> list[str]:
     for learner in summary.learners:
         curve = learner.curve
         if curve.num_failed:
-            trials = "1 trial" if curve.num_failed == 1 else f"{curve.num_failed:,} trials"
-            lines.append(f"{curve.learner}: {trials} failed or diverged and {_is(curve.num_failed)} excluded.")
+            subject, verb = ("1 trial", "is") if curve.num_failed == 1 else (f"{curve.num_failed:,} trials", "are")
+            lines.append(f"{curve.learner}: {subject} failed or diverged and {verb} excluded.")
         if learner.note:
-            lines.append(f"{curve.learner}: {_with_period(learner.note)}")
+            note = learner.note.strip()
+            lines.append(f"{curve.learner}: {note if note.endswith(('.', '!', '?')) else f'{note}.'}")
     return lines
-
-
-def _is(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def _forecast(learner: LearnerSummary, level: float) -> str:
@@ -172,16 +167,14 @@ def crossover_sentence(pair: Crossover) -> str:
     challenger, incumbent = pair.challenger, pair.incumbent
     where = "" if pair.median is None else f" at about {about(pair.median)} examples"
     where += size_interval(pair.low, pair.high)
-    probability = _probability(pair)
-    if pair.kind == "measured":
-        return f"{challenger} becomes better than {incumbent}{where}{probability}."
-    if pair.kind == "forecast":
-        return f"{challenger} is forecast to become better than {incumbent}{where}{probability}."
-    if pair.kind == "never":
-        return f"{challenger} stays worse than {incumbent} over the range of the forecast{probability}."
-    if pair.kind == "already":
-        return f"{challenger} is better than {incumbent} at every measured size{probability}."
-    return f"It is undetermined whether {challenger} becomes better than {incumbent}{probability}."
+    sentence = {
+        "measured": f"{challenger} becomes better than {incumbent}{where}",
+        "forecast": f"{challenger} is forecast to become better than {incumbent}{where}",
+        "never": f"{challenger} stays worse than {incumbent} over the range of the forecast",
+        "already": f"{challenger} is better than {incumbent} at every measured size",
+        "undetermined": f"It is undetermined whether {challenger} becomes better than {incumbent}",
+    }[pair.kind]
+    return f"{sentence}{_probability(pair)}."
 
 
 def _probability(pair: Crossover) -> str:
@@ -190,8 +183,3 @@ def _probability(pair: Crossover) -> str:
     ahead = [point for point in pair.probabilities if not point.measured][-1:]
     texts = [f"{probability_text(point.probability)} at {point.train_size:,}" for point in (*measured, *ahead)]
     return f"; the probability that {pair.challenger} is better is {listed(texts)}" if texts else ""
-
-
-def _with_period(text: str) -> str:
-    text = text.strip()
-    return text if text.endswith((".", "!", "?")) else f"{text}."

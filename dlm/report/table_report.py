@@ -37,15 +37,14 @@ def report_table(
 ) -> StudySummary:
     """Report on a table in `folder`, by default `<table>-forecast`. UsageError before anything is written."""
     table = read_curve_table(path, bound=bound, learners=learners)
+    targets = tuple(targets) or default_targets(table.curves)
     num_sizes = max(len(curve.train_sizes) for curve in table.curves)
     if num_sizes < MIN_SIZES:
         raise UsageError(f"{path} has {num_sizes} distinct sizes, too few for a forecast; measure at least {MIN_SIZES}")
     folder = folder or path.with_name(f"{path.stem}-forecast")
     _check_folder(folder)
     try:
-        summary = summarize(
-            table.curves, targets=tuple(targets) or default_targets(table.curves), multiples=multiples, level=level
-        )
+        summary = summarize(table.curves, targets=targets, multiples=multiples, level=level)
     except ValueError as error:
         raise UsageError(str(error)) from None
     remarks = {f"How {path.name} was read": table.remarks}

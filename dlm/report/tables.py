@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from dlm.curves.seed_spread import describe_spread, evenly_spaced, seed_spread
+from dlm.curves.seed_spread import SeedSpread, describe_spread, evenly_spaced, seed_spread
 from dlm.curves.types import Curve, StudySummary
 from dlm.report.formatting import (
     error_number,
     forecast_text,
+    is_rate,
     multiple_text,
     percent,
     required_size_cell,
@@ -64,19 +65,18 @@ def measured_table(curves: Sequence[Curve], *, few_sizes: bool = False) -> Table
     every = sorted({size for curve in curves for size in curve.train_sizes})
     train_sizes = evenly_spaced(every) if few_sizes else every
     units = {curve.unit for curve in curves}
-    cells = [_measured_cells(curve) for curve in curves]
-    medians = [
-        {size: seed_spread(errors).median for size, errors in zip(curve.train_sizes, curve.errors)} for curve in curves
-    ]
-    bold = set()
-    for row, size in enumerate(train_sizes):
-        here = {column: own[size] for column, own in enumerate(medians, start=1) if size in own}
+    spreads = [dict(zip(curve.train_sizes, map(seed_spread, curve.errors), strict=True)) for curve in curves]
+    rows, bold = [], set()
+    for index, size in enumerate(train_sizes):
+        rows.append((f"{size:,}", *map(_measured_cell, curves, [size] * len(curves), spreads)))
+        here = {column: own[size].median for column, own in enumerate(spreads, start=1) if size in own}
         if len(curves) > 1 and len(units) == 1:
-            bold |= {(row, column) for column, value in here.items() if value == min(here.values())}
+            bold |= {(index, column) for column, value in here.items() if value == min(here.values())}
+    some = f", {len(train_sizes)} of {len(every):,} sizes" if len(train_sizes) < len(every) else ""
     return Table(
-        title=f"{_measured_title(curves)}{_share(train_sizes, every)}",
+        title=f"{_measured_title(curves)}{some}",
         columns=("examples", *(curve.learner for curve in curves)),
-        rows=tuple((f"{size:,}", *(own.get(size, ABSENT) for own in cells)) for size in train_sizes),
+        rows=tuple(rows),
         units=() if len(units) < 2 else ("", *(unit_text(curve.unit) for curve in curves)),
         text_columns=0,
         bold=frozenset(bold),
@@ -87,30 +87,22 @@ def measured_table(curves: Sequence[Curve], *, few_sizes: bool = False) -> Table
 def _measured_title(curves: Sequence[Curve]) -> str:
     units = {curve.unit for curve in curves}
     quantity = f"Test {curves[0].unit}" if len(units) == 1 else "Test error"
-    in_percent = " in %" if len(units) == 1 and unit_text(curves[0].unit) == "%" else ""
+    in_percent = " in %" if len(units) == 1 and is_rate(curves[0].unit) else ""
     if all(curve.stderr for curve in curves):
         return f"{quantity}{in_percent}: mean ± standard error"
     words = describe_spread(curves)
     return f"{quantity}{in_percent}: median{f' [{words}]' if words else ''} (number of seeds)"
 
 
-def _share(train_sizes: Sequence[int], every: Sequence[int]) -> str:
-    return f", {len(train_sizes)} of {len(every):,} sizes" if len(train_sizes) < len(every) else ""
-
-
-def _measured_cells(curve: Curve) -> dict[int, str]:
-    """The cell of each size: "1.4 [1.0–2.2] (8)" or "1.4 ± 0.3"."""
-    cells = {}
-    stderr = dict(zip(curve.train_sizes, curve.stderr))
-    for size, errors in zip(curve.train_sizes, curve.errors, strict=True):
-        of = seed_spread(errors)
-        low, high = (error_number(end, curve.unit, of.median) for end in (of.low, of.high))
-        middle = error_number(of.median, curve.unit)
-        if size in stderr:
-            cells[size] = f"{middle} ± {error_number(stderr[size], curve.unit)}"
-        else:
-            cells[size] = f"{middle}{f' [{low}–{high}]' if of.num_seeds > 1 else ''} ({of.num_seeds:,})"
-    return cells
+def _measured_cell(curve: Curve, size: int, spreads: Mapping[int, SeedSpread]) -> str:
+    """The cell of a size: "1.4 [1.0–2.2] (8)" or "1.4 ± 0.3"."""
+    if size not in spreads:
+        return ABSENT
+    of = spreads[size]
+    middle, low, high = (error_number(end, curve.unit, of.median) for end in (of.median, of.low, of.high))
+    if curve.stderr:
+        return f"{middle} ± {error_number(curve.stderr[curve.train_sizes.index(size)], curve.unit)}"
+    return f"{middle}{f' [{low}–{high}]' if of.num_seeds > 1 else ''} ({of.num_seeds:,})"
 
 
 def forecast_table(summary: StudySummary) -> Table | None:
@@ -119,7 +111,7 @@ def forecast_table(summary: StudySummary) -> Table | None:
     widest = max((len(learner.predictions) for learner in learners), default=0)
     if not widest:
         return None
-    columns, cells = [], []
+    columns, cells = ["learner"], [[one.curve.learner for one in learners]]
     for k in range(widest):
         ahead = [one.predictions[k] if k < len(one.predictions) else None for one in learners]
         times = {multiple_text(item, one.curve) for item, one in zip(ahead, learners, strict=True) if item}
@@ -127,17 +119,11 @@ def forecast_table(summary: StudySummary) -> Table | None:
         # Learners with different largest sizes have forecasts at different sizes: each cell names its own.
         shared = len(train_sizes) == 1
         columns.append(" or ".join(sorted(times)) + (f", n={min(train_sizes):,}" if shared else ""))
-        cells.append(
-            [
-                f"{'' if shared else f'n={item.train_size:,}: '}{forecast_text(item, one.curve.unit)}"
-                if item
-                else "no forecast"
-                for item, one in zip(ahead, learners, strict=True)
-            ]
-        )
-    rows = tuple((one.curve.learner, *texts) for one, texts in zip(learners, zip(*cells), strict=True))
+        texts = [forecast_text(item, one.curve.unit) if item else "" for item, one in zip(ahead, learners, strict=True)]
+        named = [text if shared or not item else f"n={item.train_size:,}: {text}" for item, text in zip(ahead, texts)]
+        cells.append([text or "no forecast" for text in named])
     title = f"Expected error with more data, with {percent(summary.level)} intervals"
-    return Table(title, ("learner", *columns), rows, text_columns=1 + widest, name="forecasts")
+    return Table(title, tuple(columns), tuple(zip(*cells)), text_columns=1 + widest, name="forecasts")
 
 
 def required_size_table(summary: StudySummary) -> Table | None:
@@ -157,7 +143,7 @@ def required_size_table(summary: StudySummary) -> Table | None:
 
 def markdown(tables: Sequence[Table]) -> str:
     """Tables in GitHub's Markdown, each below its caption."""
-    parts = [part for table in tables for part in (_escaped(table.caption, _MARKDOWN), _markdown(table)) if part]
+    parts = [part for table in tables for part in (table.caption.translate(_MARKDOWN), _markdown(table)) if part]
     return "\n\n".join(parts) + "\n"
 
 
@@ -168,9 +154,9 @@ def latex(tables: Sequence[Table]) -> str:
 
 def _texts(table: Table, special: dict[int, str], bold: str) -> Iterator[list[str]]:
     """The headings and the rows, escaped; `bold` is a pattern for a bold cell."""
-    yield [_escaped(text, special) for text in table.headings]
+    yield [text.translate(special) for text in table.headings]
     for k, row in enumerate(table.rows):
-        texts = [_escaped(text, special) for text in row]
+        texts = [text.translate(special) for text in row]
         yield [bold.replace("?", text) if (k, column) in table.bold else text for column, text in enumerate(texts)]
 
 
@@ -185,7 +171,7 @@ def _latex(table: Table) -> str:
     columns = "".join("l" if column < table.text_columns else "r" for column in range(len(table.columns)))
     return (
         "\\begin{table}\n  \\centering\n"
-        f"  \\caption{{{_escaped(table.caption, _LATEX)}}}\n  \\label{{tab:{table.name}}}\n"
+        f"  \\caption{{{table.caption.translate(_LATEX)}}}\n  \\label{{tab:{table.name}}}\n"
         f"  \\begin{{tabular}}{{{columns}}}\n    \\toprule\n{head}    \\midrule\n{''.join(rows)}"
         "    \\bottomrule\n  \\end{tabular}\n\\end{table}\n"
     )
@@ -209,7 +195,3 @@ _LATEX = str.maketrans(
     }
 )
 _MARKDOWN = str.maketrans({**{sign: f"\\{sign}" for sign in r"\`*_<>|#"}, "\n": " "})
-
-
-def _escaped(text: str, special: dict[int, str]) -> str:
-    return text.translate(special)

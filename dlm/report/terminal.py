@@ -29,15 +29,12 @@ _ASCII = str.maketrans({"–": "-", "—": "-", "−": "-", "×": "x", "·": "*"
 def print_summary(summary: StudySummary, console: Console, *, title: str = "", question: str = "") -> None:
     """Print the summary: measured errors, forecasts, required sizes, crossovers, laws and caveats.
 
-    Lines are wrapped to the width of the console;
-    output that is not a terminal is plain text.
+    Lines are wrapped to the width of the console; output that is not a terminal is plain text.
     """
     if title or question:
         console.print()
-    if title:
-        say(console, title, style="bold")
-    if question:
-        say(console, question)
+    say(console, title, style="bold")
+    say(console, question)
     console.print()
     for sentence in sentences.ranking(summary):
         say(console, sentence)
@@ -93,9 +90,8 @@ def _rich_table(
     for k in chosen:
         rendered.add_column(_text(console, table.headings[k]), justify="left" if k < table.text_columns else "right")
     for index in range(len(table.rows)):
-        rendered.add_row(
-            *(_text(console, Text(columns[k][index], "bold" if (index, k) in table.bold else "")) for k in chosen)
-        )
+        styles = ["bold" if (index, k) in table.bold else "" for k in chosen]
+        rendered.add_row(*(_text(console, columns[k][index], style) for k, style in zip(chosen, styles)))
     return rendered
 
 
@@ -104,10 +100,8 @@ def _aligned(cells: Sequence[str]) -> list[str]:
     parts = [re.findall(_PART, cell) for cell in cells]
     most = max(map(len, parts), default=0)
     widths = [max(len(part[k]) for part in parts if len(part) == most) for k in range(most)]
-    return [
-        " ".join(map(str.rjust, part, widths)) if len(part) == most else cell
-        for part, cell in zip(parts, cells, strict=True)
-    ]
+    padded = [" ".join(map(str.rjust, part, widths)) if len(part) == most else "" for part in parts]
+    return [text or cell for text, cell in zip(padded, cells, strict=True)]
 
 
 def print_list(console: Console, heading: str, lines: Sequence[str]) -> None:
@@ -123,23 +117,15 @@ def print_list(console: Console, heading: str, lines: Sequence[str]) -> None:
 def say(console: Console, text: str, *, style: str = "", first: str = "", rest: str = "") -> None:
     """Print text wrapped to the width, without markup, since a law may contain brackets."""
     for paragraph in text.splitlines():
-        lines = textwrap.wrap(
-            paragraph.replace(" %", f"{_NO_BREAK}%"),
-            max(console.width, 20),
-            initial_indent=first,
-            subsequent_indent=rest,
-            break_on_hyphens=False,
-        )
-        for line in lines:
-            console.print(_text(console, Text(line.replace(_NO_BREAK, " "), style)))
+        unbroken, width = paragraph.replace(" %", f"{_NO_BREAK}%"), max(console.width, 20)
+        wrapped = textwrap.fill(unbroken, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+        console.print(_text(console, wrapped.replace(_NO_BREAK, " "), style))
 
 
-def _text(console: Console, text: str | Text) -> Text:
+def _text(console: Console, text: str, style: str = "") -> Text:
     """Text without characters that the encoding of the console lacks."""
-    text = Text(text) if isinstance(text, str) else text
     try:
-        text.plain.encode(console.encoding)
+        text.encode(console.encoding)
     except (UnicodeEncodeError, LookupError):
-        plain = text.plain.translate(_ASCII).encode("ascii", "replace").decode()
-        return Text(plain, text.style)
-    return text
+        text = text.translate(_ASCII).encode("ascii", "replace").decode()
+    return Text(text, style)

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dlm.report.formatting import is_rate
 from dlm.report.tables import Table
 
 
+def axis(title: str, kind: str = "linear", **options: Any) -> dict[str, Any]:
+    """A Plotly axis; `kind` is "log", "linear" or "category"."""
+    return {"title": {"text": title}, "type": kind, **({"dtick": "D2"} if kind == "log" else {}), **options}
+
+
 def size_axis(title: str = "training examples") -> dict[str, Any]:
     """A logarithmic axis of training-set sizes with ticks such as 1k."""
-    return {"title": {"text": title}, "type": "log", "tickformat": "~s", "dtick": "D2"}
+    return axis(title, "log", tickformat="~s")
 
 
-def error_axis(unit: str, *, positive_only: bool = True, title: str = "") -> dict[str, Any]:
-    """An axis of errors, rates in per cent; linear unless all errors are positive."""
-    text = title or f"test {unit}"
+def error_axis(unit: str, traces: Iterable[Mapping[str, Any]] = (), title: str = "") -> dict[str, Any]:
+    """An axis of errors, rates in per cent; logarithmic if all errors of the traces are positive."""
+    is_log = all(error > 0 for each in traces for error in each["y"])
     form = ".2~%" if is_rate(unit) else ".4~g"
-    kind = {"type": "log", "dtick": "D2"} if positive_only else {"type": "linear"}
-    return {"title": {"text": text}, "tickformat": form, **kind}
-
-
-def layout(xaxis: Mapping[str, Any], yaxis: Mapping[str, Any], height: int = 380, **options: Any) -> dict[str, Any]:
-    """A chart's Plotly layout."""
-    return {"xaxis": xaxis, "yaxis": yaxis, "height": height, **options}
+    return axis(title or f"test {unit}", "log" if is_log else "linear", tickformat=form)
 
 
 def trace(
@@ -70,39 +70,52 @@ def vertical_line(x: float) -> dict[str, Any]:
     return {"type": "line", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1}
 
 
-Traces = tuple[Mapping[str, Any], ...]
-
-
 @dataclasses.dataclass(frozen=True)
 class Chart:
     """An interactive chart. `summary` describes it in words for screen readers; `table` has its numbers.
 
     `traces` are Plotly traces without colours: `meta` has the learner that sets colour and visibility, and the role.
-    `scales` are the axes with a button for log and linear scale: "x", "y" or both; they start as in `layout`. `still`,
-    an image as a data URI, is shown until the chart is drawn and without JavaScript. A button labelled `more` shows
-    the traces of the role "more".
+    `scales` are the axes with a button for log and linear scale: "x", "y" or both; they start as in `xaxis` and
+    `yaxis`. `still`, an image as a data URI, is shown until the chart is drawn and without JavaScript. A button
+    labelled `more` shows the traces of the role "more".
     """
 
     id: str
     title: str
     summary: str
-    traces: Traces
-    layout: Mapping[str, Any]
+    traces: Sequence[Mapping[str, Any]]
+    xaxis: Mapping[str, Any]
+    yaxis: Mapping[str, Any]
     table: Table | None = None
-    scales: str = ""
+    scales: str = "xy"
+    height: int = 380
+    shapes: Sequence[Mapping[str, Any]] = ()
     more: str = ""
     still: str = ""
     kind: str = "chart"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", re.sub(r"[ .]", "-", self.id))  # an element's id has no spaces
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """The Plotly layout, with a legend if a trace has a name for it."""
+        legend = any(each.get("showlegend") for each in self.traces)
+        axes = {"xaxis": self.xaxis, "yaxis": self.yaxis}
+        return {**axes, "height": self.height, "shapes": list(self.shapes), "showlegend": legend}
+
 
 @dataclasses.dataclass(frozen=True)
 class Sentences:
-    """A list of sentences; the style "alarm" marks warnings."""
+    """A list of sentences, false if it is empty; the style "alarm" marks warnings."""
 
-    lines: tuple[str, ...]
-    style: str = ""
+    lines: Sequence[str]
     heading: str = ""
+    style: str = ""
     kind: str = "sentences"
+
+    def __bool__(self) -> bool:
+        return bool(self.lines)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +134,7 @@ class Cards:
     """Examples side by side below a heading, `columns` in a row on a wide screen (0: as many as fit)."""
 
     heading: str
-    cards: tuple[Card, ...]
+    cards: Sequence[Card]
     columns: int = 0
     kind: str = "cards"
 
@@ -180,11 +193,12 @@ class Page:
 def charts(page: Page) -> list[Chart]:
     """Every chart of a page, also those inside choices."""
 
-    def charts_in(blocks: tuple[Any, ...]) -> list[Chart]:
-        charts = [block for block in blocks if isinstance(block, Chart)]
-        for block in blocks:
-            if isinstance(block, Choice):
-                charts += [chart for _, chosen in block.options for chart in charts_in(chosen)]
-        return charts
+    def charts_in(block: Any) -> list[Chart]:
+        options = block.options if isinstance(block, Choice) else ()
+        return (
+            [block]
+            if isinstance(block, Chart)
+            else [each for _, own in options for part in own for each in charts_in(part)]
+        )
 
-    return [chart for section in page.sections for chart in charts_in(section.blocks)]
+    return [chart for section in page.sections for block in section.blocks for chart in charts_in(block)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import importlib.resources
 import io
 import json
 from pathlib import Path
@@ -22,24 +23,26 @@ def page_html(page: Page) -> str:
         "learners": list(page.learners),
         "charts": {chart.id: {"data": list(chart.traces), "layout": dict(chart.layout)} for chart in charts(page)},
     }
-    return _template().render(
+    text = json.dumps(data, allow_nan=False)
+    short = json.loads(text, parse_float=lambda number: float(f"{float(number):.6g}"))
+    return template("page.html.j2").render(
         page=page,
         style=_read("page.css"),
         script=_script(_read("page.js")),
         plotly=_script(_plotly()) if data["charts"] else "",
-        data=_script(json.dumps(_short(data), separators=(",", ":"), allow_nan=False)),
+        data=_script(json.dumps(short, separators=(",", ":"))),
     )
 
 
 @functools.cache
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A Jinja template of this folder, which escapes what it is given."""
     import jinja2
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    loader = jinja2.FileSystemLoader(_HERE)
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["unbroken"] = lambda text: str(text).replace(" %", "\u00a0%")
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def _read(name: str) -> str:
@@ -49,12 +52,7 @@ def _read(name: str) -> str:
 @functools.cache
 def _plotly() -> str:
     """Plotly's script from its package."""
-    import importlib.util
-
-    spec = importlib.util.find_spec("plotly")
-    assert spec is not None
-    assert spec.origin is not None
-    return (Path(spec.origin).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    return importlib.resources.files("plotly").joinpath("package_data/plotly.min.js").read_text("utf-8")
 
 
 def _script(text: str) -> Any:
@@ -62,17 +60,6 @@ def _script(text: str) -> Any:
     import markupsafe
 
     return markupsafe.Markup(text.replace("</", "<\\/").replace("<!--", "<\\!--"))
-
-
-def _short(value: Any) -> Any:
-    """The value with numbers of six significant digits and tuples as lists."""
-    if isinstance(value, bool | int | str) or value is None:
-        return value
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, dict):
-        return {name: _short(item) for name, item in value.items()}
-    return [_short(item) for item in value]
 
 
 def png(values: np.ndarray) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dlm.analysis.measures import Trials
 from dlm.analysis.predictions import TestSet, read_test_set
@@ -68,6 +68,12 @@ class SectionContent:
     tables: Sequence[Table] = ()
     page: PageSection | None = None
     top: Sequence[str] = ()
+
+
+def section_content(name: str, heading: str, blocks: Iterable[Any], *, note: str = "", **other: Any) -> SectionContent:
+    """The content of a topic with a page section of the blocks that are neither None nor empty, if there are any."""
+    kept = tuple(filter(None, blocks))
+    return SectionContent(page=PageSection(name, heading, kept, note) if kept else None, **other)
 
 
 class Section(Protocol):

@@ -11,8 +11,8 @@ import numpy as np
 from dlm.analysis.calibration import Reliability, confusion, reliability
 from dlm.analysis.predictions import TestSet, predictions
 from dlm.report.formatting import percent
-from dlm.report.html.elements import Chart, Choice, PageSection, band, layout, size_axis, trace
-from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced
+from dlm.report.html.elements import Chart, Choice, axis, band, size_axis, trace
+from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced, section_content
 from dlm.report.tables import Table
 
 MOST_ERROR_SIZES, MOST_DIAGRAM_SIZES = 12, 4  # of calibration errors; of reliability diagrams and confusion matrices
@@ -37,18 +37,14 @@ def calibration_section(context: ReportContext) -> SectionContent:
         return SectionContent()
     chosen = evenly_spaced(train_sizes, MOST_DIAGRAM_SIZES)
     diagrams = tuple((f"{size:,}", tuple(_diagrams(size, reliabilities, probabilities, test))) for size in chosen)
-    page = PageSection(
+    return section_content(
         "calibration",
         "Calibration and confusion",
-        (
-            _errors_chart(reliabilities),
-            Choice("calibration-size", "Training examples", diagrams, f"{chosen[-1]:,}"),
-        ),
+        (_errors_chart(reliabilities), Choice("calibration-size", "Training examples", diagrams, f"{chosen[-1]:,}")),
         note="Of a calibrated classifier's predictions with confidence p, a share p is correct. The expected "
         "calibration error (ECE, 15 bins of the top class's probability) is above zero on any finite test set: the "
         "dotted lines show what a calibrated classifier with the same confidences would have.",
     )
-    return SectionContent(page=page)
 
 
 def _probabilities(context: ReportContext, test: TestSet) -> Probabilities:
@@ -66,44 +62,33 @@ def _errors_chart(reliabilities: Reliabilities) -> Chart:
     ends = []
     for name, by_size in reliabilities.items():
         if by_size:
-            size, last = max(by_size.items(), key=lambda item: item[0])
-            ends.append(
-                f"{name}, n={size:,}: {percent(round(statistics.median(last.errors), 3))}, "
-                f"expected if calibrated {percent(round(last.expected_error, 3))}"
-            )
-    axis = {"title": {"text": "calibration error"}, "tickformat": ".2~%", "type": "linear", "rangemode": "tozero"}
+            last = by_size[max(by_size)]
+            error, expected = (percent(round(p, 3)) for p in (statistics.median(last.errors), last.expected_error))
+            ends.append(f"{name}, n={max(by_size):,}: {error}, expected if calibrated {expected}")
     return Chart(
         "calibration-error",
         "Calibration error against training examples",
         f"Median expected calibration error. {'; '.join(ends)}.",
-        tuple(trace for name, by_size in reliabilities.items() if by_size for trace in _error_traces(name, by_size)),
-        layout(size_axis(), axis, 360),
+        [trace for name, by_size in reliabilities.items() if by_size for trace in _error_traces(name, by_size)],
+        size_axis(),
+        axis("calibration error", tickformat=".2~%", rangemode="tozero"),
         table=_errors_table(reliabilities),
-        scales="xy",
     )
 
 
 def _errors_table(reliabilities: Reliabilities) -> Table:
-    rows = tuple(
-        (
-            name,
-            f"{size:,}",
-            percent(round(statistics.median(of.errors), 4)),
-            percent(round(of.expected_error, 4)),
-            f"{statistics.median(of.brier):.3f}",
-            str(len(of.errors)),
-        )
-        for name, by_size in reliabilities.items()
-        for size, of in by_size.items()
-    )
+    rows = []
+    for name, by_size in reliabilities.items():
+        for size, of in by_size.items():
+            errors = [percent(round(error, 4)) for error in (statistics.median(of.errors), of.expected_error)]
+            rows.append((name, f"{size:,}", *errors, f"{statistics.median(of.brier):.3f}", str(len(of.errors))))
     columns = ("learner", "examples", "calibration error", "expected if calibrated", "Brier score", "seeds")
-    return Table("Calibration, medians over the seeds", columns, rows)
+    return Table("Calibration, medians over the seeds", columns, tuple(rows))
 
 
 def _error_traces(name: str, by_size: Mapping[int, Reliability]) -> Iterator[dict[str, Any]]:
     train_sizes, of_sizes = list(by_size), list(by_size.values())
-    lows, highs = ([end(of.errors) for of in of_sizes] for end in (min, max))
-    yield band(train_sizes, lows, highs, name)
+    yield band(train_sizes, [min(of.errors) for of in of_sizes], [max(of.errors) for of in of_sizes], name)
     yield trace(
         train_sizes,
         [of.expected_error for of in of_sizes],
@@ -148,14 +133,16 @@ def _reliability_chart(size: int, here: Mapping[str, Reliability]) -> Chart:
         )
         for name, of in here.items()
     ]
-    axis = {"tickformat": ".0%", "range": [0, 1.02], "type": "linear"}
+    confidence, accuracy = (axis(name, tickformat=".0%", range=[0, 1.02]) for name in ("confidence", "accuracy"))
     gaps = "; ".join(f"{name} {_overconfidence(of.overconfidence)}" for name, of in here.items())
     return Chart(
         f"reliability-{size}",
         f"Reliability diagram, with {size:,} training examples",
         f"{gaps}. Larger marks stand for more predictions; below the dotted line a learner is overconfident.",
         (diagonal, *lines),
-        layout({"title": {"text": "confidence"}, **axis}, {"title": {"text": "accuracy"}, **axis}),
+        confidence,
+        accuracy,
+        scales="",
     )
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dlm.analysis.measures import MissingResult, always_diverged, missing_results, overlap_effects
 from dlm.report import sentences
 from dlm.report.formatting import error_text
-from dlm.report.html.elements import PageSection, Sentences
-from dlm.report.sections.base import ReportContext, SectionContent
+from dlm.report.html.elements import Sentences
+from dlm.report.sections.base import ReportContext, SectionContent, section_content
 from dlm.storage.artifacts import LeakCounts, read_leak_counts
 from dlm.storage.record_log import Record
+from dlm.study.names import Status
 
 MOST_LINES = 8
 
@@ -28,8 +29,8 @@ def caveats_section(context: ReportContext) -> SectionContent:
         "Noise of the error at the largest size": sentences.noise_levels(context.summary),
         **more,
     }
-    blocks = tuple(Sentences(tuple(lines), heading=heading) for heading, lines in notes.items() if lines)
-    return SectionContent(more, page=PageSection("caveats", "Caveats", blocks) if blocks else None)
+    blocks = (Sentences(lines, heading) for heading, lines in notes.items())
+    return section_content("caveats", "Caveats", blocks, sentences=more)
 
 
 def overlap_sentences(counts: LeakCounts | None, records: Sequence[Record]) -> list[str]:
@@ -77,7 +78,7 @@ def missing_result_sentences(records: Sequence[Record]) -> list[str]:
 def _missing_result_sentence(item: MissingResult) -> str:
     row, loss = item.end, item.loss
     trial = f"{row.learner}, {row.train_size:,} examples, seed {row.subset_seed}"
-    if row.status == "failed":
+    if row.status == Status.FAILED:
         return f"{trial}: failed ({row.note or 'unknown reason'}); run the same command to try it again."
     last = (
         f"; its last finite training loss was {loss.value:.4g} {loss.unit}" if loss and loss.value is not None else ""

@@ -13,8 +13,8 @@ from dlm.curves.data_efficiency.equivalence import (
 )
 from dlm.curves.types import Curve
 from dlm.report.formatting import percent
-from dlm.report.html.elements import PageSection, Sentences
-from dlm.report.sections.base import ReportContext, SectionContent
+from dlm.report.html.elements import Sentences
+from dlm.report.sections.base import ReportContext, SectionContent, section_content
 
 
 def data_equivalence_section(context: ReportContext) -> SectionContent:
@@ -26,8 +26,7 @@ def data_equivalence_section(context: ReportContext) -> SectionContent:
         "A ratio of 0.5 means that two noisy training examples reduce the error as much as one clean example. Brackets "
         f"are {percent(context.summary.level)} intervals."
     )
-    page = PageSection("data-equivalence", heading, (Sentences(tuple(lines)),), note=note) if lines else None
-    return SectionContent({heading: lines}, page=page)
+    return section_content("data-equivalence", heading, [Sentences(lines)], note=note, sentences={heading: lines})
 
 
 def noise_equivalence_sentences(curves: Sequence[Curve], level: float) -> list[str]:

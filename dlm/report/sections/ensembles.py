@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dlm.report.formatting import error_number, error_text, is_rate
-from dlm.report.html.elements import Chart, PageSection, error_axis, layout, size_axis, trace
-from dlm.report.sections.base import ReportContext, SectionContent
+from dlm.report.html.elements import Chart, error_axis, size_axis, trace
+from dlm.report.sections.base import ReportContext, SectionContent, section_content
 from dlm.report.tables import ABSENT, Table
 from dlm.storage.artifacts import Ensemble, read_ensembles
 from dlm.study.names import CALIBRATION_ERROR
@@ -20,7 +20,7 @@ def ensembles_section(context: ReportContext) -> SectionContent:
     if not ensembles:
         return SectionContent()
     heading = "Ensembles over seeds"
-    page = PageSection(
+    return section_content(
         "ensembles",
         heading,
         (_chart(ensembles), _table(ensembles)),
@@ -28,8 +28,8 @@ def ensembles_section(context: ReportContext) -> SectionContent:
         "own subset, so an ensemble has seen more examples than one member; the table states how many. At the size of "
         "the whole pool all members have seen the same examples. Dotted lines are ensembles, solid lines the mean of "
         "single members.",
+        sentences={heading: ensemble_sentences(ensembles)},
     )
-    return SectionContent({heading: ensemble_sentences(ensembles)}, page=page)
 
 
 def ensemble_sentences(ensembles: Sequence[Ensemble]) -> list[str]:
@@ -62,15 +62,15 @@ def _compared(ensemble: Ensemble, name: str, unit: str) -> str:
 
 def _chart(ensembles: Sequence[Ensemble]) -> Chart:
     unit = ensembles[0].unit
-    errors = [values["error"] for ensemble in ensembles for values in (ensemble.values, ensemble.single)]
+    traces = list(_traces(ensembles))
     ends = "; ".join(f"{each.learner} {_pair(each, 'error', unit)}" for each in _largest(ensembles))
     return Chart(
         "ensemble-curves",
         f"Test {unit} of ensembles",
         f"At each learner's largest size, single members in brackets: {ends}{' %' if is_rate(unit) else ''}.",
-        tuple(_traces(ensembles)),
-        layout(size_axis(), error_axis(unit, positive_only=min(errors) > 0)),
-        scales="xy",
+        traces,
+        size_axis(),
+        error_axis(unit, traces),
     )
 
 

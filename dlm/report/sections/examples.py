@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from dlm.analysis.predictions import HardExample, TestSet, hardest_examples, predictions, suspicious_labels
 from dlm.report.formatting import percent
-from dlm.report.html.elements import Card, Cards, PageSection, Sentences
+from dlm.report.html.elements import Card, Cards, Sentences
 from dlm.report.html.page import png
-from dlm.report.sections.base import ReportContext, SectionContent
+from dlm.report.sections.base import ReportContext, SectionContent, section_content
 from dlm.storage.artifacts import Sample, read_samples
+from dlm.study.names import LOSS, TEST
 
 MOST_SAMPLE_CHARACTERS = 100
 MOST_CHARACTERS, MOST_VALUES = 240, 6  # of a text, and of a table's row
@@ -27,13 +28,12 @@ def examples_section(context: ReportContext) -> SectionContent:
     trial_ids = {row.trial_id for row in context.records}
     samples = sample_sentences(sample for sample in read_samples(context.workdir.path) if sample.trial_id in trial_ids)
     cards = _hard_example_cards(context)
-    blocks = (*cards, *((Sentences(tuple(samples), heading="Generated samples"),) if samples else ()))
+    blocks, sentences = (*cards, Sentences(samples, "Generated samples")), {"Generated samples": samples}
     note = (
         "From the test set. Hardest: the greatest loss, mean over learners and seeds. A label looks wrong where the "
         "mean prediction of all learners gives another class a probability above one half; check the example."
     )
-    page = PageSection("examples", "Examples", blocks, note=note if cards else "") if blocks else None
-    return SectionContent({"Generated samples": samples}, page=page)
+    return section_content("examples", "Examples", blocks, note=note if cards else "", sentences=sentences)
 
 
 def sample_sentences(samples: Iterable[Sample]) -> list[str]:
@@ -59,16 +59,12 @@ def _hard_example_cards(context: ReportContext) -> list[Cards]:
     saved = {name: seeds for name, seeds in saved.items() if seeds}
     if not saved:
         return []
-    unit = next((row.unit for row in context.records if (row.split, row.metric) == ("test", "loss")), "")
-    suspicious = suspicious_labels(saved, test.y) if test.has_classes else []
-    return [
-        *([_cards("Labels that look wrong", suspicious, test, unit)] if suspicious else []),
-        _cards(f"Hardest examples, with {size:,} training examples", hardest_examples(saved, test.y), test, unit),
-    ]
-
-
-def _cards(heading: str, examples: Sequence[HardExample], test: TestSet, loss_unit: str) -> Cards:
-    return Cards(heading, tuple(_card(example, test, loss_unit) for example in examples))
+    unit = next((row.unit for row in context.records if (row.split, row.metric) == (TEST, LOSS)), "")
+    examples = {
+        "Labels that look wrong": suspicious_labels(saved, test.y) if test.has_classes else [],
+        f"Hardest examples, with {size:,} training examples": hardest_examples(saved, test.y),
+    }
+    return [Cards(heading, [_card(each, test, unit) for each in own]) for heading, own in examples.items() if own]
 
 
 def _card(example: HardExample, test: TestSet, loss_unit: str) -> Card:

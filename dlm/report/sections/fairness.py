@@ -11,21 +11,12 @@ from dlm.analysis.fairness.gaps import Gap, GroupRange
 from dlm.analysis.fairness.metrics import ColumnMetrics
 from dlm.curves.types import StudySummary
 from dlm.report.formatting import error_number, is_rate, percent, required_size_text, unit_text
-from dlm.report.html.elements import (
-    Chart,
-    Choice,
-    PageSection,
-    Sentences,
-    error_bars,
-    horizontal_line,
-    layout,
-    size_axis,
-    trace,
-)
-from dlm.report.sections.base import ReportContext, SectionContent
+from dlm.report.html.elements import Chart, Choice, Sentences, axis, error_bars, horizontal_line, size_axis, trace
+from dlm.report.sections.base import ReportContext, SectionContent, section_content
 from dlm.report.sections.learning_curve import curve_chart
 from dlm.report.tables import ABSENT, Table
 
+_COLUMNS = "group,pool examples,test examples,error,error of others,gap,falls as n^,examples to close"
 _MOST_WORDS = 8  # gaps of a learner and column that get a sentence each, the largest first
 
 
@@ -44,15 +35,16 @@ def group_content(report: GroupReport | None) -> SectionContent:
     pairs = dict.fromkeys((curve.learner, curve.column) for curve in report.curves)
     options = tuple((f"{learner}, {column}", tuple(_blocks(report, learner, column))) for learner, column in pairs)
     lines, heading = group_sentences(report), "Errors of groups"
-    page = PageSection(
+    return section_content(
         "groups",
         heading,
-        (Sentences(tuple(lines)), Choice("groups-of", "Learner and column", options)),
+        (Sentences(lines), Choice("groups-of", "Learner and column", options)),
         note=f"A gap is a group's error minus the error of all other test examples. The {percent(report.level)} "
         "intervals hold for all groups, columns and learners of a size together; they include the noise of seeds and "
         "of test examples.",
+        sentences={heading: lines},
+        tables=group_tables(report),
     )
-    return SectionContent({heading: lines}, group_tables(report), page)
 
 
 def group_sentences(report: GroupReport) -> list[str]:
@@ -148,20 +140,9 @@ def _gap_table(report: GroupReport, learner: str, column: str) -> Table:
     return Table(
         f"{learner}, {column}: test {report.unit}{' in %' if is_rate(report.unit) else ''} at the largest size, gap to "
         f"all other examples with {percent(report.level)} intervals for all groups together",
-        (
-            "group",
-            "pool examples",
-            "test examples",
-            "error",
-            "error of others",
-            "gap",
-            "falls as n^",
-            "examples to close",
-        ),
+        tuple(_COLUMNS.split(",")),
         rows,
-        bold=frozenset(
-            (k, 5) for k, curve in enumerate(own) if curve.group in gaps and gaps[curve.group].is_significant
-        ),
+        bold=frozenset((k, 5) for k, one in enumerate(own) if one.group in gaps and gaps[one.group].is_significant),
     )
 
 
@@ -224,30 +205,22 @@ def _gap_chart(report: GroupReport, learner: str, column: str, gaps: list[Gap]) 
     traces = []
     for index, name in enumerate(names):
         own = [gap for gap in gaps if gap.group == name]
-        traces.append(
-            trace(
-                [gap.size * 1.03**index for gap in own],  # avoids overlapping error bars
-                [gap.gap for gap in own],
-                hover="%{text}",
-                colour=index,
-                error_y=error_bars([gap.gap - gap.low for gap in own], [gap.high - gap.gap for gap in own]),
-                text=[gap_sentence(gap, report.unit) for gap in own],
-                legend=name,
-            )
-        )
+        train_sizes = [gap.size * 1.03**index for gap in own]  # avoids overlapping error bars
+        bars = error_bars([gap.gap - gap.low for gap in own], [gap.high - gap.gap for gap in own])
+        texts = [gap_sentence(gap, report.unit) for gap in own]
+        style: Any = {"hover": "%{text}", "colour": index, "legend": name}
+        traces.append(trace(train_sizes, [gap.gap for gap in own], error_y=bars, text=texts, **style))
     last = [gap for gap in report.largest() if (gap.learner, gap.column) == (learner, column)]
     sentences = [gap_sentence(gap, report.unit) for gap in last if gap.is_significant]
     return Chart(
-        f"gaps-{learner}-{column}".replace(" ", "-"),
+        f"gaps-{learner}-{column}",
         f"{learner}: gap of each group of {column} to all other examples",
         " ".join(sentences) or f"No significant gap between groups of {column} at the largest size.",
-        tuple(traces),
-        layout(
-            size_axis(),
-            {"title": {"text": "gap"}, "type": "linear", "tickformat": "+.0%" if is_rate(report.unit) else "+.3g"},
-            shapes=[horizontal_line(0)],
-        ),
+        traces,
+        size_axis(),
+        axis("gap", tickformat="+.0%" if is_rate(report.unit) else "+.3g"),
         scales="x",
+        shapes=[horizontal_line(0)],
     )
 
 

@@ -10,23 +10,11 @@ import numpy as np
 from rich.console import Console
 
 from dlm.analysis.interpretability.results import FOLDER, NetworkAnalysis, Similarity, read_analyses
-from dlm.report.formatting import error_number, error_text, is_rate, unit_text
-from dlm.report.html.elements import (
-    Card,
-    Cards,
-    Chart,
-    Choice,
-    Marked,
-    PageSection,
-    Sentences,
-    error_axis,
-    layout,
-    size_axis,
-    trace,
-)
+from dlm.report.formatting import error_number, error_text, is_rate
+from dlm.report.html.elements import Card, Cards, Chart, Choice, Marked, Sentences, error_axis, size_axis, trace
 from dlm.report.html.page import png, signed_png
-from dlm.report.sections.base import ReportContext, SectionContent
-from dlm.report.tables import Table
+from dlm.report.sections.base import ReportContext, SectionContent, section_content
+from dlm.report.tables import ABSENT, Table
 from dlm.report.terminal import print_list, print_table, say
 
 SIMILARITY = "Similarity of networks (CKA: 1 equal up to rotation and scale, 0 independent)"
@@ -39,11 +27,7 @@ PASSES, FAILS = 0.3, 0.6
 def print_analysis(analysis: NetworkAnalysis, folder: Path, console: Console) -> None:
     """Prints probe errors, similarities of networks, and sanity checks of the attribution maps."""
     console.print()
-    say(
-        console,
-        f"Interpretability of {analysis.learner}, n={analysis.train_size:,}, seed {analysis.seed}",
-        style="bold",
-    )
+    say(console, f"Interpretability of {_trial(analysis)}", style="bold")
     for sentence in probe_sentences(analysis):
         say(console, sentence)
     print_table(console, probe_table(analysis))
@@ -56,14 +40,15 @@ def print_analysis(analysis: NetworkAnalysis, folder: Path, console: Console) ->
     say(console, f"Written: {path}, .npz; {analysis.seconds:.0f} s")
 
 
+def _trial(analysis: NetworkAnalysis) -> str:
+    return f"{analysis.learner}, n={analysis.train_size:,}, seed {analysis.seed}"
+
+
 def probe_sentences(analysis: NetworkAnalysis) -> list[str]:
     """The test errors of linear probes of the trial's network, and its own."""
-    sign = " %" if unit_text(analysis.unit) == "%" else ""
-    errors = [
-        f"{error_number(probe.error, analysis.unit)}{sign} at {_named(probe.layer)}"
-        for probe in analysis.probes
-        if probe.train_size == analysis.train_size
-    ]
+    sign = " %" if is_rate(analysis.unit) else ""
+    probes = [probe for probe in analysis.probes if probe.train_size == analysis.train_size]
+    errors = [f"{error_number(probe.error, analysis.unit)}{sign} at {_named(probe.layer)}" for probe in probes]
     own = next(each.error for each in analysis.networks if each.train_size == analysis.train_size)
     return [
         f"{analysis.learner}, n={analysis.train_size:,}: the test error of a linear probe is {', '.join(errors)}; that "
@@ -80,7 +65,7 @@ def probe_table(analysis: NetworkAnalysis) -> Table:
     rows = []
     for own in analysis.networks:
         probes = [analysis.probe(layer, own.train_size) for layer in analysis.layers]
-        errors = [error_number(probe.error, analysis.unit) if probe else "–" for probe in probes]
+        errors = [error_number(probe.error, analysis.unit) if probe else ABSENT for probe in probes]
         rows.append((f"{own.train_size:,}", *errors, error_number(own.error, analysis.unit)))
     title = f"Test {analysis.unit}{' in %' if is_rate(analysis.unit) else ''} of a linear probe of each layer"
     return Table(title, ("examples", *analysis.layers, "network"), tuple(rows), text_columns=0)
@@ -88,18 +73,15 @@ def probe_table(analysis: NetworkAnalysis) -> Table:
 
 def probe_notes(analysis: NetworkAnalysis) -> list[str]:
     """What limits the comparison of the probes."""
-    seen = [
-        f"{100 * own.share_trained_on:.0f} % at n={own.train_size:,}"
-        for own in analysis.networks
-        if own.share_trained_on > 0
-    ]
+    seen = [own for own in analysis.networks if own.share_trained_on > 0]
     lines = [
         f"A probe is trained on the same {analysis.num_probe:,} examples at every n and tested on "
         f"{analysis.num_test:,}; the network's own output layer had n, so at small n the probes may be better than the "
         "network."
     ]
     if seen:
-        lines.append(f"The network was trained on {', '.join(seen)} of those {analysis.num_probe:,} examples.")
+        shares = ", ".join(f"{100 * own.share_trained_on:.0f} % at n={own.train_size:,}" for own in seen)
+        lines.append(f"The network was trained on {shares} of those {analysis.num_probe:,} examples.")
     if analysis.missing:
         train_sizes = ", ".join(f"{size:,}" for size in analysis.missing)
         lines.append(f"No parameters are saved for n={train_sizes}: not trained yet, or over the limit of --keep_mib.")
@@ -108,10 +90,10 @@ def probe_notes(analysis: NetworkAnalysis) -> list[str]:
 
 def similarity_sentences(analysis: NetworkAnalysis) -> list[str]:
     """CKA between networks of other sizes and other seeds, by layer."""
-    return [line for each in analysis.similarities if len(each.values) > 1 for line in _similar(analysis, each)]
+    return [_similar(analysis, each) for each in analysis.similarities if len(each.values) > 1]
 
 
-def _similar(analysis: NetworkAnalysis, similarity: Similarity) -> Iterator[str]:
+def _similar(analysis: NetworkAnalysis, similarity: Similarity) -> str:
     if similarity.of == "train_size":
         own = similarity.values.index(analysis.train_size)
         other = 0 if own else len(similarity.values) - 1
@@ -123,7 +105,7 @@ def _similar(analysis: NetworkAnalysis, similarity: Similarity) -> Iterator[str]
         values = (similarity.cka.sum(axis=(1, 2)) - count) / (count * (count - 1))
     layers = ", ".join(f"{layer} {value:.2f}" for layer, value in zip(similarity.layers, values))
     chance = max((abs(value) for value in similarity.control if value is not None), default=0.0)
-    yield f"{pair}: {layers}; at most {chance:.2f} with shuffled examples."
+    return f"{pair}: {layers}; at most {chance:.2f} with shuffled examples."
 
 
 def map_sentences(analysis: NetworkAnalysis) -> list[str]:
@@ -150,16 +132,20 @@ def column_sentences(analysis: NetworkAnalysis) -> list[str]:
     if analysis.column_weights is None:
         return []
     occluded = np.abs(analysis.maps["occlusion"]).mean(axis=0)
+    weights, effects = (
+        ", ".join(f"{name} {values[k]:.2g}" for k, name in _largest(analysis, values, MOST_NAMED_COLUMNS))
+        for values in (analysis.column_weights, occluded)
+    )
     return [
-        f"RMS weight in the first layer: {_largest(analysis, analysis.column_weights)}.",
-        f"Effect of occlusion, mean over {len(analysis.rows)} examples: {_largest(analysis, occluded)}.",
+        f"RMS weight in the first layer: {weights}.",
+        f"Effect of occlusion, mean over {len(analysis.rows)} examples: {effects}.",
     ]
 
 
-def _largest(analysis: NetworkAnalysis, values: np.ndarray) -> str:
-    first = np.argsort(-values, kind="stable")[:MOST_NAMED_COLUMNS]
-    names = analysis.feature_names
-    return ", ".join(f"{names[at] if names else f'column {at + 1}'} {values[at]:.2g}" for at in first)
+def _largest(analysis: NetworkAnalysis, values: np.ndarray, most: int) -> list[tuple[int, str]]:
+    """Indices and names of the columns with the largest values."""
+    names = analysis.feature_names or [f"column {k + 1}" for k in range(len(values))]
+    return [(k, names[k]) for k in np.argsort(-values, kind="stable")[:most]]
 
 
 def _verdict(control: float) -> str:
@@ -180,29 +166,25 @@ def interpretability_section(context: ReportContext) -> SectionContent:
 
 def analysis_content(analyses: Sequence[NetworkAnalysis]) -> SectionContent:
     """A choice of the analysed trials."""
-    if not analyses:
-        return SectionContent()
-    options = tuple(
-        (f"{analysis.learner}, n={analysis.train_size:,}, seed {analysis.seed}", tuple(_blocks(analysis)))
-        for analysis in analyses
-    )
-    page = PageSection("interpretability", "Interpretability", (Choice("interpretability-of", "Trial", options),))
-    return SectionContent(page=page)
+    options = tuple((_trial(analysis), tuple(filter(None, _blocks(analysis)))) for analysis in analyses)
+    choice = Choice("interpretability-of", "Trial", options) if options else None
+    return section_content("interpretability", "Interpretability", [choice])
 
 
 def _blocks(analysis: NetworkAnalysis) -> Iterator[Any]:
-    yield Sentences(tuple(probe_sentences(analysis)))
+    yield Sentences(probe_sentences(analysis))
     yield _probe_chart(analysis)
-    yield Sentences(tuple(probe_notes(analysis)))
-    yield from _similarities(analysis)
-    yield Sentences(tuple(map_sentences(analysis)), heading="Attribution maps")
+    yield Sentences(probe_notes(analysis))
+    yield Sentences(similarity_sentences(analysis), SIMILARITY)
+    yield from _similarity_tables(analysis)
+    yield Sentences(map_sentences(analysis), "Attribution maps")
     if analysis.kind == "image":
         yield from _image_maps(analysis)
         yield from _filters(analysis)
     elif analysis.kind == "text":
         yield from _text_maps(analysis)
     else:
-        yield Sentences(tuple(column_sentences(analysis)))
+        yield Sentences(column_sentences(analysis))
         yield _column_table(analysis)
 
 
@@ -224,31 +206,26 @@ def _probe_chart(analysis: NetworkAnalysis) -> Chart:
         )
         for index, (name, by_size) in enumerate(errors.items())
     ]
-    positive = all(min(by_size.values()) > 0 for by_size in errors.values())
     return Chart(
         f"probes-{analysis.trial_id}",
         "Test error of a linear probe of each layer",
         " ".join(probe_sentences(analysis)),
-        tuple(traces),
-        layout(
-            size_axis("training examples of the network"), error_axis(analysis.unit, positive_only=positive), height=420
-        ),
-        table=probe_table(analysis),
-        scales="xy",
+        traces,
+        size_axis("training examples of the network"),
+        error_axis(analysis.unit, traces),
+        probe_table(analysis),
+        height=420,
     )
 
 
-def _similarities(analysis: NetworkAnalysis) -> Iterator[Any]:
-    several = [each for each in analysis.similarities if len(each.values) > 1]
-    if not several:
-        return
-    yield Sentences(tuple(similarity_sentences(analysis)), heading=SIMILARITY)
-    for each in several:
-        options = tuple((layer, (_alike(each, index),)) for index, layer in enumerate(each.layers))
-        yield Choice(f"cka-{analysis.trial_id}-{each.of}", "Layer", options, each.layers[-1])
+def _similarity_tables(analysis: NetworkAnalysis) -> Iterator[Choice]:
+    for each in analysis.similarities:
+        if len(each.values) > 1:
+            options = tuple((layer, (_similarity_table(each, index),)) for index, layer in enumerate(each.layers))
+            yield Choice(f"cka-{analysis.trial_id}-{each.of}", "Layer", options, each.layers[-1])
 
 
-def _alike(each: Similarity, index: int) -> Table:
+def _similarity_table(each: Similarity, index: int) -> Table:
     names = tuple(f"n={value:,}" if each.of == "train_size" else f"seed {value}" for value in each.values)
     values = each.cka[index]
     rows = tuple((name, *(f"{value:.2f}" for value in row)) for name, row in zip(names, values, strict=True))
@@ -260,20 +237,14 @@ def _alike(each: Similarity, index: int) -> Table:
 def _image_maps(analysis: NetworkAnalysis) -> Iterator[Cards]:
     cards = []
     for k, row in enumerate(analysis.rows):
-        cards.append(
-            Card(
-                (f"test example {row}", *_prediction_lines(analysis, k)),
-                png(_flat(analysis.examples[k])),
-                f"test example {row}",
-            )
-        )
+        example = f"test example {row}"
+        cards.append(Card((example, *_prediction_lines(analysis, k)), png(_flat(analysis.examples[k])), example))
         for method, values in analysis.maps.items():
             name = METHODS.get(method, method)
-            card = signed_png(values[k]) if values.min() < 0 else png(_flat(values[k]))
-            cards.append(Card((name,), card, f"{name} of test example {row}"))
-    yield Cards(
-        "Attribution maps (blue: for the predicted class, red: against it)", tuple(cards), 1 + len(analysis.maps)
-    )
+            image = signed_png(values[k]) if values.min() < 0 else png(_flat(values[k]))
+            cards.append(Card((name,), image, f"{name} of {example}"))
+    heading = "Attribution maps (blue: for the predicted class, red: against it)"
+    yield Cards(heading, cards, 1 + len(analysis.maps))
 
 
 def _prediction_lines(analysis: NetworkAnalysis, k: int) -> list[str]:
@@ -291,10 +262,9 @@ def _flat(values: np.ndarray) -> np.ndarray:
 def _filters(analysis: NetworkAnalysis) -> Iterator[Cards]:
     if analysis.filters is None or analysis.filters.ndim < 3:
         return
-    order = np.argsort(-np.abs(analysis.filters).reshape(len(analysis.filters), -1).max(axis=1), kind="stable")[
-        :MOST_FILTERS
-    ]
-    cards = tuple(Card((f"filter {k}",), signed_png(_flat(analysis.filters[k])), f"filter {k}") for k in order)
+    largest = np.abs(analysis.filters).reshape(len(analysis.filters), -1).max(axis=1)
+    order = np.argsort(-largest, kind="stable")[:MOST_FILTERS]
+    cards = [Card((f"filter {k}",), signed_png(_flat(analysis.filters[k])), f"filter {k}") for k in order]
     yield Cards("Filters of the first layer, largest first", cards)
 
 
@@ -311,17 +281,10 @@ def _text_maps(analysis: NetworkAnalysis) -> Iterator[Marked]:
 
 def _column_table(analysis: NetworkAnalysis) -> Table:
     weights = analysis.column_weights
-    occluded = np.abs(analysis.maps["occlusion"]).mean(axis=0)
-    gradients = np.abs(analysis.maps["integrated_gradients"]).mean(axis=0)
-    names = analysis.feature_names or tuple(f"column {k + 1}" for k in range(len(occluded)))
+    occluded, gradients = (np.abs(analysis.maps[m]).mean(axis=0) for m in ("occlusion", "integrated_gradients"))
     rows = tuple(
-        (
-            names[k],
-            f"{occluded[k]:.3g}",
-            f"{gradients[k]:.3g}",
-            "–" if weights is None else f"{weights[k]:.3g}",
-        )
-        for k in np.argsort(-occluded, kind="stable")[:MOST_COLUMNS]
+        (name, f"{occluded[k]:.3g}", f"{gradients[k]:.3g}", ABSENT if weights is None else f"{weights[k]:.3g}")
+        for k, name in _largest(analysis, occluded, MOST_COLUMNS)
     )
     caption = f"Most important columns, means of absolute values over {len(analysis.rows)} test examples"
     return Table(caption, ("column", "effect of occlusion", "integrated gradients", "weight in the first layer"), rows)

@@ -18,8 +18,8 @@ from dlm.analysis.learner_comparison import (
     compare_with_naive_baseline,
 )
 from dlm.report.formatting import error_text, percent
-from dlm.report.html.elements import PageSection, Sentences
-from dlm.report.sections.base import ReportContext, SectionContent
+from dlm.report.html.elements import Sentences
+from dlm.report.sections.base import ReportContext, SectionContent, section_content
 from dlm.report.sentences import crossover_sentence
 
 
@@ -35,9 +35,8 @@ def learner_comparison_section(context: ReportContext) -> SectionContent:
         "Deep against classical learners": deep,
         "Learners against the naive baseline": naive_sentences(naive, level) if naive else [],
     }
-    blocks = tuple(Sentences(tuple(lines), heading=heading) for heading, lines in sentences.items() if lines)
-    page = PageSection("learner-comparison", "Learner comparison", blocks) if blocks else None
-    return SectionContent(sentences, page=page, top=deep[:1])
+    blocks = (Sentences(lines, heading) for heading, lines in sentences.items())
+    return section_content("learner-comparison", "Learner comparison", blocks, sentences=sentences, top=deep[:1])
 
 
 def ratio_text(ratio: ErrorRatio) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dlm.analysis.measures import Trials
-from dlm.curves.seed_spread import describe_spread, seed_spread
+from dlm.curves.seed_spread import SeedSpread, describe_spread, seed_spread
 from dlm.curves.types import Crossover, LearnerSummary, StudySummary
 from dlm.report import sentences
 from dlm.report.figures import error_limits, forecast_part, positive_error
@@ -20,18 +21,17 @@ from dlm.report.formatting import error_number, forecast_text, is_rate, percent,
 from dlm.report.html.elements import (
     Chart,
     Choice,
-    PageSection,
     Sentences,
+    axis,
     band,
     error_axis,
     error_bars,
-    layout,
     size_axis,
     trace,
     vertical_line,
 )
-from dlm.report.sections.base import ReportContext, SectionContent
-from dlm.report.tables import Table, forecast_table, measured_table, required_size_table
+from dlm.report.sections.base import ReportContext, SectionContent, section_content
+from dlm.report.tables import ABSENT, Table, forecast_table, measured_table, required_size_table
 from dlm.storage.record_log import Record
 
 MOST_INCUMBENTS = 8  # that a chart can be shown for
@@ -53,11 +53,9 @@ def learning_curve_section(context: ReportContext) -> SectionContent:
         forecast_table(summary),
         required_size_table(summary),
         better_block(summary),
-        Sentences(tuple(sentences.laws(summary)), heading="Fitted laws (n: training examples)"),
+        Sentences(sentences.laws(summary), "Fitted laws (n: training examples)"),
     )
-    return SectionContent(
-        page=PageSection("curves", "Learning curves", tuple(filter(None, blocks)), note=_note(summary))
-    )
+    return section_content("curves", "Learning curves", blocks, note=_note(summary))
 
 
 def _still(folder: Path) -> str:
@@ -87,19 +85,17 @@ def curve_chart(answer: StudySummary, trials: Trials, name: str, title: str, *, 
         traces = [_with_legend(each, answer) for each in traces]
     crossings = [crossing for crossing in answer.crossovers if crossing.median is not None]
     traces += [each for crossing in crossings for each in _crossing(crossing, answer)]
-    ends = {
-        learner.curve.train_sizes[-1]
-        for learner in answer.learners
-        if learner.curve.train_sizes and forecast_part(learner)
-    }
+    ends = {learner.curve.train_sizes[-1] for learner in answer.learners if forecast_part(learner)}
     return Chart(
-        name.replace(" ", "-"),
+        name,
         title,
         " ".join(sentences.ranking(answer)),
-        tuple(traces),
-        layout(size_axis(), _error_axis(answer), 480, shapes=[*map(vertical_line, sorted(ends))], showlegend=plain),
-        table=measured_table([learner.curve for learner in answer.learners]),
-        scales="xy",
+        traces,
+        size_axis(),
+        _error_axis(answer),
+        measured_table([learner.curve for learner in answer.learners]),
+        height=480,
+        shapes=[*map(vertical_line, sorted(ends))],
         more=f"all {sum(counts):,} seeds" if max(counts, default=0) > most else "",
     )
 
@@ -116,7 +112,7 @@ def _error_axis(answer: StudySummary) -> dict[str, Any]:
     points = [positive_error(error, curve) for curve in curves for errors in curve.errors for error in errors]
     ahead = [one for learner in answer.learners for one in forecast_part(learner)]
     if not any(point > 0 for point in points):
-        return error_axis(curves[0].unit, positive_only=False)
+        return error_axis(curves[0].unit, [{"y": [0.0]}])
     ends = error_limits(points, ahead)
     return error_axis(curves[0].unit) | {"range": [math.log10(end) for end in ends]}
 
@@ -140,32 +136,28 @@ def _traces(learner: LearnerSummary, trials: Trials, most: int) -> Iterator[dict
             text=[forecast_text(item, curve.unit) for item in ahead],
             line={"dash": "dash", "width": 2},
         )
-    yield from _seeds(learner, own, most)
+    yield _dots(learner, own, "seed", slice(0, most))
+    if any(len(errors) > most for errors in curve.errors):
+        yield _dots(learner, own, "more", slice(most, None))
     yield trace(
         curve.train_sizes,
         [spread.median for spread in spreads],
         name,
         hover=f"<b>{_safe(name)}</b><br>n=%{{x:,}}<br>%{{text}}",
         role="median",
-        text=[
-            f"median {error_number(spread.median, curve.unit)} of {spread.num_seeds} seeds"
-            f" [{error_number(spread.low, curve.unit)}, {error_number(spread.high, curve.unit)}]"
-            for spread in spreads
-        ],
+        text=[_spread_text(spread, curve.unit) for spread in spreads],
         line={"width": 2.2},
         marker={"size": 8},
     )
 
 
-def _seeds(learner: LearnerSummary, own: Mapping[int, Sequence[Record]], most: int) -> Iterator[dict[str, Any]]:
-    """Dots of the first seeds of each size, and of the others, which a button shows."""
-    yield _dots(learner, own, "seed", slice(0, most))
-    if any(len(errors) > most for errors in learner.curve.errors):
-        yield _dots(learner, own, "more", slice(most, None))
+def _spread_text(spread: SeedSpread, unit: str) -> str:
+    median, low, high = (error_number(error, unit) for error in (spread.median, spread.low, spread.high))
+    return f"median {median} of {spread.num_seeds} seeds [{low}, {high}]"
 
 
 def _dots(learner: LearnerSummary, own: Mapping[int, Sequence[Record]], role: str, which: slice) -> dict[str, Any]:
-    """A dot for each seed. The hover text has n, error, seed, trial and subset where they are known."""
+    """A dot for each of some seeds of each size. The hover text has n, error, seed, trial and subset where known."""
     curve = learner.curve
     x, y, text, about = [], [], [], []
     for size, errors in zip(curve.train_sizes, curve.errors, strict=True):
@@ -208,11 +200,9 @@ def _crossing(one: Crossover, answer: StudySummary) -> Iterator[dict[str, Any]]:
 def _height(learner: LearnerSummary, size: float) -> float | None:
     """The fitted error at a size, interpolated in its grid; None outside it."""
     points = [(one.train_size, one.median) for one in learner.fitted if one.median > 0]
-    for (left, a), (right, b) in itertools.pairwise(points):
-        if left <= size <= right:
-            share = math.log(size / left) / math.log(right / left) if right > left else 0.0
-            return a ** (1 - share) * b**share
-    return None
+    if not points or not points[0][0] <= size <= points[-1][0]:
+        return None
+    return float(np.exp(np.interp(math.log(size), *np.log(points).T)))
 
 
 def _safe(name: str) -> str:
@@ -247,33 +237,32 @@ def against(known: list[Crossover], incumbent: str) -> Lines:
 
 
 def _chart(incumbent: str, lines: Lines, known: list[Crossover]) -> Chart:
+    title = f"Probability of being better than {incumbent}"
     train_sizes = sorted({size for line in lines.values() for size in line})
     measured = [one.train_size for item in known for one in item.probabilities if one.measured]
     rows = [
-        (f"{size:,}", *(probability_text(line[size]) if size in line else "–" for line in lines.values()))
+        (f"{size:,}", *(probability_text(line[size]) if size in line else ABSENT for line in lines.values()))
         for size in train_sizes
     ]
-    yaxis = {"title": {"text": f"P(better than {incumbent})"}, "range": [-0.02, 1.02], "tickformat": ".0%"}
     last = [f"{name} {probability_text(line[max(line)])} at {max(line):,}" for name, line in lines.items()]
+    style: dict[str, Any] = {
+        "hover": "%{text}, n=%{x:,}",
+        "role": "median",
+        "line": {"width": 2.2},
+        "marker": {"size": 6},
+    }
     return Chart(
-        f"better-than-{incumbent}".replace(" ", "-"),
-        f"Probability of being better than {incumbent}",
+        f"better-than-{incumbent}",
+        title,
         f"Probability of a smaller expected error than {incumbent}: {', '.join(last)}.",
-        tuple(_probability_trace(name, line) for name, line in lines.items()),
-        layout(size_axis(), yaxis, 300, shapes=[vertical_line(max(measured))], showlegend=False),
-        table=Table(f"Probability of being better than {incumbent}", ("examples", *lines), tuple(rows), text_columns=0),
+        [
+            trace(list(x), list(x.values()), name, text=[*map(probability_text, x.values())], **style)
+            for name, x in lines.items()
+        ],
+        size_axis(),
+        axis(f"P(better than {incumbent})", tickformat=".0%", range=[-0.02, 1.02]),
+        Table(title, ("examples", *lines), tuple(rows), text_columns=0),
         scales="x",
-    )
-
-
-def _probability_trace(name: str, line: dict[int, float]) -> dict[str, Any]:
-    return trace(
-        list(line),
-        list(line.values()),
-        name,
-        hover="%{text}, n=%{x:,}",
-        role="median",
-        text=[probability_text(p) for p in line.values()],
-        line={"width": 2.2},
-        marker={"size": 6},
+        height=300,
+        shapes=[vertical_line(max(measured))],
     )

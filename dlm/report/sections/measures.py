@@ -8,8 +8,8 @@ from typing import Any
 
 from dlm.analysis.measures import TestMeasure, Trials, largest_sizes, other_measures, validation_histories
 from dlm.report.formatting import error_number, is_rate
-from dlm.report.html.elements import Chart, Choice, PageSection, band, error_axis, layout, size_axis, trace
-from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced
+from dlm.report.html.elements import Chart, Choice, axis, band, error_axis, size_axis, trace
+from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced, section_content
 from dlm.report.tables import ABSENT, Table
 
 MOST_SIZES = 6  # charts of validation errors
@@ -23,14 +23,14 @@ def measures_section(context: ReportContext) -> SectionContent:
     if not measures:
         return SectionContent()
     options = tuple((_label(measure), (_measure_chart(measure),)) for measure in measures)
-    page = PageSection(
+    last = {learner: {size: ()} for learner, size in largest_sizes(measures).items()}
+    return section_content(
         "measures",
         "Other measures",
         (Choice("measures-of", "Measure", options), measure_table(measures, context.trials)),
         note="Medians over the seeds, of the trials that the learning curves show.",
+        tables=(measure_table(measures, last, "at the largest size"),),
     )
-    last = {learner: {size: ()} for learner, size in largest_sizes(measures).items()}
-    return SectionContent(tables=(measure_table(measures, last, "at the largest size"),), page=page)
 
 
 def measure_table(measures: Sequence[TestMeasure], trials: Trials, where: str = "") -> Table:
@@ -55,28 +55,20 @@ def _text(measure: TestMeasure, learner: str, size: int) -> str:
 
 
 def _measure_chart(measure: TestMeasure) -> Chart:
-    traces = tuple(
-        trace(
-            sorted(by_size),
-            [by_size[size] for size in sorted(by_size)],
-            learner,
-            hover=f"<b>{learner}</b><br>n=%{{x:,}}<br>%{{y}}",
-        )
-        for learner, by_size in measure.medians.items()
-    )
-    last = "; ".join(
-        f"{learner} {_text(measure, learner, max(by_size))}" for learner, by_size in measure.medians.items()
-    )
+    traces, ends = [], []
+    for learner, by_size in measure.medians.items():
+        train_sizes, medians = zip(*sorted(by_size.items()))
+        traces.append(trace(train_sizes, medians, learner, hover=f"<b>{learner}</b><br>n=%{{x:,}}<br>%{{y}}"))
+        ends.append(f"{learner} {_text(measure, learner, train_sizes[-1])}")
     name, rate = _label(measure), is_rate(measure.unit)
     unit = f" ({measure.unit})" if measure.unit and measure.unit.casefold() != name else ""
-    axis = {"title": {"text": f"test {name}{unit}"}, "tickformat": ".2~%" if rate else ".4~g"}
     return Chart(
         f"measure-{measure.name}",
         f"Test {name} against training examples",
-        f"At each learner's largest size: {last}{' %' if rate else ''}.",
+        f"At each learner's largest size: {'; '.join(ends)}{' %' if rate else ''}.",
         traces,
-        layout(size_axis(), axis),
-        scales="xy",
+        size_axis(),
+        axis(f"test {name}{unit}", tickformat=".2~%" if rate else ".4~g"),
     )
 
 
@@ -88,29 +80,25 @@ def training_section(context: ReportContext) -> SectionContent:
         return SectionContent()
     chosen = evenly_spaced(train_sizes, MOST_SIZES)
     options = tuple((f"{size:,}", (_training_chart(size, histories, context.unit),)) for size in chosen)
-    page = PageSection(
+    return section_content(
         "training",
         "Training",
         (Choice("training-size", "Training examples", options, f"{chosen[-1]:,}"),),
         note="Median validation error over the seeds after each number of updates; bands show minimum and maximum.",
     )
-    return SectionContent(page=page)
 
 
 def _training_chart(size: int, histories: Mapping[str, Mapping[int, Steps]], unit: str) -> Chart:
     here = {name: by_size[size] for name, by_size in histories.items() if size in by_size}
     ends = [f"{name} {error_number(statistics.median(list(steps.values())[-1]), unit)}" for name, steps in here.items()]
-    positive = all(min(errors) > 0 for steps in here.values() for errors in steps.values())
+    traces = [trace for name, steps in here.items() for trace in _training_traces(name, steps, unit)]
     return Chart(
         f"training-{size}",
         f"Validation {unit} while training on {size:,} examples",
         f"Median validation {unit} at the last evaluation: {', '.join(ends)}{' %' if is_rate(unit) else ''}.",
-        tuple(trace for name, steps in here.items() for trace in _training_traces(name, steps, unit)),
-        layout(
-            {"title": {"text": "updates"}, "tickformat": "~s", "type": "linear"},
-            error_axis(unit, positive_only=positive, title=f"validation {unit}"),
-        ),
-        scales="xy",
+        traces,
+        axis("updates", tickformat="~s"),
+        error_axis(unit, traces, f"validation {unit}"),
     )
 
 

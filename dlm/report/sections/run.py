@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.measures import SUMMED, Resource, Trials, median_error, resources
 from dlm.report.formatting import duration, error_number, error_text, is_rate
-from dlm.report.html.elements import Chart, Choice, Listing, PageSection, Sentences, error_axis, layout, trace
-from dlm.report.sections.base import ReportContext, SectionContent
+from dlm.report.html.elements import Chart, Choice, Listing, Sentences, axis, error_axis, trace
+from dlm.report.sections.base import ReportContext, SectionContent, section_content
 from dlm.report.tables import ABSENT, Table
 from dlm.storage.record_log import Record, ends
 
@@ -33,21 +33,19 @@ def cost_section(context: ReportContext) -> SectionContent:
         return SectionContent()
     used = resources(context.trials, RESOURCES)
     options = tuple((RESOURCES[item.field][0], (_cost_chart(item, context),)) for item in used)
-    page = PageSection(
+    return section_content(
         "cost",
         "Cost",
         (
-            Sentences(tuple(_totals(used, context.trials))),
-            *((Choice("cost-of", "Error against", options),) if options else ()),
+            Sentences(list(_totals(used, context.trials))),
+            Choice("cost-of", "Error against", options) if options else None,
             _cost_table(used, context),
         ),
         note="Medians over the seeds. Trials of one program train side by side: the time and energy of one is its "
         "share of theirs. Operations are counted by the compiled program and unknown for classical learners. Energy "
         "is reported by NVIDIA GPUs and, for root, by processors; it includes everything that the device does. "
         "Classical learners run on one processor, networks on all devices of the run, in batches.",
-    )
-    return SectionContent(
-        {"Cost at the largest size, medians over the seeds": cost_sentences(context.trials)}, page=page
+        sentences={"Cost at the largest size, medians over the seeds": cost_sentences(context.trials)},
     )
 
 
@@ -64,14 +62,13 @@ def cost_sentences(trials: Trials) -> list[str]:
 
 
 def _costs(rows: Sequence[Record]) -> list[str]:
-    parts = [f"{short_duration(statistics.median([row.seconds for row in rows]))} of training"]
     joules = [row.joules for row in rows if row.joules is not None]
     inference = [row.inference_seconds for row in rows if row.inference_seconds is not None]
-    if joules:
-        parts.append(f"{statistics.median(joules):.3g} J")
-    if inference:
-        parts.append(f"{short_duration(statistics.median(inference))} of inference per example")
-    return parts
+    return [
+        f"{short_duration(statistics.median([row.seconds for row in rows]))} of training",
+        *([f"{statistics.median(joules):.3g} J"] if joules else []),
+        *([f"{short_duration(statistics.median(inference))} of inference per example"] if inference else []),
+    ]
 
 
 def short_duration(seconds: float) -> str:
@@ -109,12 +106,9 @@ def _cost_chart(item: Resource, context: ReportContext) -> Chart:
         f"cost-{item.field}",
         f"Test {unit} against {name} of a trial",
         f"At each learner's largest size{', errors in %' if is_rate(unit) else ''}: {'; '.join(ends_)}.",
-        tuple(traces),
-        layout(
-            {"title": {"text": f"{name} ({cost_unit})"}, "type": "log", "tickformat": "~s", "dtick": 1},
-            error_axis(unit, positive_only=all(min(each["y"]) > 0 for each in traces)),
-        ),
-        scales="xy",
+        traces,
+        axis(f"{name} ({cost_unit})", "log", tickformat="~s", dtick=1),
+        error_axis(unit, traces),
     )
 
 
@@ -124,15 +118,9 @@ def _cost_table(used: Sequence[Resource], context: ReportContext) -> Table:
         for size, own in by_size.items():
             costs = [item.medians[learner].get(size) for item in used]
             error = median_error(own)
-            rows.append(
-                (
-                    learner,
-                    f"{size:,}",
-                    ABSENT if error is None else error_number(error, context.unit),
-                    *(ABSENT if cost is None else f"{cost:.3g}" for cost in costs),
-                    str(len(own)),
-                )
-            )
+            error_cell = ABSENT if error is None else error_number(error, context.unit)
+            cost_cells = (ABSENT if cost is None else f"{cost:.3g}" for cost in costs)
+            rows.append((learner, f"{size:,}", error_cell, *cost_cells, str(len(own))))
     columns = ("learner", "examples", "error", *(RESOURCES[item.field][0] for item in used), "seeds")
     units = ("", "", "%" if is_rate(context.unit) else "", *(RESOURCES[item.field][1] for item in used), "")
     return Table("Error and cost, medians over the seeds", columns, tuple(rows), units)
@@ -143,18 +131,16 @@ def reproducibility_section(context: ReportContext) -> SectionContent:
     if context.workdir is None:
         return SectionContent()
     finished, about = list(ends(context.records).values()), context.workdir.description
-    blocks: list[Any] = []
-    if about.command:
-        blocks.append(Listing("Command", about.command))
-    facts = tuple(_facts(about, finished))
-    blocks.append(Table("Versions, data and devices", ("property", "value"), facts, text_columns=2))
-    blocks.append(Listing("Resolved study", json.dumps(about.study, indent=1)))
     subsets = sorted({(row.train_size, row.subset_seed, row.subset_hash) for row in finished})
-    if subsets:
-        title = f"Subsets{f', the first {MOST_SUBSETS} of {len(subsets):,}' if len(subsets) > MOST_SUBSETS else ''}"
-        rows = tuple((f"{size:,}", str(seed), digest) for size, seed, digest in subsets[:MOST_SUBSETS])
-        blocks.append(Table(title, ("examples", "seed", "content hash"), rows, text_columns=3))
-    return SectionContent(page=PageSection("reproducibility", "Reproducibility", tuple(blocks)))
+    title = f"Subsets{f', the first {MOST_SUBSETS} of {len(subsets):,}' if len(subsets) > MOST_SUBSETS else ''}"
+    rows = tuple((f"{size:,}", str(seed), digest) for size, seed, digest in subsets[:MOST_SUBSETS])
+    blocks = (
+        Listing("Command", about.command) if about.command else None,
+        Table("Versions, data and devices", ("property", "value"), tuple(_facts(about, finished)), text_columns=2),
+        Listing("Resolved study", json.dumps(about.study, indent=1)),
+        Table(title, ("examples", "seed", "content hash"), rows, text_columns=3) if rows else None,
+    )
+    return section_content("reproducibility", "Reproducibility", blocks)
 
 
 def _facts(about: StudyDescription, finished: Sequence[Record]) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 from dlm.analysis.learner_comparison import ratio_of
 from dlm.curves.data_efficiency.equivalence import EquivalenceRatio, OverallEquivalenceRatio
@@ -17,13 +19,13 @@ from dlm.report.html.elements import (
     Page,
     PageSection,
     Sentences,
+    axis,
     error_bars,
     horizontal_line,
-    layout,
     size_axis,
     trace,
 )
-from dlm.report.sections.base import ReportContext
+from dlm.report.sections.base import ReportContext, section_content
 from dlm.report.sections.data_equivalence import equivalence_text
 from dlm.report.sections.learning_curve import learning_curve_section
 from dlm.report.tables import ABSENT, Table
@@ -105,22 +107,19 @@ def comparison_page(
     summary: StudySummary, pairs: Sequence[StudyComparison], folder: Path, *, title: str, remarks: Sequence[str]
 ) -> Page:
     """The sentences of each pair first, then charts, learning curves, and differences between the studies."""
-    curves = learning_curve_section(ReportContext(summary, folder)).page
-    sections = [
+    heading = "Differences between the studies"
+    sections = (
         _data_section(pairs, summary.level),
         _error_section(pairs, summary.level),
-        *([curves] if curves else []),
-    ]
-    if remarks:
-        sections.append(
-            PageSection("differences-of-studies", "Differences between the studies", (Sentences(tuple(remarks)),))
-        )
+        learning_curve_section(ReportContext(summary, folder)).page,
+        section_content("differences-of-studies", heading, [Sentences(remarks)]).page,
+    )
     return Page(
         title=title,
         question="How much data does one study need for the error of the other, and which has the smaller error?",
         summary=tuple(line for pair in pairs for line in comparison_sentences(pair)),
         learners=tuple(learner.curve.learner for learner in summary.learners),
-        sections=tuple(sections),
+        sections=tuple(filter(None, sections)),
     )
 
 
@@ -130,15 +129,15 @@ def _data_section(pairs: Sequence[StudyComparison], level: float) -> PageSection
         for pair in pairs
         for rate in pair.data_ratios
     )
-    yaxis = {"title": {"text": "times the other's data"}, "type": "log", "dtick": "D2", "tickformat": ".2~g"}
     chart = Chart(
         "data-requirement",
         "Data requirement relative to the other study",
         " ".join(map(data_requirement_sentence, pairs)),
-        tuple(_ratio_trace(pair, points) for pair in pairs if (points := list(_data_points(pair)))),
-        layout(size_axis("training examples of the first"), yaxis, shapes=[horizontal_line(1)]),
-        table=Table("", ("first", "other", "examples of the first", "times the other's data"), rows, text_columns=2),
-        scales="xy",
+        [_ratio_trace(pair, points) for pair in pairs if (points := list(_data_points(pair)))],
+        size_axis("training examples of the first"),
+        axis("times the other's data", "log", tickformat=".2~g"),
+        Table("", ("first", "other", "examples of the first", "times the other's data"), rows, text_columns=2),
+        shapes=[horizontal_line(1)],
     )
     note = (
         f"Below 1 the first needs less data than the other for the same error. {percent(level)} intervals over seeds "
@@ -150,56 +149,36 @@ def _data_section(pairs: Sequence[StudyComparison], level: float) -> PageSection
 def _data_points(pair: StudyComparison) -> Iterator[_RatioPoint]:
     for rate in pair.data_ratios:
         if rate.median is not None:
-            low, high = rate.low or rate.median, rate.high or rate.median
-            yield _RatioPoint(rate.train_size, rate.median, low, high, times(rate))
+            yield rate.train_size, rate.median, rate.low or rate.median, rate.high or rate.median, times(rate)
 
 
-class _RatioPoint(NamedTuple):
-    """A ratio at a size, with its interval and its hover text."""
-
-    train_size: int | None
-    ratio: float
-    low: float
-    high: float
-    text: str
+_RatioPoint = tuple[int | None, float, float, float, str]  # size, ratio, its interval, hover text
 
 
 def _ratio_trace(pair: StudyComparison, points: Sequence[_RatioPoint]) -> dict[str, Any]:
     """Ratios of a pair of learners against size, with error bars."""
-    return trace(
-        [point.train_size for point in points],
-        [point.ratio for point in points],
-        pair.a,
-        hover=f"{pair.a} compared with {pair.b}<br>n=%{{x:,}}<br>%{{text}}",
-        error_y=error_bars(
-            [point.ratio - point.low for point in points], [point.high - point.ratio for point in points]
-        ),
-        text=[point.text for point in points],
-    )
+    train_sizes, ratios, lows, highs, texts = zip(*points)
+    hover = f"{pair.a} compared with {pair.b}<br>n=%{{x:,}}<br>%{{text}}"
+    bars = error_bars(np.subtract(ratios, lows).tolist(), np.subtract(highs, ratios).tolist())
+    return trace(train_sizes, ratios, pair.a, hover=hover, error_y=bars, text=texts)
 
 
 def _error_section(pairs: Sequence[StudyComparison], level: float) -> PageSection:
-    rows = tuple(
-        (
-            pair.a,
-            pair.b,
-            "all" if each.train_size is None else f"{each.train_size:,}",
-            ratio_text(each),
-            ABSENT if each.p is None else f"{each.p:.2g}",
-            str(each.num_seeds),
-        )
-        for pair in pairs
-        for each in (*pair.differences, *([pair.overall] if pair.overall else []))
-    )
-    yaxis = {"title": {"text": "error ratio"}, "type": "log", "tickformat": ".2~g"}
+    rows = []
+    for pair in pairs:
+        for each in filter(None, (*pair.differences, pair.overall)):
+            size = "all" if each.train_size is None else f"{each.train_size:,}"
+            p = ABSENT if each.p is None else f"{each.p:.2g}"
+            rows.append((pair.a, pair.b, size, ratio_text(each), p, str(each.num_seeds)))
     chart = Chart(
         "error-ratio",
         "Error ratio at common sizes",
         " ".join(map(error_ratio_sentence, pairs)),
-        tuple(_ratio_trace(pair, points) for pair in pairs if (points := list(_error_points(pair)))),
-        layout(size_axis(), yaxis, shapes=[horizontal_line(1)]),
-        table=Table("", ("first", "other", "examples", "error ratio", "p", "seeds"), rows, text_columns=2),
-        scales="xy",
+        [_ratio_trace(pair, points) for pair in pairs if (points := list(_error_points(pair)))],
+        size_axis(),
+        axis("error ratio", "log", tickformat=".2~g"),
+        Table("", ("first", "other", "examples", "error ratio", "p", "seeds"), tuple(rows), text_columns=2),
+        shapes=[horizontal_line(1)],
     )
     note = (
         f"Below 1 the first has the smaller error. Paired by size, seed and subset; {percent(level)} intervals by "
@@ -214,4 +193,4 @@ def _error_points(pair: StudyComparison) -> Iterator[_RatioPoint]:
         low, high = (item.mean if end is None else end for end in (item.low, item.high))
         ratio, text = ratio_of(item.mean), f"{ratio_text(item)}, {seeds(item.num_seeds)}"
         if 0 < ratio < math.inf:
-            yield _RatioPoint(item.train_size, ratio, ratio_of(low), min(ratio_of(high), 1e6), text)
+            yield item.train_size, ratio, ratio_of(low), min(ratio_of(high), 1e6), text

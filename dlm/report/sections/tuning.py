@@ -18,8 +18,8 @@ from dlm.analysis.tuning import (
 )
 from dlm.curves.exponent import Exponent
 from dlm.report.formatting import error_number, error_text, listed
-from dlm.report.html.elements import Chart, PageSection, Sentences, error_axis, layout, trace
-from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced
+from dlm.report.html.elements import Chart, Sentences, axis, error_axis, trace
+from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced, section_content
 from dlm.report.tables import ABSENT, Table
 
 MOST_SIZES = 7  # lines of a chart
@@ -34,25 +34,25 @@ def tuning_section(context: ReportContext) -> SectionContent:
     optima = [boundary_sentence(optimum) for optimum in boundary_optima(swept)]
     drifts = drift_sentences(learners)
     best = best_of_k_sentences(learners)
-    page = PageSection(
+    blocks = (
+        Sentences((*optima, *drifts), style="alarm"),
+        Sentences(best),
+        *(_best_of_k_chart(learner) for learner in learners if learner.best_of),
+        *(_sweep_chart(sweep, context.unit) for sweep in swept),
+    )
+    return section_content(
         "tuning",
         "Hyperparameter tuning",
-        (
-            *((Sentences((*optima, *drifts), "alarm"),) if optima or drifts else ()),
-            *((Sentences(tuple(best)),) if best else ()),
-            *(_best_of_k_chart(learner) for learner in learners if learner.best_of),
-            *(_sweep_chart(sweep, context.unit) for sweep in swept),
-        ),
+        blocks if swept else (),
         note="Best of k: the mean over all ways to draw k of the settings, of which validation selects one. Sweeps: "
         "median validation error over the seeds at each value, with the other hyperparameters at their best; one line "
         "a training-set size. The learning curve shows the setting with the least mean validation error of each size.",
+        sentences={
+            "Hyperparameter tuning": best,
+            "Best hyperparameter values at the boundary of the search space": optima,
+            "Best hyperparameter values that change with training-set size": drifts,
+        },
     )
-    sentences = {
-        "Hyperparameter tuning": best,
-        "Best hyperparameter values at the boundary of the search space": optima,
-        "Best hyperparameter values that change with training-set size": drifts,
-    }
-    return SectionContent(sentences, page=page if swept else None)
 
 
 def boundary_sentence(optimum: BoundaryOptimum) -> str:
@@ -78,10 +78,8 @@ def best_of_k_sentences(learners: Sequence[TunedLearner]) -> list[str]:
 
 
 def _best_of_k_sentence(learner: TunedLearner) -> str:
-    if not learner.best_of:
-        return ""
-    size = max(learner.best_of)
-    test = learner.best_of[size].test
+    size = max(learner.best_of, default=0)
+    test = learner.best_of[size].test if size else ()
     known = [k for k, error in enumerate(test, start=1) if math.isfinite(error)]
     if len(known) < 2:
         return ""
@@ -104,12 +102,8 @@ def _budgets(learners: Sequence[TunedLearner], tuned: Sequence[TunedLearner]) ->
 
 def drift_sentences(learners: Iterable[TunedLearner]) -> list[str]:
     """A sentence for each hyperparameter whose best value clearly changes with training-set size."""
-    return [
-        _drift_sentence(learner.learner, drift)
-        for learner in learners
-        for drift in learner.drifts
-        if drift.trend.is_significant
-    ]
+    drifts = [(learner.learner, drift) for learner in learners for drift in learner.drifts]
+    return [_drift_sentence(name, drift) for name, drift in drifts if drift.trend.is_significant]
 
 
 def _drift_sentence(learner: str, item: HyperparameterDrift) -> str:
@@ -134,22 +128,17 @@ def _power(fitted: Exponent) -> str:
 def _best_of_k_chart(learner: TunedLearner) -> Chart:
     """Test error of the best of k settings that validation selects, one line a size."""
     train_sizes = evenly_spaced(sorted(learner.best_of), MOST_SIZES)
-    errors = [error for size in train_sizes for error in learner.best_of[size].test if math.isfinite(error)]
+    traces = list(_best_of_k_traces(learner, train_sizes))
     last = learner.best_of[train_sizes[-1]].test
     ends = [f"{error_text(last[k - 1], learner.unit)} for k={k}" for k in (1, len(last)) if math.isfinite(last[k - 1])]
     return Chart(
-        _chart_id(f"best-of-k-{learner.learner}"),
+        f"best-of-k-{learner.learner}",
         f"{learner.learner}: expected test error of the best of k settings",
         f"At {train_sizes[-1]:,} examples: {', '.join(ends)}.",
-        tuple(_best_of_k_traces(learner, train_sizes)),
-        layout(
-            {"title": {"text": "settings tried, k"}, "type": "linear"},
-            error_axis(learner.unit, positive_only=all(error > 0 for error in errors)),
-            height=360,
-            showlegend=True,
-        ),
-        table=_best_of_k_table(learner),
-        scales="xy",
+        traces,
+        axis("settings tried, k"),
+        error_axis(learner.unit, traces),
+        _best_of_k_table(learner),
     )
 
 
@@ -177,13 +166,9 @@ def _best_of_k_table(learner: TunedLearner) -> Table:
     numbers = evenly_spaced(range(1, most + 1), MOST_COLUMNS)
     rows = []
     for size, best in learner.best_of.items():
-        cells = [
-            f"{error_number(best.test[k - 1], learner.unit)} ({_number(best.validation[k - 1], learner.unit)})"
-            if k <= len(best.test) and math.isfinite(best.test[k - 1])
-            else ABSENT
-            for k in numbers
-        ]
-        rows.append((f"{size:,}", *cells))
+        texts = [[_number(error, learner.unit) for error in errors] for errors in (best.test, best.validation)]
+        cells = [ABSENT if test == ABSENT else f"{test} ({validation})" for test, validation in zip(*texts)]
+        rows.append((f"{size:,}", *(cells[k - 1] if k <= len(cells) else ABSENT for k in numbers)))
     title = f"Expected test {learner.unit} (validation {learner.unit})"
     return Table(title, ("examples", *(f"best of {k}" for k in numbers)), tuple(rows), text_columns=0)
 
@@ -195,24 +180,17 @@ def _number(value: float, unit: str) -> str:
 def _sweep_chart(sweep: Sweep, unit: str) -> Chart:
     """Validation error against one hyperparameter, one line a size."""
     train_sizes = evenly_spaced(sorted(sweep.errors), MOST_SIZES)
-    positive = all(of.median > 0 for size in train_sizes for of in sweep.errors[size].values())
     is_log = sweep.numeric and min(sweep.values) > 0 and max(sweep.values) >= 8 * min(sweep.values)
-    scale: dict[str, Any] = {"type": "log" if is_log else "linear" if sweep.numeric else "category"}
+    bests = (f"best value at {size:,} examples: {_value_text(sweep.values[sweep.best(size)])}" for size in train_sizes)
+    traces = list(_sweep_traces(sweep, train_sizes, unit))
     return Chart(
-        _chart_id(f"sweep-{sweep.learner}-{sweep.path}"),
+        f"sweep-{sweep.learner}-{sweep.path}",
         f"{sweep.learner}: validation {unit} against {sweep.path}",
-        "; ".join(
-            f"best value at {size:,} examples: {_value_text(sweep.values[sweep.best(size)])}" for size in train_sizes
-        )
-        + ".",
-        tuple(_sweep_traces(sweep, train_sizes, unit)),
-        layout(
-            {"title": {"text": sweep.path}, **scale},
-            error_axis(unit, positive_only=positive, title=f"validation {unit}"),
-            height=360,
-            showlegend=True,
-        ),
-        table=_sweep_table(sweep, unit),
+        f"{'; '.join(bests)}.",
+        traces,
+        axis(sweep.path, "log" if is_log else "linear" if sweep.numeric else "category"),
+        error_axis(unit, traces, f"validation {unit}"),
+        _sweep_table(sweep, unit),
         scales="xy" if sweep.numeric else "y",
     )
 
@@ -235,17 +213,10 @@ def _sweep_traces(sweep: Sweep, train_sizes: Sequence[int], unit: str) -> Iterat
 def _sweep_table(sweep: Sweep, unit: str) -> Table:
     rows = []
     for size, errors in sweep.errors.items():
-        cells = [
-            f"{error_number(errors[k].median, unit)} ({errors[k].num_seeds})" if k in errors else ABSENT
-            for k in range(len(sweep.values))
-        ]
-        rows.append((f"{size:,}", *cells))
+        cells = {k: f"{error_number(of.median, unit)} ({of.num_seeds})" for k, of in errors.items()}
+        rows.append((f"{size:,}", *(cells.get(k, ABSENT) for k in range(len(sweep.values)))))
     columns = ("examples", *(f"{sweep.path}={_value_text(value)}" for value in sweep.values))
     return Table(f"Median validation {unit} (number of seeds)", columns, tuple(rows), text_columns=0)
-
-
-def _chart_id(text: str) -> str:
-    return text.replace(" ", "-").replace(".", "-")
 
 
 def _value_text(value: Any) -> str:
