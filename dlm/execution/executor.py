@@ -12,13 +12,7 @@ from dlm.analysis.ensembles import ensembles_of
 from dlm.data.leakage import check_leakage
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
-from dlm.execution.preparation import (
-    DEFAULT_OPTIONS,
-    RunOptions,
-    folder_of,
-    load_dataset,
-    remaining,
-)
+from dlm.execution.preparation import DEFAULT_OPTIONS, RunOptions, folder_of, load_dataset, remaining
 from dlm.execution.result import Result, write_report
 from dlm.execution.trial_runner import TrialRunner, log
 from dlm.report.progress.display import announce

@@ -78,8 +78,7 @@ class ClassicalFits:
     def _fit_here(self, trials: Sequence[Trial]) -> None:
         for number, trial in enumerate(trials, start=1):
             self.watch.check()
-            detail = f"{number} of {len(trials)}: {trial.name}, {trial.train_size:,} examples"
-            self.progress.phase("fit", detail)
+            self.progress.phase("fit", f"{number} of {len(trials)}: {trial.name}, {trial.train_size:,} examples")
             self.progress.running([trial.trial_id])
             begin = time.monotonic()
             try:
@@ -94,9 +93,8 @@ class ClassicalFits:
             self.recorder.record_failure([trial], result)
         else:
             self.retention.save_predictions(trial, result.test_examples)
-            measurement = Measurement(
-                trial, result.iterations, Status.DONE, result.values, ResourceUsage(result.seconds)
-            )
+            usage = ResourceUsage(result.seconds)
+            measurement = Measurement(trial, result.iterations, Status.DONE, result.values, usage)
             self.recorder.record(measurement, inference_seconds=result.inference_seconds)
         self.progress.work.add_fit(trial.name, trial.train_size, seconds)
 
@@ -194,9 +192,8 @@ class TrialRunner:
                 halves = halve_chunk(chunk, population.num_devices) if is_out_of_memory(error) else []
                 chunks = [*halves, *chunks]
                 if halves:
-                    log(
-                        f"{chunk.first.name}: {len(chunk.trials)} trials at once ran out of memory; trying half as many"
-                    )
+                    count = f"{chunk.first.name}: {len(chunk.trials)} trials"
+                    log(f"{count} at once ran out of memory; trying half as many")
                 else:
                     self.recorder.record_failure(chunk.trials, error)
                     self.progress.work.add_updates(chunk.cohort_id, chunk.num_updates)
@@ -230,9 +227,8 @@ class TrialRunner:
     def _record(self, measurement: Measurement, run: CohortRun, predictor: Predictor) -> None:
         """Record a measurement of a trial in training; at the trial's end also save its artifacts."""
         trial = measurement.trial
-        seconds = (
-            self._save_artifacts(trial, run.params_of(trial), predictor) if measurement.status == Status.DONE else None
-        )
+        is_done = measurement.status == Status.DONE
+        seconds = self._save_artifacts(trial, run.params_of(trial), predictor) if is_done else None
         self.recorder.record(measurement, inference_seconds=seconds)
         if measurement.status != Status.RUNNING:
             self.progress.work.add_updates(run.cohort.cohort_id, trial.num_steps - measurement.step)  # stopped early

@@ -88,14 +88,14 @@ def learner_pairs(studies: Sequence[ComparedStudy]) -> list[tuple[ComparedStudy,
 def short_names(workdirs: Sequence[Path]) -> list[str]:
     """The shortest ends of the paths that are different."""
     parts = [path.absolute().parts for path in workdirs]
-    if len(set(parts)) < len(parts):
-        twice = next(path for path in workdirs if parts.count(path.absolute().parts) > 1)
-        raise UsageError(f"--workdirs names {twice} twice; name different workdirs")
-    for length in range(1, max(map(len, parts)) + 1):
+    for path, own in zip(workdirs, parts):
+        if parts.count(own) > 1:
+            raise UsageError(f"--workdirs names {path} twice; name different workdirs")
+    names, length = [""] * len(parts), 0
+    while len(set(names)) < len(names):
+        length += 1
         names = [os.path.join(*own[-length:]) for own in parts]
-        if len(set(names)) == len(names):
-            return names
-    return [str(path) for path in workdirs]
+    return names
 
 
 def _read(path: Path, name: str) -> ComparedStudy:

@@ -27,15 +27,8 @@ MAX_BRIEF_FORECASTS = 4  # forecasts of more learners are left out of the brief 
 
 def sentences(summary: StudySummary) -> list[str]:
     """The whole summary: ranking, laws, noise, forecasts, required sizes, crossovers and caveats."""
-    return [
-        *ranking(summary),
-        *laws(summary),
-        *noise_levels(summary),
-        *forecasts(summary),
-        *required_sizes(summary),
-        *crossovers(summary),
-        *caveats(summary),
-    ]
+    parts = (ranking, laws, noise_levels, forecasts, required_sizes, crossovers, caveats)
+    return [line for part in parts for line in part(summary)]
 
 
 def brief(summary: StudySummary) -> list[str]:
@@ -62,11 +55,10 @@ def ranking(summary: StudySummary) -> list[str]:
     if len(ranked) == 1:
         [(curve, errors)] = ranked
         return [f"At {size:,} examples the {kind} error{same} is {error_text(errors.median, curve.unit)}."]
-    texts = [
-        f"{curve.learner} {error_text(errors.median, curve.unit)}"
-        + ("" if same or means else f" ({seeds(errors.num_seeds)})")
-        for curve, errors in ranked
-    ]
+    texts = []
+    for curve, errors in ranked:
+        count = "" if same or means else f" ({seeds(errors.num_seeds)})"
+        texts.append(f"{curve.learner} {error_text(errors.median, curve.unit)}{count}")
     if len(texts) > MAX_RANKED:
         texts = [*texts[: MAX_RANKED - 2], f"{len(texts) - MAX_RANKED + 1} more", texts[-1]]
     return [f"At {size:,} examples the {kind} errors{same} are, best first: {listed(texts)}."]

@@ -28,34 +28,24 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 
 
-def report(
-    workdir: Workdir,
-    console: Console,
-    *,
-    targets: Sequence[float] = (),
-    level: float = 0.95,
-    title: str = "",
-    question: str = "",
-    trial_ids: Collection[str] | None = None,
-) -> StudySummary:
-    """Prints and writes the report of a workdir, of all its trials or the given ones; returns the summary.
+def report(workdir: Workdir, console: Console, *, title: str = "", question: str = "", **options: Any) -> StudySummary:
+    """Prints and writes the report of a workdir with the `options` of `summarize`; returns the summary.
 
     Raises UsageError if there are no finished trials.
     """
-    summary = summarize(workdir, targets=targets, level=level, trial_ids=trial_ids)
+    summary, trial_ids = summarize(workdir, **options), options.get("trial_ids")
     rows = [row for row in workdir.records if trial_ids is None or row.trial_id in trial_ids]
-    context = ReportContext(summary, workdir.path, workdir, rows, targets)
+    context = ReportContext(summary, workdir.path, workdir, rows, options.get("targets", ()))
     return publish(context, console, title=title, question=question)
 
 
 def summarize(
-    workdir: Workdir,
-    *,
-    targets: Sequence[float] = (),
-    level: float = 0.95,
-    trial_ids: Collection[str] | None = None,
+    workdir: Workdir, *, targets: Sequence[float] = (), level: float = 0.95, trial_ids: Collection[str] | None = None
 ) -> StudySummary:
-    """The stamped summary of a workdir; nothing is written. Raises UsageError if there are no finished trials."""
+    """The stamped summary of all trials of a workdir or of the given ones; nothing is written.
+
+    Raises UsageError if there are no finished trials.
+    """
     measured = learning_curves(workdir.records, trial_ids, workdir.description.learners)
     if not measured:
         raise UsageError(f"--workdir={workdir.path} has no finished trial; run the study first, with --mode=run")

@@ -73,18 +73,13 @@ def export(path: Path, names: Sequence[str] = (), folder: Path | None = None) ->
     source = Source(Workdir.open(path))
     if not source.workdir.records:
         raise UsageError(f"--workdir={path} holds no records; run the study first, with --mode=run")
-    names = tuple(dict.fromkeys(names)) or default_names()
+    default = ["csv", "parquet", "latex", "markdown", *(["tensorboard"] if installed("tensorboardX") else [])]
+    names = list(dict.fromkeys(names)) or default
     if not {"latex", "markdown"}.isdisjoint(names):
         source.tables  # noqa: B018 - raises for an invalid forecast before anything is written
     folder = folder or path / "export"
     folder.mkdir(parents=True, exist_ok=True)
     return [EXPORTERS[name].write(source, folder) for name in names]
-
-
-def default_names() -> tuple[str, ...]:
-    """The exports that are written if none is named."""
-    tensorboard = ("tensorboard",) if installed(EXPORTERS["tensorboard"].package) else ()
-    return ("csv", "parquet", "latex", "markdown", *tensorboard)
 
 
 def _records(format: str) -> Callable[[Source, Path], Path]:

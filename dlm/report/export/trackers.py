@@ -119,14 +119,8 @@ def write_wandb(study: str, runs: Sequence[Run], folder: Path) -> Path:
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # reports are sent even offline
     wandb = import_optional("wandb", "--to=wandb")
     mode = os.environ.get("WANDB_MODE", "offline")
-    settings = wandb.Settings(
-        console="off",
-        silent=True,
-        x_disable_meta=True,
-        x_disable_stats=True,
-        x_save_requirements=False,
-        disable_git=True,
-    )
+    disabled = {"x_disable_meta": True, "x_disable_stats": True, "x_save_requirements": False, "disable_git": True}
+    settings = wandb.Settings(console="off", silent=True, **disabled)
     for run in runs:
         earlier = list((folder / WANDB_FOLDER).glob(f"offline-run-*-{run.run_id}"))
         with wandb.init(

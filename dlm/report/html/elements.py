@@ -192,13 +192,12 @@ class Page:
 
 def charts(page: Page) -> list[Chart]:
     """Every chart of a page, also those inside choices."""
-
-    def charts_in(block: Any) -> list[Chart]:
-        options = block.options if isinstance(block, Choice) else ()
-        return (
-            [block]
-            if isinstance(block, Chart)
-            else [each for _, own in options for part in own for each in charts_in(part)]
-        )
-
-    return [chart for section in page.sections for block in section.blocks for chart in charts_in(block)]
+    blocks = [block for section in page.sections for block in section.blocks]
+    charts = []
+    while blocks:
+        block = blocks.pop(0)
+        if isinstance(block, Chart):
+            charts.append(block)
+        elif isinstance(block, Choice):
+            blocks = [*(inner for _, own in block.options for inner in own), *blocks]
+    return charts

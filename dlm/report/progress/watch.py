@@ -84,18 +84,16 @@ class _Monitor:
     def _count(self, state: State, stored: RunStatus | None, phase: str = "", detail: str = "") -> RunStatus:
         """A status whose counts come from the records, because the last stored status may be missing or outdated."""
         self._counts.add(self._new_records())
-        expected = (
-            {(row.learner, row.train_size): row.num_trials for row in stored.rows} if stored else self._declared()
-        )
+        status = stored or RunStatus(self._workdir.study_name, state)
+        stored_counts = {(row.learner, row.train_size): row.num_trials for row in status.rows}
+        expected = stored_counts if stored else self._declared()
         counted = {(row.learner, row.train_size): row for row in self._counts.rows()}
         rows = []
         for key in expected if counted.keys() <= expected.keys() else counted:
             row = counted.get(key, SizeProgress(*key, 0))
             rows.append(dataclasses.replace(row, num_trials=max(expected.get(key, 0), row.trained + row.failed)))
-        status = stored or RunStatus(self._workdir.study_name, state)
-        return dataclasses.replace(
-            status, state=state, rows=tuple(rows), phase=phase, detail=detail, eta=None, examples_per_second=None
-        )
+        known = {"rows": tuple(rows), "phase": phase, "detail": detail}
+        return dataclasses.replace(status, state=state, eta=None, examples_per_second=None, **known)
 
     def _declared(self) -> dict[tuple[str, int], int]:
         """Number of trials by learner and size in study.json; empty for studies with axes or tuning."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.measures import Trials
 from dlm.analysis.predictions import TestSet, read_test_set
@@ -76,11 +76,7 @@ def section_content(name: str, heading: str, blocks: Iterable[Any], *, note: str
     return SectionContent(page=PageSection(name, heading, kept, note) if kept else None, **other)
 
 
-class Section(Protocol):
-    """A topic of the report."""
-
-    def __call__(self, context: ReportContext, /) -> SectionContent:
-        """Computes the topic's tables, sentences and page section."""
+Section = Callable[[ReportContext], SectionContent]  # computes a topic's tables, sentences and page section
 
 
 def evenly_spaced(items: Sequence[int], most: int) -> list[int]:

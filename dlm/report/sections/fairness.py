@@ -57,10 +57,8 @@ def group_sentences(report: GroupReport) -> list[str]:
         if len(own) == 2:  # the same gap twice: report the group with the larger error
             significant = [gap for gap in significant if gap.gap > 0]
         lines += [gap_sentence(gap, report.unit, _of_two(own, gap)) for gap in significant[:_MOST_WORDS]]
-        if len(significant) > _MOST_WORDS:
-            lines.append(
-                f"{learner}: {len(significant) - _MOST_WORDS} more significant gaps of {column} are in the table."
-            )
+        if (more := len(significant) - _MOST_WORDS) > 0:
+            lines.append(f"{learner}: {more} more significant gaps of {column} are in the table.")
         if significant and len(own) > 2:
             lines += [
                 spread_sentence(spread, report.unit)
@@ -195,9 +193,7 @@ def _blocks(report: GroupReport, learner: str, column: str) -> Iterator[Any]:
     if gaps:
         yield _gap_chart(report, learner, column, gaps)
     yield _gap_table(report, learner, column)
-    for curve in report.metrics:
-        if (curve.learner, curve.column) == (learner, column):
-            yield _metrics(curve)
+    yield from (_metrics(each) for each in report.metrics if (each.learner, each.column) == (learner, column))
 
 
 def _gap_chart(report: GroupReport, learner: str, column: str, gaps: list[Gap]) -> Chart:

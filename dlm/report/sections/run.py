@@ -54,8 +54,7 @@ def cost_sentences(trials: Trials) -> list[str]:
     sentences = []
     for learner, by_size in trials.items():
         finished = {size: [row for row in rows if row.value is not None] for size, rows in by_size.items()}
-        rows = next((finished[size] for size in sorted(finished, reverse=True) if finished[size]), [])
-        if rows:
+        if rows := next((finished[size] for size in sorted(finished, reverse=True) if finished[size]), []):
             error = error_text(median_error(rows) or 0.0, rows[0].unit)
             sentences.append(f"{learner}: {error} with {', '.join(_costs(rows))} (n={rows[0].train_size:,}).")
     return sentences
@@ -90,7 +89,7 @@ def _totals(used: Sequence[Resource], trials: Trials) -> Iterator[str]:
 def _cost_chart(item: Resource, context: ReportContext) -> Chart:
     (name, cost_unit), unit = RESOURCES[item.field], context.unit
     traces: list[dict[str, Any]] = []
-    ends_ = []
+    texts_at_end = []
     for learner, by_size in context.trials.items():
         costs = item.medians[learner]
         points = [(size, error) for size in sorted(costs) if (error := median_error(by_size[size])) is not None]
@@ -101,11 +100,11 @@ def _cost_chart(item: Resource, context: ReportContext) -> Chart:
         texts = [f"n={size:,}" for size, _ in points]
         traces.append(trace(of_points, [error for _, error in points], learner, hover=hover, text=texts))
         size, error = points[-1]
-        ends_.append(f"{learner} {error_number(error, unit)} with {costs[size]:.3g} {cost_unit}")
+        texts_at_end.append(f"{learner} {error_number(error, unit)} with {costs[size]:.3g} {cost_unit}")
     return Chart(
         f"cost-{item.field}",
         f"Test {unit} against {name} of a trial",
-        f"At each learner's largest size{', errors in %' if is_rate(unit) else ''}: {'; '.join(ends_)}.",
+        f"At each learner's largest size{', errors in %' if is_rate(unit) else ''}: {'; '.join(texts_at_end)}.",
         traces,
         axis(f"{name} ({cost_unit})", "log", tickformat="~s", dtick=1),
         error_axis(unit, traces),

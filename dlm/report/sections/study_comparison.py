@@ -88,14 +88,14 @@ def ratio_text(difference: ErrorDifference) -> str:
 
 def _power_sentences(pair: StudyComparison) -> list[str]:
     """Whether the seeds are too few to show a small difference."""
-    whole = pair.overall
-    if whole is None or whole.p is None or pair.detectable_difference is None or pair.num_seeds_needed is None:
+    whole, detectable, needed = pair.overall, pair.detectable_difference, pair.num_seeds_needed
+    if whole is None or whole.p is None or whole.p < SIGNIFICANT:
         return []
-    if whole.p < SIGNIFICANT or pair.num_seeds_needed <= whole.num_seeds:
+    if detectable is None or needed is None or needed <= whole.num_seeds:
         return []
     return [
-        f"{seeds(whole.num_seeds)} detect a relative difference of {100 * pair.detectable_difference:.0f} % with "
-        f"probability 80 %; a difference of 5 % needs about {pair.num_seeds_needed:,} seeds."
+        f"{seeds(whole.num_seeds)} detect a relative difference of {100 * detectable:.0f} % with probability 80 %; a "
+        f"difference of 5 % needs about {needed:,} seeds."
     ]
 
 
