@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.ensembles import ensembles_of
 from dlm.data.leakage import check_leakage
-from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
-from dlm.execution.preparation import DEFAULT_OPTIONS, RunOptions, folder_of, load_dataset, remaining
+from dlm.execution.preparation import DEFAULT_OPTIONS, RunOptions, folder_of, load_dataset, remaining, subset_orders
 from dlm.execution.result import Result, write_report
 from dlm.execution.trial_runner import TrialRunner, log
-from dlm.report.progress.display import announce
 from dlm.storage import artifacts, records
 from dlm.storage.description import provenance
 from dlm.storage.workdir import Workdir
@@ -79,7 +77,7 @@ def run(
             workdir, outcome = _run_trials(study, folder, run_options, active)
             active.check()
             if console is None:
-                announce(f"dlm: {outcome.describe(folder)}")
+                log(outcome.describe(folder))
             answer = write_report(workdir, console, study, run_options.question)
             return Result(folder, answer, study.name, run_options.question, outcome)
     except (Interrupted, KeyboardInterrupt) as stop:
@@ -119,7 +117,7 @@ def _run_trials(study: Study, folder: Path, options: RunOptions, watch: Watch | 
             report=log,
         )
         flops = {cohort.cohort_id: program.flops for cohort, program in programs.items()}
-        orders = SubsetOrders(dataset, (trial.subset_seed for trial in study.trials))
+        orders = subset_orders(study, dataset)
         runner = TrialRunner(study, orders, workdir, options.resolve(dataset), watch, flops)
         artifacts.write_leak_counts(folder, leaks)
         runner.run(work)

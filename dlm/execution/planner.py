@@ -16,8 +16,7 @@ import psutil
 from dlm.baselines.evaluation import fit_and_evaluate
 from dlm.curves.summary import summarize
 from dlm.curves.types import Curve
-from dlm.data.subset_orders import SubsetOrders
-from dlm.execution.preparation import RunOptions, folder_of, is_streamed, load_dataset, remaining
+from dlm.execution.preparation import RunOptions, folder_of, is_streamed, load_dataset, remaining, subset_orders
 from dlm.report.figures import save_learning_curves
 from dlm.report.formatting import duration
 from dlm.storage.workdir import Workdir
@@ -30,6 +29,7 @@ from dlm.train.trainer import CohortRun
 if TYPE_CHECKING:
     from rich.console import Group
 
+    from dlm.data.subset_orders import SubsetOrders
     from dlm.study.study import Study
     from dlm.study.trial import Cohort, Trial
     from dlm.train.device_data import DeviceData
@@ -120,20 +120,19 @@ def plan(study: Study, workdir: str | os.PathLike[str] | None = None, **options:
     Programs are compiled, and a few updates and fits timed. Nothing is saved but compiled programs. `options` are those
     of `dlm.run`; see `dlm.RunOptions`. Raises UsageError like `dlm.run`.
     """
-    run_options = RunOptions(**options)
-    folder = folder_of(study, workdir)
+    run_options, folder = RunOptions(**options), folder_of(study, workdir)
     devices.configure(run_options.num_cpu_devices)
     dataset = load_dataset(study, run_options)
     work = remaining(study, Workdir(folder, None))
-    orders = SubsetOrders(dataset, (trial.subset_seed for trial in study.trials))
+    orders = subset_orders(study, dataset)
     device_data = put_on_devices(orders, streamed=is_streamed(run_options.input, dataset))
     start_seconds = time.time() - psutil.Process().create_time()
     parts = [_cohort_cost(cohort, device_data, devices.packing(run_options.packing)) for cohort in work.cohorts]
     for name in dict.fromkeys(trial.name for trial in work.classical):
         trials = [trial for trial in work.classical if trial.name == name]
         parts.append(_classical_cost(name, trials, orders))
-    done = len(study.trials) - work.num_trials
-    return Plan(study.name, tuple(parts), start_seconds, _report_seconds(study), done)
+    complete = len(study.trials) - work.num_trials
+    return Plan(study.name, tuple(parts), start_seconds, _report_seconds(study), complete)
 
 
 def _cohort_cost(cohort: Cohort, device_data: DeviceData, packing: Packing) -> Cost:

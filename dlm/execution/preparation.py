@@ -12,6 +12,7 @@ import jax
 
 from dlm.data.corruption import check_noise
 from dlm.data.dataset import Dataset, check_train_sizes
+from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.recording import DEFAULT_MIB
 from dlm.study.learner import Learner
 from dlm.study.names import Status
@@ -155,6 +156,11 @@ def remaining(study: Study, workdir: Workdir) -> Work:
     gradient_trained = [trial for trial in unfinished if isinstance(trial.learner, Learner)]
     classical = tuple(trial for trial in unfinished if not isinstance(trial.learner, Learner))
     return Work(group_cohorts(gradient_trained), classical)
+
+
+def subset_orders(study: Study, dataset: Dataset) -> SubsetOrders:
+    """The pool's orders for the subset seeds of a study."""
+    return SubsetOrders(dataset, (trial.subset_seed for trial in study.trials))
 
 
 def default_fit_workers() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlm.baselines.evaluation import FitResult, fit_and_evaluate
 from dlm.baselines.worker_pool import FOLDER, WorkerPool
 from dlm.execution.recording import MEBIBYTE, Recorder, Retention, curve_sizes
-from dlm.report.progress.tracker import ProgressTracker
+from dlm.report.progress.tracker import ProgressTracker, announce
 from dlm.study.names import Status
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
@@ -35,8 +34,8 @@ COLLECT_SECONDS = 0.5  # wait for a classical fit when nothing else remains
 
 
 def log(message: str) -> None:
-    """Print a message about the run to standard error."""
-    print(f"dlm: {message}", file=sys.stderr, flush=True)
+    """Show a message about the run below the notebook cell, or on standard error."""
+    announce(f"dlm: {message}")
 
 
 class ClassicalFits:
@@ -157,8 +156,7 @@ class TrialRunner:
         self.progress.work.expect_fits(
             ((trial.name, trial.train_size) for trial in work.classical), self.fits.num_workers
         )
-        complete = [row for row in self.workdir.records if row.status != Status.FAILED]  # failed ones are retried
-        self.progress.add_records(complete)
+        self.progress.add_records([row for row in self.workdir.records if row.status != Status.FAILED])  # retried
 
     def _collect_fits(self, timeout: float = 0.0) -> None:
         self.fits.collect(timeout)

@@ -91,8 +91,9 @@ def short_names(workdirs: Sequence[Path]) -> list[str]:
     for path, own in zip(workdirs, parts):
         if parts.count(own) > 1:
             raise UsageError(f"--workdirs names {path} twice; name different workdirs")
-    names, length = [""] * len(parts), 0
-    while len(set(names)) < len(names):
+    names: list[str] = []
+    length = 0
+    while len(set(names)) < len(parts):
         length += 1
         names = [os.path.join(*own[-length:]) for own in parts]
     return names

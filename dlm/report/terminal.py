@@ -116,7 +116,7 @@ def print_list(console: Console, heading: str, lines: Sequence[str]) -> None:
 
 def say(console: Console, text: str, *, style: str = "", first: str = "", rest: str = "") -> None:
     """Print text wrapped to the width, without markup, since a law may contain brackets."""
-    for paragraph in text.splitlines():
+    for paragraph in filter(str.strip, text.splitlines()):
         unbroken, width = paragraph.replace(" %", f"{_NO_BREAK}%"), max(console.width, 20)
         wrapped = textwrap.fill(unbroken, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
         console.print(_text(console, wrapped.replace(_NO_BREAK, " "), style))

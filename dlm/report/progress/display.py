@@ -38,15 +38,6 @@ class NotebookLine:
             self._handle.update(data, raw=True)
 
 
-def announce(text: str) -> None:
-    """Show a message below the notebook cell, or on standard error."""
-
-    if Console(stderr=True).is_jupyter:
-        NotebookLine().show(text)
-    else:
-        print(text, file=sys.stderr, flush=True)
-
-
 class ProgressDisplay:
     """Displays statuses on standard error, because standard output is for results; `close` prints a last line.
 

@@ -8,14 +8,17 @@ import math
 import os
 import socket
 import statistics
+import sys
 import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from dlm.report.progress import status as statuses
-from dlm.report.progress.display import ProgressDisplay
+from dlm.report.progress.display import NotebookLine, ProgressDisplay
 from dlm.report.progress.status import CurveSize, RunStatus, State, TrialCounts
 from dlm.storage.record_log import Record
 from dlm.utils.errors import Interrupted
@@ -25,6 +28,14 @@ MAX_LOAD = 0.01  # fraction of a core that refreshing may use
 SPEED_SAMPLES = 50  # reports over which a speed is averaged
 STOPPING = "saving state, then stopping; Ctrl-C again stops at once"
 WORKING = ("train", "evaluate", "save")  # phases whose time counts towards the training speed
+
+
+def announce(text: str) -> None:
+    """Show a message below the notebook cell, or on standard error."""
+    if Console(stderr=True).is_jupyter:
+        NotebookLine().show(text)
+    else:
+        print(text, file=sys.stderr, flush=True)
 
 
 @dataclasses.dataclass

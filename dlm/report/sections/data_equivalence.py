@@ -32,14 +32,9 @@ def data_equivalence_section(context: ReportContext) -> SectionContent:
 def noise_equivalence_sentences(curves: Sequence[Curve], level: float) -> list[str]:
     """For each learner and noise: the ratio at the largest size, and one for all sizes if it fits."""
     clean = {curve.learner: curve for curve in curves if not curve.noise}
-    return [
-        line for curve in curves if _is_training_noise(curve.noise) for line in _curve_sentences(curve, clean, level)
-    ]
-
-
-def _is_training_noise(noise: str) -> bool:
-    """Noise on test examples changes the estimand, not the training data."""
-    return bool(noise) and "test " not in noise
+    # Noise on test examples changes the estimand, not the training data.
+    noisy = [curve for curve in curves if curve.noise and "test " not in curve.noise]
+    return [line for curve in noisy for line in _curve_sentences(curve, clean, level)]
 
 
 def _curve_sentences(curve: Curve, clean: dict[str, Curve], level: float) -> Iterator[str]:
