@@ -201,11 +201,11 @@ def _set_axes(axes: Axes, lines: list[_Line], curve: Curve) -> None:
 
 def _set_ticks(axis: Axis, formatter: Formatter) -> None:
     """A few ticks at round values of a logarithmic axis whose limits are set."""
-    from matplotlib.ticker import LogLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator
 
     low, high = axis.get_view_interval()
-    narrow, wide = high < 10 * low, high > 1e4 * low
-    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if narrow else (1,) if wide else (1, 2, 5)))
+    powers = LogLocator(subs=(1,) if high > 1e4 * low else (1, 2, 5))
+    axis.set_major_locator(MaxNLocator(6) if high < 10 * low else powers)
     axis.set_major_formatter(formatter)
 
 

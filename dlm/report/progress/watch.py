@@ -92,8 +92,8 @@ class _Monitor:
         for key in expected if counted.keys() <= expected.keys() else counted:
             row = counted.get(key, SizeProgress(*key, 0))
             rows.append(dataclasses.replace(row, num_trials=max(expected.get(key, 0), row.trained + row.failed)))
-        known = {"rows": tuple(rows), "phase": phase, "detail": detail}
-        return dataclasses.replace(status, state=state, eta=None, examples_per_second=None, **known)
+        status = dataclasses.replace(status, state=state, rows=tuple(rows), phase=phase, detail=detail)
+        return dataclasses.replace(status, eta=None, examples_per_second=None)
 
     def _declared(self) -> dict[tuple[str, int], int]:
         """Number of trials by learner and size in study.json; empty for studies with axes or tuning."""
