@@ -22,8 +22,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.forecasting.archives import SPLITS, in_half, read_splits
-from dlm.curves.data_efficiency.equivalence import data_equivalence_ratio, overall_equivalence_ratio
-from dlm.curves.data_efficiency.seed_test import LogErrors, overall_ratio
+from dlm.curves.data_efficiency.equivalence import (
+    LogErrors,
+    SeedTest,
+    data_equivalence_ratio,
+    overall_equivalence_ratio,
+    overall_ratio,
+)
 from dlm.curves.data_efficiency.study_comparison import error_difference
 from dlm.curves.types import Curve
 
@@ -222,14 +227,14 @@ def seed_test_row(setting: PairedStudies, studies: int, rng: np.random.Generator
     significant = changes = 0
     for _ in range(studies):
         a, b = simulate_studies(setting, rng)
-        seed_test = overall_ratio(LogErrors(np.log(SIZES), np.log(a)), LogErrors(np.log(SIZES), np.log(b)), 0.95)
-        posterior = overall_equivalence_ratio(_curve(SIZES, b), _curve(SIZES, a))  # the inverse ratio
-        inverted = tuple(None if end is None else 1 / end for end in (posterior.high, posterior.low))
-        for k, (low, high) in enumerate(((seed_test.low, seed_test.high), inverted)):
-            covered[k] += (low or 0.0) <= setting.need <= (high or math.inf)
-            if low is not None and high is not None:
+        logs_a, logs_b = (LogErrors(np.log(SIZES), np.log(errors)) for errors in (a, b))
+        seed_test = overall_ratio(SeedTest(logs_b, logs_a), 0.95)
+        posterior = overall_equivalence_ratio(_curve(SIZES, b), _curve(SIZES, a))
+        for k, ratio in enumerate((seed_test, posterior)):
+            covered[k] += (ratio.low or 0.0) <= 1 / setting.need <= (ratio.high or math.inf)
+            if ratio.kind == "interval":
                 two_ends[k] += 1
-                widths[k].append(high / low)
+                widths[k].append(ratio.high / ratio.low)
         changes += seed_test.changes_with_size
         significant += (error_difference(list((2 * (a - b) / (a + b)).mean(axis=0)), 0.95, None).p or 0.0) < 0.05
     row = {"difference significant": significant / studies, "changes with size": changes / studies}

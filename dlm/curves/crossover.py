@@ -41,26 +41,28 @@ class ComparedCurve:
         """
         key = (train_sizes.tobytes(), num_measured, seed)
         if key not in self.cache:
-            self.cache[key] = _log_errors(self, train_sizes, num_measured, seed)
+            rng = np.random.default_rng([seed, zlib.crc32(self.curve.learner.encode())])
+            perturbed = _perturbed(self, train_sizes[:num_measured], rng)
+            drawn = perturbed if self.forecast is None else _continued(perturbed, self.forecast, train_sizes)
+            self.cache[key] = drawn
         return self.cache[key]
+
+    def log_error(self, size: float) -> float:
+        """Measured log mean error at a size, interpolated."""
+        points = self.points
+        return _base(points) + float(np.interp(np.log(size), np.log(points.train_sizes), points.log_error))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ErrorGap:
     """Draws `gap` [D, X] of the challenger's log error minus the incumbent's, at ascending `train_sizes` [X].
 
-    The first `num_measured` sizes are measured for both. `probability_sizes`: sizes with a reported probability.
+    The first `num_measured` sizes are measured for both.
     """
 
     train_sizes: Array
     gap: Array
     num_measured: int
-    probability_sizes: Array
-
-    @property
-    def carried(self) -> bool:
-        """Whether the sizes extend beyond the measured ones."""
-        return len(self.train_sizes) > self.num_measured
 
     def probabilities(self) -> Array:
         """P(challenger is better) [X]; a tie counts half."""
@@ -87,61 +89,39 @@ def error_gap(incumbent: ComparedCurve, challenger: ComparedCurve, seed: int) ->
     smallest, largest = common_range(incumbent.curve, challenger.curve)
     knots = np.union1d(incumbent.points.train_sizes, challenger.points.train_sizes)
     knots = np.union1d(knots[(knots > smallest) & (knots < largest)], [smallest, largest])
-    beyond = _beyond(incumbent, challenger, largest)
-    train_sizes = np.concatenate([knots, beyond])
+    train_sizes = np.concatenate([knots, _beyond(incumbent, challenger, largest)])
     of_challenger, of_incumbent = (item.log_errors(train_sizes, len(knots), seed) for item in (challenger, incumbent))
-    probability_sizes = train_sizes[
-        [*range(len(knots)), *(k for k, n in enumerate(train_sizes) if _is_multiple(n / largest))]
-    ]
-    return ErrorGap(train_sizes, of_challenger - of_incumbent, len(knots), probability_sizes)
+    return ErrorGap(train_sizes, of_challenger - of_incumbent, len(knots))
 
 
 def common_range(a: Curve, b: Curve) -> tuple[float, float]:
     """Smallest and largest common size; the first exceeds the second if the ranges do not overlap."""
-    if not a.train_sizes or not b.train_sizes:
-        return np.inf, 0.0
     return float(max(a.train_sizes[0], b.train_sizes[0])), float(min(a.train_sizes[-1], b.train_sizes[-1]))
-
-
-def log_error(one: ComparedCurve, train_sizes: Array) -> Array:
-    """Measured log mean errors at sizes, interpolated."""
-    points = one.points
-    return _base(points) + np.interp(np.log(train_sizes), np.log(points.train_sizes), points.log_error)
-
-
-def _is_multiple(ratio: float) -> bool:
-    return any(abs(ratio / multiple - 1) < 1e-9 for multiple in MULTIPLES)
 
 
 def _beyond(a: ComparedCurve, b: ComparedCurve, largest: float) -> Array:
     """Sizes beyond the largest, up to the supported reach of both forecasts."""
-    if a.forecast is None or b.forecast is None:
+    reach = min(carried_reach(a.curve.train_sizes), carried_reach(b.curve.train_sizes), CALIBRATED_REACH)
+    if a.forecast is None or b.forecast is None or reach <= 1:
         return np.empty(0)
-    reaches = [carried_reach(np.unique(np.array(one.curve.train_sizes, dtype=float))) for one in (a, b)]
-    reach = min(*reaches, CALIBRATED_REACH)
     grid = np.geomspace(largest, largest * reach, _GRID)[1:]
-    return (
-        np.union1d(grid, [largest * multiple for multiple in MULTIPLES if multiple <= reach]) if reach > 1 else grid[:0]
-    )
+    return np.union1d(grid, [largest * multiple for multiple in MULTIPLES if multiple <= reach])
 
 
 def _base(points: Points) -> float:
     return max(points.base, SMALLEST_LOG)
 
 
-def _log_errors(one: ComparedCurve, train_sizes: Array, num_measured: int, seed: int) -> Array:
-    rng = np.random.default_rng([seed, zlib.crc32(one.curve.learner.encode())])
-    perturbed = _perturbed(one, train_sizes[:num_measured], rng)
-    if one.forecast is None:
-        return perturbed
-    curves = dataclasses.replace(one.forecast.curves, coefficients=one.forecast.curves.coefficients[:NUM_DRAWS])
+def _continued(perturbed: Array, forecast: Forecast, train_sizes: Array) -> Array:
+    """Drawn log errors [D, X] of a forecast, half of which pass through the perturbed measurements [D, M]."""
+    num_measured = perturbed.shape[1]
+    curves = dataclasses.replace(forecast.curves, coefficients=forecast.curves.coefficients[:NUM_DRAWS])
     log_errors = np.log(np.maximum(curves.at(train_sizes), np.exp(SMALLEST_LOG)))
     half = slice(NUM_DRAWS // 2)
     excess = perturbed[half, -1:] - log_errors[half, num_measured - 1 : num_measured]
+    decay = (train_sizes[num_measured:] / train_sizes[num_measured - 1]) ** (-1 / OFFSET_SCALE)
     log_errors[half, :num_measured] = perturbed[half]
-    log_errors[half, num_measured:] += excess * (train_sizes[num_measured:] / train_sizes[num_measured - 1]) ** (
-        -1 / OFFSET_SCALE
-    )
+    log_errors[half, num_measured:] += excess * decay
     return log_errors
 
 
@@ -187,11 +167,17 @@ def crossover(a: Curve, b: Curve, level: float = 0.95, seed: int = 0, *, as_give
       seed: of the draws.
       as_given: `a` is the incumbent and `b` the challenger, also if `b` is better at the smallest size.
     """
-    if not (only_finite(a).train_sizes and only_finite(b).train_sizes):
-        check_level(level)
+    check_level(level)
+    a, b = only_finite(a), only_finite(b)
+    if not (a.train_sizes and b.train_sizes):
         return Crossover(a.learner, b.learner, "undetermined", None, None, None)
-    a_with_forecast, b_with_forecast = (compared_curve(curve, _forecast_or_none(curve, seed)) for curve in (a, b))
-    return crossover_of(a_with_forecast, b_with_forecast, level, seed, as_given=as_given)
+    return crossover_of(_with_forecast(a, seed), _with_forecast(b, seed), level, seed, as_given=as_given)
+
+
+def _with_forecast(curve: Curve, seed: int) -> ComparedCurve:
+    if carried_reach(curve.train_sizes) <= 1:
+        return compared_curve(curve, None)
+    return compared_curve(curve, curve_forecast(curve, np.array([float(curve.train_sizes[-1])]), 0.95, seed))
 
 
 def crossover_of(a: ComparedCurve, b: ComparedCurve, level: float, seed: int, *, as_given: bool = False) -> Crossover:
@@ -200,16 +186,15 @@ def crossover_of(a: ComparedCurve, b: ComparedCurve, level: float, seed: int, *,
     smallest, largest = common_range(a.curve, b.curve)
     if smallest > largest:
         return Crossover(a.curve.learner, b.curve.learner, "undetermined", None, None, None)
-    if not as_given:
-        place = np.array([smallest])
-        if log_error(b, place)[0] < log_error(a, place)[0]:
-            a, b = b, a
+    if not as_given and b.log_error(smallest) < a.log_error(smallest):
+        a, b = b, a
     gap = error_gap(a, b, seed)
     kind, train_sizes = classify_crossing(gap, level)
+    reported = {largest * multiple for multiple in MULTIPLES}
     probabilities = tuple(
         ProbabilityBetter(round(size), round(float(p), 4), bool(size <= largest))
         for size, p in zip(gap.train_sizes, gap.probabilities())
-        if size in gap.probability_sizes
+        if size <= largest or size in reported
     )
     return Crossover(a.curve.learner, b.curve.learner, kind, *train_sizes, probabilities)
 
@@ -228,7 +213,7 @@ def classify_crossing(
         return "already", nothing
     if np.isfinite(median) and crosses >= (CERTAIN_SHARE if inside else LIKELY_SHARE):
         return "measured" if inside else "forecast", (low, median, high if np.isfinite(high) else None)
-    if gap.carried and crosses <= 1 - CERTAIN_SHARE:
+    if len(gap.train_sizes) > gap.num_measured and crosses <= 1 - CERTAIN_SHARE:
         return "never", nothing
     return "undetermined", nothing
 
@@ -244,10 +229,3 @@ def crossing_interval(crossing: Array, level: float) -> tuple[float, float, floa
     median, high = (float(q) for q in np.quantile(crossing, [0.5, 1 - tail], method="inverted_cdf"))
     low = float(np.quantile(crossed, tail, method="inverted_cdf")) if len(crossed) else np.inf
     return low, median, high
-
-
-def _forecast_or_none(curve: Curve, seed: int) -> Forecast | None:
-    curve = only_finite(curve)
-    if carried_reach(np.unique(np.array(curve.train_sizes, dtype=float))) <= 1:
-        return None
-    return curve_forecast(curve, np.array([float(max(curve.train_sizes))]), 0.95, seed)

@@ -10,6 +10,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from dlm.curves.laws import LawMixture
 from dlm.curves.points import MIN_SIZES, Array, Points
@@ -30,11 +31,12 @@ _REACH_OF = {3: 4.0, 4: 16.0}  # maximum reach by number of sizes; _MOST_REACH f
 _MOST_REACH = 100.0
 
 
-def carried_reach(train_sizes: Array) -> float:
-    """Supported multiple of the largest size, from distinct ascending `train_sizes`; 1 below 3 sizes."""
-    if len(train_sizes) < MIN_SIZES:
+def carried_reach(train_sizes: ArrayLike) -> float:
+    """Supported multiple of the largest of `train_sizes`; 1 below 3 distinct sizes."""
+    distinct = np.unique(np.asarray(train_sizes, dtype=float))
+    if len(distinct) < MIN_SIZES:
         return 1.0
-    return float(min(_REACH_OF.get(len(train_sizes), _MOST_REACH), (train_sizes[-1] / train_sizes[0]) ** 3))
+    return float(min(_REACH_OF.get(len(distinct), _MOST_REACH), (distinct[-1] / distinct[0]) ** 3))
 
 
 def diagnose(mixture: LawMixture, points: Points, farthest: float, flat: float) -> dict[str, Any]:

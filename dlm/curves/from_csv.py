@@ -47,12 +47,9 @@ ONLY_LEARNER = "model"  # name of the learner of a table without a learner colum
 MAX_BYTES = 64 << 20
 MAX_ROWS = 200_000
 MAX_LEARNERS = 30
-MAX_SIZES = 1000  # of one learner
-MAX_REPEATS = 10_000  # of one size
 LARGEST = 10**15
 _LONGEST_NAME = 80
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_ABSENT = ("", "nan", "na", "n/a", "none", "null", "inf", "-inf", "+inf", "infinity", "-infinity")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # float() also reads "1_000" and "nan"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,14 +71,6 @@ class _Measurement(NamedTuple):
     repeat: str | None
 
 
-class _Measure(NamedTuple):
-    """Unit and range of the errors, and a remark on how they were inferred."""
-
-    unit: str
-    bound: Bound
-    remark: str = ""
-
-
 def read_curve_table(path: Path, *, bound: Bound | None = None, learners: Sequence[str] = ()) -> CurveTable:
     """The curves of a table, of all learners or of those named.
 
@@ -91,17 +80,20 @@ def read_curve_table(path: Path, *, bound: Bound | None = None, learners: Sequen
     """
     try:
         header, columns, rows = _read(path)
-        rows, measure = _measure(_normalized(header[columns["error"]]), rows, bound)
-        _check_bound(rows, measure.bound)
-        curves = tuple(_curve(name, part, measure) for name, part in _by_learner(rows, learners).items())
+        name = _normalized(header[columns["error"]])
+        unit, taken, remark = _unit_and_bound(name, rows, bound)
+        if name in ACCURACY:
+            rows = [row._replace(error=round(1 - row.error, 12)) for row in rows]
+        _check_bound(rows, taken)
+        groups = _by_learner(rows, learners)
+        curves = tuple(_curve(learner, group, unit, taken) for learner, group in groups.items())
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
     unused = [name.strip() for k, name in enumerate(header) if k not in columns.values() and name.strip()]
-    remarks = [measure.remark] if measure.remark else []
+    remarks = [remark] if remark else []
     if unused:
-        listed = ", ".join(name[:40] if name.isprintable() else ascii(name)[:40] for name in unused[:12])
-        more = f" and {len(unused) - 12:,} more" if len(unused) > 12 else ""
-        remarks.append(f"Columns not used: {listed}{more}.")
+        listed = ", ".join(name[:40] for name in unused[:12] if name.isprintable())
+        remarks.append(f"Columns not used: {listed}{' …' if len(unused) > 12 else ''}.")
     return CurveTable(curves, tuple(remarks))
 
 
@@ -127,31 +119,23 @@ def _read(path: Path) -> tuple[list[str], dict[str, int], list[_Measurement]]:
 
 
 def _text(path: Path) -> str:
-    data = _bytes(path)
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"is longer than {MAX_BYTES >> 20} MB; a curve is a few rows: average repeats, or cut it")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise UsageError("is not UTF-8 text; save the table as CSV with that encoding")
-    if not text.strip():
-        raise UsageError("is empty; its first line names columns, such as size,error, and each row is a measurement")
-    return text
-
-
-def _bytes(path: Path) -> bytes:
     try:
         if path.exists() and not path.is_file():
-            kind = "a folder" if path.is_dir() else "not a regular file"
-            raise UsageError(f"is {kind}; name a table of text, such as curve.csv")
+            raise UsageError("is not a regular file; name a table of text, such as curve.csv")
         with open(path, "rb") as file:
-            return file.read(MAX_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise UsageError(f"is longer than {MAX_BYTES >> 20} MB; a curve is a few rows: average repeats, or cut it")
+        text = data.decode("utf-8-sig")
     except FileNotFoundError:
         raise UsageError("there is no such file; name a table with the columns size and error") from None
     except OSError as error:
         raise UsageError(f"cannot be read ({error.strerror}); name a table that can") from None
+    except UnicodeDecodeError:
+        raise UsageError("is not UTF-8 text; save the table as CSV with that encoding") from None
+    if not text.strip():
+        raise UsageError("is empty; its first line names columns, such as size,error, and each row is a measurement")
+    return text
 
 
 def _columns(header: Sequence[str]) -> dict[str, int]:
@@ -192,18 +176,14 @@ def _row(cells: Sequence[str], header: Sequence[str], columns: dict[str, int], l
             "write decimals with a point"
         )
     own = {role: cells[k].strip() for role, k in columns.items()}
-    measure = _normalized(header[columns["error"]])
-    size, error = _number(own["size"], "size", line), _number(own["error"], measure, line)
+    size = _number(own["size"], "size", line)
+    error = _number(own["error"], _normalized(header[columns["error"]]), line)
+    stderr = _number(own["stderr"], "stderr", line) if "stderr" in own else None
     if not 1 <= size <= LARGEST or size != int(size):
         raise UsageError(
             f"line {line}: size {size:g} is not a whole number from 1 to {LARGEST:.0e}; multiply a share of the data "
             "by the number of examples"
         )
-    if error < 0:
-        raise UsageError(f"line {line}: {measure} {error:g} is negative; give a number that falls towards 0")
-    stderr = _number(own["stderr"], "stderr", line) if "stderr" in own else None
-    if stderr is not None and stderr < 0:
-        raise UsageError(f"line {line}: stderr {stderr:g} is negative; give the standard error of the mean")
     learner = own.get("learner", ONLY_LEARNER)
     if not learner or len(learner) > _LONGEST_NAME or not learner.isprintable():
         raise UsageError(
@@ -213,38 +193,36 @@ def _row(cells: Sequence[str], header: Sequence[str], columns: dict[str, int], l
 
 
 def _number(text: str, name: str, line: int) -> float:
-    if text.casefold() in _ABSENT:
-        raise UsageError(f"line {line}: {name} {text!r} is not a finite number; remove the row")
-    if not _NUMBER.fullmatch(text):
-        raise UsageError(f"line {line}: {name} {text[:40]!r} is not a number; write it like 1000 or 0.25")
-    value = float(text)
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value):
-        raise UsageError(f"line {line}: {name} {text[:40]} exceeds the largest float; use a larger unit")
+        raise UsageError(
+            f"line {line}: {name} {text[:40]!r} is not a number; write it like 1000 or 0.25, or remove the row"
+        )
+    if value < 0:
+        raise UsageError(f"line {line}: {name} {value:g} is negative; give a number of at least 0")
     return value
 
 
-def _measure(name: str, rows: list[_Measurement], bound: Bound | None) -> tuple[list[_Measurement], _Measure]:
-    """The rows as errors, with their unit and range."""
+def _unit_and_bound(name: str, rows: Iterable[_Measurement], bound: Bound | None) -> tuple[str, Bound, str]:
+    """Unit and range of the values of a column, and a remark on how they were inferred."""
     above = next((f"line {row.line}: {name} {row.error:g} is above 1" for row in rows if row.error > 1), "")
+    if above and (name in ACCURACY or (name in ERROR and "rate" in name and not bound)):
+        remedy = "1 minus it as error" if name in ACCURACY else "name the column error"
+        raise UsageError(f"{above}; give a share, or {remedy}")
     if name in ACCURACY:
-        if above:
-            raise UsageError(f"{above}; give a share, or 1 minus it as error")
-        rows = [row._replace(error=round(1 - row.error, 12)) for row in rows]
         remark = f"Column {name}: read as error = 1 − {name}, a rate from 0 to 1. Targets are errors too."
-        return rows, _Measure("error rate", bound or (0.0, 1.0), remark)
+        return "error rate", bound or (0.0, 1.0), remark
     unit = "error" if name in ERROR else name.replace("_", " ")
     if bound:
-        return rows, _Measure("error rate" if name in ERROR and bound == (0.0, 1.0) else unit, bound)
+        return "error rate" if name in ERROR and bound == (0.0, 1.0) else unit, bound, ""
     if name not in ERROR:
-        remark = f"Column {name}: assumed to be non-negative without an upper bound; set one with --bound=0,5."
-        return rows, _Measure(unit, (0.0, None), remark)
-    if not above:
-        remark = f"Column {name}: all values are in [0, 1], so it is read as a rate; --bound=0, removes the bound."
-        return rows, _Measure("error rate", (0.0, 1.0), remark)
-    if "rate" in name:
-        raise UsageError(f"{above}; give a share, or name the column error")
-    remark = f"Column {name}: values above 1, so it is not read as a rate; set a bound with --bound=0,100."
-    return rows, _Measure(unit, (0.0, None), remark)
+        remark = "assumed to be non-negative without an upper bound; set one with --bound=0,5."
+    elif above:
+        remark = "values above 1, so it is not read as a rate; set a bound with --bound=0,100."
+    else:
+        remark = "all values are in [0, 1], so it is read as a rate; --bound=0, removes the bound."
+        return "error rate", (0.0, 1.0), f"Column {name}: {remark}"
+    return unit, (0.0, None), f"Column {name}: {remark}"
 
 
 def _check_bound(rows: Iterable[_Measurement], bound: Bound) -> None:
@@ -268,12 +246,10 @@ def _by_learner(rows: Iterable[_Measurement], learners: Sequence[str]) -> dict[s
     return selected
 
 
-def _curve(name: str, rows: Iterable[_Measurement], measure: _Measure) -> Curve:
+def _curve(name: str, rows: Iterable[_Measurement], unit: str, bound: Bound) -> Curve:
     by_size: dict[int, list[_Measurement]] = defaultdict(list)
     for row in rows:
         by_size[row.size].append(row)
-    if len(by_size) > MAX_SIZES:
-        raise UsageError(f"{name}: {len(by_size):,} sizes are more than {MAX_SIZES:,}; select a few per octave")
     groups = [by_size[size] for size in sorted(by_size)]
     for group in groups:
         _check_repeats(name, group)
@@ -281,29 +257,23 @@ def _curve(name: str, rows: Iterable[_Measurement], measure: _Measure) -> Curve:
         learner=name,
         train_sizes=tuple(sorted(by_size)),
         errors=tuple(tuple(row.error for row in group) for group in groups),
-        unit=measure.unit,
-        bound=measure.bound,
+        unit=unit,
+        bound=bound,
         stderr=tuple(row.stderr for group in groups for row in group if row.stderr is not None),
     )
 
 
-def _check_repeats(name: str, rows: list[_Measurement]) -> None:
-    """UsageError for too many rows of one size, a duplicate repeat, or two means of one size."""
-    size = f"{rows[0].size:,}"
-    if len(rows) > MAX_REPEATS:
-        raise UsageError(f"{name}: {len(rows):,} rows of size {size}, more than {MAX_REPEATS:,}; average them")
-    first: dict[str | None, _Measurement] = {}
+def _check_repeats(name: str, rows: Sequence[_Measurement]) -> None:
+    """UsageError for a duplicate repeat, or two means, of one size."""
+    lines: dict[str, int] = {}
     for row in rows:
-        before = first.setdefault(row.repeat if row.stderr is None else None, row)
-        if before is row:
-            continue
-        if row.stderr is not None:
+        if row.stderr is not None and row is not rows[0]:
             raise UsageError(
-                f"line {row.line}: {name} has size {size} on line {before.line} too, and stderr is that of a mean; "
-                "give one row per size, or omit stderr"
+                f"line {row.line}: {name} has size {row.size:,} on line {rows[0].line} too, and stderr is that of a "
+                "mean; give one row per size, or omit stderr"
             )
-        if row.repeat is not None:
+        if row.repeat is not None and lines.setdefault(row.repeat, row.line) != row.line:
             raise UsageError(
-                f"line {row.line}: {name} has size {size}, repeat {row.repeat[:40]!r} on line {before.line} too; "
-                "remove one, or distinguish curves by a column learner"
+                f"line {row.line}: {name} has size {row.size:,}, repeat {row.repeat[:40]!r} on line "
+                f"{lines[row.repeat]} too; remove one, or distinguish curves by a column learner"
             )

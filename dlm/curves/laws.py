@@ -22,6 +22,7 @@ from dlm.curves.points import Array, Points
 # Limits as shares of the error at N; dense near 1, for curves that have almost converged.
 _SHARES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.92, 0.96, 0.98, 0.99, 0.997, 0.9995])
 _RISING = np.array([1.003, 1.02, 1.06, 1.15, 1.4, 2.0])
+_RISING_PRIOR = 0.1  # about 15 % of real curves are not monotone, and far fewer keep rising
 _LARGEST_EXPONENT = 600.0  # exp of more overflows; such a law is far from any data anyway
 
 
@@ -61,8 +62,6 @@ class Law:
     def log_shape(self, theta: Array, x: Array) -> Array:
         """log(error(n) / E) [G, X] at relative sizes x [X] for parameters [G, P]; -inf below 0."""
         share, shape = theta[:, :1], [theta[:, column, None] for column in range(1, theta.shape[1])]
-        if not shape:
-            return np.zeros((len(theta), len(x)))
         exponent = self.decay(x[None, :], *shape) - self.decay(np.ones((1, 1)), *shape)
         value = share + (1.0 - share) * np.exp(np.minimum(exponent, _LARGEST_EXPONENT))
         return np.log(value, where=value > 0, out=np.full(value.shape, -np.inf))
@@ -75,9 +74,6 @@ class Law:
         factor = (1.0 - share) * error * float(np.exp(np.clip(-log_decay, -600, 600)))
         limit = f"{share * error:.3g} + " if abs(share) > 1e-6 else ""  # none for a rounding of zero
         return f"{limit}{factor:.3g}{term}"
-
-
-_RISING_PRIOR = 0.1  # about 15 % of real curves are not monotone, and far fewer keep rising
 
 
 POW3 = Law(  # c + a·n^-α (Cortes et al. 1993; Hestness et al. 2017)
@@ -126,14 +122,8 @@ _HUBER = 1.5  # standard deviations beyond which a residual counts linearly
 _MAX_EVALUATIONS = 40
 
 
-def polish(law: Law, theta: Array, log_scale: float, x: Array, log_error: Array, spread: Array) -> tuple[Array, float]:
-    """Parameters [P] and log scale of `law`, near those given, with the least Huber loss on log error.
-
-    Args:
-      x: [K] relative sizes.
-      log_error: [K].
-      spread: [K] standard deviations of log_error.
-    """
+def _polish(law: Law, theta: Array, log_scale: float, points: Points, spread: Array) -> Array:
+    """Parameters [P] of `law` near `theta` with the least Huber loss on log error, of standard deviation spread [K]."""
     from scipy.optimize import least_squares  # slow to import
 
     limits = [np.log(axis[[0, -1]]) for axis in law.axes.values()]
@@ -142,16 +132,14 @@ def polish(law: Law, theta: Array, log_scale: float, x: Array, log_error: Array,
     high = np.array([np.inf, 3.0 if rising else 1.0, *(limit[1] for limit in limits)])
 
     def residuals(free: Array) -> Array:
-        shape = law.log_shape(np.concatenate([free[1:2], np.exp(free[2:])])[None], x)[0]
-        return (log_error - free[0] - np.maximum(shape, -50.0)) / spread
+        shape = law.log_shape(np.concatenate([free[1:2], np.exp(free[2:])])[None], points.x)[0]
+        return (points.log_error - free[0] - np.maximum(shape, -50.0)) / spread
 
     # Strictly inside the bounds: least_squares needs a feasible start.
     start = np.clip(np.concatenate([[log_scale, theta[0]], np.log(theta[1:])]), low + 1e-6, high - 1e-6)
     options = {"loss": "huber", "f_scale": _HUBER, "max_nfev": _MAX_EVALUATIONS, "x_scale": "jac"}
     solution = least_squares(residuals, start, bounds=(low, high), **options)
-    if not np.isfinite(solution.x).all():
-        return theta, log_scale
-    return np.concatenate([solution.x[1:2], np.exp(solution.x[2:])]), float(solution.x[0])
+    return np.concatenate([solution.x[1:2], np.exp(solution.x[2:])]) if np.isfinite(solution.x).all() else theta
 
 
 # Constants selected on one half of the datasets of LCDB 1.0 and 1.1 (docs/method/forecasting.md).
@@ -170,22 +158,18 @@ POLISH_FROM = 0.02  # weight from which a family is worth polishing
 
 @dataclasses.dataclass(frozen=True)
 class LawFit:
-    """One family on one curve: parameters [G, P], log scale, its s.d. and probability [G] in the family."""
+    """One family on one curve: parameters [G, P], log scale and probability [G] in the family."""
 
     law: Law
     theta: Array
     log_scale: Array
-    scale_sd: Array
     probability: Array
     log_evidence: float
 
 
 @dataclasses.dataclass(frozen=True)
 class LawMixture:
-    """All families on one curve; `weights` sum to 1.
-
-    `sigma` is the residual of the best law on log error.
-    """
+    """All families on one curve; `weights` sum to 1; `sigma` is the residual of the best law on log error."""
 
     fits: tuple[LawFit, ...]
     weights: Array
@@ -197,19 +181,18 @@ class LawMixture:
         return self.fits[int(np.argmax(self.weights))]
 
 
-def fit_mixture(points: Points, laws: Sequence[Law] = LAWS) -> LawMixture:
+def fit_mixture(points: Points) -> LawMixture:
     """Fits every family; chooses weights by fit and by extrapolation from the smaller to the larger sizes."""
-    shapes = [law.log_shape(law.grid, points.x) for law in laws]
-    sigma = _residual(points, laws, shapes)
-    ahead = AHEAD_SHARE * _ahead_scores(points, laws, shapes, sigma)
-    fits = [_fit(law, law.grid, shape, points, sigma) for law, shape in zip(laws, shapes)]
+    shapes = [law.log_shape(law.grid, points.x) for law in LAWS]
+    sigma = _residual(points, shapes)
+    ahead = AHEAD_SHARE * _ahead_scores(points, shapes, sigma)
+    fits = [_fit(law, law.grid, shape, points, sigma) for law, shape in zip(LAWS, shapes)]
     weights = _weights(fits, ahead)
     fits = [
         _with_polished(fit, shape, points, sigma) if weight > POLISH_FROM else fit
         for fit, shape, weight in zip(fits, shapes, weights)
     ]
-    weights = _weights(fits, ahead)
-    return LawMixture(tuple(fits), weights, sigma)
+    return LawMixture(tuple(fits), _weights(fits, ahead), sigma)
 
 
 def _weights(fits: Sequence[LawFit], ahead: Array) -> Array:
@@ -224,27 +207,26 @@ def _variance(points: Points, sigma: float) -> Array:
     return points.noise**2 + share * sigma**2 + (BACK * np.log(points.x)) ** 2
 
 
-def _scales(shape: Array, points: Points, variance: Array) -> tuple[Array, Array, Array]:
-    """Log scale, its s.d. and log likelihood [G] of shapes [G, K], by reweighted least squares."""
+def _scales(shape: Array, points: Points, variance: Array) -> tuple[Array, Array]:
+    """Log scale and log likelihood [G] of shapes [G, K], by reweighted least squares."""
     finite = np.asarray(np.isfinite(shape).all(axis=1))
     gap = points.log_error - np.where(finite[:, None], shape, 0.0)
     centre = np.median(gap, axis=1)
     for _ in range(3):
         weight = (TAIL + 1) / (TAIL * variance + (gap - centre[:, None]) ** 2)
-        total = weight.sum(axis=1)
-        centre = (weight * gap).sum(axis=1) / total
+        centre = (weight * gap).sum(axis=1) / weight.sum(axis=1)
     squares = (gap - centre[:, None]) ** 2 / variance
     log_likelihood = -0.5 * (TAIL + 1) * np.log1p(squares / TAIL).sum(axis=1) - 0.5 * np.log(variance).sum()
-    return centre, 1 / np.sqrt(total), np.where(finite, log_likelihood, -np.inf)
+    return centre, np.where(finite, log_likelihood, -np.inf)
 
 
-def _residual(points: Points, laws: Sequence[Law], shapes: Sequence[Array]) -> float:
+def _residual(points: Points, shapes: Sequence[Array]) -> float:
     """Residual s.d. of the best law on log error beyond the known noise, shrunk to its prior."""
     usual = SIGMA_PRIOR if points.noise_known else SIGMA_UNKNOWN
     variance = _variance(points, usual)
     best = np.inf
-    for law, shape in zip(laws, shapes):
-        centre, _, log_likelihood = _scales(shape, points, variance)
+    for law, shape in zip(LAWS, shapes):
+        centre, log_likelihood = _scales(shape, points, variance)
         row = int(np.argmax(log_likelihood))
         gap = points.log_error - shape[row] - centre[row]
         # Winsorized against outliers.
@@ -257,14 +239,14 @@ def _residual(points: Points, laws: Sequence[Law], shapes: Sequence[Array]) -> f
 
 
 def _fit(law: Law, theta: Array, shape: Array, points: Points, sigma: float) -> LawFit:
-    scale, scale_sd, log_likelihood = _scales(shape, points, _variance(points, sigma))
+    scale, log_likelihood = _scales(shape, points, _variance(points, sigma))
     prior = law.log_prior(theta)
     prior = prior - np.logaddexp.reduce(prior)
     joint = SHARPEN * log_likelihood + prior
     evidence = float(np.logaddexp.reduce(joint))
     keep = joint > joint.max() - 14.0
     probability = np.exp(joint[keep] - evidence)
-    return LawFit(law, theta[keep], scale[keep], scale_sd[keep], probability / probability.sum(), evidence)
+    return LawFit(law, theta[keep], scale[keep], probability / probability.sum(), evidence)
 
 
 def _with_polished(fit: LawFit, shape: Array, points: Points, sigma: float) -> LawFit:
@@ -273,26 +255,23 @@ def _with_polished(fit: LawFit, shape: Array, points: Points, sigma: float) -> L
         return fit
     row = int(np.argmax(fit.probability))
     spread = np.sqrt(_variance(points, sigma))
-    start = fit.theta[row], float(fit.log_scale[row])
-    polished = polish(fit.law, *start, points.x, points.log_error, spread)[0][None]
+    polished = _polish(fit.law, fit.theta[row], float(fit.log_scale[row]), points, spread)[None]
     theta = np.concatenate([fit.law.grid, polished])
     wider = np.concatenate([shape, fit.law.log_shape(polished, points.x)])
     return _fit(fit.law, theta, wider, points, sigma)
 
 
-def _ahead_scores(points: Points, laws: Sequence[Law], shapes: Sequence[Array], sigma: float) -> Array:
+def _ahead_scores(points: Points, shapes: Sequence[Array], sigma: float) -> Array:
     """Log score per family: prediction of the larger sizes from a fit to the smaller ones."""
     num = len(points.train_sizes)
-    total = np.zeros(len(laws))
+    total = np.zeros(len(LAWS))
     for num_held_out in range(1, min(MAX_HOLDOUTS, num - 3) + 1):
-        part = points.first(num - num_held_out)
-        ahead = slice(num - num_held_out, num)
-        distance = np.log(points.train_sizes[ahead] / part.train_sizes[-1])
-        variance = points.noise[ahead] ** 2 + sigma**2 + (AHEAD_SCALE * distance) ** 2
-        for index, (law, shape) in enumerate(zip(laws, shapes)):
-            scale, _, log_likelihood = _scales(
-                shape[:, : num - num_held_out], part, _variance(points, sigma)[: num - num_held_out]
-            )
+        split = num - num_held_out
+        part = points.first(split)
+        distance = np.log(points.train_sizes[split:] / part.train_sizes[-1])
+        variance = points.noise[split:] ** 2 + sigma**2 + (AHEAD_SCALE * distance) ** 2
+        for index, (law, shape) in enumerate(zip(LAWS, shapes)):
+            scale, log_likelihood = _scales(shape[:, :split], part, _variance(points, sigma)[:split])
             joint = log_likelihood + law.log_prior(law.grid)
             if not np.isfinite(joint).any():
                 total[index] -= 50.0
@@ -300,7 +279,7 @@ def _ahead_scores(points: Points, laws: Sequence[Law], shapes: Sequence[Array], 
             probability = np.exp(joint - joint.max())
             probability /= probability.sum()
             used = probability > 0
-            expected = probability[used] @ (shape[used][:, ahead] + scale[used, None])
-            squares = (points.log_error[ahead] - expected) ** 2 / variance
+            expected = probability[used] @ (shape[used][:, split:] + scale[used, None])
+            squares = (points.log_error[split:] - expected) ** 2 / variance
             total[index] -= 0.5 * (TAIL + 1) * np.log1p(squares / TAIL).mean()
     return total

@@ -212,7 +212,7 @@ def _log_decays(t: Array, xp: Any) -> tuple[Array, ...]:
 def closed_form_fits(context: CurveBatch, place: Array, xp: Any = np) -> ClosedFormFits:
     """Fits every law to curves and predicts at log sizes `place` [B, A]."""
     fitted, asked = _log_decays(context.log_size, xp), _log_decays(place, xp)
-    means, sds, misfits, all_means = [], [], [], []
+    moments, misfits, all_means = [], [], []
     for fade in FADES:
         evidence, predicted, least = [], [], []
         for at_points, at_places in zip(fitted, asked):
@@ -222,12 +222,10 @@ def closed_form_fits(context: CurveBatch, place: Array, xp: Any = np) -> ClosedF
             count = xp.minimum(context.there.sum(1), _MOST_EVIDENCE)[:, None]
             evidence.append(-0.5 * count * xp.log(misfit + _LEAST_MISFIT**2))
             least.append(xp.sqrt(misfit.min(1)))
-        for odds, values in zip(evidence, predicted):
-            mean, sd = _weighted_moments(odds, values, xp)
-            means.append(mean)
-            sds.append(sd)
+        moments += [_weighted_moments(odds, values, xp) for odds, values in zip(evidence, predicted)]
         all_means.append(_weighted_moments(xp.concatenate(evidence, axis=1), xp.concatenate(predicted, axis=2), xp)[0])
         misfits += least
+    means, sds = zip(*moments)
     return ClosedFormFits(xp.stack(means, -1), xp.stack(sds, -1), xp.stack(all_means, -1), xp.stack(misfits, -1))
 
 
@@ -291,9 +289,12 @@ def network_inputs(context: CurveBatch, place: Array, xp: Any = np) -> NetworkIn
     # Start: the line continued at 0.7 of its slope, moved towards the mean of the laws by at most one unit.
     line = (by.level[:, None] + xp.where(place > 0, 0.7 * place, place) * by.slope[:, None])[..., None]
     start = line + xp.clip(fits.all_mean[..., :1] - line, -unit, unit)
+    ahead = xp.maximum(place, 0.0)
+    columns = [place / 4, xp.tanh(place), xp.exp(-ahead), xp.log1p(ahead), xp.exp(xp.minimum(place, 0.0))]
+    away = [xp.arcsinh((mean - start) / unit) for mean in (fits.mean, fits.all_mean)]
     return NetworkInputs(
         curve=xp.concatenate([features(context, by, xp), _log(fits.misfit, xp)], axis=1),
-        place=xp.concatenate([_place_features(place, xp), _fit_features(fits, start, unit, xp)], axis=-1),
+        place=xp.concatenate([xp.stack(columns, axis=-1), *away, _log(fits.sd / unit, xp)], axis=-1),
         start=start,
         unit=unit,
         counted=(context.bounded > 0) | ((context.zero * context.there).max(1) > 0),
@@ -318,17 +319,6 @@ def apply(params: Any, reading: NetworkInputs, xp: Any = np) -> MixturePredictio
         # An unbounded error without a measured zero has probability 0 of a zero.
         zero=xp.where(reading.counted[:, None], out[..., -1], -30.0),
     )
-
-
-def _place_features(place: Array, xp: Any) -> Array:
-    ahead = xp.maximum(place, 0.0)
-    columns = [place / 4, xp.tanh(place), xp.exp(-ahead), xp.log1p(ahead), xp.exp(xp.minimum(place, 0.0))]
-    return xp.stack(columns, axis=-1)
-
-
-def _fit_features(fits: ClosedFormFits, start: Array, unit: Array, xp: Any) -> Array:
-    away = [xp.arcsinh((mean - start) / unit) for mean in (fits.mean, fits.all_mean)]
-    return xp.concatenate([*away, _log(fits.sd / unit, xp)], axis=-1)
 
 
 def _dense(layer: Any, x: Array) -> Array:

@@ -33,23 +33,21 @@ class Marginals:
     sd: Array
     zero: Array
 
-    def log_cdf_table(self) -> tuple[Array, Array]:
-        """Ascending log errors [A, T] and their distribution function, given that the error is not zero."""
+    def quantiles(self, share: ArrayLike) -> Array:
+        """Errors [A, S] below which a share of the probability lies."""
         from scipy.special import ndtr  # slow to import
 
+        # Ascending log errors [A, T] and their distribution function, given that the error is not zero.
         knots = np.sort((self.mean[..., None] + self.sd[..., None] * _KNOTS).reshape(len(self.mean), -1), axis=1)
         below = np.zeros_like(knots)
         for weight, mean, sd in zip(self.weight.T, self.mean.T, self.sd.T):
             below += weight[:, None] * ndtr((knots - mean[:, None]) / sd[:, None])
-        return knots, np.minimum(below, 1.0)
-
-    def quantiles(self, share: ArrayLike) -> Array:
-        """Errors [A, S] below which a share of the probability lies."""
+        below = np.minimum(below, 1.0)
         shares = np.atleast_1d(np.asarray(share, dtype=float))
         out = np.empty((len(self.mean), len(shares)))
-        for row, zero, knots, below in zip(out, self.zero, *self.log_cdf_table()):
+        for row, zero, logs, shares_below in zip(out, self.zero, knots, below):
             left = (shares - zero) / max(1.0 - zero, 1e-12)
-            row[:] = np.where(left > 0, np.exp(np.interp(left, below, knots)), 0.0)
+            row[:] = np.where(left > 0, np.exp(np.interp(left, shares_below, logs)), 0.0)
         return out
 
     def log_density(self, error: ArrayLike) -> Array:
@@ -174,22 +172,12 @@ def weights() -> list[Any]:
 
 def unflatten(named: dict[str, Any]) -> Any:
     """The tree of parameters with names such as `0/trunk/2/in/kernel`; names that are numbers are lists."""
-    root: dict[str, Any] = {}
-    for path, value in named.items():
-        *folders, leaf = path.split("/")
-        node = root
-        for folder in folders:
-            node = node.setdefault(folder, {})
-        node[leaf] = value
-
-    def lists(tree: Any) -> Any:
-        if not isinstance(tree, dict):
-            return tree
-        if all(name.isdigit() for name in tree):
-            return [lists(tree[name]) for name in sorted(tree, key=int)]
-        return {name: lists(child) for name, child in tree.items()}
-
-    return lists(root)
+    children: dict[str, dict[str, Any]] = {}
+    for name, leaf in named.items():
+        first, _, rest = name.partition("/")
+        children.setdefault(first, {})[rest] = leaf
+    tree = {name: child[""] if "" in child else unflatten(child) for name, child in children.items()}
+    return [tree[name] for name in sorted(tree, key=int)] if all(map(str.isdigit, tree)) else tree
 
 
 def _all_zero(bound: Bound, train_sizes: Array) -> Marginals:

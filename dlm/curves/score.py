@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 
@@ -79,29 +78,22 @@ def score_forecast(answer: StudySummary, later: Sequence[Curve]) -> ForecastScor
 def _score_learner(
     learner: LearnerSummary, later: Curve, measured_before: frozenset[int], level: float
 ) -> tuple[list[ScoredPoint], list[str]]:
-    curve, grid, remarks = learner.curve, learner.grid, []
-    name = curve.learner
+    curve, grid = learner.curve, learner.grid
     measured = dict(zip(later.train_sizes, later.errors))
-    changed = [
-        size for size, errors in zip(curve.train_sizes, curve.errors) if not {*errors} <= {*measured.get(size, errors)}
-    ]
-    if changed:
-        remarks.append(f"{name}: errors at {_listed(changed)} examples differ from those of the forecast.")
-    largest = max(curve.train_sizes, default=0)
-    beyond = [k for k, size in enumerate(later.train_sizes) if size > largest]
-    known = [later.train_sizes[k] for k in beyond if later.train_sizes[k] in measured_before]
-    if known:
-        remarks.append(f"{name}: {_listed(known)} examples were measured before the forecast was made.")
-    fresh = [k for k in beyond if later.train_sizes[k] not in measured_before]
-    if grid is None:
-        if fresh:
-            remarks.append(f"{name}: the forecast does not extend beyond {largest:,} examples.")
-        return [], remarks
-    farthest = grid.train_sizes[-1]
-    far = [later.train_sizes[k] for k in fresh if later.train_sizes[k] > farthest]
-    if far:
-        remarks.append(f"{name}: {_listed(far)} examples exceed the largest forecast size, {farthest:,}.")
-    return [_score_point(learner, grid, later, k, level) for k in fresh if later.train_sizes[k] <= farthest], remarks
+    earlier = zip(curve.train_sizes, curve.errors)
+    changed = [size for size, errors in earlier if not {*errors} <= {*measured.get(size, errors)}]
+    beyond = [size for size in later.train_sizes if size > max(curve.train_sizes, default=0)]
+    known = [size for size in beyond if size in measured_before]
+    farthest = grid.train_sizes[-1] if grid else max(curve.train_sizes, default=0)
+    far = [size for size in beyond if size > farthest and size not in known]
+    reasons = (
+        (changed, "errors at {} examples differ from those of the forecast."),
+        (known, "{} examples were measured before the forecast was made."),
+        (far, f"{{}} examples exceed the largest forecast size, {farthest:,}."),
+    )
+    remarks = [f"{curve.learner}: {reason.format(_listed(sizes))}" for sizes, reason in reasons if sizes]
+    fresh = [later.train_sizes.index(size) for size in beyond if size not in {*known, *far}]
+    return [_score_point(learner, grid, later, place, level) for place in fresh if grid], remarks
 
 
 def _score_point(learner: LearnerSummary, grid: ForecastGrid, later: Curve, place: int, level: float) -> ScoredPoint:
@@ -111,8 +103,10 @@ def _score_point(learner: LearnerSummary, grid: ForecastGrid, later: Curve, plac
     mean, stderr = float(np.mean(later.errors[place])), standard_error(later, place)
     least, most = low, high
     if stderr:
+        from scipy.special import ndtri  # slow to import
+
         expected = np.exp(_at_levels(grid, logs, _even(_DRAWS)))
-        shaken = np.clip(expected, *learner.curve.bound)[:, None] + stderr * _normal(_even(_SHAKES))
+        shaken = np.clip(expected, *learner.curve.bound)[:, None] + stderr * ndtri(_even(_SHAKES))
         least, most = np.clip(np.quantile(shaken, tails[[0, 2]]), *learner.curve.bound)
     missed = max(least - mean, mean - most, 0.0)
     return ScoredPoint(
@@ -139,20 +133,14 @@ def quantiles_at(grid: ForecastGrid, size: float) -> Array:
 
 def _at_levels(grid: ForecastGrid, logs: Array, levels: Array) -> Array:
     """Log errors at other levels: linear in the normal score of the level, with extrapolation."""
-    known, wanted = _normal(np.array(grid.levels)), _normal(levels)
-    inside = np.interp(wanted, known, logs)
-    below = logs[0] + (wanted - known[0]) * (logs[1] - logs[0]) / (known[1] - known[0])
-    above = logs[-1] + (wanted - known[-1]) * (logs[-1] - logs[-2]) / (known[-1] - known[-2])
-    values = np.where(wanted < known[0], below, np.where(wanted > known[-1], above, inside))
-    return np.minimum(values, _LARGEST_LOG)
+    from scipy.interpolate import make_interp_spline  # slow to import
+    from scipy.special import ndtri
+
+    return np.minimum(make_interp_spline(ndtri(grid.levels), logs, k=1)(ndtri(levels)), _LARGEST_LOG)
 
 
 def _even(num: int) -> Array:
     return (np.arange(num) + 0.5) / num
-
-
-def _normal(levels: Array) -> Array:
-    return np.array([NormalDist().inv_cdf(level) for level in levels])
 
 
 def _listed(train_sizes: Sequence[int]) -> str:

@@ -97,9 +97,9 @@ def test_columns_that_are_not_used_are_named(read):
         ("size,error,error\n1,2,3\n", "'error' and 'error'"),
         (GOOD + "800,high\n", "line 5: error 'high' is not a number; write it like 1000 or 0.25"),
         (GOOD + "1_000,0.1\n", "line 5: size '1_000' is not a number"),
-        (GOOD + "800,nan\n", "line 5: error 'nan' is not a finite number; remove the row"),
-        (GOOD + "800,\n", "line 5: error '' is not a finite number"),
-        (GOOD + "800,1e999\n", "line 5: error 1e999 exceeds the largest float"),
+        (GOOD + "800,nan\n", "line 5: error 'nan' is not a number; write it like 1000 or 0.25, or remove the row"),
+        (GOOD + "800,\n", "line 5: error '' is not a number"),
+        (GOOD + "800,1e999\n", "line 5: error '1e999' is not a number"),
         (GOOD + "\n800,-0.1\n", "line 6: error -0.1 is negative"),
         (GOOD + "800\n", "line 5 has 1 cells where 2 columns are named"),
         (GOOD + "800,0,19\n", "line 5 has 3 cells where 2 columns are named"),
@@ -108,7 +108,7 @@ def test_columns_that_are_not_used_are_named(read):
         (GOOD + "1e16,0.1\n", "line 5: size 1e+16 is not a whole number from 1 to 1e+15"),
         (GOOD + '"800,0.1\n', "cannot be parsed"),
         ("size,error,se\n1,0.1,-1\n", "line 2: stderr -1 is negative"),
-        ("size,error,se\n1,0.1,\n", "line 2: stderr '' is not a finite number"),
+        ("size,error,se\n1,0.1,\n", "line 2: stderr '' is not a number"),
         ("size,error,se\n1,0.1,1\n1,0.2,1\n", "line 3: model has size 1 on line 2 too, and stderr is that of a mean"),
         ("size,error,se,seed\n1,0.1,1,0\n1,0.2,1,1\n", "stderr is that of a mean"),
         ("size,error,seed\n1,0.1,7\n1,0.2,7\n", "line 3: model has size 1, repeat '7' on line 2 too"),
@@ -117,8 +117,6 @@ def test_columns_that_are_not_used_are_named(read):
         ("size,error,model\n1,0.1, \n", "line 2: learner '' is not a valid name"),
         ("size,error,model\n1,0.1,\x1b[31mred\n", "is not a valid name; give 1 to 80 printable characters"),
         ("size,error,model\n" + "".join(f"1,0.1,m{k}\n" for k in range(MAX_LEARNERS + 1)), "choose some, with --learn"),
-        ("size,error\n" + "".join(f"{k},0.1\n" for k in range(1, 1002)), "1,001 sizes are more than 1,000"),
-        ("size,error\n" + "1,0.1\n" * 10_001, "10,001 rows of size 1, more than 10,000"),
         (GOOD.encode("utf-16"), "is not UTF-8 text"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is not UTF-8 text"),
     ],
@@ -138,7 +136,7 @@ def test_an_error_beyond_the_bound_is_told(read):
 
 def test_what_is_no_file_is_told(tmp_path):
     for path, message in (
-        (tmp_path, "is a folder"),
+        (tmp_path, "is not a regular file"),
         (tmp_path / "no.csv", "there is no such file"),
         (tmp_path / ("x" * 300), "cannot be read"),
     ):

@@ -22,7 +22,6 @@ from dlm.curves.types import Curve
 Places = NDArray[np.intp]
 
 LEAST_NOISE = 1e-3  # minimum relative s.d. of the noise, also if all seeds agree
-_GIVEN_FREEDOM = 30  # degrees of freedom of a given standard error
 _STEPS = 12  # of the regression; 6 were enough in all simulations
 # Prior s.d. of the regression's coefficients, in log variance: its level, the difference of the two curves, and each
 # curve's slope per factor e of size.
@@ -64,19 +63,23 @@ class Pair(NamedTuple):
 
 def read_pair(reference: Curve, other: Curve) -> Pair:
     """The points of two curves; sizes with only zero errors are omitted."""
-    sides = [_seen(curve) for curve in (reference, other)]
-    errors = [np.array(row) for side in sides for row in side.errors]
-    means = np.array([row.mean() for row in errors])
-    given = np.array([stderr for side in sides for stderr in side.stderr or [np.nan] * len(side.train_sizes)])
-    second = np.repeat([False, True], [len(side.train_sizes) for side in sides])
-    repeats = np.where(np.isnan(given), [len(row) for row in errors], 1.0)
-    paired = bool(len(errors) and np.isnan(given).all() and repeats.min() == repeats.max() > 1)
+    sides = [only_finite(curve) for curve in (reference, other)]
+    rows = [
+        (size, is_other, np.array(errors))
+        for is_other, side in enumerate(sides)
+        for size, errors in zip(side.train_sizes, side.errors)
+        if any(errors)
+    ]
+    errors = [row for _, _, row in rows]
+    means, repeats = np.array([row.mean() for row in errors]), np.array([len(row) for row in errors], dtype=float)
+    second = np.array([is_other for _, is_other, _ in rows], dtype=bool)
+    paired = bool(len(rows) and repeats.min() == repeats.max() > 1)
     return Pair(
-        train_sizes=np.array([size for side in sides for size in side.train_sizes], dtype=float),
+        train_sizes=np.array([size for size, _, _ in rows], dtype=float),
         other=second,
         y=np.log(means),
         repeats=repeats,
-        blocks=tuple(_blocks([row / mean - 1 for row, mean in zip(errors, means)], given / means, second, paired)),
+        blocks=tuple(_blocks([row / mean - 1 for row, mean in zip(errors, means)], second, paired)),
         paired=paired,
     )
 
@@ -104,33 +107,17 @@ def variances(pair: Pair) -> Array:
     return np.exp(design @ theta)
 
 
-def _seen(curve: Curve) -> Curve:
-    """The curve's finite errors, at sizes where the mean error is not zero."""
-    curve = only_finite(curve)
-    keep = [k for k, errors in enumerate(curve.errors) if np.mean(errors) > 0]
-    return Curve(
-        curve.learner,
-        tuple(curve.train_sizes[k] for k in keep),
-        tuple(curve.errors[k] for k in keep),
-        stderr=tuple(curve.stderr[k] for k in keep) if curve.stderr else (),
-    )
-
-
-def _blocks(deviations: Sequence[Array], given: Array, second: NDArray[np.bool_], paired: bool) -> list[Block]:
+def _blocks(deviations: Sequence[Array], second: NDArray[np.bool_], paired: bool) -> list[Block]:
     """One block of all points if paired, otherwise one per curve without missing seeds, otherwise one per point.
 
     Where a seed is missing it is not known which, so nothing says which of the others belong together.
     """
-    known = np.isfinite(given)
-    sides = [~known] if paired else [~known & ~second, ~known & second]
     groups: list[Places] = []
-    for points in map(np.flatnonzero, sides):
+    for points in map(np.flatnonzero, [second | True] if paired else [~second, second]):
         aligned = len({len(deviations[k]) for k in points.tolist()}) == 1
         groups += [points] if aligned else list(points[:, None])
     tables = [(points, np.stack([deviations[k] for k in points.tolist()])) for points in groups]
-    blocks = [Block(points, table @ table.T, table.shape[1] - 1) for points, table in tables if table.shape[1] > 1]
-    stated = [(np.array([k]), np.array([[given[k] ** 2]])) for k in np.flatnonzero(known).tolist()]
-    return blocks + [Block(points, _GIVEN_FREEDOM * square, _GIVEN_FREEDOM) for points, square in stated]
+    return [Block(points, table @ table.T, table.shape[1] - 1) for points, table in tables if table.shape[1] > 1]
 
 
 # Correlation of neighbours along a curve, the log size over which it falls by e, and its weight with and without seeds
@@ -151,22 +138,15 @@ _UNSEEN_SCALES = np.geomspace(0.005, 0.6, 9)  # relative s.d. of one seed's erro
 _MAX_NOISE_SETTINGS = 64
 
 
-class Noises(NamedTuple):
-    """Covariance [S, N, N] of the log mean errors' noise in each setting, and the settings' weights [S]."""
-
-    covariance: Array
-    weight: Array
-
-
-def noises(pair: Pair) -> Noises:
-    """Candidate covariances of the noise of the means, at most 64, with weights."""
+def noises(pair: Pair) -> tuple[Array, Array]:
+    """Candidate covariances [S, N, N] of the noise of the log mean errors, at most 64, and their weights [S]."""
     matrices, weights = _correlations(pair)
     spread = np.sqrt(variances(pair))
     one = (matrices + 1e-6 * np.eye(len(spread))) * spread[:, None] * spread
     scales, fit = _scales(pair, one)
     keep, weight = thin(np.log(weights)[:, None] + fit, _MAX_NOISE_SETTINGS)
     shape, scale = one[keep // scales.shape[1]], scales.ravel()[keep]
-    return Noises(shape * scale[:, None, None] ** 2 / np.sqrt(pair.repeats[:, None] * pair.repeats), weight)
+    return shape * scale[:, None, None] ** 2 / np.sqrt(pair.repeats[:, None] * pair.repeats), weight
 
 
 def thin(log_weight: Array, most: int) -> tuple[NDArray[np.intp], Array]:

@@ -2,8 +2,8 @@
 
 Errors are paired by size, seed and subset. The difference is tested by a t-test over seeds of the mean over sizes of
 the relative differences, because the subsets of a seed nest and its errors are correlated along the curve. The
-p-values of single sizes are corrected for their number (Holm 1979). The data-equivalence ratio comes from `seed_test`,
-or from `equivalence` with fewer than three pairs.
+p-values of single sizes are corrected for their number (Holm 1979). The data-equivalence ratio comes from a `SeedTest`,
+or from the posterior of the curves with fewer than three pairs.
 """
 
 from __future__ import annotations
@@ -17,16 +17,20 @@ import numpy as np
 
 from dlm.curves.data_efficiency.equivalence import (
     EquivalenceRatio,
+    LogErrors,
     OverallEquivalenceRatio,
     RatioKind,
+    SeedTest,
     data_equivalence_ratio,
     overall_equivalence_ratio,
+    overall_ratio,
+    ratio_at_each_size,
 )
-from dlm.curves.data_efficiency.seed_test import MIN_SEEDS, LogErrors, overall_ratio, ratio_at_each_size
 from dlm.curves.types import Curve
 
 R = TypeVar("R", EquivalenceRatio, OverallEquivalenceRatio)
 
+MIN_SEEDS = 3  # of the seed test; with two, its interval is hardly ever bounded
 POWER = 0.8  # of the detectable difference
 MOST_SEEDS = 1000  # maximum number of seeds that is recommended
 RELEVANT_DIFFERENCE = 0.05  # relative difference that the recommended number of seeds detects
@@ -105,10 +109,10 @@ def _needs(
     if len(seeds) >= MIN_SEEDS:
         logs_a, logs_b = (_logs(curve, cells, seeds) for curve, cells in (a, b))
         if len(logs_a.x) and len(logs_b.x) > 1:
-            return overall_ratio(logs_a, logs_b, level), ratio_at_each_size(logs_a, logs_b, level)
-    whole, each = overall_equivalence_ratio(b[0], a[0], level=level), data_equivalence_ratio(b[0], a[0], level=level)
-    drift = 1 / whole.factor_per_doubling if whole.factor_per_doubling else None
-    return dataclasses.replace(_inverted(whole), factor_per_doubling=drift), tuple(map(_inverted, each))
+            evidence = SeedTest(logs_b, logs_a)
+            return _inverted(overall_ratio(evidence, level)), tuple(map(_inverted, ratio_at_each_size(evidence, level)))
+    ratios = data_equivalence_ratio(b[0], a[0], level=level)
+    return _inverted(overall_equivalence_ratio(b[0], a[0], level=level)), tuple(map(_inverted, ratios))
 
 
 def _logs(curve: Curve, cells: SeedErrors, seeds: Collection[int]) -> LogErrors:
@@ -157,21 +161,22 @@ def error_difference(values: Sequence[float], level: float, size: int | None) ->
 
 def _holm(differences: Sequence[ErrorDifference]) -> list[ErrorDifference]:
     """Replaces the p-values by Holm's step-down p-values."""
-    order = sorted(
-        (k for k, item in enumerate(differences) if item.p is not None), key=lambda k: differences[k].p or 0.0
-    )
     adjusted, least = list(differences), 0.0
-    for rank, k in enumerate(order):
-        least = min(1.0, max(least, (len(order) - rank) * (differences[k].p or 0.0)))
+    tested = sorted((item.p, k) for k, item in enumerate(differences) if item.p is not None)
+    for rank, (p, k) in enumerate(tested):
+        least = min(1.0, max(least, (len(tested) - rank) * p))
         adjusted[k] = dataclasses.replace(differences[k], p=least)
     return adjusted
 
 
-def _inverted(rate: R) -> R:
+def _inverted(ratio: R) -> R:
     """The inverse ratio: how many times the data of `b` that `a` needs."""
     kinds: dict[RatioKind, RatioKind] = {"below": "above", "above": "below"}
-    median, low, high = (None if end is None else 1 / end for end in (rate.median, rate.high, rate.low))
-    return dataclasses.replace(rate, median=median, low=low, high=high, kind=kinds.get(rate.kind, rate.kind))
+    median, low, high = (None if end is None else 1 / end for end in (ratio.median, ratio.high, ratio.low))
+    ratio = dataclasses.replace(ratio, median=median, low=low, high=high, kind=kinds.get(ratio.kind, ratio.kind))
+    if isinstance(ratio, OverallEquivalenceRatio) and ratio.factor_per_doubling is not None:
+        return dataclasses.replace(ratio, factor_per_doubling=1 / ratio.factor_per_doubling)
+    return ratio
 
 
 def _power(values: Sequence[float], level: float) -> tuple[float | None, int | None]:

@@ -157,15 +157,6 @@ def test_failed_seeds_and_zero_errors_are_survived():
     assert [rate.kind for rate in data_equivalence_ratio(perfect, perfect)][-2:] == ["above", "undetermined"]
 
 
-def test_a_given_standard_error_is_the_noise():
-    def means(law, share):
-        return Curve("a", SIZES, tuple((law(n),) for n in SIZES), stderr=tuple(share * law(n) for n in SIZES))
-
-    small, large = (data_equivalence_ratio(means(clean, share), means(worth(0.4), share))[-1] for share in (0.01, 0.05))
-    assert small.median == pytest.approx(0.4, rel=0.01)
-    assert 1 < small.high / small.low < large.high / large.low
-
-
 def test_few_sizes_are_enough_to_ask_and_too_few_tell_nothing():
     [rate] = data_equivalence_ratio(curve(clean, noise=0.02), curve(worth(0.5), train_sizes=(512,), noise=0.02, seed=1))
     assert rate.kind == "interval"

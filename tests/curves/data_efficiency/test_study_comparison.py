@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dlm import UsageError
-from dlm.curves.data_efficiency.seed_test import LogErrors, overall_ratio
+from dlm.curves.data_efficiency.equivalence import LogErrors, SeedTest, overall_ratio
 from dlm.curves.data_efficiency.study_comparison import (
     SeedError,
     compare_studies,
@@ -63,8 +63,8 @@ def test_intervals_hold_planted_ratios(need, seeds, shared):
     inside = bounded = 0
     for _ in range(120):
         a, b = noisy(rng, [law(np.divide(SIZES, need)), law(SIZES)], seeds, shared)
-        needs = overall_ratio(logs(a), logs(b), 0.95)
-        inside += (needs.low or 0.0) <= need <= (needs.high or np.inf)
+        needs = overall_ratio(SeedTest(logs(b), logs(a)), 0.95)
+        inside += (needs.low or 0.0) <= 1 / need <= (needs.high or np.inf)
         bounded += needs.kind == "interval"
     assert 107 <= inside <= 120  # 95 % of 120 is 114, three standard deviations are 7
     assert bounded >= 100
@@ -76,7 +76,7 @@ def test_equal_studies_are_seldom_told_apart_and_different_ones_are():
     for _ in range(120):
         a, b = noisy(rng, [law(SIZES), law(SIZES)], 3, 0.5)
         alarms += whole(a, b).p < 0.05
-        needs = overall_ratio(logs(a), logs(b), 0.95)
+        needs = overall_ratio(SeedTest(logs(b), logs(a)), 0.95)
         by_ratio += (needs.low or 0.0) > 1 or (needs.high or np.inf) < 1
         a, b = noisy(rng, [1.2 * law(SIZES), law(SIZES)], 5, 0.5)
         found += whole(a, b).p < 0.05
