@@ -135,11 +135,11 @@ class Tally:
         slack = 1 + 1e-9
         for rate, true in zip(data_equivalence_ratio(reference, other), rates):
             if (
-                reference.train_sizes[0] <= true * rate.train_size * slack
-                and true * rate.train_size <= reference.train_sizes[-1] * slack
+                reference.train_sizes[0] <= true * rate.train_sizes[0] * slack
+                and true * rate.train_sizes[0] <= reference.train_sizes[-1] * slack
             ):
-                self.low.setdefault(rate.train_size, []).append(rate.high is not None and true > rate.high * slack)
-                self.high.setdefault(rate.train_size, []).append(rate.low is not None and true * slack < rate.low)
+                self.low.setdefault(rate.train_sizes[0], []).append(rate.high is not None and true > rate.high * slack)
+                self.high.setdefault(rate.train_sizes[0], []).append(rate.low is not None and true * slack < rate.low)
                 if rate.kind == "interval":
                     self.widths.append(rate.high / rate.low)
         one = overall_equivalence_ratio(reference, other)

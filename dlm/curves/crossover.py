@@ -132,12 +132,9 @@ def _perturbed(one: ComparedCurve, train_sizes: Array, rng: np.random.Generator)
         # One seed and unknown test size: the residual of the law is the only estimate of the noise.
         noise = np.maximum(noise, RESIDUAL_FACTOR * float(one.forecast.diagnostics["noise"]))
     moved = points.log_error + noise * rng.standard_normal((NUM_DRAWS, len(noise)))
-    place = np.clip(np.searchsorted(points.train_sizes, train_sizes, side="right") - 1, 0, max(len(noise) - 2, 0))
-    after = np.minimum(place + 1, len(noise) - 1)
     logs = np.log(points.train_sizes)
-    share = (np.log(train_sizes) - logs[place]) / np.where(after > place, logs[after] - logs[place], 1.0)
-    share = np.clip(share, 0.0, 1.0)  # merged points end slightly before the curve
-    return _base(points) + moved[:, place] + share * (moved[:, after] - moved[:, place])
+    interpolation = np.array([np.interp(np.log(train_sizes), logs, one) for one in np.eye(len(logs))])
+    return _base(points) + moved @ interpolation
 
 
 def _last_crossing(train_sizes: Array, gap: Array) -> Array:

@@ -43,10 +43,8 @@ def error_exponent(curve: Curve, level: float = 0.95) -> Exponent | None:
     # Zero errors count as half an error.
     least = 0.5 / curve.num_test if curve.num_test else means[means > 0].min() / 2
     means = np.maximum(means, min(least, means[means > 0].min()))
-    weight = slope_weights(curve.train_sizes)
-    logs = np.log(means)
-    slope = float(weight @ logs)
-    half = max(_by_seeds(curve, means, weight, level), slope_half_width(curve.train_sizes, logs, level))
+    slope, half = fitted_slope(curve.train_sizes, np.log(means), level)
+    half = max(_by_seeds(curve, means, level), half)
     return Exponent(-slope, -slope - half, -slope + half)
 
 
@@ -57,25 +55,27 @@ def slope_weights(train_sizes: Sequence[int]) -> Array:
     return x / float(x @ x)
 
 
-def slope_half_width(train_sizes: Sequence[int], values: Array, level: float, least: float = 0.0) -> float:
-    """Half width of the slope's interval from the residuals of values [K], with a residual s.d. of at least `least`."""
+def fitted_slope(train_sizes: Sequence[int], values: Array, level: float, least: float = 0.0) -> tuple[float, float]:
+    """Slope of values [K] in log size, and the half width of its interval, for a residual s.d. of at least `least`."""
     from scipy.special import stdtrit  # slow to import
 
     weight, x = slope_weights(train_sizes), np.log(np.array(train_sizes, dtype=float))
-    off = values - values.mean() - float(weight @ values) * (x - x.mean())
+    slope = float(weight @ values)
+    off = values - values.mean() - slope * (x - x.mean())
     freedom = len(train_sizes) - 2
     spread = max(float(off @ off) / freedom, least**2)
-    return float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(spread * float(weight @ weight))
+    return slope, float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(spread * float(weight @ weight))
 
 
-def _by_seeds(curve: Curve, means: Array, weight: Array, level: float) -> float:
+def _by_seeds(curve: Curve, means: Array, level: float) -> float:
     """Half width from the variance over seeds; 0 for one seed.
 
     Seeds are paired by position if all sizes have equally many; otherwise sizes count as independent.
     """
     from scipy.special import stdtrit
 
-    parts = [w * np.array(errors) / mean for w, errors, mean in zip(weight, curve.errors, means)]
+    weights = slope_weights(curve.train_sizes)
+    parts = [weight * np.array(errors) / mean for weight, errors, mean in zip(weights, curve.errors, means)]
     if len({len(part) for part in parts}) == 1:
         parts = [np.sum(parts, axis=0)]
     several = [part for part in parts if len(part) > 1]
@@ -104,6 +104,5 @@ def hyperparameter_trend(best: Mapping[int, Sequence[float]], values: Sequence[f
     apart = np.log(max(values) / min(values)) / (len(values) - 1)
     seeds = min(len(best[size]) for size in train_sizes)
     # The grid spacing acts as a rounding error.
-    half = slope_half_width(train_sizes, logs, LEVEL, least=float(apart / np.sqrt(12 * seeds)))
-    power = float(slope_weights(train_sizes) @ logs)
+    power, half = fitted_slope(train_sizes, logs, LEVEL, least=float(apart / np.sqrt(12 * seeds)))
     return Exponent(power, power - half, power + half)

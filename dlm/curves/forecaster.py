@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 
 from dlm.curves.diagnostics import PLATEAU_FALL, PLATEAU_REACH, diagnose
 from dlm.curves.laws import LawMixture, fit_mixture
-from dlm.curves.measurement_noise import repeats_table, standard_errors
-from dlm.curves.points import Array, Bound, Points, check_at_sizes, make_points
-from dlm.curves.predictive import Draws, Marginals, draw, predictive
+from dlm.curves.measurement_noise import standard_errors
+from dlm.curves.points import Array, Bound, Points, check_at_sizes, make_points, padded
+from dlm.curves.predictive import Draws, draw, predictive
 from dlm.curves.types import Curve
 from dlm.utils.display import HtmlDisplay
 
@@ -45,7 +45,6 @@ class Forecast(HtmlDisplay):
       samples: [D, A], each row a draw of the curve.
       level: of the interval `low`..`high`.
       curves: the draws, callable at other sizes.
-      marginals: the distributions of the error at `at`, without `bound`.
       points: the measured points.
     """
 
@@ -53,7 +52,6 @@ class Forecast(HtmlDisplay):
     samples: Array
     level: float
     curves: Draws = dataclasses.field(repr=False)
-    marginals: Marginals = dataclasses.field(repr=False)
     points: Points = dataclasses.field(repr=False)
 
     @functools.cached_property
@@ -94,10 +92,6 @@ class Forecast(HtmlDisplay):
     def quantile(self, q: ArrayLike) -> Array:
         """Quantiles q over the draws -> [len(q), A]."""
         return np.quantile(self.samples, np.atleast_1d(np.asarray(q, dtype=float)), axis=0)
-
-    def logpdf(self, error: ArrayLike) -> Array:
-        """Log density [A] at `error` (scalar or [A]); at 0, the log probability of a zero error."""
-        return self.marginals.log_density(error)
 
     def required_train_size(self, target: float, level: float = 0.95) -> RequiredSizeEstimate:
         """The size at which the expected error reaches `target`, with a central interval at `level`."""
@@ -166,9 +160,8 @@ def forecast(
     check_level(level)
     at_sizes = check_at_sizes(at)
     points = make_points(train_sizes, errors, stderr, repeats, bound)
-    marginals = predictive(points, bound)
-    curves = draw(marginals, points.train_sizes, bound, NUM_DRAWS, seed)
-    return Forecast(at_sizes, curves.at(at_sizes), level, curves, marginals(at_sizes), points)
+    curves = draw(predictive(points, bound), points.train_sizes, bound, NUM_DRAWS, seed)
+    return Forecast(at_sizes, curves.at(at_sizes), level, curves, points)
 
 
 def forecast_many(
@@ -201,7 +194,7 @@ def curve_forecast(curve: Curve, at: Array, level: float, seed: int) -> Forecast
     """The forecast of a curve, seeded by the learner's name, so that draws of different learners are independent."""
     return forecast(
         np.array(curve.train_sizes),
-        repeats_table(curve),
+        padded(curve.errors),
         stderr=standard_errors(curve),
         at=at,
         level=level,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import io
+import itertools
 import math
+import operator
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -44,7 +45,6 @@ _NAMES = {
     "stderr": ("stderr", "std_err", "se", "sem", "standard_error", "std_error"),
 }  # fmt: skip
 ONLY_LEARNER = "model"  # name of the learner of a table without a learner column
-MAX_BYTES = 64 << 20
 MAX_ROWS = 200_000
 MAX_LEARNERS = 30
 LARGEST = 10**15
@@ -99,43 +99,39 @@ def read_curve_table(path: Path, *, bound: Bound | None = None, learners: Sequen
 
 def _read(path: Path) -> tuple[list[str], dict[str, int], list[_Measurement]]:
     """The header, the index of each role's column, and the rows."""
-    text = _text(path)
-    first = next(line for line in text.splitlines() if line.strip())
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
-    rows: list[_Measurement] = []
     try:
-        lines = ((reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells))
-        _, header = next(lines, (0, []))
-        columns = _columns(header)
-        for line, cells in lines:
-            if len(rows) == MAX_ROWS:
-                raise UsageError(f"more than {MAX_ROWS:,} rows; a curve is a few: average repeats, or cut the table")
-            rows.append(_row(cells, header, columns, line))
-    except csv.Error as error:
-        raise UsageError(f"line {reader.line_num} cannot be parsed ({error}); correct its quotes") from None
-    if not rows:
-        raise UsageError("no row follows the names of the columns; give one row for each measurement")
-    return header, columns, rows
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.exists() and not path.is_file():
-            raise UsageError("is not a regular file; name a table of text, such as curve.csv")
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise UsageError(f"is longer than {MAX_BYTES >> 20} MB; a curve is a few rows: average repeats, or cut it")
-        text = data.decode("utf-8-sig")
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return _parse(file)
     except FileNotFoundError:
         raise UsageError("there is no such file; name a table with the columns size and error") from None
     except OSError as error:
         raise UsageError(f"cannot be read ({error.strerror}); name a table that can") from None
     except UnicodeDecodeError:
         raise UsageError("is not UTF-8 text; save the table as CSV with that encoding") from None
-    if not text.strip():
+
+
+def _parse(file: Iterable[str]) -> tuple[list[str], dict[str, int], list[_Measurement]]:
+    lines = enumerate(file)
+    num_blank, first = next(((number, line) for number, line in lines if line.strip()), (0, ""))
+    if not first:
         raise UsageError("is empty; its first line names columns, such as size,error, and each row is a measurement")
-    return text
+    text = itertools.chain([first], (line for _, line in lines))
+    reader = csv.reader(text, delimiter=max(",;\t", key=first.count), strict=True)
+    rows: list[_Measurement] = []
+    try:
+        header = next(reader)
+        columns = _columns(header)
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append(_row(cells, header, columns, num_blank + reader.line_num))
+            if len(rows) > MAX_ROWS:
+                raise UsageError(f"more than {MAX_ROWS:,} rows; a curve is a few: average repeats, or cut the table")
+    except csv.Error as error:
+        line = num_blank + reader.line_num
+        raise UsageError(f"line {line} cannot be parsed ({error}); correct its quotes") from None
+    if not rows:
+        raise UsageError("no row follows the names of the columns; give one row for each measurement")
+    return header, columns, rows
 
 
 def _columns(header: Sequence[str]) -> dict[str, int]:
@@ -143,8 +139,8 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
     names = [_normalized(name) for name in header]
     columns = {}
     for role, known in _NAMES.items():
-        indices = [k for k, name in enumerate(names) if name == known[0]]
-        indices = indices or [k for k, name in enumerate(names) if name in known]
+        preferred = [k for k, name in enumerate(names) if name == known[0]]
+        indices = preferred or [k for k, name in enumerate(names) if name in known]
         if len(indices) > 1:
             both = " and ".join(repr(names[k]) for k in indices)
             raise UsageError(
@@ -247,15 +243,13 @@ def _by_learner(rows: Iterable[_Measurement], learners: Sequence[str]) -> dict[s
 
 
 def _curve(name: str, rows: Iterable[_Measurement], unit: str, bound: Bound) -> Curve:
-    by_size: dict[int, list[_Measurement]] = defaultdict(list)
-    for row in rows:
-        by_size[row.size].append(row)
-    groups = [by_size[size] for size in sorted(by_size)]
+    size = operator.attrgetter("size")
+    groups = [list(group) for _, group in itertools.groupby(sorted(rows, key=size), key=size)]
     for group in groups:
         _check_repeats(name, group)
     return Curve(
         learner=name,
-        train_sizes=tuple(sorted(by_size)),
+        train_sizes=tuple(group[0].size for group in groups),
         errors=tuple(tuple(row.error for row in group) for group in groups),
         unit=unit,
         bound=bound,

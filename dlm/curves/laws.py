@@ -47,11 +47,6 @@ class Law:
         mesh = np.meshgrid(shares, *self.axes.values(), indexing="ij")
         return np.stack([axis.ravel() for axis in mesh], axis=1)
 
-    @property
-    def num_parameters(self) -> int:
-        """Free parameters of the law, the scale E included."""
-        return 2 + len(self.axes) if self.axes else 1
-
     def log_prior(self, theta: Array) -> Array:
         """Unnormalised log prior [G] of parameters [G, 1 + parameters]."""
         total = np.where(theta[:, 0] > 1.0, np.log(_RISING_PRIOR), 0.0)
@@ -120,26 +115,6 @@ LAWS: tuple[Law, ...] = (POW3, POW4, EXP3, MMF4, WBL4, FLAT)
 
 _HUBER = 1.5  # standard deviations beyond which a residual counts linearly
 _MAX_EVALUATIONS = 40
-
-
-def _polish(law: Law, theta: Array, log_scale: float, points: Points, spread: Array) -> Array:
-    """Parameters [P] of `law` near `theta` with the least Huber loss on log error, of standard deviation spread [K]."""
-    from scipy.optimize import least_squares  # slow to import
-
-    limits = [np.log(axis[[0, -1]]) for axis in law.axes.values()]
-    rising = theta[0] > 1
-    low = np.array([-np.inf, 1.0 if rising else 0.0, *(limit[0] for limit in limits)])
-    high = np.array([np.inf, 3.0 if rising else 1.0, *(limit[1] for limit in limits)])
-
-    def residuals(free: Array) -> Array:
-        shape = law.log_shape(np.concatenate([free[1:2], np.exp(free[2:])])[None], points.x)[0]
-        return (points.log_error - free[0] - np.maximum(shape, -50.0)) / spread
-
-    # Strictly inside the bounds: least_squares needs a feasible start.
-    start = np.clip(np.concatenate([[log_scale, theta[0]], np.log(theta[1:])]), low + 1e-6, high - 1e-6)
-    options = {"loss": "huber", "f_scale": _HUBER, "max_nfev": _MAX_EVALUATIONS, "x_scale": "jac"}
-    solution = least_squares(residuals, start, bounds=(low, high), **options)
-    return np.concatenate([solution.x[1:2], np.exp(solution.x[2:])]) if np.isfinite(solution.x).all() else theta
 
 
 # Constants selected on one half of the datasets of LCDB 1.0 and 1.1 (docs/method/forecasting.md).
@@ -232,7 +207,8 @@ def _residual(points: Points, shapes: Sequence[Array]) -> float:
         # Winsorized against outliers.
         limit = 3 * 1.4826 * np.median(np.abs(gap)) + usual
         excess = np.minimum(gap**2, limit**2) - points.noise**2 - (BACK * np.log(points.x)) ** 2
-        left = max(len(gap) - law.num_parameters, 1)
+        num_parameters = 2 + len(law.axes) if law.axes else 1  # with the scale E and the share φ
+        left = max(len(gap) - num_parameters, 1)
         candidate = (max(excess.sum(), 0.0) + SIGMA_WEIGHT * usual**2) / (left + SIGMA_WEIGHT)
         best = min(best, candidate)
     return float(np.sqrt(best))
@@ -250,15 +226,31 @@ def _fit(law: Law, theta: Array, shape: Array, points: Points, sigma: float) -> 
 
 
 def _with_polished(fit: LawFit, shape: Array, points: Points, sigma: float) -> LawFit:
-    """The family fitted again with its best grid point polished and added to the grid."""
-    if not fit.law.axes:
+    """The family fitted again with its best grid point, moved to the least Huber loss on log error, in the grid."""
+    from scipy.optimize import least_squares  # slow to import
+
+    law, row = fit.law, int(np.argmax(fit.probability))
+    if not law.axes:
         return fit
-    row = int(np.argmax(fit.probability))
-    spread = np.sqrt(_variance(points, sigma))
-    polished = _polish(fit.law, fit.theta[row], float(fit.log_scale[row]), points, spread)[None]
-    theta = np.concatenate([fit.law.grid, polished])
-    wider = np.concatenate([shape, fit.law.log_shape(polished, points.x)])
-    return _fit(fit.law, theta, wider, points, sigma)
+    theta, spread = fit.theta[row], np.sqrt(_variance(points, sigma))
+    limits = [np.log(axis[[0, -1]]) for axis in law.axes.values()]
+    rising = theta[0] > 1
+    low = np.array([-np.inf, 1.0 if rising else 0.0, *(limit[0] for limit in limits)])
+    high = np.array([np.inf, 3.0 if rising else 1.0, *(limit[1] for limit in limits)])
+
+    def residuals(free: Array) -> Array:
+        shape = law.log_shape(np.concatenate([free[1:2], np.exp(free[2:])])[None], points.x)[0]
+        return (points.log_error - free[0] - np.maximum(shape, -50.0)) / spread
+
+    # Strictly inside the bounds: least_squares needs a feasible start.
+    start = np.concatenate([[float(fit.log_scale[row]), theta[0]], np.log(theta[1:])])
+    options = {"loss": "huber", "f_scale": _HUBER, "max_nfev": _MAX_EVALUATIONS, "x_scale": "jac"}
+    solution = least_squares(residuals, np.clip(start, low + 1e-6, high - 1e-6), bounds=(low, high), **options).x
+    if not np.isfinite(solution).all():
+        return fit
+    polished = np.concatenate([solution[1:2], np.exp(solution[2:])])[None]
+    grid = np.concatenate([law.grid, polished])
+    return _fit(law, grid, np.concatenate([shape, law.log_shape(polished, points.x)]), points, sigma)
 
 
 def _ahead_scores(points: Points, shapes: Sequence[Array], sigma: float) -> Array:

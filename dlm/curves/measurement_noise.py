@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from dlm.curves.points import Array, Points, make_points
+from dlm.curves.points import Array, Points, make_points, padded
 from dlm.curves.types import Curve, MeasurementNoise
 
 FEW_MISTAKES = 25  # with fewer, the standard error exceeds a fifth of the error
@@ -111,16 +111,8 @@ def only_finite(curve: Curve) -> Curve:
     )
 
 
-def repeats_table(curve: Curve) -> Array:
-    """Errors [K, S], padded with NaN."""
-    table = np.full((len(curve.train_sizes), max(map(len, curve.errors), default=1)), np.nan)
-    for row, errors in zip(table, curve.errors):
-        row[: len(errors)] = errors
-    return table
-
-
 def curve_points(curve: Curve) -> Points:
     """The points of a curve with at least one size."""
     return make_points(
-        np.array(curve.train_sizes), repeats_table(curve), stderr=standard_errors(curve), bound=curve.bound, least=1
+        np.array(curve.train_sizes), padded(curve.errors), stderr=standard_errors(curve), bound=curve.bound, least=1
     )

@@ -74,13 +74,6 @@ def scale(context: CurveBatch, xp: Any = np) -> CurveScale:
     return CurveScale(unit, slope, mean - centre * slope, scatter)
 
 
-def features(context: CurveBatch, by: CurveScale, xp: Any = np) -> Array:
-    """Features [B, NUM_FEATURES - NUM_FITS] of the points, without the closed-form fits."""
-    rest = context.log_error - (by.level[:, None] + by.slope[:, None] * context.log_size)
-    groups = [part(context, rest, by, xp) for part in (_around_nodes, _last_points, _curve_features)]
-    return xp.concatenate(groups, axis=1)
-
-
 def _log(value: Array, xp: Any) -> Array:
     return xp.log(value + 1e-4) / 3 + 1
 
@@ -284,6 +277,8 @@ class NetworkInputs(NamedTuple):
 def network_inputs(context: CurveBatch, place: Array, xp: Any = np) -> NetworkInputs:
     """Inputs for log sizes `place` [B, A] relative to the last point; the same for every member of the ensemble."""
     by = scale(context, xp)
+    rest = context.log_error - (by.level[:, None] + by.slope[:, None] * context.log_size)
+    of_points = [part(context, rest, by, xp) for part in (_around_nodes, _last_points, _curve_features)]
     fits = closed_form_fits(context, place, xp)
     unit = by.unit[:, None, None] * (xp.abs(place)[..., None] + 0.3)
     # Start: the line continued at 0.7 of its slope, moved towards the mean of the laws by at most one unit.
@@ -293,7 +288,7 @@ def network_inputs(context: CurveBatch, place: Array, xp: Any = np) -> NetworkIn
     columns = [place / 4, xp.tanh(place), xp.exp(-ahead), xp.log1p(ahead), xp.exp(xp.minimum(place, 0.0))]
     away = [xp.arcsinh((mean - start) / unit) for mean in (fits.mean, fits.all_mean)]
     return NetworkInputs(
-        curve=xp.concatenate([features(context, by, xp), _log(fits.misfit, xp)], axis=1),
+        curve=xp.concatenate([*of_points, _log(fits.misfit, xp)], axis=1),
         place=xp.concatenate([xp.stack(columns, axis=-1), *away, _log(fits.sd / unit, xp)], axis=-1),
         start=start,
         unit=unit,

@@ -42,8 +42,7 @@ class Points(NamedTuple):
 
     def first(self, count: int) -> Points:
         """The `count` smallest sizes."""
-        train_sizes, log_error, noise, repeats, zero = (column[:count] for column in self[:5])
-        return Points(train_sizes, log_error, noise, repeats, zero, self.base)
+        return self._replace(**{name: getattr(self, name)[:count] for name in self._fields[:5]})
 
     @property
     def num_zero(self) -> int:
@@ -76,10 +75,14 @@ def check_at_sizes(at: ArrayLike) -> Array:
         raise ValueError("at is empty; give at least one size to forecast at")
     if at_sizes.ndim != 1:
         raise ValueError(f"at has shape {at_sizes.shape}; give a list of sizes")
-    wrong = ~(np.isfinite(at_sizes) & (at_sizes > 0))
-    if wrong.any():
-        raise ValueError(f"at={at_sizes[wrong][0]:g} is not a positive number; give sizes in examples")
+    _check_positive("at", at_sizes)
     return at_sizes
+
+
+def _check_positive(name: str, sizes: Array) -> None:
+    wrong = ~(np.isfinite(sizes) & (sizes > 0))
+    if wrong.any():
+        raise ValueError(f"{name}={sizes[wrong][0]:g} is not a positive number; give sizes in examples")
 
 
 def _columns(
@@ -117,14 +120,18 @@ def _columns(
 
 def _group(size: Array, errors: Array) -> tuple[Array, Array]:
     """Groups errors of equal sizes into rows of repeats, which determine the noise."""
-    distinct, index, num = np.unique(size, return_inverse=True, return_counts=True)
+    distinct = np.unique(size)
     if len(distinct) in (0, len(size)):
         return size, errors
-    table = np.full((len(distinct), num.max()), np.nan)
-    order = np.argsort(index, kind="stable")
-    place = np.arange(len(size)) - np.repeat(np.cumsum(num) - num, num)
-    table[index[order], place] = errors[order]
-    return distinct, table
+    return distinct, padded([errors[size == one] for one in distinct])
+
+
+def padded(rows: Sequence[Sequence[float] | Array]) -> Array:
+    """Rows of different lengths as one table [K, S], filled up with NaN."""
+    table = np.full((len(rows), max(map(len, rows), default=1)), np.nan)
+    for row, values in zip(table, rows):
+        row[: len(values)] = values
+    return table
 
 
 def _row_statistics(table: Array) -> tuple[Array, Array, Array]:
@@ -151,9 +158,7 @@ def _row_statistics(table: Array) -> tuple[Array, Array, Array]:
 def _check(size: Array, mean: Array, bound: Bound) -> None:
     if len(size) == 0:
         raise ValueError(f"no sizes; give at least {MIN_SIZES}")
-    wrong = ~(np.isfinite(size) & (size > 0))
-    if wrong.any():
-        raise ValueError(f"size {size[wrong][0]:g} is not a positive number; omit it")
+    _check_positive("train_size", size)
     if np.isinf(mean).any():
         raise ValueError(f"error {mean[np.isinf(mean)][0]:g} is not finite; use NaN for a missing repeat")
     if not np.isfinite(mean).any():

@@ -50,17 +50,6 @@ class Marginals:
             row[:] = np.where(left > 0, np.exp(np.interp(left, shares_below, logs)), 0.0)
         return out
 
-    def log_density(self, error: ArrayLike) -> Array:
-        """Log density [A] at errors (scalar or [A]); at 0, its log probability."""
-        value = np.broadcast_to(np.asarray(error, dtype=float), self.zero.shape)
-        logs = np.log(np.maximum(value, np.finfo(float).tiny))[:, None]
-        with np.errstate(divide="ignore"):
-            terms = (
-                np.log(self.weight) - 0.5 * ((logs - self.mean) / self.sd) ** 2 - np.log(self.sd * np.sqrt(2 * np.pi))
-            )
-            density = np.logaddexp.reduce(terms, axis=1) + np.log1p(-self.zero) - logs[:, 0]
-            return np.where(value > 0, density, np.where(value == 0, np.log(self.zero), -np.inf))
-
 
 PERSISTENCE = 3.0  # correlation length of a draw's rank, in e-folds of size
 _FREQUENCIES = 12
@@ -84,9 +73,8 @@ class Draws:
         """Errors [D, A] of every drawn curve at sizes [A]."""
         train_sizes = np.asarray(train_sizes, dtype=float)
         num = len(self.coefficients)
-        ranks = np.argsort(
-            np.argsort(self.coefficients @ _features(np.log(train_sizes / self.largest)), axis=0), axis=0
-        )
+        process = self.coefficients @ _features(np.log(train_sizes / self.largest))
+        ranks = np.argsort(np.argsort(process, axis=0), axis=0)
         values = self.marginals(train_sizes).quantiles((np.arange(num) + 0.5) / num)
         return np.clip(np.take_along_axis(values.T, ranks, axis=0), *self.bound)
 
@@ -129,12 +117,10 @@ def predictive(points: Points, bound: Bound) -> Callable[[Array], Marginals]:
 
 def blend(predictions: list[Any], base: float) -> Marginals:
     """Equal mixture of the networks' predictions, with a small probability of a larger decrease."""
-    weight = np.concatenate([np.exp(prediction.log_weight[0]) for prediction in predictions], axis=-1) / len(
-        predictions
-    )
-    mean = np.concatenate([prediction.mean[0] for prediction in predictions], axis=-1) + base
-    sd = np.concatenate([prediction.sd[0] for prediction in predictions], axis=-1)
-    zero = np.mean([1 / (1 + np.exp(-prediction.zero[0])) for prediction in predictions], axis=0)
+    weight = np.concatenate([np.exp(each.log_weight[0]) for each in predictions], axis=-1) / len(predictions)
+    mean = np.concatenate([each.mean[0] for each in predictions], axis=-1) + base
+    sd = np.concatenate([each.sd[0] for each in predictions], axis=-1)
+    zero = np.mean([1 / (1 + np.exp(-each.zero[0])) for each in predictions], axis=0)
     centre = (weight * mean).sum(axis=-1, keepdims=True)
     spread = np.sqrt((weight * (sd**2 + (mean - centre) ** 2)).sum(axis=-1, keepdims=True))
     return Marginals(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dlm.curves.data_efficiency.study_comparison import SeedError, SeedErrors, StudyComparison, compare_studies
+from dlm.curves.data_efficiency.study_comparison import SeedErrors, StudyComparison, compare_studies
 from dlm.curves.from_records import learning_curves, selected_rows
 from dlm.curves.summary import summarize
 from dlm.curves.types import Curve
@@ -105,11 +105,11 @@ def _read(path: Path, name: str) -> ComparedStudy:
     curves = learning_curves(rows, order=workdir.description.learners)
     if not any(curve.train_sizes for curve in curves):
         raise UsageError(f"--workdirs: {path} has no finished trials; run a study there first, with --mode=run")
-    errors: dict[str, dict[int, list[SeedError]]] = defaultdict(lambda: defaultdict(list))
+    errors: dict[str, dict[int, dict[tuple[int, str], float]]] = defaultdict(lambda: defaultdict(dict))
     for learner, by_size in selected_rows(rows).items():
         for row in itertools.chain(*by_size.values()):
             if row.value is not None:
-                errors[learner][row.train_size].append(SeedError(row.subset_seed, row.subset_hash, row.value))
+                errors[learner][row.train_size][row.subset_seed, row.subset_hash] = row.value
     measured = {curve.learner: curve for curve in curves if curve.train_sizes}
     return ComparedStudy(name, measured, errors, workdir.description, frozenset(row.data for row in rows))
 

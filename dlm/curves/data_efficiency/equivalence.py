@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.data_efficiency.paired_curves import Pair, PairPosterior, read_pair
+from dlm.curves.data_efficiency.paired_curves import Pair, PairPosterior, Places, read_pair
 from dlm.curves.forecaster import check_level
 from dlm.curves.points import Array
 from dlm.curves.types import Curve
@@ -35,7 +35,6 @@ from dlm.utils.errors import UsageError
 
 RatioKind = Literal["interval", "below", "above", "undetermined"]
 Ends = tuple[float | None, float | None, float | None, RatioKind]  # median, low, high and kind
-Places = NDArray[np.intp]  # positions among the sizes of the other
 
 TREND_LEVEL = 0.01  # significance level of a trend of the ratio
 _OPEN = 1e-4  # probabilities closer to 0 or 1 are not resolved
@@ -46,25 +45,13 @@ _STEP = 0.02  # step of the log ratio for the slope of the reference
 
 @dataclasses.dataclass(frozen=True)
 class EquivalenceRatio:
-    """Number of reference examples equivalent to one of the other's, at `train_size` examples of the other.
+    """Number of reference examples equivalent to one of the other's, at one size of the other or at all `train_sizes`.
 
     `kind`: "interval" (low..high), "below" (only `high`), "above" (only `low`), or "undetermined". `median` is None
-    outside the sizes of the reference. Each end is exceeded with probability (1 - level) / 2, also a single one.
-    """
-
-    train_size: int
-    median: float | None = None
-    low: float | None = None
-    high: float | None = None
-    kind: RatioKind = "undetermined"
-
-
-@dataclasses.dataclass(frozen=True)
-class OverallEquivalenceRatio:
-    """One ratio for all sizes, as `EquivalenceRatio`; `train_sizes` are those with a partner in the reference.
-
-    `factor_per_doubling`: how the ratio changes with each doubling of the size, None if undetermined.
-    `changes_with_size`: that factor is significantly different from 1, so that no single ratio fits all sizes.
+    outside the sizes of the reference. Each end is exceeded with probability (1 - level) / 2, also a single one. With
+    several sizes, `train_sizes` are those with a partner in the reference, `factor_per_doubling` is how the ratio
+    changes with each doubling of the size, None if undetermined, and `changes_with_size` that this factor is
+    significantly different from 1, so that no single ratio fits all sizes.
     """
 
     train_sizes: tuple[int, ...] = ()
@@ -200,14 +187,14 @@ def data_equivalence_ratio(reference: Curve, other: Curve, *, level: float = 0.9
     UsageError for curves of different units, ValueError for a level outside (0, 1).
     """
     evidence = _curve_posterior(reference, other, level)
-    ratios = {ratio.train_size: ratio for ratio in ratio_at_each_size(evidence, level)} if evidence else {}
-    return tuple(ratios.get(size, EquivalenceRatio(size)) for size in other.train_sizes)
+    ratios = {ratio.train_sizes: ratio for ratio in ratio_at_each_size(evidence, level)} if evidence else {}
+    return tuple(ratios.get((size,), EquivalenceRatio((size,))) for size in other.train_sizes)
 
 
-def overall_equivalence_ratio(reference: Curve, other: Curve, *, level: float = 0.95) -> OverallEquivalenceRatio:
+def overall_equivalence_ratio(reference: Curve, other: Curve, *, level: float = 0.95) -> EquivalenceRatio:
     """One ratio for all sizes of `other`, and whether it changes with size. Errors as `data_equivalence_ratio`."""
     evidence = _curve_posterior(reference, other, level)
-    return overall_ratio(evidence, level) if evidence else OverallEquivalenceRatio()
+    return overall_ratio(evidence, level) if evidence else EquivalenceRatio()
 
 
 def _curve_posterior(reference: Curve, other: Curve, level: float) -> CurvePosterior | None:
@@ -224,23 +211,23 @@ def _curve_posterior(reference: Curve, other: Curve, level: float) -> CurvePoste
 def ratio_at_each_size(evidence: Evidence, level: float) -> tuple[EquivalenceRatio, ...]:
     """The ratio at each size of the other separately."""
     ends = [_ends(*_profile(evidence, np.array([place])), level) for place in range(len(evidence.x))]
-    return tuple(EquivalenceRatio(round(math.exp(x)), *each) for x, each in zip(evidence.x, ends, strict=True))
+    return tuple(EquivalenceRatio((round(math.exp(x)),), *each) for x, each in zip(evidence.x, ends, strict=True))
 
 
-def overall_ratio(evidence: Evidence, level: float) -> OverallEquivalenceRatio:
+def overall_ratio(evidence: Evidence, level: float) -> EquivalenceRatio:
     """One ratio for all sizes of the other, weighted by their information on it. Only a trend in size is tested."""
     places = np.arange(len(evidence.x))
     median, low, high, kind = _ends(*_profile(evidence, places), level)
     if median is None:
-        return OverallEquivalenceRatio((), median, low, high, kind)
+        return EquivalenceRatio((), median, low, high, kind)
     inside = places[evidence.partners(places, np.array([math.log(median)]))[1][0]]
     train_sizes = tuple(round(math.exp(x)) for x in evidence.x[inside])
     trend = evidence.trend(inside, math.log(median)) if len(inside) > 1 else None
     if trend is None or abs(trend[0]) > _MOST_POWER:
-        return OverallEquivalenceRatio(train_sizes, median, low, high, kind)
+        return EquivalenceRatio(train_sizes, median, low, high, kind)
     power, probability = trend
     significant = 2 * min(probability, 1 - probability) < TREND_LEVEL
-    return OverallEquivalenceRatio(train_sizes, median, low, high, kind, 2.0**power, significant)
+    return EquivalenceRatio(train_sizes, median, low, high, kind, 2.0**power, significant)
 
 
 def _profile(evidence: Evidence, places: Places) -> tuple[Array, Array]:
@@ -270,10 +257,10 @@ def _ends(log_ratios: Array, probability: Array, level: float) -> Ends:
     if high == -math.inf:
         return None, None, math.exp(log_ratios[0]), "below"
     median = (_first_above(log_ratios, probability, 0.5) + _last_below(log_ratios, probability, 0.5)) / 2
-    kinds: dict[tuple[bool, bool], RatioKind] = {(True, True): "interval", (True, False): "above", (False, True): "below"}
-    kind = kinds.get((math.isfinite(low), math.isfinite(high)), "undetermined")
-    ends = [math.exp(end) if math.isfinite(end) else None for end in (median, low, high)]
-    return (None if kind == "undetermined" else ends[0]), ends[1], ends[2], kind
+    middle, least, most = (math.exp(end) if math.isfinite(end) else None for end in (median, low, high))
+    if least is None and most is None:
+        return None, None, None, "undetermined"
+    return middle, least, most, "below" if least is None else "above" if most is None else "interval"
 
 
 def _first_above(at: Array, probability: Array, level: float) -> float:
@@ -281,17 +268,14 @@ def _first_above(at: Array, probability: Array, level: float) -> float:
     above = probability > level
     if above[0] or not above.any():
         return -math.inf if above[0] else math.inf
-    return _crossing(at, probability, int(np.argmax(above)), level)
+    after = int(np.argmax(above))
+    # Linear in normal scores.
+    neighbours = np.clip(probability[after - 1 : after + 1], 1e-12, 1 - 1e-12)
+    before, wanted, beyond = map(NormalDist().inv_cdf, (neighbours[0], level, neighbours[1]))
+    share = (wanted - before) / (beyond - before)
+    return float(at[after - 1] + share * (at[after] - at[after - 1]))
 
 
 def _last_below(at: Array, probability: Array, level: float) -> float:
     """Where the probability is last below `level`: inf if it ends below, -inf if it is never below."""
     return -_first_above(-at[::-1], 1 - probability[::-1], 1 - level)
-
-
-def _crossing(at: Array, probability: Array, after: int, level: float) -> float:
-    """Crossing between two neighbours, linear in normal scores."""
-    neighbours = np.clip(probability[after - 1 : after + 1], 1e-12, 1 - 1e-12)
-    before, wanted, beyond = map(NormalDist().inv_cdf, (neighbours[0], level, neighbours[1]))
-    share = (wanted - before) / (beyond - before)
-    return float(at[after - 1] + share * (at[after] - at[after - 1]))

@@ -19,7 +19,7 @@ from dlm.curves.measurement_noise import only_finite
 from dlm.curves.points import Array
 from dlm.curves.types import Curve
 
-Places = NDArray[np.intp]
+Places = NDArray[np.intp]  # positions among sizes or points
 
 LEAST_NOISE = 1e-3  # minimum relative s.d. of the noise, also if all seeds agree
 _STEPS = 12  # of the regression; 6 were enough in all simulations
@@ -37,23 +37,18 @@ class Block(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """N points, the reference first: size, whether of the other curve, log mean error, number of seeds.
+    """N points, the reference first: log size, whether of the other curve, log mean error, number of seeds.
 
     `blocks` are disjoint; a point with one seed is in none. `paired`: both curves have the same number of seeds (at
     least two) at every size, so that seeds are paired by position.
     """
 
-    train_sizes: Array
+    x: Array
     other: NDArray[np.bool_]
     y: Array
     repeats: Array
     blocks: tuple[Block, ...]
     paired: bool
-
-    @property
-    def x(self) -> Array:
-        """Log sizes [N]."""
-        return np.log(self.train_sizes)
 
     @property
     def freedom(self) -> int:
@@ -75,7 +70,7 @@ def read_pair(reference: Curve, other: Curve) -> Pair:
     second = np.array([is_other for _, is_other, _ in rows], dtype=bool)
     paired = bool(len(rows) and repeats.min() == repeats.max() > 1)
     return Pair(
-        train_sizes=np.array([size for size, _, _ in rows], dtype=float),
+        x=np.log(np.array([size for size, _, _ in rows], dtype=float)),
         other=second,
         y=np.log(means),
         repeats=repeats,
@@ -90,8 +85,8 @@ def variances(pair: Pair) -> Array:
     A gamma regression of the seeds' variances, shrunk towards one variance for all: few seeds estimate it poorly.
     """
     if not pair.freedom:
-        return np.ones(len(pair.train_sizes))
-    squares, freedom = np.zeros((2, len(pair.train_sizes)))
+        return np.ones(len(pair.x))
+    squares, freedom = np.zeros((2, len(pair.x)))
     for block in pair.blocks:
         squares[block.points], freedom[block.points] = np.diag(block.products), block.freedom
     seen = np.maximum(squares / np.maximum(freedom, 1), LEAST_NOISE**2)

@@ -11,14 +11,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import TypeVar
 
 import numpy as np
 
 from dlm.curves.data_efficiency.equivalence import (
     EquivalenceRatio,
     LogErrors,
-    OverallEquivalenceRatio,
     RatioKind,
     SeedTest,
     data_equivalence_ratio,
@@ -28,21 +26,14 @@ from dlm.curves.data_efficiency.equivalence import (
 )
 from dlm.curves.types import Curve
 
-R = TypeVar("R", EquivalenceRatio, OverallEquivalenceRatio)
-
 MIN_SEEDS = 3  # of the seed test; with two, its interval is hardly ever bounded
 POWER = 0.8  # of the detectable difference
 MOST_SEEDS = 1000  # maximum number of seeds that is recommended
 RELEVANT_DIFFERENCE = 0.05  # relative difference that the recommended number of seeds detects
 
 
-@dataclasses.dataclass(frozen=True)
-class SeedError:
-    """A test error of one seed, with the content hash of its training subset."""
-
-    seed: int
-    subset: str
-    error: float
+# By size, and by seed and content hash of the training subset: the test error.
+SeedErrors = Mapping[int, Mapping[tuple[int, str], float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +64,7 @@ class StudyComparison:
 
     a: str
     b: str
-    data_ratio: OverallEquivalenceRatio
+    data_ratio: EquivalenceRatio
     data_ratios: tuple[EquivalenceRatio, ...]
     differences: tuple[ErrorDifference, ...]
     overall: ErrorDifference | None
@@ -81,33 +72,28 @@ class StudyComparison:
     num_seeds_needed: int | None
 
 
-SeedErrors = Mapping[int, Sequence[SeedError]]
-
-
 def compare_studies(
     a: tuple[Curve, SeedErrors], b: tuple[Curve, SeedErrors], *, level: float = 0.95
 ) -> StudyComparison:
     """Compares two curves with their errors by size. UsageError for different units."""
-    (curve_a, cells_a), (curve_b, cells_b) = a, b
-    table = paired(cells_a, cells_b)
-    seeds = sorted({seed for row in table.values() for seed in row})
-    whole_of = [[row[seed] for row in table.values() if seed in row] for seed in seeds]
-    complete = [float(np.mean(row)) for row in whole_of if len(row) == len(table)]
+    (curve_a, errors_a), (curve_b, errors_b) = a, b
+    table = paired(errors_a, errors_b)
+    seeds = set.intersection(*map(set, table.values())) if table else set()
+    complete = [float(np.mean([row[seed] for row in table.values()])) for seed in sorted(seeds)]
     differences = tuple(_holm([error_difference(list(row.values()), level, size) for size, row in table.items()]))
     whole = error_difference(complete, level, None) if complete else None
-    needs = _needs(a, b, table, level)
-    return StudyComparison(curve_a.learner, curve_b.learner, *needs, differences, whole, *_power(complete, level))
+    for errors in (*errors_a.values(), *errors_b.values()):
+        seeds = seeds & {seed for seed, _ in errors}
+    ratios = _ratios(a, b, seeds, level)
+    return StudyComparison(curve_a.learner, curve_b.learner, *ratios, differences, whole, *_power(complete, level))
 
 
-def _needs(
-    a: tuple[Curve, SeedErrors], b: tuple[Curve, SeedErrors], table: Mapping[int, Mapping[int, float]], level: float
-) -> tuple[OverallEquivalenceRatio, tuple[EquivalenceRatio, ...]]:
-    """By the seed test where enough seeds have every size of both studies; otherwise by the curves' posterior."""
-    rows = [set(row) for row in table.values()]
-    rows += [{cell.seed for cell in row} for _, cells in (a, b) for row in cells.values()]
-    seeds = set.intersection(*rows) if table else set()
+def _ratios(
+    a: tuple[Curve, SeedErrors], b: tuple[Curve, SeedErrors], seeds: Collection[int], level: float
+) -> tuple[EquivalenceRatio, tuple[EquivalenceRatio, ...]]:
+    """By the test over `seeds`, which have every size, if they are enough; otherwise by the curves' posterior."""
     if len(seeds) >= MIN_SEEDS:
-        logs_a, logs_b = (_logs(curve, cells, seeds) for curve, cells in (a, b))
+        logs_a, logs_b = (_logs(curve, errors, seeds) for curve, errors in (a, b))
         if len(logs_a.x) and len(logs_b.x) > 1:
             evidence = SeedTest(logs_b, logs_a)
             return _inverted(overall_ratio(evidence, level)), tuple(map(_inverted, ratio_at_each_size(evidence, level)))
@@ -115,30 +101,24 @@ def _needs(
     return _inverted(overall_equivalence_ratio(b[0], a[0], level=level)), tuple(map(_inverted, ratios))
 
 
-def _logs(curve: Curve, cells: SeedErrors, seeds: Collection[int]) -> LogErrors:
+def _logs(curve: Curve, errors: SeedErrors, seeds: Collection[int]) -> LogErrors:
     """Log errors of the given seeds; zero counts as half a test example, or the size is omitted."""
     least = 0.5 / curve.num_test if curve.num_test else 0.0
     table = {
-        size: [max(cell.error, least) for cell in sorted(cells[size], key=lambda cell: cell.seed) if cell.seed in seeds]
+        size: [max(error, least) for (seed, _), error in sorted(errors[size].items()) if seed in seeds]
         for size in curve.train_sizes
     }
-    train_sizes = [size for size, errors in table.items() if min(errors) > 0]
-    return LogErrors(np.log(np.array(train_sizes, float)), np.log(np.array([table[size] for size in train_sizes])))
+    table = {size: row for size, row in table.items() if min(row) > 0}
+    return LogErrors(np.log(np.array([*table], float)), np.log(np.array([*table.values()])))
 
 
 def paired(a: SeedErrors, b: SeedErrors) -> dict[int, dict[int, float]]:
     """Relative differences by common size and seed, of errors with the same training subset."""
-    table: dict[int, dict[int, float]] = {}
-    for size in sorted(set(a) & set(b)):
-        others = {(cell.seed, cell.subset): cell.error for cell in b[size]}
-        row = {
-            cell.seed: relative_difference(cell.error, others[cell.seed, cell.subset])
-            for cell in a[size]
-            if (cell.seed, cell.subset) in others
-        }
-        if row:
-            table[size] = row
-    return table
+    table = {
+        size: {key[0]: relative_difference(a[size][key], b[size][key]) for key in a[size] if key in b[size]}
+        for size in sorted(set(a) & set(b))
+    }
+    return {size: row for size, row in table.items() if row}
 
 
 def relative_difference(a: float, b: float) -> float:
@@ -169,14 +149,13 @@ def _holm(differences: Sequence[ErrorDifference]) -> list[ErrorDifference]:
     return adjusted
 
 
-def _inverted(ratio: R) -> R:
+def _inverted(ratio: EquivalenceRatio) -> EquivalenceRatio:
     """The inverse ratio: how many times the data of `b` that `a` needs."""
     kinds: dict[RatioKind, RatioKind] = {"below": "above", "above": "below"}
-    median, low, high = (None if end is None else 1 / end for end in (ratio.median, ratio.high, ratio.low))
-    ratio = dataclasses.replace(ratio, median=median, low=low, high=high, kind=kinds.get(ratio.kind, ratio.kind))
-    if isinstance(ratio, OverallEquivalenceRatio) and ratio.factor_per_doubling is not None:
-        return dataclasses.replace(ratio, factor_per_doubling=1 / ratio.factor_per_doubling)
-    return ratio
+    values = (ratio.median, ratio.high, ratio.low, ratio.factor_per_doubling)
+    median, low, high, factor = (None if value is None else 1 / value for value in values)
+    kind = kinds.get(ratio.kind, ratio.kind)
+    return dataclasses.replace(ratio, median=median, low=low, high=high, kind=kind, factor_per_doubling=factor)
 
 
 def _power(values: Sequence[float], level: float) -> tuple[float | None, int | None]:

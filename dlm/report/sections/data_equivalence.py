@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from dlm.curves.data_efficiency.equivalence import (
     EquivalenceRatio,
-    OverallEquivalenceRatio,
     data_equivalence_ratio,
     overall_equivalence_ratio,
 )
@@ -51,7 +50,7 @@ def _curve_sentences(curve: Curve, clean: dict[str, Curve], level: float) -> Ite
 def ratio_sentence(learner: str, noise_text: str, rate: EquivalenceRatio) -> str:
     """The ratio at one size. `noise_text` describes the noisy examples: "20 % wrong labels"."""
     ratio = equivalence_text(rate.low, rate.median, rate.high)
-    where = f"with {noise_text}, at {rate.train_size:,} examples"
+    where = f"with {noise_text}, at {rate.train_sizes[0]:,} examples"
     if not ratio:
         return (
             f"{learner}: the data-equivalence ratio of examples {where}, cannot be determined from these measurements."
@@ -59,7 +58,7 @@ def ratio_sentence(learner: str, noise_text: str, rate: EquivalenceRatio) -> str
     return f"{learner}: the data-equivalence ratio of examples {where}, is {ratio}."
 
 
-def overall_ratio_sentence(learner: str, noise_text: str, rate: OverallEquivalenceRatio) -> str:
+def overall_ratio_sentence(learner: str, noise_text: str, rate: EquivalenceRatio) -> str:
     """One ratio for all sizes, or how it changes with size."""
     ratio = equivalence_text(rate.low, rate.median, rate.high)
     what = f"{learner}: the data-equivalence ratio of examples with {noise_text}"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlm.analysis.learner_comparison import ratio_of
-from dlm.curves.data_efficiency.equivalence import EquivalenceRatio, OverallEquivalenceRatio
+from dlm.curves.data_efficiency.equivalence import EquivalenceRatio
 from dlm.curves.data_efficiency.study_comparison import ErrorDifference, StudyComparison
 from dlm.curves.types import StudySummary
 from dlm.report.formatting import percent, seeds
@@ -50,7 +50,7 @@ def data_requirement_sentence(pair: StudyComparison) -> str:
             first, last = times(rates[0]), times(rates[-1])
             return (
                 f"How much of {pair.b}'s data {pair.a} needs for the same error changes with size: {first} at "
-                f"{rates[0].train_size:,} examples, {last} at {rates[-1].train_size:,}."
+                f"{rates[0].train_sizes[0]:,} examples, {last} at {rates[-1].train_sizes[0]:,}."
             )
     where = (
         f" (from {needs.train_sizes[0]:,} to {needs.train_sizes[-1]:,} examples)" if len(needs.train_sizes) > 1 else ""
@@ -58,7 +58,7 @@ def data_requirement_sentence(pair: StudyComparison) -> str:
     return f"{pair.a} needs {ratio} of {pair.b}'s data for the same error{where}."
 
 
-def times(rate: EquivalenceRatio | OverallEquivalenceRatio) -> str:
+def times(rate: EquivalenceRatio) -> str:
     """A ratio: "0.6x [0.5, 0.8]", "less than 0.1x"; empty without a finite end."""
     text = equivalence_text(rate.low, rate.median, rate.high)
     head, bracket, rest = text.partition(" [")
@@ -125,7 +125,7 @@ def comparison_page(
 
 def _data_section(pairs: Sequence[StudyComparison], level: float) -> PageSection:
     rows = tuple(
-        (pair.a, pair.b, f"{rate.train_size:,}", times(rate) or "undetermined")
+        (pair.a, pair.b, f"{rate.train_sizes[0]:,}", times(rate) or "undetermined")
         for pair in pairs
         for rate in pair.data_ratios
     )
@@ -149,7 +149,7 @@ def _data_section(pairs: Sequence[StudyComparison], level: float) -> PageSection
 def _data_points(pair: StudyComparison) -> Iterator[_RatioPoint]:
     for rate in pair.data_ratios:
         if rate.median is not None:
-            yield rate.train_size, rate.median, rate.low or rate.median, rate.high or rate.median, times(rate)
+            yield rate.train_sizes[0], rate.median, rate.low or rate.median, rate.high or rate.median, times(rate)
 
 
 _RatioPoint = tuple[int | None, float, float, float, str]  # size, ratio, its interval, hover text

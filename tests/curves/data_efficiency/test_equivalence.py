@@ -143,7 +143,7 @@ def test_another_unit_of_error_or_size_gives_the_same_rates():
         for one in (reference, other)
     ]
     for ours, theirs in zip(data_equivalence_ratio(reference, other), data_equivalence_ratio(*scaled)):
-        assert (theirs.train_size, theirs.kind) == (1000 * ours.train_size, ours.kind)
+        assert (theirs.train_sizes, theirs.kind) == ((1000 * ours.train_sizes[0],), ours.kind)
         assert theirs.high == pytest.approx(ours.high, rel=1e-4)
 
 

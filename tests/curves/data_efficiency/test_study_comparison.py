@@ -6,7 +6,6 @@ import pytest
 from dlm import UsageError
 from dlm.curves.data_efficiency.equivalence import LogErrors, SeedTest, overall_ratio
 from dlm.curves.data_efficiency.study_comparison import (
-    SeedError,
     compare_studies,
     error_difference,
     paired,
@@ -27,7 +26,7 @@ def study(name, errors, train_sizes=SIZES, subset="same", num_test=0, unit="erro
         name, tuple(train_sizes), tuple(map(tuple, np.asarray(errors).tolist())), unit=unit, num_test=num_test
     )
     return curve, {
-        size: [SeedError(seed, f"{subset} {size} {seed}", error) for seed, error in enumerate(row)]
+        size: {(seed, f"{subset} {size} {seed}"): error for seed, error in enumerate(row)}
         for size, row in zip(curve.train_sizes, curve.errors, strict=True)
     }
 
@@ -53,7 +52,7 @@ def test_a_planted_ratio_without_noise_is_found(need):
     assert told.data_ratio.median == pytest.approx(need, rel=0.01)
     assert told.data_ratio.kind == "interval"
     for rate in told.data_ratios:
-        if SIZES[0] < rate.train_size / need < SIZES[-1]:
+        if SIZES[0] < rate.train_sizes[0] / need < SIZES[-1]:
             assert rate.median == pytest.approx(need, rel=0.02)
 
 
@@ -163,7 +162,7 @@ def test_errors_of_zero_stand_at_half_a_test_example():
     told = compare_studies(study("a", a, num_test=100), study("b", errors, num_test=100))
     assert told.differences[-1].mean == -2.0
     assert len(told.data_ratios) == 7
-    assert compare_studies(study("a", a), study("b", errors)).data_ratios[-1].train_size == SIZES[-2]
+    assert compare_studies(study("a", a), study("b", errors)).data_ratios[-1].train_sizes[0] == SIZES[-2]
 
 
 def test_units_must_agree():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlm.curves.data_efficiency.equivalence import EquivalenceRatio, OverallEquivalenceRatio
+from dlm.curves.data_efficiency.equivalence import EquivalenceRatio
 from dlm.curves.types import Curve
 from dlm.report.sections.data_equivalence import (
     noise_equivalence_sentences,
@@ -18,16 +18,16 @@ LABELS = "20 % wrong labels"
 @pytest.mark.parametrize(
     ("rate", "worth"),
     [
-        (EquivalenceRatio(1000, 0.4142, 0.3361, 0.4951, "interval"), "0.41 [0.33, 0.50]"),
-        (EquivalenceRatio(1000, 0.04142, 0.0336, 0.0495, "interval"), "0.041 [0.033, 0.050]"),
-        (EquivalenceRatio(1000, 1.98, 1.5, 2.5000000000001, "interval"), "1.98 [1.50, 2.50]"),
-        (EquivalenceRatio(1000, 24.3, 13.0, 1234.0, "interval"), "24.3 [13.0, 1,234.0]"),
-        (EquivalenceRatio(1000, None, None, 0.1 + 1e-15, "below"), "less than 0.1"),
-        (EquivalenceRatio(1000, None, None, 0.0321, "below"), "less than 0.033"),
-        (EquivalenceRatio(1000, 0.62, None, 0.809, "below"), "0.62 [at most 0.81]"),
-        (EquivalenceRatio(1000, None, 1.0, None, "above"), "more than 1"),
-        (EquivalenceRatio(1000, None, 1200.0, None, "above"), "more than 1,200"),
-        (EquivalenceRatio(1000, 0.953, 0.808, None, "above"), "0.95 [0.8 or more]"),
+        (EquivalenceRatio((1000,), 0.4142, 0.3361, 0.4951, "interval"), "0.41 [0.33, 0.50]"),
+        (EquivalenceRatio((1000,), 0.04142, 0.0336, 0.0495, "interval"), "0.041 [0.033, 0.050]"),
+        (EquivalenceRatio((1000,), 1.98, 1.5, 2.5000000000001, "interval"), "1.98 [1.50, 2.50]"),
+        (EquivalenceRatio((1000,), 24.3, 13.0, 1234.0, "interval"), "24.3 [13.0, 1,234.0]"),
+        (EquivalenceRatio((1000,), None, None, 0.1 + 1e-15, "below"), "less than 0.1"),
+        (EquivalenceRatio((1000,), None, None, 0.0321, "below"), "less than 0.033"),
+        (EquivalenceRatio((1000,), 0.62, None, 0.809, "below"), "0.62 [at most 0.81]"),
+        (EquivalenceRatio((1000,), None, 1.0, None, "above"), "more than 1"),
+        (EquivalenceRatio((1000,), None, 1200.0, None, "above"), "more than 1,200"),
+        (EquivalenceRatio((1000,), 0.953, 0.808, None, "above"), "0.95 [0.8 or more]"),
     ],
 )
 def test_ends_are_rounded_outwards(rate, worth):
@@ -36,11 +36,11 @@ def test_ends_are_rounded_outwards(rate, worth):
 
 
 def test_an_undetermined_ratio_is_reported():
-    assert ratio_sentence("cnn", LABELS, EquivalenceRatio(50, None, None, None, "undetermined")) == (
+    assert ratio_sentence("cnn", LABELS, EquivalenceRatio((50,), None, None, None, "undetermined")) == (
         "cnn: the data-equivalence ratio of examples with 20 % wrong labels, at 50 examples, cannot be determined "
         "from these measurements."
     )
-    assert overall_ratio_sentence("cnn", LABELS, OverallEquivalenceRatio((), None, None, None, "undetermined")) == (
+    assert overall_ratio_sentence("cnn", LABELS, EquivalenceRatio((), None, None, None, "undetermined")) == (
         "cnn: the data-equivalence ratio of examples with 20 % wrong labels cannot be determined from these "
         "measurements."
     )
@@ -50,20 +50,20 @@ def test_an_undetermined_ratio_is_reported():
     ("rate", "sentence"),
     [
         (
-            OverallEquivalenceRatio((256, 512, 4096), 0.41, 0.38, 0.44, "interval", 1.01),
+            EquivalenceRatio((256, 512, 4096), 0.41, 0.38, 0.44, "interval", 1.01),
             "cnn: the data-equivalence ratio of examples with 20 % wrong labels, from 256 to 4,096 examples, is "
             "0.41 [0.38, 0.44].",
         ),
         (
-            OverallEquivalenceRatio((256,), 0.41, 0.38, 0.44, "interval"),
+            EquivalenceRatio((256,), 0.41, 0.38, 0.44, "interval"),
             "cnn: the data-equivalence ratio of examples with 20 % wrong labels is 0.41 [0.38, 0.44].",
         ),
         (
-            OverallEquivalenceRatio((), None, None, 0.25, "below"),
+            EquivalenceRatio((), None, None, 0.25, "below"),
             "cnn: the data-equivalence ratio of examples with 20 % wrong labels is less than 0.25.",
         ),
         (
-            OverallEquivalenceRatio((256, 512), 0.41, 0.38, 0.44, "interval", 0.751, changes_with_size=True),
+            EquivalenceRatio((256, 512), 0.41, 0.38, 0.44, "interval", 0.751, changes_with_size=True),
             "cnn: the data-equivalence ratio of examples with 20 % wrong labels, from 256 to 512 examples, changes by "
             "a factor of 0.75 with each doubling of their number.",
         ),
