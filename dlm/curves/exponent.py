@@ -86,7 +86,6 @@ def _by_seeds(curve: Curve, means: Array, level: float) -> float:
 
 
 MIN_SIZES_FOR_DRIFT = 4  # three sizes leave one degree of freedom for the scatter
-LEVEL = 0.95
 
 
 def hyperparameter_trend(best: Mapping[int, Sequence[float]], values: Sequence[float]) -> Exponent | None:
@@ -104,5 +103,5 @@ def hyperparameter_trend(best: Mapping[int, Sequence[float]], values: Sequence[f
     apart = np.log(max(values) / min(values)) / (len(values) - 1)
     seeds = min(len(best[size]) for size in train_sizes)
     # The grid spacing acts as a rounding error.
-    power, half = fitted_slope(train_sizes, logs, LEVEL, least=float(apart / np.sqrt(12 * seeds)))
+    power, half = fitted_slope(train_sizes, logs, 0.95, least=float(apart / np.sqrt(12 * seeds)))
     return Exponent(power, power - half, power + half)

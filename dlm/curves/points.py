@@ -71,10 +71,8 @@ def make_points(
 def check_at_sizes(at: ArrayLike) -> Array:
     """Sizes [A] to forecast at. ValueError unless there is at least one and all are positive."""
     at_sizes = np.atleast_1d(np.asarray(at, dtype=float))
-    if at_sizes.size == 0:
-        raise ValueError("at is empty; give at least one size to forecast at")
-    if at_sizes.ndim != 1:
-        raise ValueError(f"at has shape {at_sizes.shape}; give a list of sizes")
+    if at_sizes.ndim != 1 or at_sizes.size == 0:
+        raise ValueError("at is empty or not one list; give at least one size to forecast at")
     _check_positive("at", at_sizes)
     return at_sizes
 
