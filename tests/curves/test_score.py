@@ -83,7 +83,7 @@ def test_what_was_not_forecast_is_not_scored():
     none = forecast()
     none = dataclasses.replace(none, learners=(dataclasses.replace(none.learners[0], grid=None),))
     result = score_forecast(none, [later((2000,), ((0.02,),))])
-    assert (result.points, result.remarks) == ((), ("a: the forecast does not extend beyond 1,000 examples.",))
+    assert (result.points, result.remarks) == ((), ("a: 2,000 examples exceed the largest forecast size, 1,000.",))
 
 
 @pytest.mark.parametrize("error", [0.0, 1e-300, 1.0])
