@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.data_efficiency.paired_curves import Pair, PairPosterior, Places, read_pair
+from dlm.curves.data_efficiency.paired_curves import Pair, PairPosterior, Indices, read_pair
 from dlm.curves.forecaster import check_level
 from dlm.curves.points import Array
 from dlm.curves.types import Curve
@@ -71,18 +71,18 @@ class Evidence(abc.ABC):
     def __init__(self, reference_x: Array, x: Array):
         self.x, self.span = x, (float(reference_x[0]), float(reference_x[-1]))
 
-    def partners(self, places: Places, log_ratios: Array) -> tuple[Array, NDArray[np.bool_]]:
+    def partners(self, indices: Indices, log_ratios: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Log sizes of the reference at each ratio [Q] and size [J], clipped to its span, and which are inside."""
-        partners = log_ratios[:, None] + self.x[places]
+        partners = log_ratios[:, None] + self.x[indices]
         inside = (partners >= self.span[0] - 1e-9) & (partners <= self.span[1] + 1e-9)
         return np.clip(partners, *self.span), inside
 
     @abc.abstractmethod
-    def probability_too_large(self, places: Places, log_ratios: Array) -> Array:
-        """Probability [Q] that a log ratio is too large, from all sizes at `places` with a partner."""
+    def probability_too_large(self, indices: Indices, log_ratios: Array) -> Array:
+        """Probability [Q] that a log ratio is too large, from all sizes at `indices` with a partner."""
 
     @abc.abstractmethod
-    def trend(self, places: Places, log_ratio: float) -> tuple[float, float] | None:
+    def trend(self, indices: Indices, log_ratio: float) -> tuple[float, float] | None:
         """Power of the size by which the ratio changes, and the probability that it is positive; None if unknown."""
 
 
@@ -101,29 +101,29 @@ class CurvePosterior(Evidence):
         super().__init__(pair.x[~pair.other], pair.x[pair.other])
         self._posterior = PairPosterior(pair)
 
-    def probability_too_large(self, places: Places, log_ratios: Array) -> Array:
+    def probability_too_large(self, indices: Indices, log_ratios: Array) -> Array:
         """The weight of a size is the slope of the reference divided by the variance of the difference."""
-        partners, inside = self.partners(places, log_ratios)
+        partners, inside = self.partners(indices, log_ratios)
         information = np.zeros(partners.shape)
-        if len(places) > 1:
-            slope, sd = self._tangents(places, log_ratios)
+        if len(indices) > 1:
+            slope, sd = self._tangents(indices, log_ratios)
             information = inside * np.maximum(slope, 0) / sd**2
-        of_other = np.broadcast_to(self.x[places], partners.shape)
+        of_other = np.broadcast_to(self.x[indices], partners.shape)
         return self._posterior.probability_above(of_other, partners, _weights(information, inside))
 
-    def trend(self, places: Places, log_ratio: float) -> tuple[float, float] | None:
+    def trend(self, indices: Indices, log_ratio: float) -> tuple[float, float] | None:
         """By weighted least squares."""
-        slope, sd = (column[1] for column in self._tangents(places, log_ratio + np.array([-_STEP, 0, _STEP])))
-        x = self.x[places]
+        slope, sd = (column[1] for column in self._tangents(indices, log_ratio + np.array([-_STEP, 0, _STEP])))
+        x = self.x[indices]
         # An increase d of the log ratio at one size reduces the difference there by slope·d.
         design = np.stack([slope, slope * (x - x.mean())], axis=1) / sd[:, None]
         query = x[None], x[None] + log_ratio, (-np.linalg.pinv(design)[1] / sd)[None]
         return float(self._posterior.moments(*query)[0][0]), float(self._posterior.probability_above(*query)[0])
 
-    def _tangents(self, places: Places, log_ratios: Array) -> tuple[Array, Array]:
+    def _tangents(self, indices: Indices, log_ratios: Array) -> tuple[Array, Array]:
         """Slope of the difference at each size in the log ratio [Q], and its standard deviation: [Q, J]."""
-        partners, _ = self.partners(places, log_ratios)
-        of_other = np.broadcast_to(self.x[places], partners.shape).reshape(-1, 1)
+        partners, _ = self.partners(indices, log_ratios)
+        of_other = np.broadcast_to(self.x[indices], partners.shape).reshape(-1, 1)
         mean, sd = self._posterior.moments(of_other, partners.reshape(-1, 1), np.ones(of_other.shape))
         return np.gradient(mean.reshape(partners.shape), log_ratios, axis=0), sd.reshape(partners.shape)
 
@@ -151,23 +151,23 @@ class SeedTest(Evidence):
         super().__init__(reference.x, other.x)
         self._curves, self._y = PchipInterpolator(reference.x, reference.y, axis=0), other.y
 
-    def probability_too_large(self, places: Places, log_ratios: Array) -> Array:
+    def probability_too_large(self, indices: Indices, log_ratios: Array) -> Array:
         """The weight of a size is the slope of the reference at its partner."""
-        partners, inside = self.partners(places, log_ratios)
+        partners, inside = self.partners(indices, log_ratios)
         steep = inside * np.maximum(-self._curves(partners, nu=1).mean(axis=2), 0.0)
-        differences = self._y[places] - self._curves(partners)
+        differences = self._y[indices] - self._curves(partners)
         return _probability_positive(np.einsum("qk,qks->qs", _weights(steep, inside), differences))
 
-    def trend(self, places: Places, log_ratio: float) -> tuple[float, float] | None:
+    def trend(self, indices: Indices, log_ratio: float) -> tuple[float, float] | None:
         """By least squares, one trend for each seed."""
-        partners = self.x[places] + log_ratio
+        partners = self.x[indices] + log_ratio
         slope = self._curves(partners, nu=1).mean(axis=1)
         steep = slope < -_LEAST_SLOPE
         if steep.sum() < 2:
             return None
         # An excess error d of the other changes the log ratio by d / slope of the reference.
-        own = (self._y[places] - self._curves(partners))[steep] / slope[steep, None]
-        centred = self.x[places][steep] - self.x[places][steep].mean()
+        own = (self._y[indices] - self._curves(partners))[steep] / slope[steep, None]
+        centred = self.x[indices][steep] - self.x[indices][steep].mean()
         trends = centred @ own / (centred @ centred)
         return float(trends.mean()), float(_probability_positive(trends))
 
@@ -216,11 +216,11 @@ def ratio_at_each_size(evidence: Evidence, level: float) -> tuple[EquivalenceRat
 
 def overall_ratio(evidence: Evidence, level: float) -> EquivalenceRatio:
     """One ratio for all sizes of the other, weighted by their information on it. Only a trend in size is tested."""
-    places = np.arange(len(evidence.x))
-    median, low, high, kind = _ends(*_profile(evidence, places), level)
+    indices = np.arange(len(evidence.x))
+    median, low, high, kind = _ends(*_profile(evidence, indices), level)
     if median is None:
         return EquivalenceRatio((), median, low, high, kind)
-    inside = places[evidence.partners(places, np.array([math.log(median)]))[1][0]]
+    inside = indices[evidence.partners(indices, np.array([math.log(median)]))[1][0]]
     train_sizes = tuple(round(math.exp(x)) for x in evidence.x[inside])
     trend = evidence.trend(inside, math.log(median)) if len(inside) > 1 else None
     if trend is None or abs(trend[0]) > _MOST_POWER:
@@ -230,22 +230,22 @@ def overall_ratio(evidence: Evidence, level: float) -> EquivalenceRatio:
     return EquivalenceRatio(train_sizes, median, low, high, kind, 2.0**power, significant)
 
 
-def _profile(evidence: Evidence, places: Places) -> tuple[Array, Array]:
+def _profile(evidence: Evidence, indices: Indices) -> tuple[Array, Array]:
     """Ascending log ratios with a partner and the probability that each is too large, refined around the transition."""
 
     def candidates(least: float, most: float) -> Array:
         grid = np.linspace(least, most, evidence.num_candidates)
-        return grid[evidence.partners(places, grid)[1].any(axis=1)]
+        return grid[evidence.partners(indices, grid)[1].any(axis=1)]
 
-    (least, most), x = evidence.span, evidence.x[places]
+    (least, most), x = evidence.span, evidence.x[indices]
     coarse = candidates(least - x[-1], most - x[0])
-    probability = evidence.probability_too_large(places, coarse)
+    probability = evidence.probability_too_large(indices, coarse)
     # Between the last ratio that is too small and the first that is too large.
     start = max(int(np.argmax(probability > _OPEN)) - 1, 0)
     end = min(len(coarse) - int(np.argmax(probability[::-1] < 1 - _OPEN)), len(coarse) - 1)
     fine = candidates(coarse[start], coarse[end])
     log_ratios, place = np.unique(np.concatenate([coarse, fine]), return_index=True)
-    return log_ratios, np.concatenate([probability, evidence.probability_too_large(places, fine)])[place]
+    return log_ratios, np.concatenate([probability, evidence.probability_too_large(indices, fine)])[place]
 
 
 def _ends(log_ratios: Array, probability: Array, level: float) -> Ends:

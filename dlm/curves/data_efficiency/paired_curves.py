@@ -19,7 +19,7 @@ from dlm.curves.measurement_noise import only_finite
 from dlm.curves.points import Array
 from dlm.curves.types import Curve
 
-Places = NDArray[np.intp]  # positions among sizes or points
+Indices = NDArray[np.intp]  # positions among sizes or points
 
 LEAST_NOISE = 1e-3  # minimum relative s.d. of the noise, also if all seeds agree
 _STEPS = 12  # of the regression; 6 were enough in all simulations
@@ -31,7 +31,7 @@ _PRIOR_SD = np.array([1e5, 0.7, 0.5, 0.5])
 class Block(NamedTuple):
     """Points with paired seeds: sums of products [B, B] of their relative deviations, and degrees of freedom."""
 
-    points: Places
+    points: Indices
     products: Array
     freedom: int
 
@@ -107,7 +107,7 @@ def _blocks(deviations: Sequence[Array], second: NDArray[np.bool_], paired: bool
 
     Where a seed is missing it is not known which, so nothing says which of the others belong together.
     """
-    groups: list[Places] = []
+    groups: list[Indices] = []
     for points in map(np.flatnonzero, [second | True] if paired else [~second, second]):
         aligned = len({len(deviations[k]) for k in points.tolist()}) == 1
         groups += [points] if aligned else list(points[:, None])
