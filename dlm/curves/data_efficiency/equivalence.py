@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlm.curves.data_efficiency.paired_curves import Pair, PairPosterior, Indices, read_pair
+from dlm.curves.data_efficiency.paired_curves import Indices, Pair, PairPosterior, read_pair
 from dlm.curves.forecaster import check_level
 from dlm.curves.points import Array
 from dlm.curves.types import Curve
