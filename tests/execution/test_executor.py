@@ -168,7 +168,7 @@ def test_a_diverged_cell_keeps_its_row_without_a_number(tmp_path):
 
 def test_hyperparameter_axes_train_in_one_cohort_and_validation_chooses(tmp_path):
     study = small(learners={"net": Learner(MLP((16,)))}, train_sizes=(64,), axes=grid(lr=(1e-5, 1e-2)))
-    work = preparation.remaining(study, [])
+    work = preparation.remaining(study, Workdir(tmp_path, None))
     assert len(work.cohorts) == 1
     assert work.num_trials == 4
     executor.run_trials(study, tmp_path)
