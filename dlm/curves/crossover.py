@@ -43,8 +43,7 @@ class ComparedCurve:
         if key not in self.cache:
             rng = np.random.default_rng([seed, zlib.crc32(self.curve.learner.encode())])
             perturbed = _perturbed(self, train_sizes[:num_measured], rng)
-            samples = perturbed if self.forecast is None else _continued(perturbed, self.forecast, train_sizes)
-            self.cache[key] = samples
+            self.cache[key] = _continued(perturbed, self.forecast, train_sizes) if self.forecast else perturbed
         return self.cache[key]
 
     def log_error(self, size: float) -> float:
