@@ -104,17 +104,17 @@ def padded(texts: list[bytes], length: int) -> np.ndarray:
 
 def recall(found: Leaks, planted: np.ndarray) -> float:
     """Share of test rows that were found with the pool row they were made of. planted: int [M], those pool rows."""
-    return len(np.unique(found.across.second[planted[found.across.second] == found.across.first])) / len(planted)
+    return float(np.mean(found.test.of == planted))
 
 
 def search(name: str, pool: np.ndarray, test: np.ndarray, kind: str = "numbers") -> Leaks:
-    """Look for leaks and print how many there are, in how many test rows, and the seconds it took."""
+    """Look for leaks and print how many rows have a duplicate, and the seconds it took."""
     start = time.process_time()
     found = find_leaks(pool, test, kind=kind)
     seconds = time.process_time() - start
-    counts = (f"{pairs.exact.sum()} exact, {np.sum(~pairs.exact)} near" for pairs in (found.across, found.within))
-    print("{}, {:,} + {:,} rows: across {}; within {};".format(name, len(pool), len(test), *counts), end=" ")
-    print(f"{len(found.test_rows)} test rows; {seconds:.1f} s {found.note}")
+    counts = (f"{each.exact.sum()} exact, {len(each) - each.exact.sum()} near" for each in (found.test, found.pool))
+    print("{}, {:,} + {:,} rows: test rows {}; pool rows {};".format(name, len(pool), len(test), *counts), end=" ")
+    print(f"{seconds:.1f} s {found.note}")
     return found
 
 
@@ -190,7 +190,7 @@ def text_of(name: str, split: str, data_dir: Path | None) -> list[bytes]:
 
 
 def of_all_pairs(pool: np.ndarray, test: np.ndarray, found: Leaks) -> str:
-    """How many of the pairs that hold when every two pictures are compared were found. No shifts."""
+    """How many rows that are near another one when every two pictures are compared were found. No shifts."""
     similarity = ImageSimilarity.of(pool, np.arange(len(pool)))
     x = np.concatenate([pool, test])
     cells = np.concatenate([near_duplicates.cells(x[at : at + 5000], 0) for at in range(0, len(x), 5000)])
@@ -204,10 +204,10 @@ def of_all_pairs(pool: np.ndarray, test: np.ndarray, found: Leaks) -> str:
 
 
 def of_all_texts(pool: np.ndarray, test: np.ndarray, found: Leaks) -> str:
-    """How many of the pairs that hold when every two texts are compared were found."""
+    """How many rows that are near another one when every two texts are compared were found."""
     similarity, x = TokenSimilarity.of(pool, np.arange(len(pool))), np.concatenate([pool, test])
     shingles = similarity.shingles(x)
-    row, column = np.nonzero((shingles != NO_SHINGLE) & similarity.able(x)[:, None])
+    row, column = np.nonzero((shingles != NO_SHINGLE) & similarity.comparable(x)[:, None])
     names, column = np.unique(shingles[row, column], return_inverse=True)
     held = scipy.sparse.csr_array((np.ones(len(row), np.int32), (row, column)), shape=(len(x), len(names)))
     counts, every = held.sum(1), set()
@@ -221,12 +221,10 @@ def of_all_texts(pool: np.ndarray, test: np.ndarray, found: Leaks) -> str:
 
 
 def found_of(every: set[tuple[int, int]], found: Leaks, pool_size: int) -> str:
-    """Found of every near pair; those between copies of rows are not counted, for a copy is reported once."""
-    repeated = set(found.within.second[found.within.exact].tolist())
-    across = zip(found.across.first.tolist(), (found.across.second + pool_size).tolist())
-    ours = {*across, *zip(found.within.first.tolist(), found.within.second.tolist())}
-    every = {pair for pair in every if not repeated & set(pair)}
-    return f"  of all near pairs, compared one by one: {len(every & ours)} of {len(every)} found"
+    """Found of the later rows of every near pair, both of different contents; test rows follow the pool."""
+    rows = np.concatenate([found.pool.rows, found.test.rows + pool_size]).tolist()
+    later = {second for _, second in every}
+    return f"  of all near-duplicate rows, compared one by one: {len(later & set(rows))} of {len(later)} found"
 
 
 def timed(data_dir: Path | None) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,34 +19,35 @@ SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Ragged:
-    """Rows of varying shape, stored one after another.
-
-    Row i is `values[starts[i] : starts[i + 1]]`, reshaped to `shapes[i]`. values: [total]; starts: int64 [N + 1];
-    shapes: int32 [N, R].
-    """
+    """Rows of varying shape, one after another in `values` [total]; `shapes`: int32 [N, R], the shape of each row."""
 
     values: np.ndarray
-    starts: np.ndarray
     shapes: np.ndarray
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Where each row starts in `values`, and where the last one ends. int64 [N + 1]."""
+        return np.concatenate([[0], np.cumsum(self.shapes.prod(axis=1, dtype=np.int64))])
 
     def __len__(self) -> int:
         return len(self.shapes)
 
-    def __getitem__(self, row: int) -> np.ndarray:
-        return self.values[self.starts[row] : self.starts[row + 1]].reshape(self.shapes[row])
-
-    def take(self, rows: np.ndarray) -> Ragged:
-        """The given rows, in that order."""
-        return ragged([self[int(row)] for row in rows], self.values.dtype, self.shapes.shape[1])
+    def __getitem__(self, rows: Any) -> Any:
+        """One row by its number; several rows, as Ragged, by a slice of step 1 or an array of numbers."""
+        starts = self.starts
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(len(self))
+            return Ragged(self.values[starts[start] : starts[stop]], self.shapes[rows])
+        if isinstance(rows, np.ndarray):
+            parts = [self.values[starts[row] : starts[row + 1]] for row in rows.tolist()]
+            return Ragged(np.concatenate([self.values[:0], *parts]), self.shapes[rows])
+        return self.values[starts[rows] : starts[rows + 1]].reshape(self.shapes[rows])
 
 
 def ragged(rows: list[np.ndarray], dtype: np.typing.DTypeLike, rank: int) -> Ragged:
     """Arrays of `rank` axes as Ragged rows."""
-    starts = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum([row.size for row in rows], out=starts[1:])
     values = np.concatenate([np.zeros(0, dtype), *(np.asarray(row, dtype).ravel() for row in rows)])
-    shapes = np.array([row.shape for row in rows], np.int32).reshape(len(rows), rank)
-    return Ragged(values, starts, shapes)
+    return Ragged(values, np.array([row.shape for row in rows], np.int32).reshape(len(rows), rank))
 
 
 def text_values(rows: list[str] | list[bytes]) -> Ragged:
@@ -102,8 +104,7 @@ class Column:
 
     def take(self, rows: np.ndarray) -> Column:
         """The given rows, in that order."""
-        values = self.values.take(rows) if isinstance(self.values, Ragged) else self.values[rows]
-        return dataclasses.replace(self, values=values)
+        return dataclasses.replace(self, values=self.values[rows])
 
     def row_bytes(self) -> list[bytes]:
         """The rows of a text, as UTF-8."""
@@ -114,7 +115,9 @@ class Column:
         return [row.decode(errors="replace") for row in self.row_bytes()]
 
     def is_known(self) -> np.ndarray:
-        """Where a class or number is not missing. bool [N]."""
+        """Where a class or number is not missing, or a text not empty. bool [N]."""
+        if self.kind == "text":
+            return self.ragged.shapes[:, 0] > 0
         if self.kind == "class":
             return self.array >= 0
         return ~np.isnan(self.array.reshape(len(self), -1)).any(axis=1)
@@ -133,24 +136,18 @@ def num_rows(columns: Columns) -> int:
 
 def sliced(columns: Columns, start: int, stop: int) -> dict[str, Column]:
     """Rows start … stop − 1, as views."""
-    return {name: dataclasses.replace(each, values=_slice(each.values, start, stop)) for name, each in columns.items()}
+    return {name: dataclasses.replace(each, values=each.values[start:stop]) for name, each in columns.items()}
 
 
 def concatenated(parts: Sequence[Column]) -> Column:
     """Columns of one kind, one after another; Ragged if one of them is or row shapes differ."""
     if len(parts) == 1:
         return parts[0]
-    if any(isinstance(part.values, Ragged) for part in parts) or len({row_shape(part) for part in parts}) > 1:
-        return dataclasses.replace(parts[0], values=_concatenated([as_ragged(part).ragged for part in parts]))
-    return dataclasses.replace(parts[0], values=np.concatenate([part.array for part in parts]))
-
-
-def uniform(column: Column) -> Column:
-    """The column as an array if all rows have one shape; texts stay Ragged."""
-    shape = row_shape(column)
-    if isinstance(column.values, np.ndarray) or shape is None or column.kind == "text":
-        return column
-    return dataclasses.replace(column, values=column.values.values.reshape(len(column), *shape))
+    if all(part.is_array for part in parts) and len({row_shape(part) for part in parts}) == 1:
+        return dataclasses.replace(parts[0], values=np.concatenate([part.array for part in parts]))
+    rows = [as_ragged(part).ragged for part in parts]
+    joined = (np.concatenate([getattr(part, name) for part in rows]) for name in ("values", "shapes"))
+    return dataclasses.replace(parts[0], values=Ragged(*joined))
 
 
 def consistent(splits: Mapping[str, Columns]) -> dict[str, dict[str, Column]]:
@@ -169,10 +166,8 @@ def as_ragged(column: Column) -> Column:
     values = column.values
     if isinstance(values, Ragged):
         return column
-    rows, shape = len(values), values.shape[1:]
-    starts = np.arange(rows + 1, dtype=np.int64) * int(np.prod(shape, dtype=np.int64))
-    shapes = np.tile(np.array(shape, np.int32), (rows, 1))
-    return dataclasses.replace(column, values=Ragged(values.reshape(-1), starts, shapes))
+    shapes = np.tile(np.array(values.shape[1:], np.int32), (len(values), 1))
+    return dataclasses.replace(column, values=Ragged(values.reshape(-1), shapes))
 
 
 def row_shape(column: Column) -> tuple[int, ...] | None:
@@ -184,28 +179,16 @@ def row_shape(column: Column) -> tuple[int, ...] | None:
     return tuple(int(size) for size in shapes[0]) if len(shapes) and not np.any(shapes != shapes[0]) else None
 
 
-def _slice(values: np.ndarray | Ragged, start: int, stop: int) -> np.ndarray | Ragged:
-    if isinstance(values, np.ndarray):
-        return values[start:stop]
-    starts = values.starts[start : stop + 1]
-    return Ragged(values.values[starts[0] : starts[-1]], starts - starts[0], values.shapes[start:stop])
+def find_column(columns: Columns, name: str, option: str) -> Column:
+    """The column of this name, or the one that `codes[3]` names: element 3 of each row of `codes`.
 
-
-def _concatenated(parts: Sequence[Ragged]) -> Ragged:
-    ends = np.cumsum([0, *(len(part.values) for part in parts)])
-    starts = np.concatenate([ends[:1], *(part.starts[1:] + end for part, end in zip(parts, ends))])
-    values, shapes = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "shapes"))
-    return Ragged(values, starts.astype(np.int64), shapes)
-
-
-def element(columns: Columns, name: str, option: str) -> Column | None:
-    """The column that `codes[3]` names: element 3 of each row of `codes`. None for any other name.
-
-    Raises UsageError if the rows of the column have no such element; `option` names the setting in the message.
+    Raises UsageError if there is no such column or element; `option` names the setting in the message.
     """
+    if name in columns:
+        return columns[name]
     match = re.fullmatch(r"(.+)\[(\d+)\]", name)
     if match is None or match[1] not in columns:
-        return None
+        raise UsageError(f"{option}={name!r} is not a column of the data; {nearest(name, columns)}")
     values = columns[match[1]].values
     if isinstance(values, Ragged) or values.ndim != 2 or int(match[2]) >= values.shape[1]:
         shape = "rows of varying length" if isinstance(values, Ragged) else f"rows of shape {values.shape[1:]}"
@@ -213,36 +196,29 @@ def element(columns: Columns, name: str, option: str) -> Column | None:
     return Column(values[:, int(match[2])], "number")
 
 
-def expanded_inputs(columns: Columns, inputs: Sequence[str], categories: Sequence[str]) -> tuple[str, ...]:
-    """The inputs, with categorical columns of several elements replaced by their elements."""
-    return tuple(each for name in inputs for each in (_elements(columns, name) if name in categories else (name,)))
+def with_categories(
+    columns: Columns, inputs: Sequence[str], categories: Sequence[str]
+) -> tuple[Columns, tuple[str, ...]]:
+    """The columns, with categories as class columns and inputs such as `codes[3]` as columns of their own.
 
-
-def with_categories(columns: Columns, inputs: Sequence[str], categories: Sequence[str]) -> Columns:
-    """The columns, with categories as class columns and inputs such as `codes[3]` as columns of their own."""
-    result = {name: column for name, column in columns.items() if name not in categories}
+    Also returns the inputs, with categorical columns of several numbers replaced by their elements.
+    """
+    elements = {}
     for name in categories:
-        if name not in columns and element(columns, name, "data.categories") is None:
-            raise UsageError(f"data.categories={name!r} is not a column of the data; {nearest(name, columns)}")
-        for each in _elements(columns, name):
-            result[each] = _as_category(each, columns.get(each) or element(columns, each, "data.categories"))
+        column = find_column(columns, name, "data.categories")
+        width = column.array.shape[1] if column.is_array and column.array.ndim == 2 else 0
+        elements[name] = [f"{name}[{index}]" for index in range(width)] or [name]
+    result = {name: column for name, column in columns.items() if name not in categories}
+    for name in (each for names in elements.values() for each in names):
+        result[name] = _as_category(name, find_column(columns, name, "data.categories"))
     for name in inputs:
-        if name not in result and (column := element(columns, name, "data.inputs")) is not None:
-            result[name] = column
-    return result
+        if name not in result and name not in elements:
+            result[name] = find_column(columns, name, "data.inputs")
+    return result, tuple(each for name in inputs for each in elements.get(name, (name,)))
 
 
-def _elements(columns: Columns, name: str) -> tuple[str, ...]:
-    """Names of the elements of a column of several numbers; the name itself for any other column."""
-    column = columns.get(name)
-    if column is None or not column.is_array or column.array.ndim != 2:
-        return (name,)
-    return tuple(f"{name}[{index}]" for index in range(column.array.shape[1]))
-
-
-def _as_category(name: str, column: Column | None) -> Column:
+def _as_category(name: str, column: Column) -> Column:
     """A column of integer codes as classes; classes and texts are unchanged. Raises UsageError for other values."""
-    assert column is not None
     if column.kind in ("class", "text"):
         return column
     if column.kind != "number" or not column.is_scalar:

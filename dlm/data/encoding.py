@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dlm.data.columns import Column, Columns, Ragged
+from dlm.data.columns import Column, Columns, Ragged, sliced
 from dlm.data.dataset import Split
 from dlm.data.media import byte_blocks, log_mel, resized
 from dlm.data.schema_inference import infer_inputs, infer_target
@@ -55,42 +55,37 @@ class TableEncoding:
 
     def transform(self, columns: Columns) -> np.ndarray:
         """Inputs float32 [N, D]: numbers, one-hot categories, calendar features of dates, flags of missing numbers."""
-        parts: list[np.ndarray] = []
+        return np.concatenate([values for _, values in self._fields(columns)], axis=1)
+
+    def feature_names(self, columns: Columns) -> tuple[str, ...]:
+        """Names of the D features: `age`, `sex=male`, `date: year`, `age is missing`."""
+        return tuple(name for names, _ in self._fields(sliced(columns, 0, 1)) for name in names)
+
+    def fields(self, columns: Columns) -> tuple[int, ...]:
+        """Number of features of each field: 1 for a number or calendar feature, k for a one-hot category."""
+        return tuple(len(names) for names, _ in self._fields(sliced(columns, 0, 1)))
+
+    def _fields(self, columns: Columns) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Names and values, float32 [N, k], of each field's features."""
         for name in self.names:
             column = columns[name]
             if name in self.categories:
-                parts.append(_one_hot(column, self.categories[name]))
+                labels = [f"{name}={_label(column, value)}" for value in self.categories[name]]
+                yield [*labels, f"{name}: others"], _one_hot(column, self.categories[name])
                 continue
             if isinstance(column.values, Ragged):
                 raise UsageError(
                     f"data.inputs: column {name!r} has sequences of varying length; use it as the only input"
                 )
             numbers = np.asarray(column.values, np.float64).reshape(len(column), -1)
-            parts.append(_calendar(numbers) if column.kind == "date" else numbers.astype(np.float32))
+            elements = [name] if numbers.shape[1] == 1 else [f"{name}[{index}]" for index in range(numbers.shape[1])]
+            is_date = column.kind == "date"
+            values = _calendar(numbers) if is_date else numbers.astype(np.float32)
+            names = [f"{name}: {part}" for part in CALENDAR] if is_date else elements
             if name in self.missing:
-                parts.append(np.isnan(numbers).astype(np.float32))
-        return np.concatenate(parts, axis=1)
-
-    def feature_names(self, columns: Columns) -> tuple[str, ...]:
-        """Names of the D features: `age`, `sex=male`, `date: year`, `age is missing`."""
-        return tuple(name for names in self._names_by_field(columns) for name in names)
-
-    def fields(self, columns: Columns) -> tuple[int, ...]:
-        """Number of features of each field: 1 for a number or calendar feature, k for a one-hot category."""
-        return tuple(len(names) for names in self._names_by_field(columns))
-
-    def _names_by_field(self, columns: Columns) -> Iterator[list[str]]:
-        for name in self.names:
-            column = columns[name]
-            if name in self.categories:
-                yield [f"{name}={_label(column, value)}" for value in self.categories[name]] + [f"{name}: others"]
-                continue
-            width = int(np.prod(np.asarray(column.values).shape[1:], dtype=int))
-            numbers = [name] if width == 1 else [f"{name}[{index}]" for index in range(width)]
-            for each in [f"{name}: {part}" for part in CALENDAR] if column.kind == "date" else numbers:
-                yield [each]
-            for each in numbers if name in self.missing else ():
-                yield [f"{each} is missing"]
+                values = np.concatenate([values, np.isnan(numbers).astype(np.float32)], axis=1)
+                names += [f"{each} is missing" for each in elements]
+            yield from (([each], values[:, [index]]) for index, each in enumerate(names))
 
 
 def _label(column: Column, value: Any) -> str:
@@ -143,10 +138,9 @@ class Encoding:
         size: tuple[int, int] | None = None,
     ) -> Encoding:
         """The encoding of the pool's columns; infers `inputs`, `target` and `length` if they are empty or 0."""
-        for name in (*inputs, *([target] if target else [])):
-            if name not in columns:
-                raise UsageError(f"the data has no column {name!r}; {nearest(name, columns)}")
         target = target or infer_target(columns, inputs)
+        if target not in columns:
+            raise UsageError(f"data.target={target!r} is not a column of the data; {nearest(target, columns)}")
         inputs = inputs or infer_inputs(columns, target)
         first = columns[inputs[0]]
         if len(inputs) > 1 or first.is_tabular:

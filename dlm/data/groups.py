@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dlm.data.columns import Column, Columns, element
+from dlm.data.columns import Column, Columns, find_column
 from dlm.data.dataset import Groups
-from dlm.utils.errors import UsageError, nearest
+from dlm.utils.errors import UsageError
 
 MAX_VALUES = 12  # a column of numbers with more distinct values is divided at the pool's quartiles
 MAX_NAMES = 20  # groups of a column of texts; rarer values form one group
@@ -28,19 +28,12 @@ def groups_of(splits: Mapping[str, Columns], wanted: tuple[str, ...]) -> tuple[G
     names, codes = [], {part: [] for part in splits}  # type: ignore[var-annotated]
     for column in wanted:
         name, threshold = _parsed(column, splits["train"])
-        by_split = {part: _column(columns, name) for part, columns in splits.items()}
+        by_split = {part: find_column(columns, name, "groups") for part, columns in splits.items()}
         labels, coded = _coded(name, by_split) if threshold is None else _divided(name, by_split, threshold)
         names.append((name, labels))
         for part in splits:
             codes[part].append(coded[part])
     return tuple(names), {part: np.stack(each, axis=1).astype(np.int32) for part, each in codes.items()}
-
-
-def _column(columns: Columns, name: str) -> Column:
-    column = columns.get(name) or element(columns, name, "groups")
-    if column is None:
-        raise UsageError(f"groups={name!r} is not a column of the data; {nearest(name, columns)}")
-    return column
 
 
 def _parsed(wanted: str, columns: Columns) -> tuple[str, float | None]:
@@ -60,16 +53,13 @@ def _divided(name: str, splits: Mapping[str, Column], threshold: float) -> Coded
 def _coded(name: str, splits: Mapping[str, Column]) -> Coded:
     column = splits["train"]
     if column.kind == "class":
-        return column.names or _numbered(splits), {part: each.array for part, each in splits.items()}
+        number = max(int(each.array.max(initial=0)) for each in splits.values()) + 1
+        return column.names or tuple(map(str, range(number))), {part: each.array for part, each in splits.items()}
     if column.kind == "text":
         return _by_name({part: np.array(each.texts()) for part, each in splits.items()})
     if column.kind == "number" and column.is_scalar:
         return _by_value(name, {part: each.array.astype(np.float64) for part, each in splits.items()})
     raise UsageError(f"groups={name!r} has kind {column.kind}; choose a column of classes, texts or single numbers")
-
-
-def _numbered(splits: Mapping[str, Column]) -> tuple[str, ...]:
-    return tuple(map(str, range(max(int(column.array.max(initial=0)) for column in splits.values()) + 1)))
 
 
 def _by_name(splits: Mapping[str, np.ndarray]) -> Coded:

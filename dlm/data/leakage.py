@@ -1,70 +1,60 @@
 """Finds leaks: test rows that are also in the training pool, and repeated pool rows, exact and near duplicates.
 
-Rows are duplicates if their inputs are, whatever their labels. Candidates come from hashes of the content and are then
-compared; near duplicates are found by `dlm.data.near_duplicates`. The result does not depend on the order of the rows.
+Rows are duplicates if their inputs are, whatever their labels. Equal rows have equal hashes; near duplicates are found
+by `dlm.data.near_duplicates`. The result does not depend on the order of the rows.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
-from pathlib import Path
+import math
+from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import psutil
 
+from dlm.data import near_duplicates
+from dlm.data.cache import cached
+from dlm.data.columns import Column, Columns, text_values
 from dlm.data.dataset import Dataset
-from dlm.data.near_duplicates import (
-    MIN_NUMBERS,
-    ImageSimilarity,
-    RowSimilarity,
-    TableSimilarity,
-    TokenSimilarity,
-    blocks,
-    in_blocks,
-    near_pairs,
-)
 from dlm.data.subsets import row_digests
 from dlm.storage.artifacts import LeakCounts
 from dlm.utils.errors import UsageError, choose
-from dlm.utils.files import replacing, user_cache
 
 
 @dataclasses.dataclass(frozen=True)
-class DuplicatePairs:
-    """Pairs of duplicate rows, sorted. `exact`: equal numbers; else near-duplicates."""
+class Duplicates:
+    """The first pool row that each row of a split duplicates. `of`: int64 [R], −1 for none.
 
-    first: np.ndarray  # int64 [P]
-    second: np.ndarray  # int64 [P]
-    exact: np.ndarray  # bool [P]
+    `exact`: bool [R], whether the numbers are equal; otherwise the rows are near-duplicates.
+    """
+
+    of: np.ndarray
+    exact: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.first)
+        return len(self.rows)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The rows that duplicate another one, sorted. int64 [K]."""
+        return np.flatnonzero(self.of >= 0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Leaks:
-    """Duplicates between pool and test set, and within the pool.
+    """Duplicates of a pool and a test set.
 
-    across: (pool row, test row); equal rows are paired with the first one of the other side. within: (pool row, later
-    pool row); equal rows are paired with the first one. note: why near duplicates could not be searched, if so.
+    test: test rows that are in the pool. pool: pool rows that repeat an earlier pool row. note: why near duplicates
+    were not searched; empty if they were.
     """
 
-    across: DuplicatePairs
-    within: DuplicatePairs
+    test: Duplicates
+    pool: Duplicates
     note: str
-
-    @property
-    def test_rows(self) -> np.ndarray:
-        """Test rows that are in the pool, sorted. int64 [K]."""
-        return np.unique(self.across.second)
-
-    @property
-    def repeated_rows(self) -> np.ndarray:
-        """Pool rows that repeat an earlier pool row, sorted. int64 [K]."""
-        return np.unique(self.within.second)
 
 
 def find_leaks(pool: np.ndarray, test: np.ndarray, *, kind: Literal["numbers", "tokens"] = "numbers") -> Leaks:
@@ -75,70 +65,27 @@ def find_leaks(pool: np.ndarray, test: np.ndarray, *, kind: Literal["numbers", "
     shapes, and for rows without numbers.
     """
     choose("kind", kind, ("numbers", "tokens"))
-    x, content = _joined(pool, test, kind), np.zeros(0, np.int64)
-    if len(x):
-        content = _contents(x)
-    number = int(content.max(initial=-1)) + 1
-    ours, theirs = _RowIndex.of(content[: len(pool)], number), _RowIndex.of(content[len(pool) :], number)
-    near, note = np.zeros((0, 2), np.int64), "the training pool is empty" if not len(pool) else ""
-    if not note:
-        rows = np.where(ours.counts > 0, ours.first, len(pool) + theirs.first)
-        similarity, note = _similarity(x, rows[ours.counts > 0], kind)
-        near = near_pairs(similarity, x, rows, ours.counts > 0) if similarity else near
-    return Leaks(_across(ours, theirs, near), _within(ours, near), note)
+    x, size = _joined(pool, test, kind), len(pool)
+    # The first row of each content; `size` and more if the pool does not have it.
+    _, first, content = np.unique(_contents(x), return_index=True, return_inverse=True)
+    near = np.full(len(first), size)
+    similarity, note = _similarity(x, first[first < size], kind) if size else (None, "the training pool is empty")
+    if similarity:
+        pairs = near_duplicates.near_pairs(similarity, x, first, first < size)
+        for ours, theirs in (pairs.T, pairs.T[::-1]):
+            np.minimum.at(near, theirs, first[ours])
+    return Leaks(
+        test=_duplicates(first[content[size:]], near[content[size:]], np.full(len(test), size)),
+        pool=_duplicates(first[content[:size]], near[content[:size]], np.arange(size)),
+        note=note,
+    )
 
 
-@dataclasses.dataclass(frozen=True)
-class _RowIndex:
-    """The rows of one split by content: rows[starts[c] : starts[c] + counts[c]], sorted, have content c."""
-
-    rows: np.ndarray
-    starts: np.ndarray
-    counts: np.ndarray
-
-    @classmethod
-    def of(cls, content: np.ndarray, number: int) -> _RowIndex:
-        counts = np.bincount(content, minlength=number)
-        return cls(np.argsort(content, kind="stable"), np.cumsum(counts) - counts, counts)
-
-    @property
-    def first(self) -> np.ndarray:
-        """The first row of each content; arbitrary for a content that the split lacks."""
-        return np.append(self.rows, 0)[self.starts]
-
-    def all_of(self, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(index in `contents`, row) of every row with one of these contents."""
-        counts = self.counts[contents]
-        index = np.repeat(np.arange(len(contents)), counts)
-        nth = np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return index, self.rows[self.starts[contents][index] + nth]
-
-
-def _across(ours: _RowIndex, theirs: _RowIndex, near: np.ndarray) -> DuplicatePairs:
-    """Pairs of contents as pairs of rows: the rows of each content with the first row of the other one."""
-    equal = np.flatnonzero((ours.counts > 0) & (theirs.counts > 0))
-    near = near[theirs.counts[near[:, 1]] > 0]
-    in_pool, in_test = np.concatenate([near, np.stack([equal, equal], axis=1)]).T
-    index, rows = theirs.all_of(in_test)
-    other_index, other_rows = ours.all_of(in_pool)
-    first = np.concatenate([ours.first[in_pool][index], other_rows])
-    second = np.concatenate([rows, theirs.first[in_test][other_index]])
-    exact = (in_pool == in_test)[np.concatenate([index, other_index])]
-    return DuplicatePairs(*_distinct(first, second, exact))
-
-
-def _within(ours: _RowIndex, near: np.ndarray) -> DuplicatePairs:
-    """Each repeated row with the first row of its content, and the first rows of near-duplicate contents."""
-    contents, rows = ours.all_of(np.arange(len(ours.counts)))
-    firsts = ours.first[contents]
-    pairs = np.sort(ours.first[near[ours.counts[near[:, 1]] > 0]], axis=1)
-    first, second = np.concatenate([np.stack([firsts, rows], axis=1)[rows != firsts], pairs]).T
-    return DuplicatePairs(*_distinct(first, second, np.arange(len(first)) < np.sum(rows != firsts)))
-
-
-def _distinct(first: np.ndarray, second: np.ndarray, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    pairs, at = np.unique(np.stack([first, second], axis=1), axis=0, return_index=True)
-    return pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64), exact[at]
+def _duplicates(first: np.ndarray, near: np.ndarray, before: np.ndarray) -> Duplicates:
+    """The first pool rows with equal or, if there are none, similar content; those below `before` count. int [R]."""
+    exact = first < before
+    of = np.where(exact, first, near)
+    return Duplicates(np.where(of < before, of, -1), exact)
 
 
 def _joined(pool: np.ndarray, test: np.ndarray, kind: str) -> np.ndarray:
@@ -159,50 +106,37 @@ def _joined(pool: np.ndarray, test: np.ndarray, kind: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         x[: len(pool)], x[len(pool) :] = pool.reshape(-1, *x.shape[1:]), test.reshape(-1, *x.shape[1:])
     if x.dtype.kind == "f":
-        for part in blocks(len(x), x[0].size):  # one representation of NaN and of zero
+        for part in near_duplicates.blocks(len(x), x[0].size):  # one representation of NaN and of zero
             x[part] = np.where(np.isnan(x[part]), np.float32(np.nan), x[part] + np.float32(0))
     return x
 
 
 def _contents(x: np.ndarray) -> np.ndarray:
-    """Content number of each row, equal for equal rows, from 0, ordered by hash. int64 [N]."""
-    digests = np.concatenate([row_digests(x[part]) for part in blocks(len(x), x[0].size)])
-    _, first, content = np.unique(digests, return_index=True, return_inverse=True)
-    later = np.flatnonzero(first[content] != np.arange(len(x)))
-    equal = in_blocks(lambda one, two: (_bytes(one) == _bytes(two)).all(1), x, later, first[content[later]])
-    if equal.all():
-        return content
-    # Integers above 2^24 may share a float32 hash: compare all rows of such hashes exactly.
-    doubted = np.flatnonzero(np.isin(content, content[later[~equal]]))
-    whole = _bytes(x[doubted])
-    finer = np.zeros(len(x), np.int64)
-    finer[doubted] = np.unique(whole.view(f"V{whole.shape[1]}")[:, 0], return_inverse=True)[1]
-    return np.unique(np.stack([content, finer], axis=1), axis=0, return_inverse=True)[1]
+    """A hash of each row's values: its digest in subsets, which integers above 2^24 may share, and 128 bits. [N]."""
+    rows = np.ascontiguousarray(x).reshape(len(x), math.prod(x.shape[1:])).view(np.uint8)
+    digests = zip(row_digests(x).astype(">u8"), rows)
+    hashes = [digest.tobytes() + hashlib.blake2b(row.tobytes(), digest_size=16).digest() for digest, row in digests]
+    return np.frombuffer(b"".join(hashes), "V24")
 
 
-def _bytes(x: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(x).reshape(len(x), -1).view(np.uint8)
-
-
-def _similarity(x: np.ndarray, rows: np.ndarray, kind: str) -> tuple[RowSimilarity | None, str]:
+def _similarity(x: np.ndarray, rows: np.ndarray, kind: str) -> tuple[near_duplicates.RowSimilarity | None, str]:
     """The similarity for x, fitted to the pool's `rows`; or None and the reason."""
+    unsearched = "only exact duplicates were searched: near duplicates need"
     if kind == "tokens":
-        tokens = TokenSimilarity.of(x, rows)
+        tokens = near_duplicates.TokenSimilarity.of(x, rows)
         least = tokens.length + tokens.MIN_SHINGLES - 1
-        short = f"only exact duplicates were searched: near duplicates need {least} tokens per row, not {x.shape[1]}"
-        return (None, short) if x.shape[1] < least else (tokens, "")
-    size = x[0].size
-    table = None if x.ndim > 2 or size < MIN_NUMBERS else TableSimilarity.of(x, rows)
+        return (None, f"{unsearched} {least} tokens per row, not {x.shape[1]}") if x.shape[1] < least else (tokens, "")
+    size, least = x[0].size, near_duplicates.MIN_NUMBERS
+    table = near_duplicates.TableSimilarity.of(x, rows) if x.ndim == 2 and size >= least else None
     varying = size if table is None else int((table.scale > 0).sum())
-    if varying < MIN_NUMBERS:
-        return None, (
-            f"only exact duplicates were searched: near duplicates need {MIN_NUMBERS} columns that vary, not {varying}"
-        )
-    return table or ImageSimilarity.of(x, rows), ""
+    if varying < least:
+        return None, f"{unsearched} {least} columns that vary, not {varying}"
+    return table or near_duplicates.ImageSimilarity.of(x, rows), ""
 
 
-SEARCH_VERSION = 1  # part of the cache key; increase it when the search changes
+SEARCH_VERSION = 2  # part of the cache key; increase it when the search changes
 MEMORY_FACTOR = 8  # memory of the search relative to the data
+NONE, EXACT, NEAR = range(3)  # kinds of duplicates in the cache
 
 
 def check_leakage(dataset: Dataset) -> tuple[Dataset, LeakCounts]:
@@ -214,43 +148,28 @@ def check_leakage(dataset: Dataset) -> tuple[Dataset, LeakCounts]:
         return dataset, dataclasses.replace(counts, note=dataset.expected_overlap)
     if MEMORY_FACTOR * dataset.train.nbytes > psutil.virtual_memory().available:
         return dataset, dataclasses.replace(counts, note="the data are too large for the search in memory")
-    path = user_cache() / "leaks" / f"{dataset.fingerprint}-{_order_of_test(dataset)}-{SEARCH_VERSION}.npz"
-    result = _cached(path)
-    if result is None:
-        result = _search(dataset)
-        with contextlib.suppress(OSError):  # without a cache the search is repeated next time
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as temporary, open(temporary, "wb") as file:
-                np.savez(file, **result)  # type: ignore[arg-type]
-    near, rows = result["near"], result["test_rows"]
+    # The fingerprint does not depend on the order of test rows; the row numbers do.
+    order = hashlib.sha256(row_digests(dataset.test.x).tobytes()).hexdigest()[:16]
+    result = cached(f"leaks-{SEARCH_VERSION}-{dataset.fingerprint}-{order}", partial(_search, dataset))
+    test, pool = result["test"].array, result["pool"].array
+    rows = np.flatnonzero(test)
     counts = dataclasses.replace(
         counts,
         leaked=len(rows),
-        leaked_near=int(near[0]),
-        repeated=int(near[1]),
-        repeated_near=int(near[2]),
-        note=str(result["note"]),
+        leaked_near=int(np.sum(test == NEAR)),
+        repeated=int(np.count_nonzero(pool)),
+        repeated_near=int(np.sum(pool == NEAR)),
+        note=result["note"].texts()[0],
     )
     return dataset.with_leaked_rows(rows if len(rows) else None), counts
 
 
-def _search(dataset: Dataset) -> dict[str, np.ndarray]:
-    kind = "tokens" if dataset.vocabulary else "numbers"
-    leaks = find_leaks(np.asarray(dataset.train.x), np.asarray(dataset.test.x), kind=kind)  # type: ignore[arg-type]
-    exact = [np.unique(pairs.second[pairs.exact]) for pairs in (leaks.across, leaks.within)]
-    rows, repeated = leaks.test_rows, leaks.repeated_rows
-    near = np.array([len(rows) - len(exact[0]), len(repeated), len(repeated) - len(exact[1])])
-    return {"test_rows": rows, "near": near, "note": np.array(leaks.note)}
-
-
-def _order_of_test(dataset: Dataset) -> str:
-    """Hash of the test rows in order; the fingerprint does not depend on the order, the row numbers do."""
-    return hashlib.sha256(row_digests(dataset.test.x).tobytes()).hexdigest()[:16]
-
-
-def _cached(path: Path) -> dict[str, np.ndarray] | None:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in ("test_rows", "near", "note")}
-    except Exception:  # absent or damaged: searched again
-        return None
+def _search(dataset: Dataset) -> Iterator[Columns]:
+    """The kind of duplicate of each test and pool row, and the note, as columns for the cache."""
+    kind: Literal["numbers", "tokens"] = "tokens" if dataset.vocabulary else "numbers"
+    leaks = find_leaks(np.asarray(dataset.train.x), np.asarray(dataset.test.x), kind=kind)
+    columns = {"note": Column(text_values([leaks.note]), "text")}
+    for name, rows in (("test", leaks.test), ("pool", leaks.pool)):
+        kinds = np.where(rows.of < 0, NONE, np.where(rows.exact, EXACT, NEAR))
+        columns[name] = Column(kinds.astype(np.int8), "number")
+    yield columns

@@ -46,7 +46,8 @@ def _log_mel(samples: np.ndarray, width: int, hop: int, bands: np.ndarray) -> np
 
 def mel_bands(rate: int, width: int) -> np.ndarray:
     """Weights of a window's frequencies in each mel band. float32 [width // 2 + 1, NUM_MELS]."""
-    edges = _frequency(np.linspace(_mel(0.0), _mel(rate / 2), NUM_MELS + 2))
+    highest = 2595.0 * np.log10(1.0 + rate / 2 / 700.0)
+    edges = 700.0 * (10.0 ** (np.linspace(0.0, highest, NUM_MELS + 2) / 2595.0) - 1.0)
     # A band narrower than the frequency spacing would contain no frequency.
     spacing = rate / width
     frequencies = np.arange(width // 2 + 1)[:, None] * spacing
@@ -54,14 +55,6 @@ def mel_bands(rate: int, width: int) -> np.ndarray:
     rise = (frequencies - low) / np.maximum(centre - low, spacing)
     fall = (high - frequencies) / np.maximum(high - centre, spacing)
     return np.clip(np.minimum(rise, fall), 0, None).astype(np.float32)
-
-
-def _mel(frequency: float) -> float:
-    return 2595.0 * np.log10(1.0 + frequency / 700.0)
-
-
-def _frequency(mel: np.ndarray) -> np.ndarray:
-    return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
 
 
 def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -99,7 +92,8 @@ def split_documents(
     if not shares or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
         raise UsageError(f"shares={tuple(shares)} must be positive and add up to 1, for example (0.8, 0.1, 0.1)")
     at_least(0, max_bytes=max_bytes)
-    ordered = sorted({document for document in documents if document}, key=_content_hash)
+    distinct = {document for document in documents if document}
+    ordered = sorted(distinct, key=lambda document: hashlib.blake2b(document, digest_size=16).digest())
     ends = np.cumsum([len(document) for document in ordered])
     if max_bytes:
         ordered = ordered[: np.searchsorted(ends, max_bytes, side="right")]
@@ -107,7 +101,3 @@ def split_documents(
     middles = ends - np.array([len(document) for document in ordered]) / 2
     split = np.searchsorted(np.cumsum(shares)[:-1] * (ends[-1] if ordered else 0), middles, side="right")
     return tuple([ordered[at] for at in np.flatnonzero(split == index)] for index in range(len(shares)))
-
-
-def _content_hash(document: bytes) -> bytes:
-    return hashlib.blake2b(document, digest_size=16).digest()

@@ -7,10 +7,10 @@ number of comparisons is therefore fixed, however many rows agree.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 import numpy as np
 
@@ -19,22 +19,24 @@ WINDOW = 4  # rows compared on either side, in each table
 BLOCK = 2**21  # numbers processed at once
 
 
-class RowSimilarity(Protocol):
+class RowSimilarity(abc.ABC):
     """Decides whether two rows are near-duplicates. A view is a part of a row, for example all but the first line."""
 
-    @property
-    def views(self) -> tuple[tuple[int, int], ...]:
-        """Pairs of views to compare, each pair once; a shift by one pixel pairs two views."""
+    views: tuple[tuple[int, int], ...] = ((0, 0),)  # pairs to compare; a shift by one pixel pairs two views
 
+    @abc.abstractmethod
     def comparable(self, x: np.ndarray) -> np.ndarray:
         """Which rows [n, ...] hold enough to be compared. bool [n]."""
 
+    @abc.abstractmethod
     def words(self, x: np.ndarray, view: int) -> np.ndarray:
         """Signatures of rows [n, ...], most significant bits first. uint64 [n, TABLES]."""
 
+    @abc.abstractmethod
     def close(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Whether the rows of pairs of signatures [n, TABLES] should be compared. bool [n]."""
 
+    @abc.abstractmethod
     def same(self, first: np.ndarray, second: np.ndarray, views: tuple[int, int]) -> np.ndarray:
         """Whether pairs of rows [n, ...] are near-duplicates in these views. bool [n]."""
 
@@ -91,12 +93,32 @@ MIN_NUMBERS = 16  # with fewer, many distinct rows nearly agree
 MAX_BITS = 24  # of 512: an angle of 8 degrees; a pair at the threshold has 10, with a standard deviation of 3
 
 
-def _few_bits_differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.bitwise_count(first ^ second).sum(1) <= MAX_BITS
+class VectorSimilarity(RowSimilarity):
+    """Rows as vectors; a signature has the signs of their random projections."""
+
+    @abc.abstractmethod
+    def vectors(self, x: np.ndarray, view: int) -> np.ndarray:
+        """Vectors of rows [n, ...]. float32 [n, d]."""
+
+    def words(self, x: np.ndarray, view: int) -> np.ndarray:
+        vectors = self.vectors(x, view)
+        directions = np.random.default_rng(0).standard_normal((vectors.shape[1], 64 * TABLES), np.float32)
+        return np.packbits(vectors @ directions > 0, axis=1).view(">u8").astype(np.uint64)
+
+    def close(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return np.bitwise_count(first ^ second).sum(1) <= MAX_BITS
+
+    def same(self, first: np.ndarray, second: np.ndarray, views: tuple[int, int]) -> np.ndarray:
+        missing = (np.isfinite(first) == np.isfinite(second)).reshape(len(first), -1).all(1)
+        return missing & self.similar(*(self.vectors(x, view) for x, view in zip((first, second), views)))
+
+    @abc.abstractmethod
+    def similar(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Whether pairs of vectors [n, d] belong to near-duplicates, if the same numbers are missing. bool [n]."""
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageSimilarity:
+class ImageSimilarity(VectorSimilarity):
     """Rows [H, W] or [H, W, ...] that agree up to brightness, contrast and a shift by one pixel.
 
     An image is averaged over at most CELLS × CELLS cells, centred, scaled to length one, and the average of the pool is
@@ -136,20 +158,16 @@ class ImageSimilarity:
         """At least MIN_NUMBERS finite numbers, and cells that differ."""
         return (np.isfinite(x).reshape(len(x), -1).sum(1) >= MIN_NUMBERS) & cells(x, 0).any(1)
 
-    def words(self, x: np.ndarray, view: int) -> np.ndarray:
-        return _signs(cells(x, view) - self.averages[view])
+    def vectors(self, x: np.ndarray, view: int) -> np.ndarray:
+        return cells(x, view) - self.averages[view]
 
-    close = staticmethod(_few_bits_differ)
-
-    def same(self, first: np.ndarray, second: np.ndarray, views: tuple[int, int]) -> np.ndarray:
-        ours, theirs = (cells(x, view) - self.averages[view] for x, view in zip((first, second), views))
-        lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-        similar = np.einsum("ni,ni->n", ours, theirs) >= self.COSINE * lengths
-        return similar & (lengths > 0) & _same_missing(first, second)
+    def similar(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+        return (np.einsum("ni,ni->n", first, second) >= self.COSINE * lengths) & (lengths > 0)
 
 
 @dataclasses.dataclass(frozen=True)
-class TableSimilarity:
+class TableSimilarity(VectorSimilarity):
     """Rows [D] of columns in different units: columns are standardized, and a missing number is the column's mean.
 
     Two rows are near-duplicates if the same numbers are missing and their distance is at most DISTANCE times the norm
@@ -160,7 +178,6 @@ class TableSimilarity:
     scale: np.ndarray  # float64 [D]: one over the standard deviation, 0 for a constant column
 
     DISTANCE = 0.025
-    views = ((0, 0),)
 
     @classmethod
     def of(cls, x: np.ndarray, rows: np.ndarray) -> TableSimilarity:
@@ -176,18 +193,12 @@ class TableSimilarity:
         """At least MIN_NUMBERS finite numbers in columns that vary."""
         return (np.isfinite(x) & (self.scale > 0)).sum(1) >= MIN_NUMBERS
 
-    def words(self, x: np.ndarray, view: int) -> np.ndarray:
-        return _signs(self._standardized(x))
-
-    close = staticmethod(_few_bits_differ)
-
-    def same(self, first: np.ndarray, second: np.ndarray, views: tuple[int, int]) -> np.ndarray:
-        ours, theirs = self._standardized(first), self._standardized(second)
-        longer = np.maximum(np.linalg.norm(ours, axis=1), np.linalg.norm(theirs, axis=1))
-        return (np.linalg.norm(ours - theirs, axis=1) <= self.DISTANCE * longer) & _same_missing(first, second)
-
-    def _standardized(self, x: np.ndarray) -> np.ndarray:
+    def vectors(self, x: np.ndarray, view: int) -> np.ndarray:
         return _filled((x - self.mean) * self.scale).astype(np.float32)
+
+    def similar(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        longer = np.maximum(np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1))
+        return np.linalg.norm(first - second, axis=1) <= self.DISTANCE * longer
 
 
 def cells(x: np.ndarray, view: int) -> np.ndarray:
@@ -218,19 +229,8 @@ def _averages(size: int, cells: int) -> np.ndarray:
     return (overlap / overlap.sum(1, keepdims=True)).astype(np.float32)
 
 
-def _signs(features: np.ndarray) -> np.ndarray:
-    """Packed signs of random projections of features [n, d]. uint64 [n, TABLES]."""
-    directions = np.random.default_rng(0).standard_normal((features.shape[1], 64 * TABLES), np.float32)
-    return np.packbits(features @ directions > 0, axis=1).view(">u8").astype(np.uint64)
-
-
 def _filled(x: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(x), x, 0)
-
-
-def _same_missing(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Whether the same numbers are missing in two rows."""
-    return (np.isfinite(first) == np.isfinite(second)).reshape(len(first), -1).all(1)
 
 
 PADDING = 0
@@ -239,7 +239,7 @@ HASHES = 4 * TABLES  # four per word
 
 
 @dataclasses.dataclass(frozen=True)
-class TokenSimilarity:
+class TokenSimilarity(RowSimilarity):
     """Rows [L] of tokens, 0 is padding, whose shingles have a Jaccard index of at least RESEMBLANCE.
 
     A shingle is as many tokens as carry SHINGLE_BITS at the entropy of single tokens, so that two sequences rarely
@@ -255,7 +255,6 @@ class TokenSimilarity:
     RESEMBLANCE = 0.7
     MIN_EQUAL = 14  # of 32 hashes; at 0.7 the mean is 22, with a standard deviation of 2.6
     SAMPLE = 4096  # rows for the entropy
-    views = ((0, 0),)
 
     @classmethod
     def of(cls, x: np.ndarray, rows: np.ndarray) -> TokenSimilarity:

@@ -114,15 +114,11 @@ def why_unusable(name: str, array: pa.ChunkedArray, column: Column | None) -> st
         return f"nearly all values are distinct ({distinct:,} in {len(array):,} rows)"
     if column.kind == "text" and pc.all(pc.match_substring_regex(array, _HASH)).as_py():
         return "their values are hashes"
-    if distinct == len(array) and column.kind in ("number", "text") and (_ID_NAME.search(name) or _counts_rows(column)):
-        return f"all {distinct:,} values are distinct, like identifiers"
+    if distinct == len(array) and column.kind in ("number", "text"):
+        counts_rows = column.is_scalar and column.array[0] in (0, 1) and bool(np.all(np.diff(column.array) == 1))
+        if counts_rows or _ID_NAME.search(name):
+            return f"all {distinct:,} values are distinct, like identifiers"
     return ""
-
-
-def _counts_rows(column: Column) -> bool:
-    """Whether a column numbers the rows, from 0 or 1."""
-    values = column.values
-    return isinstance(values, np.ndarray) and values[0] in (0, 1) and bool(np.all(np.diff(values) == 1))
 
 
 def with_target(columns: Columns, target: str, task: Task = "auto") -> tuple[dict[str, Column], str]:
@@ -166,7 +162,8 @@ def _from_numbers(name: str, column: Column, task: Task) -> tuple[Column, str]:
             raise UsageError(f"targets {name!r} have shape {values.shape}; classes need [N], numbers [N] or [N, K]")
         return _as_floats(column), f"{values.shape[1]} numbers per row."
     distinct = np.unique(values[~np.isnan(values)])
-    marked = _marks_missing(distinct)
+    # −1 beside 0 … k−1, k ≥ 3, marks missing labels; but −1, 0 and 1 are three classes.
+    marked = distinct.dtype.kind == "i" and len(distinct) > 3 and distinct[0] == -1 and _is_range(distinct[1:])
     distinct = distinct[distinct >= 0] if marked else distinct
     enough = MIN_ROWS_PER_CLASS * len(distinct) <= len(values)
     integers = bool(np.all(distinct % 1 == 0))
@@ -178,15 +175,10 @@ def _from_numbers(name: str, column: Column, task: Task) -> tuple[Column, str]:
             raise UsageError(f"column {name!r} has {len(names):,} distinct numbers; set task=numbers")
         remark = f"{len(names):,} classes{_examples(names)}; set task=numbers to predict numbers instead."
         remark += " −1 is treated as missing." if marked else ""
-        return Column(_indices(values, distinct), "class", names), remark
+        index = np.minimum(np.searchsorted(distinct, values), len(distinct) - 1)
+        return Column(np.where(distinct[index] == values, index, -1).astype(np.int32), "class", names), remark
     remark = f"numbers ({len(distinct):,} distinct values)"
     return _as_floats(column), remark + ("; set task=classes to predict classes instead." if task == "auto" else ".")
-
-
-def _indices(values: np.ndarray, distinct: np.ndarray) -> np.ndarray:
-    """Index of each value in `distinct`, −1 for missing ones. int32 [N]."""
-    index = np.minimum(np.searchsorted(distinct, values), len(distinct) - 1)
-    return np.where(distinct[index] == values, index, -1).astype(np.int32)
 
 
 def _as_floats(column: Column) -> Column:
@@ -196,11 +188,6 @@ def _as_floats(column: Column) -> Column:
 def _is_range(distinct: np.ndarray) -> bool:
     """Whether the values are 0 … k−1."""
     return bool(len(distinct)) and np.array_equal(distinct, np.arange(len(distinct)))
-
-
-def _marks_missing(distinct: np.ndarray) -> bool:
-    """Whether −1 marks missing labels: integers −1 and 0 … k−1, k ≥ 3. But −1, 0 and 1 are three classes."""
-    return distinct.dtype.kind == "i" and len(distinct) > 3 and distinct[0] == -1 and _is_range(distinct[1:])
 
 
 def _examples(names: Sequence[str]) -> str:

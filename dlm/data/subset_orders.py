@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
@@ -19,13 +17,7 @@ class SubsetOrders:
     def __init__(self, dataset: Dataset, seeds: Iterable[int]):
         self.dataset = dataset
         self._orders = {seed: dataset.order(seed) for seed in sorted(set(seeds))}
-        self.normalization_stats = functools.cache(self._normalization_stats)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "normalization_stats"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, normalization_stats=functools.cache(self._normalization_stats))
+        self._stats: dict[tuple[int, int], NormalizationStats | None] = {}
 
     def __getitem__(self, seed: int) -> np.ndarray:
         return self._orders[seed]
@@ -47,6 +39,8 @@ class SubsetOrders:
         """Hash of the subset's content, see `subset_hash`."""
         return subset_hash(self.dataset.digests[self[seed][:train_size]], train_size)
 
-    def _normalization_stats(self, seed: int, train_size: int) -> NormalizationStats | None:
-        """Statistics of the subset, see `normalization_stats`."""
-        return normalization_stats(self.dataset, self[seed][:train_size])
+    def normalization_stats(self, seed: int, train_size: int) -> NormalizationStats | None:
+        """Statistics of the subset, see `normalization_stats`; computed once."""
+        if (seed, train_size) not in self._stats:
+            self._stats[seed, train_size] = normalization_stats(self.dataset, self[seed][:train_size])
+        return self._stats[seed, train_size]

@@ -13,7 +13,7 @@ import numpy as np
 import platformdirs
 import pytest
 
-from dlm.data import cache, column_store
+from dlm.data import cache
 from dlm.data.cache import TEMPORARY, cached, content_key
 from dlm.data.columns import Column, Ragged, concatenated, consistent, ragged, sliced, text_values
 
@@ -127,18 +127,17 @@ def flipped(place):
 @pytest.mark.parametrize(
     "harm",
     [
-        damage(".values.npy", flipped(-1)),
-        damage(".values.npy", flipped(column_store.HEADER)),
-        damage(".values.npy", flipped(20)),
-        damage(".starts.npy", flipped(-1)),
-        damage(".shapes.npy", lambda data: data[:-4]),
+        damage(".values", flipped(-1)),
+        damage(".values", flipped(0)),
+        damage(".shapes", flipped(-1)),
+        damage(".shapes", lambda data: data[:-4]),
         damage("manifest.json", lambda data: data[:-9]),
         damage("manifest.json", lambda data: data.replace(b"8000", b"8001")),
         damage("manifest.json", lambda data: b""),
-        lambda entry: (entry / "0.values.npy").unlink(),
+        lambda entry: (entry / "0.values").unlink(),
         lambda entry: (entry / "manifest.json").unlink(),
     ],
-    ids=["end", "first", "header", "starts", "short", "cut list", "other list", "empty list", "no file", "no list"],
+    ids=["end", "first", "shapes", "short", "cut list", "other list", "empty list", "no file", "no list"],
 )
 def test_a_damaged_entry_is_said_and_made_again(folder, capsys, harm):
     cached("k", blocks)
@@ -165,7 +164,7 @@ def test_a_cache_that_cannot_be_written_is_said_once_and_the_data_is_in_memory(f
     if when == "folder":
         folder.parent.write_text("a file")
     else:
-        monkeypatch.setattr(column_store.Writer, {"block": "append", "end": "close"}[when], full)
+        monkeypatch.setattr(cache.Writer, {"block": "append", "end": "close"}[when], full)
     assert_same(cached("k", blocks), whole())
     assert capsys.readouterr().err.count("dlm: ") == 1
     assert when == "folder" or not list(folder.iterdir())
@@ -238,20 +237,19 @@ def test_a_maker_that_is_killed_leaves_nothing_that_is_used_and_is_cleaned_up(fo
     maker.stdout.close()
     (left,) = folder.iterdir()
     assert left.name.endswith(TEMPORARY)
+    for path in (*left.iterdir(), left):
+        os.utime(path, (time.time() - 4000,) * 2)
     assert_same(cached("k", blocks), whole())
     assert [each.name for each in folder.iterdir()] == ["k"]
 
 
-def test_a_maker_at_work_is_left_alone_and_one_of_another_host_for_a_day(folder):
+def test_an_entry_that_is_being_written_is_not_removed(folder):
     ours = cache._temporary_name(folder / "other")
-    theirs, old = folder / f"k.elsewhere.1.aa{TEMPORARY}", folder / f"k.elsewhere.1.bb{TEMPORARY}"
-    for each in (ours, theirs, old):
-        each.mkdir(parents=True)
-        (each / "0.values.npy").write_bytes(b"0")
-    for path in (old, old / "0.values.npy"):
-        os.utime(path, (time.time() - 90_000,) * 2)
+    ours.mkdir(parents=True)
+    (ours / "0.values").write_bytes(b"0")
+    os.utime(ours, (time.time() - 4000,) * 2)
     cached("k", blocks)
-    assert sorted(folder.iterdir()) == sorted([ours, theirs, folder / "k"])
+    assert sorted(folder.iterdir()) == sorted([ours, folder / "k"])
 
 
 def test_a_key_names_content_and_settings_but_not_where_the_files_are(tmp_path):

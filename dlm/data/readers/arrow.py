@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dlm.data.columns import Column, Ragged
+from dlm.data.columns import Column, Ragged, text_values
 from dlm.data.schema_inference import is_free_text
 
 _EXACT = 2**24  # integers up to here are exact in float32
@@ -27,8 +27,9 @@ def column(name: str, array: pa.ChunkedArray) -> Column | None:
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return Column(_seconds(pc.cast(array, pa.timestamp("us", getattr(kind, "tz", None)), safe=False)), "date")
     if is_string(kind):
-        return Column(_texts(array), "text") if is_free_text(name, array) else class_column(array)
-    return _arrays(array) if _is_list(kind) and _is_number(kind.value_type) and not array.null_count else None
+        return text_column(array) if is_free_text(name, array) else class_column(array)
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return _arrays(array) if is_list and _is_number(kind.value_type) and not array.null_count else None
 
 
 def class_column(array: pa.ChunkedArray) -> Column:
@@ -38,6 +39,16 @@ def class_column(array: pa.ChunkedArray) -> Column:
     names = sorted(pc.unique(array.drop_null()).to_pylist())
     index = pc.index_in(array, value_set=pa.array(names, array.type))
     return Column(pc.fill_null(index, -1).to_numpy().astype(np.int32), "class", tuple(names))
+
+
+def text_column(array: pa.ChunkedArray) -> Column:
+    """Texts as views of Arrow's memory; missing ones are empty."""
+    whole = _combined(pc.fill_null(pc.cast(array, pa.large_string()), ""))
+    if not len(whole):
+        return Column(text_values([]), "text")
+    starts = np.frombuffer(whole.buffers()[1], np.int64)[whole.offset : whole.offset + len(whole) + 1]
+    values = np.frombuffer(whole.buffers()[2] or b"", np.uint8)[starts[0] : starts[-1]]
+    return Column(Ragged(values, np.diff(starts).astype(np.int32)[:, None]), "text")
 
 
 def _numbers(array: pa.ChunkedArray) -> np.ndarray:
@@ -59,14 +70,6 @@ def _seconds(array: pa.ChunkedArray) -> np.ndarray:
     return values / units[array.type.unit]
 
 
-def _texts(array: pa.ChunkedArray) -> Ragged:
-    """Texts as views of Arrow's memory; missing ones are empty."""
-    whole = _combined(pc.fill_null(pc.cast(array, pa.large_string()), ""))
-    starts = np.frombuffer(whole.buffers()[1], np.int64)[whole.offset : whole.offset + len(whole) + 1]
-    values = np.frombuffer(whole.buffers()[2] or b"", np.uint8)
-    return Ragged(values, starts, np.diff(starts).astype(np.int32)[:, None])
-
-
 def _arrays(array: pa.ChunkedArray) -> Column:
     """Lists of numbers: an array [N, k] if all have equal length, else Ragged."""
     whole = _combined(array)
@@ -74,8 +77,7 @@ def _arrays(array: pa.ChunkedArray) -> Column:
     lengths = pc.list_value_length(whole).to_numpy(zero_copy_only=False)
     if len(set(lengths.tolist())) == 1:
         return Column(flat.reshape(len(lengths), -1), "number")
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Column(Ragged(flat, starts, lengths.astype(np.int32)[:, None]), "number")
+    return Column(Ragged(flat, lengths.astype(np.int32)[:, None]), "number")
 
 
 def _combined(array: pa.ChunkedArray) -> pa.Array:
@@ -90,7 +92,3 @@ def _is_number(kind: pa.DataType) -> bool:
 def is_string(kind: pa.DataType) -> bool:
     """Whether an Arrow type is text."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)

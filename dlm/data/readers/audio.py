@@ -13,7 +13,7 @@ from scipy.io import wavfile
 from scipy.signal import resample_poly
 
 from dlm.data.columns import Column, ragged
-from dlm.data.readers.files import MediaFile, check_broken, check_fits, media_name, opened
+from dlm.data.readers.files import MediaFile, check_broken, check_fits, opened
 
 SUFFIXES = (".wav", ".wave")
 OTHER_SUFFIXES = (".mp3", ".flac", ".ogg", ".m4a", ".opus", ".aiff", ".aif")
@@ -26,25 +26,23 @@ def read_audio(files: Sequence[MediaFile]) -> tuple[Column, np.ndarray, tuple[st
     (`scipy.signal.resample_poly`). Unreadable sounds are empty. Raises UsageError for a larger share of unreadable
     files than MAX_BROKEN_SHARE, and for sounds that exceed the memory.
     """
-    check_fits(sum(map(_num_bytes, files)), "resample them to a lower rate, or use fewer")
+    sizes = (len(file) if isinstance(file, bytes) else file.stat().st_size for file in files)
+    check_fits(sum(sizes), "resample them to a lower rate, or use fewer")
     sounds = [_read(file) for file in files]
-    broken = [file for file, sound in zip(files, sounds) if sound is None]
-    check_broken(broken, len(files), "sounds", "convert them to PCM, or remove them")
+    readable = [sound is not None for sound in sounds]
+    dropped = check_broken(files, readable, "sounds", "convert them to PCM, or remove them")
     rates = Counter(rate for rate, _, _ in filter(None, sounds))
     rate = min(rates, key=lambda each: (-rates[each], -each))
     samples = [np.zeros(0, np.int16) if sound is None else _resampled(sound[1], sound[0], rate) for sound in sounds]
     others = rates.total() - rates[rate]
     num_stereo = sum(channels > 1 for _, _, channels in filter(None, sounds))
     other_rates = ", ".join(f"{each:,} Hz" for each in sorted(rates) if each != rate)
-    first = media_name(broken[0]) if broken else ""
     remarks = {
-        f"Dropped unreadable sounds: {len(broken):,}, for example {first}.": broken,
         f"{num_stereo:,} of {rates.total():,} sounds have several channels, which are averaged.": num_stereo,
         f"{others:,} of {rates.total():,} sounds ({other_rates}) are resampled to {rate:,} Hz.": others,
     }
-    readable = np.array([sound is not None for sound in sounds], bool)
     column = Column(ragged(samples, np.int16, 1), "audio", rate=rate)
-    return column, readable, tuple(remark for remark, applies in remarks.items() if applies)
+    return column, np.array(readable), (*dropped, *(remark for remark, applies in remarks.items() if applies))
 
 
 def _read(file: MediaFile) -> tuple[int, np.ndarray, int] | None:
@@ -79,7 +77,3 @@ def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
 def _int16(wave: np.ndarray) -> np.ndarray:
     """Samples in −1 … 1 as int16; others are clipped."""
     return np.clip(np.rint(wave * 32768), -32768, 32767).astype(np.int16)
-
-
-def _num_bytes(file: MediaFile) -> int:
-    return len(file) if isinstance(file, bytes) else file.stat().st_size

@@ -11,10 +11,9 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import psutil
 
-from dlm.data.columns import SPLITS, Column
+from dlm.data.columns import SPLITS
 from dlm.utils.errors import UsageError
 
 SPLIT_NAMES = {
@@ -24,8 +23,6 @@ SPLIT_NAMES = {
 }
 MediaFile = Path | bytes  # an image or sound, or its content
 MAX_BROKEN_SHARE = 0.05  # of media files; with more, reading fails
-_CHUNK = 1 << 24
-_SAVE = "save it as UTF-8 text"
 
 
 def checked_path(path: str) -> Path:
@@ -70,12 +67,12 @@ def check_fits(size: int, remedy: str) -> None:
         raise UsageError(f"{_formatted_bytes(size)} exceed the {_formatted_bytes(free)} of free memory; {remedy}")
 
 
-def check_broken(broken: Sequence[MediaFile], total: int, kind: str, remedy: str) -> None:
-    """Raises UsageError if a larger share than MAX_BROKEN_SHARE of `total` images or sounds is broken."""
-    if len(broken) > MAX_BROKEN_SHARE * total:
-        raise UsageError(
-            f"{len(broken):,} of {total:,} {kind} cannot be read, for example {media_name(broken[0])}; {remedy}"
-        )
+def check_broken(files: Sequence[MediaFile], readable: Sequence[bool], kind: str, remedy: str) -> tuple[str, ...]:
+    """A remark on files that are not readable. Raises UsageError for a larger share than MAX_BROKEN_SHARE."""
+    broken = [media_name(file) for file, is_readable in zip(files, readable) if not is_readable]
+    if len(broken) > MAX_BROKEN_SHARE * len(files):
+        raise UsageError(f"{len(broken):,} of {len(files):,} {kind} cannot be read, for example {broken[0]}; {remedy}")
+    return (f"Dropped unreadable {kind}: {len(broken):,}, for example {broken[0]}.",) if broken else ()
 
 
 def media_name(file: MediaFile) -> str:
@@ -92,37 +89,20 @@ def _formatted_bytes(size: int) -> str:
     return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
 
 
-def check_utf8(path: Path) -> None:
-    """Raises UsageError with the first byte that is not UTF-8. Reads the file in chunks."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    start = 0
-    with open(path, "rb") as file:
-        for chunk in iter(lambda: file.read(_CHUNK), b""):
-            _check_chunk(chunk, start, decoder)
-            start += len(chunk)
-    pending = len(decoder.getstate()[0])
-    if pending:
-        raise UsageError(f"not UTF-8: byte {start - pending:,} begins an incomplete character; {_SAVE}")
-
-
 def read_text(path: Path) -> str:
-    """A whole file as text, without a byte order mark. Raises UsageError like `check_utf8`."""
+    """A whole file as text, without a byte order mark. Raises UsageError with the first byte that is not UTF-8."""
     data = path.read_bytes()
-    _check_chunk(data, 0, None)
-    return data.decode().removeprefix("\ufeff")
-
-
-def _check_chunk(chunk: bytes, start: int, decoder: codecs.IncrementalDecoder | None) -> None:
-    if start == 0 and chunk[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise UsageError("the text is UTF-16; save it as UTF-8")
-    if 0 in chunk:
-        raise UsageError(f"not a text file: byte {start + chunk.index(0):,} is zero; choose a text file, or {_SAVE}")
-    pending = len(decoder.getstate()[0]) if decoder else 0
+    if 0 in data:
+        raise UsageError(f"not a text file: byte {data.index(0):,} is zero; choose a text file, or save it as UTF-8")
     try:
-        decoder.decode(chunk) if decoder else chunk.decode()
+        return data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        at = start - pending + error.start
-        raise UsageError(f"not UTF-8: byte {at:,} is 0x{error.object[error.start]:02x}; {_SAVE}") from None
+        what = f"byte {error.start:,} is 0x{data[error.start]:02x}"
+        if error.reason == "unexpected end of data":
+            what = f"byte {error.start:,} begins an incomplete character"
+        raise UsageError(f"not UTF-8: {what}; save it as UTF-8 text") from None
 
 
 def _similar(path: Path) -> str:
@@ -176,7 +156,10 @@ def class_files(folder: Path, suffixes: Collection[str]) -> tuple[tuple[Labelled
         f"Skipped hidden files: {num_hidden:,}.": num_hidden,
         f"Skipped other files: {len(ignored):,}, for example {next(iter(ignored), '')}.": ignored,
     }
-    return _named_splits(used), tuple(remark for remark, applies in remarks.items() if applies)
+    for file in used:
+        if any("\udc80" <= letter <= "\udcff" for letter in str(file.path)):
+            raise UsageError(f"the file name {file.path.name!a} is not UTF-8; rename it")
+    return tuple(used), tuple(remark for remark, applies in remarks.items() if applies)
 
 
 def split_names(names: Iterable[str]) -> dict[str, str]:
@@ -190,20 +173,6 @@ def split_names(names: Iterable[str]) -> dict[str, str]:
     if "test" not in known:
         known["test"] = known.pop("validation")
     return {split: known[split] for split in SPLITS if split in known}
-
-
-def split_counts(splits: Iterable[str]) -> dict[str, int]:
-    """Rows of each split, in the order train, validation, test; a single split is called "all"."""
-    given = list(splits)
-    counts = {name: given.count(name) for name in ("all", *SPLITS) if name in given}
-    return counts if len(counts) > 1 else {"all": len(given)}
-
-
-def class_column(labels: Collection[str]) -> Column:
-    """Class labels as a column; names are sorted."""
-    names = sorted(set(labels))
-    index = {name: k for k, name in enumerate(names)}
-    return Column(np.array([index[label] for label in labels], np.int32), "class", tuple(names))
 
 
 def is_hidden(name: str) -> bool:
@@ -247,16 +216,6 @@ def _unwrapped(folder: Path) -> Path:
         if len(paths) != 1 or not paths[0].is_dir() or not _folders_in(paths[0]):
             return folder
         folder = paths[0]
-
-
-def _named_splits(files: list[LabelledFile]) -> tuple[LabelledFile, ...]:
-    """The files, with a single split called "all". Raises UsageError for file names that are not UTF-8."""
-    for file in files:
-        if any("\udc80" <= letter <= "\udcff" for letter in str(file.path)):
-            raise UsageError(f"the file name {file.path.name!a} is not UTF-8; rename it")
-    if len({file.split for file in files}) > 1:
-        return tuple(files)
-    return tuple(dataclasses.replace(file, split="all") for file in files)
 
 
 def _raise(error: OSError) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
-from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -23,24 +22,16 @@ _ORIENTATION = 274  # EXIF tag; 5 to 8 are rotated by 90 degrees
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Header:
+class _Header(NamedTuple):
     """Metadata of an image; `mode` is Pillow's pixel format."""
 
-    height: int
-    width: int
+    size: tuple[int, int]  # height and width
     mode: str
+    is_grey: bool
+    is_16_bit: bool
     has_alpha: bool
     is_animated: bool
     is_rotated: bool
-
-    @property
-    def is_16_bit(self) -> bool:
-        return self.mode.startswith("I")
-
-    @property
-    def is_grey(self) -> bool:
-        return self.mode in _GREY or self.is_16_bit
 
 
 def read_images(
@@ -56,8 +47,7 @@ def read_images(
         raise UsageError(f"data.size={size} must be height and width in 1 … 10000, for example data.size=(64, 64)")
     headers = [_header(file) for file in files]
     known = [header for header in headers if header]
-    remedy = "repair or remove them"
-    check_broken([file for file, header in zip(files, headers) if not header], len(files), "images", remedy)
+    check_broken(files, [header is not None for header in headers], "images", "repair or remove them")
     floating = next((file for file, header in zip(files, headers) if header and header.mode == "F"), None)
     if floating is not None:
         raise UsageError(f"{media_name(floating)} has floating-point pixels; save such images as arrays in .npz")
@@ -71,21 +61,24 @@ def read_images(
         pixels = _pixels(file, (height, width), channels, bits) if header else None
         if pixels is not None:
             values[row], readable[row] = pixels, True
-    broken = [file for file, is_readable in zip(files, readable) if not is_readable]
-    check_broken(broken, len(files), "images", remedy)
-    dropped = f"Dropped unreadable images: {len(broken):,}, for example {media_name(broken[0])}." if broken else ""
-    remarks = (*([dropped] if broken else []), *_remarks(known, channels, bits, (height, width)))
-    return Column(values, "image"), readable, remarks
+    dropped = check_broken(files, readable.tolist(), "images", "repair or remove them")
+    return Column(values, "image"), readable, (*dropped, *_remarks(known, channels, bits, (height, width)))
 
 
 def _header(file: MediaFile) -> _Header | None:
     try:
         with Image.open(opened(file)) as image:
             orientation = image.getexif().get(_ORIENTATION, 1)
-            width, height = image.size[::-1] if orientation in (5, 6, 7, 8) else image.size
-            has_alpha = image.mode in _ALPHA or "transparency" in image.info
-            is_animated = getattr(image, "is_animated", False)
-            return _Header(height, width, image.mode, has_alpha, is_animated, orientation in range(2, 9))
+            is_16_bit = image.mode.startswith("I")
+            return _Header(
+                size=image.size if orientation in (5, 6, 7, 8) else image.size[::-1],
+                mode=image.mode,
+                is_grey=image.mode in _GREY or is_16_bit,
+                is_16_bit=is_16_bit,
+                has_alpha=image.mode in _ALPHA or "transparency" in image.info,
+                is_animated=getattr(image, "is_animated", False),
+                is_rotated=orientation in range(2, 9),
+            )
     except PermissionError:
         raise
     except _BROKEN:
@@ -112,16 +105,16 @@ def _pixels(file: MediaFile, size: tuple[int, int], channels: int, bits: int) ->
 
 def _common_size(files: Sequence[MediaFile], headers: Sequence[_Header | None]) -> tuple[int, int]:
     """The size of all images. Raises UsageError with the two most frequent sizes if there are several."""
-    sizes = Counter((header.height, header.width) for header in headers if header)
-    if len(sizes) == 1:
-        return next(iter(sizes))
-    frequent = []
-    for (height, width), count in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:2]:
-        pairs = zip(files, headers)
-        file = next(file for file, header in pairs if header and (header.height, header.width) == (height, width))
-        frequent.append(f"{height}×{width} ({count:,}, for example {media_name(file)})")
+    examples: dict[tuple[int, int], list[MediaFile]] = {}
+    for file, header in zip(files, headers):
+        if header:
+            examples.setdefault(header.size, []).append(file)
+    if len(examples) == 1:
+        return next(iter(examples))
+    frequent = sorted(examples, key=lambda size: (-len(examples[size]), size))[:2]
+    listed = (f"{h}×{w} ({len(examples[h, w]):,}, for example {media_name(examples[h, w][0])})" for h, w in frequent)
     raise UsageError(
-        f"the images have {len(sizes):,} sizes (height × width), most often {' and '.join(frequent)}; set one size, "
+        f"the images have {len(examples):,} sizes (height × width), most often {' and '.join(listed)}; set one size, "
         "for example data.size=(64, 64)"
     )
 
@@ -147,6 +140,6 @@ def _remarks(headers: Sequence[_Header], channels: int, bits: int, size: tuple[i
         ("have an alpha channel, which is dropped.", sum(header.has_alpha for header in headers)),
         ("have several frames; the first is read.", sum(header.is_animated for header in headers)),
         ("are rotated by their EXIF orientation.", sum(header.is_rotated for header in headers)),
-        (f"are resized to {size[0]}×{size[1]} (height × width).", sum((h.height, h.width) != size for h in headers)),
+        (f"are resized to {size[0]}×{size[1]} (height × width).", sum(header.size != size for header in headers)),
     )
     return tuple(f"{count:,} {total} {conversion}" for conversion, count in conversions if count)

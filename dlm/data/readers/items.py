@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,30 +10,33 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dlm.data.columns import Column, Columns, Ragged, ragged
+from dlm.data.columns import Column, Ragged, ragged
 from dlm.data.readers import arrow
 from dlm.data.readers.files import listed
+from dlm.data.readers.user_dataset import UserDataset
 from dlm.utils.errors import UsageError
 
 MAX_ITEMS = 2**40  # an infinitely repeated data set reports more
 
 
-def columns_of(dataset: Any) -> Columns:
-    """The items of a data set as columns; reads each item once, in order.
+def read_items(datasets: Mapping[str, Any]) -> UserDataset:
+    """The items of the data set of each split as columns; reads each item once, in order.
 
     An item is a mapping from column names to values, a tuple (x, y), or one value x. Values: numbers, texts (also as
     UTF-8 bytes), dates, arrays and tensors, Pillow images, sounds as {"array", "sampling_rate"}. None is a missing
     value; items that are None are skipped, like grain's filtered items. If `dataset.features[name].names` are class
     names, as in Hugging Face data sets, the column has kind class. Raises UsageError for unsupported items.
     """
-    rows = [_row(item) for item in _items(dataset) if item is not None]
+    splits = {split: [_row(item) for item in _items(each) if item is not None] for split, each in datasets.items()}
+    rows = [row for part in splits.values() for row in part]
     if not rows:
         raise UsageError("the data set has no items; give one with rows")
     names = list(dict.fromkeys(name for row in rows for name in row))
     if not names:
         raise UsageError("the items of the data set are empty; give mappings with keys and values")
-    features = getattr(dataset, "features", None)
-    return {name: _column(name, [row.get(name) for row in rows], _class_names(features, name)) for name in names}
+    features = getattr(next(iter(datasets.values())), "features", None)
+    columns = {name: _column(name, [row.get(name) for row in rows], _class_names(features, name)) for name in names}
+    return UserDataset(columns, {split: len(part) for split, part in splits.items()}, "")
 
 
 def _items(dataset: Any) -> Iterator[Any]:
@@ -41,33 +45,24 @@ def _items(dataset: Any) -> Iterator[Any]:
         raise UsageError(
             f"{type(dataset).__name__} is not a sequence of items; give a list, or an object with __getitem__"
         )
-    length = _length(dataset)
-    index = 0
-    while length is None or index < length:
-        try:
-            item = dataset[index]
-        except IndexError:
-            if length is not None:
-                raise UsageError(f"the data set has length {length:,} but no item {index:,}; correct __len__") from None
-            return
-        yield item
-        index += 1
-        if index > MAX_ITEMS:
-            raise UsageError("the data set is infinite; give a finite one")
-
-
-def _length(dataset: Any) -> int | None:
     try:
         length = len(dataset)
     except (TypeError, NotImplementedError):
-        return None
+        length = None
     except (ValueError, OverflowError) as error:
         raise UsageError(
             f"the data set has no valid length ({error}); let __len__ return the number of items"
         ) from None
-    if length > MAX_ITEMS:
+    if length is not None and length > MAX_ITEMS:
         raise UsageError(f"the data set reports {length:,} items; give it before it is repeated")
-    return length
+    for index in itertools.count() if length is None else range(length):
+        try:
+            item = dataset[index]
+        except IndexError:
+            if length is None:
+                return
+            raise UsageError(f"the data set has length {length:,} but no item {index:,}; correct __len__") from None
+        yield item
 
 
 def _row(item: Any) -> Mapping[str, Any]:
@@ -118,7 +113,11 @@ def _numbers(name: str, values: list[Any]) -> Column:
     if None in values:
         return Column(np.array([np.nan if value is None else float(value) for value in values]), "number")
     array = np.array([value.item() if hasattr(value, "item") else value for value in values])
-    return Column(array.astype(np.uint8) if array.dtype == np.bool_ else array.astype(_storable(name, array)), "number")
+    if array.dtype.kind not in "biufO":
+        raise UsageError(f"{name} has type {array.dtype}; give real numbers")
+    # Python integers above 64 bits become floats.
+    stored = {"b": np.uint8, "O": np.float64}.get(array.dtype.kind, array.dtype)
+    return Column(array.astype(stored), "number")
 
 
 def _texts(name: str, values: list[Any]) -> Column:
@@ -180,15 +179,6 @@ def _arrays(name: str, values: Sequence[np.ndarray], are_images: bool) -> Column
     else:
         joined = ragged(list(values), np.result_type(*{value.dtype for value in values}), values[0].ndim)
     return Column(joined, "image" if are_images else "number")
-
-
-def _storable(name: str, array: np.ndarray) -> np.typing.DTypeLike:
-    """The dtype to store; Python integers above 64 bits become floats."""
-    if array.dtype.kind in "iuf":
-        return array.dtype
-    if array.dtype.kind == "O":
-        return np.float64
-    raise UsageError(f"{name} has type {array.dtype}; give real numbers")
 
 
 def _is_number(value: Any) -> bool:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from dlm.data.columns import SPLITS, Column, text_values
-from dlm.data.readers.files import SPLIT_NAMES, check_fits, class_column, listed
+from dlm.data.readers.arrow import class_column
+from dlm.data.readers.files import SPLIT_NAMES, check_fits, listed
 from dlm.data.readers.user_dataset import UserDataset
 from dlm.utils.errors import UsageError, nearest
 
 INPUTS = ("x", "images", "inputs", "features", "data")
 TARGETS = ("y", "labels", "label", "targets", "target")
-
-_BROKEN = (ValueError, EOFError, KeyError, TypeError, SyntaxError, RuntimeError, OverflowError, MemoryError, zlib.error)
 
 
 def read_npz(path: Path, target: str = "") -> UserDataset:
@@ -53,9 +52,9 @@ def _load(path: Path) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except zipfile.BadZipFile:
         raise UsageError("not an .npz file; save one with numpy.savez_compressed(path, x=inputs, y=targets)") from None
-    except _BROKEN as error:
-        if isinstance(error, UsageError):
-            raise
+    except (OSError, UsageError):
+        raise
+    except Exception as error:  # NumPy and zlib raise many types
         if "pickle" in str(error):
             raise UsageError(
                 "the file has an array of Python objects, which is not loaded since unpickling can run code; save "
@@ -107,14 +106,9 @@ def _inputs(name: str, values: np.ndarray) -> tuple[Column, tuple[str, ...]]:
     if values.dtype.kind in "US" and values.ndim == 1:
         return Column(text_values(values.tolist()), "text"), ()
     _check_numbers(name, values)
-    if values.dtype == np.uint8 and values.ndim in (3, 4):
-        return _image(name, values)
-    return _finite(name, values)
-
-
-def _image(name: str, values: np.ndarray) -> tuple[Column, tuple[str, ...]]:
-    if values.ndim == 3:
-        return Column(values[..., None], "image"), ()
+    if values.dtype != np.uint8 or values.ndim not in (3, 4):
+        return _finite(name, values)
+    values = values[..., None] if values.ndim == 3 else values
     if values.shape[3] in (1, 2, 3, 4):
         return Column(values, "image"), ()
     if values.shape[1] in (1, 3):
@@ -127,10 +121,9 @@ def _targets(name: str, values: np.ndarray) -> tuple[Column, tuple[str, ...]]:
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.ndim not in (1, 2) or (values.ndim == 2 and values.dtype.kind in "US"):
         raise UsageError(f"targets {name} have shape {values.shape}; give one number, K numbers, or a text per example")
-    if values.dtype.kind == "U":
-        return class_column(values.tolist()), ()
-    if values.dtype.kind == "S":
-        return class_column([value.decode(errors="replace") for value in values.tolist()]), ()
+    if values.dtype.kind in "US":
+        texts = values if values.dtype.kind == "U" else np.char.decode(values, errors="replace")
+        return class_column(pa.chunked_array([pa.array(texts.tolist())])), ()
     _check_numbers(name, values)
     if values.ndim == 2 and np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all():
         names = tuple(map(str, range(values.shape[1])))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dlm.data.columns import Column
+from dlm.data.columns import Column, FileKind
 from dlm.data.readers import arrow, text_tables
 from dlm.data.readers.audio import read_audio
 from dlm.data.readers.files import check_fits, error_context, listed
@@ -24,13 +26,32 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 SUFFIXES = (*text_tables.CSV_SUFFIXES, *PARQUET_SUFFIXES, *text_tables.JSON_SUFFIXES)
 
 
-def read_tables(files: Mapping[str, Sequence[Path]]) -> tuple[dict[str, pa.Table], tuple[str, ...]]:
-    """The table of each split, files of a split concatenated; and remarks.
+@dataclasses.dataclass(frozen=True)
+class SplitTables:
+    """What a reader of files returns: an Arrow table of each split, before its columns are inferred.
+
+    splits: a single one is "all", several are train, test and perhaps validation. kinds: columns of a known kind, which
+    are texts, or names of files of images or sounds. target: the column to predict, if it is known.
+    """
+
+    splits: Mapping[str, pa.Table]
+    remarks: tuple[str, ...] = ()
+    kinds: Mapping[str, FileKind] = dataclasses.field(default_factory=dict)
+    target: str = ""
+
+    @property
+    def first(self) -> pa.Table:
+        """The table of the first split."""
+        return next(iter(self.splits.values()))
+
+
+def read_tables(files: Mapping[str, Sequence[Path]]) -> SplitTables:
+    """The table of each split, files of a split concatenated.
 
     files: {"all": paths}, or paths by split. Raises UsageError for unreadable files, and for files with different types
     of a column.
     """
-    tables: dict[str, pa.Table] = {}
+    splits: dict[str, pa.Table] = {}
     remarks: dict[str, None] = {}
     for split, paths in files.items():
         parts = []
@@ -39,8 +60,8 @@ def read_tables(files: Mapping[str, Sequence[Path]]) -> tuple[dict[str, pa.Table
                 table, table_remarks = read_table(path)
             parts.append(table)
             remarks |= dict.fromkeys(table_remarks)
-        tables[split] = _concatenated(parts)
-    return tables, tuple(remarks)
+        splits[split] = _concatenated(parts)
+    return SplitTables(splits, tuple(remarks))
 
 
 def read_table(path: Path) -> tuple[pa.Table, tuple[str, ...]]:
@@ -58,51 +79,77 @@ def read_table(path: Path) -> tuple[pa.Table, tuple[str, ...]]:
     return table, remarks
 
 
-def from_tables(tables: Mapping[str, pa.Table], target: str, size: tuple[int, int] | None = None) -> UserDataset:
-    """Tables of splits as one data set. The target is always a column; a split without it is dropped.
+def from_tables(data: SplitTables, size: tuple[int, int] | None = None) -> UserDataset:
+    """The useful columns of all splits. The target is always a column; a split without it is dropped.
 
-    Columns that a split lacks are dropped too, since they would be unknown at test time. size: of images in a table.
+    Columns that a split lacks are dropped too, since they would be unknown at test time; so are rows whose image or
+    sound cannot be read. size: height and width that images are resized to.
     """
-    remarks: list[str] = []
-    with_target = {split: table for split, table in tables.items() if target in table.column_names}
-    if target and with_target and len(with_target) < len(tables):
-        dropped = [split for split in tables if split not in with_target]
+    target, splits = data.target, data.splits
+    remarks = [*data.remarks]
+    with_target = {split: table for split, table in splits.items() if target in table.column_names}
+    if target and with_target and len(with_target) < len(splits):
+        dropped = [split for split in splits if split not in with_target]
         remarks.append(f"Dropped splits without column {target}: {listed(dropped)}.")
-        tables = with_target
-    first = next(iter(tables.values()))
-    names = [name for name in first.column_names if all(name in table.column_names for table in tables.values())]
-    others = sorted({name for table in tables.values() for name in table.column_names} - set(names))
+        splits = with_target
+    first = next(iter(splits.values()))
+    names = [name for name in first.column_names if all(name in table.column_names for table in splits.values())]
+    others = sorted({name for table in splits.values() for name in table.column_names} - set(names))
     if others:
         remarks.append(f"Dropped columns that are not in every split: {listed(others)}.")
-    table = _concatenated([table.select(names) for table in tables.values()])
-    columns, column_remarks = columns_of_table(table, target, size)
-    counts = {split: table.num_rows for split, table in tables.items()}
-    counts = counts if len(counts) > 1 else {"all": sum(counts.values())}
-    return UserDataset(columns, counts, target, (*remarks, *column_remarks))
+    table = _concatenated([table.select(names) for table in splits.values()])
+    columns, readable, column_remarks = columns_of_table(table, target, data.kinds, size)
+    counts = {split: part.num_rows for split, part in splits.items()}
+    counts = counts if len(counts) > 1 else {"all": table.num_rows}
+    return UserDataset(columns, counts, target, (*remarks, *column_remarks)).where(readable)
 
 
 def columns_of_table(
-    table: pa.Table, target: str = "", size: tuple[int, int] | None = None
-) -> tuple[dict[str, Column], tuple[str, ...]]:
-    """The useful columns of an Arrow table, the target always; and remarks on the dropped ones."""
+    table: pa.Table,
+    target: str = "",
+    kinds: Mapping[str, FileKind] | None = None,
+    size: tuple[int, int] | None = None,
+) -> tuple[dict[str, Column], np.ndarray, tuple[str, ...]]:
+    """The useful columns of an Arrow table, the target always; rows that could be read, bool [N]; and remarks."""
     if target and target not in table.column_names:
         raise UsageError(f"the table has no column {target!r}; {nearest(target, table.column_names)[:400]}")
     columns: dict[str, Column] = {}
+    readable = np.ones(table.num_rows, bool)
     remarks: list[str] = []
     dropped: dict[str, list[str]] = defaultdict(list)
     for name in table.column_names:
-        array = table.column(name)
-        column, column_remarks = (_target(name, array), ()) if name == target else _input(name, array, size)
-        reason = "" if name == target else why_unusable(name, array, column)
-        if column is None or reason:
-            dropped[reason].append(name)
-            continue
-        columns[name] = column
-        remarks += column_remarks
-        if pa.types.is_floating(array.type) and (infinite := pc.sum(pc.is_inf(array)).as_py()):
-            remarks.append(f"Column {name}: {infinite:,} infinite values are treated as missing.")
+        array, kind = table.column(name), (kinds or {}).get(name)
+        if kind == "texts":
+            columns[name] = arrow.text_column(array)
+        elif name != target and (media := _media(array, kind, size)):
+            columns[name] = media[0]
+            readable &= media[1]
+            remarks += media[2]
+        else:
+            column = _target(name, array) if name == target else arrow.column(name, array)
+            reason = "" if name == target else why_unusable(name, array, column)
+            if column is None or reason:
+                dropped[reason].append(name)
+                continue
+            columns[name] = column
+            if pa.types.is_floating(array.type) and (infinite := pc.sum(pc.is_inf(array)).as_py()):
+                remarks.append(f"Column {name}: {infinite:,} infinite values are treated as missing.")
     remarks += [f"Dropped columns, since {reason}: {listed(names)}." for reason, names in dropped.items()]
-    return columns, tuple(remarks)
+    return columns, readable, tuple(remarks)
+
+
+def _media(
+    array: pa.ChunkedArray, kind: FileKind | None, size: tuple[int, int] | None
+) -> tuple[Column, np.ndarray, tuple[str, ...]] | None:
+    """Images or sounds of a column of file names, or of encoded files that Hugging Face stores as {bytes, path}."""
+    if kind is not None:
+        paths = [Path(name) for name in array.to_pylist()]
+        return read_audio(paths) if kind == "sounds" else read_images(paths, size)
+    if not pa.types.is_struct(array.type) or array.type.get_field_index("bytes") < 0:
+        return None
+    files = [row or b"" for row in pc.struct_field(array, "bytes").to_pylist()]
+    is_sound = next(filter(None, files), b"").startswith(b"RIFF")
+    return read_audio(files) if is_sound else read_images(files, size)
 
 
 def _parquet(path: Path) -> pa.Table:
@@ -136,16 +183,3 @@ def _target(name: str, array: pa.ChunkedArray) -> Column:
     if column is None:
         raise UsageError(f"column {name!r} has type {array.type}; choose a target of numbers, texts or booleans")
     return column
-
-
-def _input(name: str, array: pa.ChunkedArray, size: tuple[int, int] | None) -> tuple[Column | None, tuple[str, ...]]:
-    """A column, and remarks; of images or sounds if it has encoded files as Hugging Face stores them: {bytes, path}."""
-    if not pa.types.is_struct(array.type) or array.type.get_field_index("bytes") < 0:
-        return arrow.column(name, array), ()
-    files = [row or b"" for row in pc.struct_field(array, "bytes").to_pylist()]
-    is_audio = next(filter(None, files), b"").startswith(b"RIFF")
-    column, readable, remarks = read_audio(files) if is_audio else read_images(files, size)
-    if not readable.all():
-        row = int(readable.argmin()) + 1
-        raise UsageError(f"row {row:,} of column {name!r} is not {'a sound' if is_audio else 'an image'}; remove it")
-    return column, remarks

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 
 import numpy as np
 
-from dlm.data.columns import Column, Columns, Ragged, num_rows, sliced
+from dlm.data.columns import Columns, num_rows, sliced
 from dlm.data.readers.files import listed
 from dlm.utils.errors import UsageError
 
@@ -23,7 +22,7 @@ class UserDataset:
 
     counts: rows of each split; a single one is "all", several are train, test and perhaps validation. target: the
     column to predict; empty for unlabelled texts, or if it is not known yet. remarks: what was assumed and dropped, in
-    sentences. name: stem of the path; kind: table, images, sounds, texts or arrays.
+    sentences. name: stem of the path.
     """
 
     columns: Columns
@@ -31,7 +30,6 @@ class UserDataset:
     target: str
     remarks: tuple[str, ...] = ()
     name: str = ""
-    kind: str = ""
 
     def splits(self) -> dict[str, Columns]:
         """The columns of each split, as views."""
@@ -52,9 +50,9 @@ class UserDataset:
         columns = {name: column.take(rows) for name, column in self.columns.items()}
         return dataclasses.replace(self, columns=columns, counts=counts)
 
-    def with_remarks(self, *, before: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> UserDataset:
+    def with_remarks(self, *remarks: str) -> UserDataset:
         """The same data with remarks added."""
-        return dataclasses.replace(self, remarks=(*before, *self.remarks, *after))
+        return dataclasses.replace(self, remarks=(*self.remarks, *remarks))
 
 
 def labelled(data: UserDataset) -> UserDataset:
@@ -66,7 +64,7 @@ def labelled(data: UserDataset) -> UserDataset:
     rare_remarks: tuple[str, ...] = ()
     if column.kind == "class" and num_rows(data.columns):
         data, rare_remarks = _without_rare_classes(data)
-    return data.with_remarks(after=(*remarks, *rare_remarks))
+    return data.with_remarks(*remarks, *rare_remarks)
 
 
 def _without_rare_classes(data: UserDataset) -> tuple[UserDataset, tuple[str, ...]]:
@@ -110,54 +108,11 @@ def check(data: UserDataset) -> None:
     for split, count in data.counts.items():
         if count < MIN_CLASS_ROWS:
             raise UsageError(f"split {split} has only {count} rows; add rows to it, or give all rows as one split")
-    for name, column in data.columns.items():
-        if column.kind == "image" and isinstance(column.values, Ragged):
-            shapes = sorted({tuple(map(int, shape)) for shape in column.values.shapes})
-            raise UsageError(
-                f"the images of {name!r} have {len(shapes):,} shapes, for example {shapes[0]} and {shapes[-1]}; set "
-                "one size, for example data.size=(64, 64)"
-            )
     if data.target:
-        _check_target(data.target, data.columns[data.target])
+        target = data.columns[data.target]
+        first = target.array[0]
+        if (target.array == first).all():
+            constant = target.names[first] if target.kind == "class" else f"{first.flat[0]:g}"
+            raise UsageError(f"target {data.target!r} is {constant} in every row; choose a target that varies")
     if not set(data.columns) - {data.target}:
         raise UsageError(f"there is no column except the target {data.target!r}; add input columns")
-
-
-def _check_target(name: str, column: Column) -> None:
-    values = np.asarray(column.values)
-    if column.kind == "class" and len(np.unique(values)) < 2:
-        raise UsageError(f"target {name!r} has only one class, {listed(column.names)}; add rows of at least two")
-    if column.kind == "number" and (values == values[0]).all():
-        raise UsageError(f"target {name!r} is {values.flat[0]:g} in every row; choose a target that varies")
-
-
-def duplicate_remark(data: UserDataset) -> tuple[str, ...]:
-    """A remark on the number of rows that repeat an earlier row including the target; empty if there are none."""
-    total = num_rows(data.columns)
-    repeated = total - len(set(_row_digests(data.columns)))
-    return (f"{repeated:,} of {total:,} rows repeat an earlier row, target included.",) if repeated else ()
-
-
-def _row_digests(columns: Columns) -> list[bytes]:
-    """A content hash of each row."""
-    # Narrow columns are joined, since a table has many; wide ones are hashed in place, since they may fill the memory.
-    narrow, wide = [np.zeros((num_rows(columns), 0), np.uint8)], []
-    for column in columns.values():
-        values = column.values
-        if isinstance(values, Ragged):
-            # Shapes are part of the content.
-            narrow.append(np.ascontiguousarray(values.shapes).view(np.uint8))
-            ends = (values.starts * values.values.itemsize).tolist()
-            wide.append((np.ascontiguousarray(values.values).view(np.uint8).data, ends))
-        elif values.ndim == 1:
-            narrow.append(np.ascontiguousarray(values)[:, None].view(np.uint8))
-        else:
-            flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-            wide.append((flat.data, [len(flat) // len(values) * row for row in range(len(values) + 1)]))
-    digests = []
-    for number, row in enumerate(np.concatenate(narrow, axis=1)):
-        digest = hashlib.blake2b(row, digest_size=16)
-        for data, ends in wide:
-            digest.update(data[ends[number] : ends[number + 1]])
-        digests.append(digest.digest())
-    return digests

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dlm.data.columns import Columns, FileKind, expanded_inputs, sliced, with_categories
+from dlm.data.columns import Columns, FileKind, with_categories
 from dlm.data.dataset import Dataset, Split, hold_out
 from dlm.data.encoding import Encoding
 from dlm.data.groups import groups_of
@@ -50,9 +50,9 @@ class ColumnSource:
         groups: columns that assign examples to groups, see `groups_of`.
         """
         splits = {part: self._with_sounds(columns) for part, columns in splits.items()} if self.rate else splits
-        inputs = expanded_inputs(splits["train"], self.inputs, self.categories)
-        splits = {part: with_categories(columns, inputs, self.categories) for part, columns in splits.items()}
-        columns = splits["train"]
+        parts = {part: with_categories(columns, self.inputs, self.categories) for part, columns in splits.items()}
+        splits = {part: columns for part, (columns, _) in parts.items()}
+        columns, inputs = parts["train"]
         encoding = Encoding.fit(columns, inputs, self.target, self.length, self.size)
         if encoding.is_language_model:
             if groups:
@@ -62,13 +62,13 @@ class ColumnSource:
         encoded = self._encoded(splits, encoding, codes)
         target = columns[encoding.target]
         is_class = target.kind == "class"
-        num_classes = _num_classes(target.names, list(encoded.values())) if is_class else 0
+        highest = max(int(split.y.max(initial=0)) for split in encoded.values()) if is_class else 0
         return Dataset(
             name,
             encoded["train"],
             encoded["validation"],
             encoded["test"],
-            num_classes=num_classes,
+            num_classes=max(len(target.names), 1 + highest) if is_class else 0,
             scale=encoding.scale(columns),
             vocabulary=encoding.vocabulary(columns),
             standardize=encoding.table is not None,
@@ -130,10 +130,6 @@ def _take(columns: Columns, rows: list[int]) -> Columns:
     return {name: column.take(np.array(rows, np.int64)) for name, column in columns.items()}
 
 
-def _num_classes(names: Sequence[str], splits: Sequence[Split]) -> int:
-    return max(len(names), 1 + max(int(split.y.max(initial=0)) for split in splits))
-
-
 @dataclasses.dataclass(frozen=True)
 class Tfds(ColumnSource):
     """A data set of TensorFlow Datasets by name, for example `fashion_mnist` or `name/config`; read without TensorFlow.
@@ -184,40 +180,17 @@ class File(ColumnSource):
 def from_items(train: Any, *, name: str, validation: Any = "", test: Any = "", **options: Any) -> Dataset:
     """The dataset of objects with `__len__` and `__getitem__`: lists, data sets of PyTorch, grain, Hugging Face.
 
-    Items are mappings or pairs, see `dlm.data.readers.items.columns_of`. validation and test: data sets too, or how
+    Items are mappings or pairs, see `dlm.data.readers.items.read_items`. validation and test: data sets too, or how
     many examples to hold out. options: fields of `ColumnSource`. For use in the `load` of your own source.
     """
-    from dlm.data.readers.items import columns_of
+    from dlm.data.readers.items import read_items
 
     given = {"validation": validation, "test": test}
     held_out: dict[str, Any] = {part: value for part, value in given.items() if isinstance(value, int | float | str)}
-    items = {"train": train} | {part: value for part, value in given.items() if part not in held_out}
-    columns = columns_of(_Concatenated(items))
-    target = options.pop("target", "") or infer_target(columns, options.get("inputs", ()))
-    remarks: tuple[str, ...] = ()
-    if columns[target].kind in ("class", "number") and columns[target].is_array:
-        columns, remark = with_target(columns, target)
-        remarks = (remark,)
-    splits, start = {}, 0
-    for part, each in items.items():
-        splits[part] = sliced(columns, start, start + len(each))
-        start += len(each)
-    return dataclasses.replace(ColumnSource(target=target, **options), **held_out).to_dataset(name, splits, remarks)
-
-
-class _Concatenated:
-    """Data sets one after another, so that the kinds of columns are inferred from all splits."""
-
-    def __init__(self, items: Mapping[str, Any]):
-        self._parts = list(items.values())
-        self.features = getattr(self._parts[0], "features", None)
-
-    def __len__(self) -> int:
-        return sum(map(len, self._parts))
-
-    def __getitem__(self, row: int) -> Any:
-        for items in self._parts:
-            if row < len(items):
-                return items[row]
-            row -= len(items)
-        raise IndexError(row)
+    data = read_items({"train": train} | {part: value for part, value in given.items() if part not in held_out})
+    target = options.pop("target", "") or infer_target(data.columns, options.get("inputs", ()))
+    if data.columns[target].kind in ("class", "number") and data.columns[target].is_array:
+        columns, remark = with_target(data.columns, target)
+        data = dataclasses.replace(data, columns=columns).with_remarks(remark)
+    source = dataclasses.replace(ColumnSource(target=target, **options), **held_out)
+    return source.to_dataset(name, data.splits(), data.remarks)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from dlm.data.columns import Column, Ragged
+from dlm.data.columns import Column
 from dlm.data.dataset import Dataset, Split, hold_out_both
+from dlm.data.tfds.reader import read
 from dlm.utils.errors import UsageError, at_least, choose, nearest
 
 MIN_EVENTS = 3  # of a user whose last events are held out: one each for test, validation and training
@@ -45,19 +47,25 @@ def read_events(
     names: the columns of "user", "item", "time" and "rating"; an empty one is not read. Raises UsageError for unknown
     columns, ratings and times that are not numbers, and missing values.
     """
-    full_name, columns = _table(name) if _is_path(name) else _tfds(name, version, data_dir, download)
-    read: dict[str, np.ndarray] = {}
+    from dlm.data.readers.tables import SUFFIXES
+
+    if Path(name).suffix.casefold() in SUFFIXES:
+        full_name, columns = _table(name)
+    else:
+        splits = {"train": "train"}
+        full_name, by_split = read(name, splits, version=version, data_dir=data_dir, download=download)
+        columns = by_split["train"]
+    values: dict[str, np.ndarray] = {}
     for role, column in names.items():
         if not column:
             continue
         option = f"data.{role}={column!r}"
         if column not in columns:
             raise UsageError(f"{option} is not a column of {full_name!r}; {nearest(column, columns)}")
-        values = _values(columns[column], option)
-        read[role] = _numbers(values, option) if role in ("time", "rating") else values
-    (users, user), (items, item) = (np.unique(read[role], return_inverse=True) for role in ("user", "item"))
+        values[role] = _values(columns[column], option, numbers=role in ("time", "rating"))
+    (users, user), (items, item) = (np.unique(values[role], return_inverse=True) for role in ("user", "item"))
     user, item = user.astype(np.int32), item.astype(np.int32)
-    return Events(full_name, user, item, read.get("time"), len(users), len(items), read.get("rating"))
+    return Events(full_name, user, item, values.get("time"), len(users), len(items), values.get("rating"))
 
 
 def leave_last_out(user: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -75,52 +83,35 @@ def leave_last_out(user: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return np.flatnonzero(~(test | validation)), np.flatnonzero(validation), np.flatnonzero(test)
 
 
-def _is_path(name: str) -> bool:
-    from dlm.data.readers.tables import SUFFIXES
+def _table(path: str) -> tuple[str, Mapping[str, Column | None]]:
+    """The name and columns of a table."""
+    import pyarrow as pa
 
-    return Path(name).suffix.casefold() in SUFFIXES
-
-
-def _table(path: str) -> tuple[str, dict[str, Any]]:
+    from dlm.data.readers import arrow
     from dlm.data.readers.tables import read_table
 
     if not Path(path).is_file():
         raise UsageError(f"data.name={path!r} is not a file; give the path of a table, or the name of a TFDS data set")
     table, _ = read_table(Path(path))
-    return Path(path).stem, {name: table.column(name) for name in table.column_names}
+    columns: dict[str, Column | None] = {}
+    for name in table.column_names:
+        array = table.column(name)
+        if pa.types.is_integer(array.type) and not array.null_count:  # as floats, large numbers would become equal
+            columns[name] = Column(array.to_numpy(), "number")
+        else:
+            columns[name] = arrow.column(name, array)
+    return Path(path).stem, columns
 
 
-def _tfds(name: str, version: str, data_dir: Path | None, download: bool) -> tuple[str, dict[str, Any]]:
-    from dlm.data.tfds.reader import read
-
-    full_name, splits = read(name, {"train": "train"}, version=version, data_dir=data_dir, download=download)
-    return full_name, dict(splits["train"])
-
-
-def _values(column: Any, option: str) -> np.ndarray:
-    """A column's values [N], texts as bytes. Raises UsageError for missing values, and for several values per row."""
-    if not isinstance(column, Column):  # an Arrow array
-        if column.null_count:
-            raise UsageError(f"{option} has {column.null_count:,} rows without a value; remove those rows")
-        values = column.to_numpy()
-        return values.astype(str) if values.dtype == object else values
-    if isinstance(column.values, Ragged):
-        if column.kind != "text":
-            raise UsageError(f"{option} has several values per row; choose a column with one")
-        return np.array(column.row_bytes())
-    if column.array.ndim != 1:
-        raise UsageError(f"{option} has values of shape {column.array.shape[1:]} per row; choose a column with one")
-    return column.array
-
-
-def _numbers(values: np.ndarray, option: str) -> np.ndarray:
-    if values.dtype.kind == "M":
-        values = values.astype(np.int64)
-    if values.dtype.kind not in "iuf":
-        raise UsageError(f"{option} has values of type {values.dtype}, not numbers; choose another column")
-    if not np.isfinite(values).all():
-        raise UsageError(f"{option} has rows without a number; remove those rows")
-    return values
+def _values(column: Column | None, option: str, *, numbers: bool) -> np.ndarray:
+    """A column's values [N], texts as bytes. Raises UsageError if they do not suit `option` or are missing."""
+    if column is None or not (column.is_scalar or column.kind == "text"):
+        raise UsageError(f"{option} does not have one number or text per row; choose another column")
+    if numbers and column.kind not in ("number", "date"):
+        raise UsageError(f"{option} has values of kind {column.kind}, not numbers; choose another column")
+    if missing := int(np.sum(~column.is_known())):
+        raise UsageError(f"{option} has {missing:,} rows without a value; remove those rows")
+    return np.array(column.row_bytes()) if column.kind == "text" else column.array
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TIME_NAMES = ("t", "time", "step", "index", "year", "date", "timestamp", "unix", "")
-WindowPair = tuple[np.ndarray, np.ndarray]  # inputs [N, context, C]; targets [N, horizon · C] or [N, horizon]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,15 +91,17 @@ class Series:
         if self.target and self.time_ordered:
             raise UsageError(f"data.time_ordered predicts all columns; remove data.target={self.target!r}")
         validation, test = (round(share * len(series.values)) for share in (self.validation, self.test))
-        options: dict[str, int] = {"validation": validation, "test": test, "stride": self.stride}
-        name, lengths = Path(self.path).stem, (self.context, self.horizon)
-        if self.time_ordered:
-            return windowed_dataset(name, series.values, *lengths, remarks=series.remarks, **options)
-        target = series.names.index(self.target) if self.target else None
-        pairs = split_windows(series.values, *lengths, target=target, **options)
-        splits = {part: Split(np.asarray(x, np.float32), np.asarray(y, np.float32)) for part, (x, y) in pairs.items()}
-        return Dataset(
-            name, splits["train"], splits["validation"], splits["test"], standardize=True, remarks=series.remarks
+        return windowed_dataset(
+            Path(self.path).stem,
+            series.values,
+            self.context,
+            self.horizon,
+            validation=validation,
+            test=test,
+            stride=self.stride,
+            target=series.names.index(self.target) if self.target else None,
+            time_ordered=self.time_ordered,
+            remarks=series.remarks,
         )
 
 
@@ -113,18 +114,38 @@ def windowed_dataset(
     validation: int,
     test: int,
     stride: int = 1,
+    target: int | None = None,
+    time_ordered: bool = True,
     remarks: tuple[str, ...] = (),
 ) -> Dataset:
     """Windows of values [T, C] in order of time; the last `test` steps, and the `validation` steps before, held out.
 
-    All values are standardized by the mean and standard deviation of the training steps.
+    A window starts every `stride` steps and belongs to the split that contains all its targets; windows across a border
+    are dropped, so no step is a target in two splits. The context of a validation or test window may begin before the
+    border. Inputs are float32 [N, context, C]. time_ordered: all values are standardized by the training steps, and
+    targets are [N, horizon, C]; otherwise they are [N, horizon · C] or, of the column `target`, [N, horizon].
     """
-    past = values[: len(values) - validation - test]
-    std = past.std(axis=0) if len(past) else np.ones(values.shape[1])
-    scaled = (values - past.mean(axis=0)) / np.where(std > 0, std, 1.0)
-    pairs = split_windows(scaled.astype(np.float32), context, horizon, validation=validation, test=test, stride=stride)
-    splits = {part: Split(x, y.reshape(len(y), horizon, -1)) for part, (x, y) in pairs.items()}
-    return Dataset(name, splits["train"], splits["validation"], splits["test"], remarks=remarks, time_ordered=True)
+    at_least(1, context=context, horizon=horizon, stride=stride, validation=validation, test=test)
+    border, last = len(values) - validation - test, len(values) - test
+    if time_ordered:
+        past = values[: max(border, 0)]
+        std = past.std(axis=0) if len(past) else np.ones(values.shape[1])
+        values = (values - past.mean(axis=0)) / np.where(std > 0, std, 1.0)
+    splits, values = {}, values.astype(np.float32)
+    for part, start, end in zip(SPLITS, (context, border, last), (border, last, len(values))):
+        if end - start < horizon:
+            raise UsageError(
+                f"{part} has {max(end - start, 0)} steps to predict, fewer than horizon={horizon}, of {len(values)} "
+                f"with context={context}, validation={validation} and test={test}; reduce these, or give more steps"
+            )
+        steps = np.lib.stride_tricks.sliding_window_view(values[start - context : end], context + horizon, axis=0)
+        x, y = np.split(steps[::stride].swapaxes(1, 2), [context], axis=1)
+        y = y if time_ordered else (y if target is None else y[:, :, target]).reshape(len(y), -1)
+        splits[part] = Split(np.ascontiguousarray(x), np.ascontiguousarray(y))
+    train, held_out, test_split = (splits[part] for part in SPLITS)
+    return Dataset(
+        name, train, held_out, test_split, remarks=remarks, standardize=not time_ordered, time_ordered=time_ordered
+    )
 
 
 def _numbers(name: str, columns: Mapping[str, Column], feature: str) -> np.ndarray:
@@ -140,69 +161,12 @@ def _numbers(name: str, columns: Mapping[str, Column], feature: str) -> np.ndarr
     return numbers
 
 
-def windows(values: np.ndarray, context: int, horizon: int, stride: int = 1, target: int | None = None) -> WindowPair:
-    """Windows that start every `stride` steps: x [N, context, C] and the following steps y.
-
-    values: [T, C]. y: [N, horizon · C], step after step; with `target`, a column's index, [N, horizon].
-    """
-    at_least(1, context=context, horizon=horizon, stride=stride)
-    if values.ndim != 2 or len(values) < context + horizon:
-        raise UsageError(
-            f"values of shape {values.shape} are too few for context={context} and horizon={horizon}; a window needs "
-            f"{context + horizon} steps of [T, C]: reduce them, or give more steps"
-        )
-    if target is not None and not 0 <= target < values.shape[1]:
-        raise UsageError(f"target={target} is not a column index; choose 0 to {values.shape[1] - 1}")
-    steps = np.lib.stride_tricks.sliding_window_view(values, context + horizon, axis=0)[::stride].swapaxes(1, 2)
-    y = steps[:, context:] if target is None else steps[:, context:, target]
-    return np.ascontiguousarray(steps[:, :context]), y.reshape(len(steps), -1).copy()
-
-
-def split_windows(
-    values: np.ndarray,
-    context: int,
-    horizon: int,
-    *,
-    validation: int,
-    test: int,
-    stride: int = 1,
-    target: int | None = None,
-) -> dict[str, WindowPair]:
-    """Windows of train, validation and test, in order of time: the last `test` steps, and `validation` before.
-
-    A window belongs to the split that contains all its targets; windows across a border are dropped, so no step is a
-    target in two splits. The context of a validation or test window may begin before the border.
-    """
-    at_least(1, context=context, horizon=horizon, stride=stride, validation=validation, test=test)
-    border = len(values) - validation - test
-    ranges = {
-        "train": (context, border),
-        "validation": (border, border + validation),
-        "test": (len(values) - test, len(values)),
-    }
-    for name, (start, end) in ranges.items():
-        if end - start < horizon:
-            raise UsageError(
-                f"{name} has {max(end - start, 0)} steps to predict, fewer than horizon={horizon}, of {len(values)} "
-                f"with context={context}, validation={validation} and test={test}; reduce these, or give more steps"
-            )
-    return {
-        name: windows(values[start - context : end], context, horizon, stride, target)
-        for name, (start, end) in ranges.items()
-    }
-
-
 @dataclasses.dataclass(frozen=True)
 class SeriesTable:
-    """Several series at the same times.
-
-    values: float64 [T, C] in order of time, none missing; names: [C]; times: float64 [T], seconds since 1970 or the
-    numbers of the index column; remarks: what was assumed, filled and dropped, in sentences.
-    """
+    """Several series at the same times. values: float64 [T, C] in order of time, none missing; names: [C]; remarks."""
 
     values: np.ndarray
     names: tuple[str, ...]
-    times: np.ndarray
     remarks: tuple[str, ...]
 
 
@@ -218,23 +182,18 @@ def read_series(path: str, *, index: str = "") -> SeriesTable:
     with error_context(path):
         table, read_remarks = read_table(checked_path(path))
         index = _index(table, index)
-        columns, dropped = columns_of_table(table, index)
-        times = np.arange(table.num_rows, dtype=np.float64)
-        time_remarks: tuple[str, ...] = ("There is no column of times; rows are used in file order.",)
+        columns, _, dropped = columns_of_table(table, index)
+        order, time_remarks = np.arange(table.num_rows), ["There is no column of times; rows are used in file order."]
         if index:
-            times, time_remarks = _times(index, columns.pop(index))
-        numbers = {
-            name: column.array for name, column in columns.items() if column.kind == "number" and column.is_scalar
-        }
+            order, time_remarks = _order(index, columns.pop(index))
+        numbers = [name for name, column in columns.items() if column.kind == "number" and column.is_scalar]
         if not numbers:
             raise UsageError("the table has no numeric column that varies; add one to predict")
-        order = np.argsort(times, kind="stable")
-        values = np.stack([np.asarray(numbers[name], np.float64)[order] for name in numbers], axis=1)
+        values = np.stack([np.asarray(columns[name].array, np.float64)[order] for name in numbers], axis=1)
         others = [name for name in columns if name not in numbers]
         unused = (f"Dropped columns that are not numeric: {listed(others)}.",) if others else ()
         names, values, filled = _filled(tuple(numbers), values)
-        times = times[order][len(times) - len(values) :]
-    return SeriesTable(values, names, times, (*read_remarks, *dropped, *unused, *time_remarks, *filled))
+    return SeriesTable(values, names, (*read_remarks, *dropped, *unused, *time_remarks, *filled))
 
 
 def _index(table: pa.Table, index: str) -> str:
@@ -249,8 +208,8 @@ def _index(table: pa.Table, index: str) -> str:
     return index or next(iter([*dates, *usual]), "")
 
 
-def _times(name: str, column: Column) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Times as unsorted numbers, and remarks on their order and gaps."""
+def _order(name: str, column: Column) -> tuple[np.ndarray, list[str]]:
+    """The rows in order of time, int64 [T]; and remarks on their order and gaps."""
     if column.kind not in ("date", "number") or not column.is_scalar:
         raise UsageError(
             f"column {name!r} has kind {column.kind}, not times; write them like 2024-12-31, or as numbers"
@@ -258,29 +217,26 @@ def _times(name: str, column: Column) -> tuple[np.ndarray, tuple[str, ...]]:
     times = np.asarray(column.values, np.float64)
     if np.isnan(times).any():
         raise UsageError(f"{int(np.isnan(times).sum()):,} rows have no {name}; give each row a time, or remove it")
-    ordered = np.sort(times)
-    repeated = ordered[1:][np.diff(ordered) == 0]
-    if len(repeated):
+    order = np.argsort(times, kind="stable")
+    ordered = times[order]
+    steps = np.diff(ordered)
+    if not steps.all():
+        repeated = ordered[1:][steps == 0]
         raise UsageError(
             f"{len(repeated):,} rows repeat the {name} of another row, for example {_formatted(repeated[0], column)}; "
             "use one row per time, with a column per series"
         )
-    is_sorted = (f"Rows are sorted by {name}.",) if np.any(np.diff(times) < 0) else ()
-    return times, (*is_sorted, *_gaps(name, ordered, column))
-
-
-def _gaps(name: str, times: np.ndarray, column: Column) -> tuple[str, ...]:
-    """A remark on steps more than 1.5 times the median; months and years of calendars are shorter than that."""
-    steps = np.diff(times)
-    long = np.flatnonzero(steps > 1.5 * np.median(steps)) if len(steps) else steps
-    if not len(long):
-        return ()
-    longest = int(long[np.argmax(steps[long])])
-    start, end = (_formatted(times[k], column) for k in (longest, longest + 1))
-    return (
-        f"Column {name} has {len(long):,} gaps, the longest from {start} to {end}; rows on both sides are treated as "
-        "consecutive.",
-    )
+    remarks = [f"Rows are sorted by {name}."] if np.any(np.diff(times) < 0) else []
+    # Months and years of calendars differ by less than this.
+    gaps = np.flatnonzero(steps > 1.5 * np.median(steps)) if len(steps) else steps
+    if len(gaps):
+        longest = int(gaps[np.argmax(steps[gaps])])
+        start, end = (_formatted(ordered[k], column) for k in (longest, longest + 1))
+        remarks.append(
+            f"Column {name} has {len(gaps):,} gaps, the longest from {start} to {end}; rows on both sides are treated "
+            "as consecutive."
+        )
+    return order, remarks
 
 
 def _filled(names: tuple[str, ...], values: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, tuple[str, ...]]:

@@ -97,7 +97,13 @@ def _prepared(folder: Path) -> PreparedDataset:
     formats = [info.get("fileFormat") or "tfrecord", *info.get("alternativeFileFormats", ())]
     file_format = next((each for each in formats if each in READABLE_FORMATS), "")
     if not file_format:
-        raise UsageError(_unreadable(folder, full_name, formats[0]))
+        name, _, version = full_name.rpartition("/")
+        command = _Query(name, version, folder.parents[full_name.count("/")]).command()
+        raise UsageError(
+            f"{full_name!r} is stored as {formats[0]}, which only TensorFlow reads. Where TensorFlow is installed, "
+            f"convert it: tfds convert_format --dataset_version_dir={folder} --out_file_format=array_record; or delete "
+            f"{folder} and prepare it again: {command}"
+        )
     files = {}
     for split, lengths in shards.items():
         total = f"{len(lengths):05d}"
@@ -107,16 +113,6 @@ def _prepared(folder: Path) -> PreparedDataset:
             for k in range(len(lengths))
         )
     return PreparedDataset(folder, full_name, file_format, shards, files)
-
-
-def check_files(prepared: PreparedDataset, split: str) -> None:
-    """Raises UsageError if files of a split are missing."""
-    if missing := [file.name for file in prepared.files[split] if not file.is_file()]:
-        raise UsageError(
-            f"{len(missing)} of {len(prepared.files[split])} files of split {split!r} of {prepared.full_name!r} are "
-            f"missing in {prepared.folder}, for example {missing[0]}; copy them there, or delete the folder and "
-            "prepare the data set again"
-        )
 
 
 def _absent(query: _Query) -> str:
@@ -140,16 +136,6 @@ def _available(query: _Query) -> str:
     configs = [name for name in names if name.startswith(f"{query.name}/")]
     similar = configs or difflib.get_close_matches(query.name, names)
     return f"Did you mean {' or '.join(map(repr, similar[:5]))}? " if similar else ""
-
-
-def _unreadable(folder: Path, full_name: str, file_format: str) -> str:
-    name, _, version = full_name.rpartition("/")
-    root = folder.parents[full_name.count("/")]
-    return (
-        f"{full_name!r} is stored as {file_format}, which only TensorFlow reads. Where TensorFlow is installed, "
-        f"convert it: tfds convert_format --dataset_version_dir={folder} --out_file_format=array_record; or delete "
-        f"{folder} and prepare it again: {_Query(name, version, root).command()}"
-    )
 
 
 def _download(query: _Query) -> Path:

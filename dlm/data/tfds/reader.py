@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import json
+import operator
 import re
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from dlm.data.cache import cached, content_key
 from dlm.data.columns import Column, Columns, Kind, concatenated, consistent, ragged, sliced, text_values
-from dlm.data.tfds.folders import PreparedDataset, check_files, find
+from dlm.data.tfds.folders import PreparedDataset, find
 from dlm.utils.errors import UsageError
 from dlm.utils.optional_imports import import_optional
 
@@ -43,6 +44,10 @@ class Feature:
         """Whether values are encoded image files with 16 bits per pixel."""
         return self.dtype == np.uint16 and self.is_image
 
+    def value(self, example: Any) -> Any:
+        """The value of a nested feature such as "objects/label"."""
+        return functools.reduce(operator.getitem, self.name.split("/"), example)
+
     def column(self, rows: list[Any]) -> Column:
         """Decoded values as a column. Raises ValueError if a value does not have the feature's shape."""
         if self.kind == "text":
@@ -63,7 +68,7 @@ class Feature:
         if not array.size and array.ndim != len(shape):  # TFDS decodes an empty sequence without its inner axes
             array = array.reshape([max(size, 0) for size in shape])
         if array.ndim != len(shape) or any(size not in (-1, given) for size, given in zip(shape, array.shape)):
-            raise ValueError(f"a value of shape {array.shape} does not have the declared shape {self.shape}")
+            raise ValueError(f"feature {self.name!r}: shape {array.shape} is not the declared shape {self.shape}")
         if array.dtype == bool:
             return array.astype(np.uint8)
         if self.kind != "audio" or array.dtype == np.int16:
@@ -80,15 +85,14 @@ class TfdsMetadata:
     sizes: Mapping[str, int]
     features: tuple[Feature, ...]
     unsupported: Mapping[str, str]
+    builder: Any  # of TFDS
 
 
 def read_metadata(
     name: str, *, version: str = "", data_dir: Path | None = None, download: bool = False
 ) -> TfdsMetadata:
     """Splits and features of a data set, without reading its examples. Raises UsageError like `read`."""
-    prepared = find(name, version, data_dir, download)
-    _, features, unsupported = _open(prepared)
-    return TfdsMetadata(prepared.full_name, prepared.sizes, features, unsupported)
+    return _metadata(find(name, version, data_dir, download))
 
 
 def read(
@@ -146,32 +150,33 @@ def _parsed(prepared: PreparedDataset, expression: str) -> list[tuple[str, int, 
 
 def _read_split(prepared: PreparedDataset, split: str) -> Columns:
     """All columns of a split, from the cache."""
-    check_files(prepared, split)
     labels = sorted(prepared.folder.glob("*.labels.txt"))
     try:
         files = (prepared.folder / "features.json", *labels, *prepared.files[split])
         shards = [str(length) for length in prepared.shards[split]]
         key = content_key(files, DECODING_VERSION, prepared.file_format, *(label.name for label in labels), "", *shards)
     except OSError as error:
-        reason = f"cannot read {error.filename} ({error.strerror})"
-        raise UsageError(f"{reason}; make the file readable, or choose another --data_dir") from None
+        raise UsageError(
+            f"cannot read {error.filename} of split {split!r} of {prepared.full_name!r} ({error.strerror}); copy it "
+            "there and make it readable, or delete its folder and prepare the data set again"
+        ) from None
     return cached(key, partial(_column_blocks, prepared, split))
 
 
 def _column_blocks(prepared: PreparedDataset, split: str) -> Iterator[Columns]:
     """Columns of a split, a block of rows at a time. Raises UsageError for damaged files."""
-    builder, features, unsupported = _open(prepared)
-    if not features:
-        raise UsageError(f"no feature of {prepared.full_name!r} is supported: {unsupported}")
-    num_read = 0
+    metadata, num_read = _metadata(prepared), 0
+    if not metadata.features:
+        raise UsageError(f"no feature of {prepared.full_name!r} is supported: {metadata.unsupported}")
     try:
-        for examples in _example_blocks(builder, features, prepared, split):
-            yield {each.name: _column(each, [_value(example, each.name) for example in examples]) for each in features}
+        for examples in _example_blocks(metadata, prepared, split):
+            yield {each.name: each.column([each.value(row) for row in examples]) for each in metadata.features}
             num_read += len(examples)
-    except _DecodeError as error:
+    except Exception as error:  # array_record and the feature decoders raise many types
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise UsageError(
             f"cannot read split {split!r} of {prepared.full_name!r} in {prepared.folder} after {num_read} examples "
-            f"({error}); delete the folder and prepare the data set again"
+            f"({reason}); delete the folder and prepare the data set again"
         ) from None
 
 
@@ -183,57 +188,25 @@ def _decoded_image(file: bytes) -> np.ndarray:
         return np.asarray(image).astype(np.uint16)[..., None]
 
 
-class _DecodeError(Exception):
-    """A record cannot be read or decoded."""
-
-
-def _example_blocks(
-    builder: Any, features: tuple[Feature, ...], prepared: PreparedDataset, split: str
-) -> Iterator[list[Any]]:
-    """Blocks of decoded examples, decoded one block ahead by a second thread."""
+def _example_blocks(metadata: TfdsMetadata, prepared: PreparedDataset, split: str) -> Iterator[list[Any]]:
+    """Blocks of decoded examples."""
     import tensorflow_datasets as tfds
 
     # Without unsupported features; 16-bit images are decoded by `Feature`, since TFDS needs OpenCV for them.
-    names = {each.name.split("/")[0] for each in features}
-    decoders = {each.name: tfds.decode.SkipDecoding() for each in features if each.is_16_bit_image}
-    supported = tfds.features.FeaturesDict({name: builder.info.features[name] for name in sorted(names)})
+    names = {each.name.split("/")[0] for each in metadata.features}
+    decoders = {each.name: tfds.decode.SkipDecoding() for each in metadata.features if each.is_16_bit_image}
+    supported = tfds.features.FeaturesDict({name: metadata.builder.info.features[name] for name in sorted(names)})
     raw = tfds.decode.DeserializeMethod.RAW_BYTES
-
-    def decoded(block: range) -> list[Any]:
-        return [supported.deserialize_example_np(record, decoders=decoders) for record in source.__getitems__(block)]
-
-    try:
-        source = builder.as_data_source(split=split, deserialize_method=raw, file_format=prepared.file_format)
-        rows, stored = len(source), sum(file.stat().st_size for file in prepared.files[split])
-        step = int(np.clip(BLOCK_BYTES * rows // max(1, stored), 1, BLOCK_EXAMPLES))
-        with ThreadPoolExecutor(1) as pool:
-            blocks = [range(start, min(start + step, rows)) for start in range(0, rows, step)]
-            pending = pool.submit(decoded, blocks[0])
-            for following in [*blocks[1:], None]:
-                block = pending.result()
-                if following is not None:
-                    pending = pool.submit(decoded, following)
-                yield block
-    except Exception as error:  # array_record and the feature decoders raise many types
-        raise _DecodeError(" ".join(f"{type(error).__name__}: {error}".split())[:300]) from None
+    source = metadata.builder.as_data_source(split=split, deserialize_method=raw, file_format=prepared.file_format)
+    rows, stored = len(source), sum(file.stat().st_size for file in prepared.files[split])
+    step = int(np.clip(BLOCK_BYTES * rows // max(1, stored), 1, BLOCK_EXAMPLES))
+    for start in range(0, rows, step):
+        records = source.__getitems__(range(start, min(start + step, rows)))
+        yield [supported.deserialize_example_np(record, decoders=decoders) for record in records]
 
 
-def _value(example: Mapping[str, Any], name: str) -> Any:
-    """The value of a nested feature such as "objects/label"."""
-    for key in name.split("/"):
-        example = example[key]
-    return example
-
-
-def _column(feature: Feature, rows: list[Any]) -> Column:
-    try:
-        return feature.column(rows)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise _DecodeError(f"feature {feature.name!r}: {error}") from None
-
-
-def _open(prepared: PreparedDataset) -> tuple[Any, tuple[Feature, ...], dict[str, str]]:
-    """TFDS builder, supported features, and unsupported ones: name -> reason. Raises UsageError if TFDS fails."""
+def _metadata(prepared: PreparedDataset) -> TfdsMetadata:
+    """Metadata by TFDS. Raises UsageError if TFDS fails."""
     tfds = import_optional("tensorflow_datasets", f"TFDS data set {prepared.full_name!r}")
     try:
         content = json.loads((prepared.folder / "features.json").read_text(encoding="utf-8"))
@@ -247,13 +220,15 @@ def _open(prepared: PreparedDataset) -> tuple[Any, tuple[Feature, ...], dict[str
             f"TFDS cannot construct the features of {prepared.full_name!r} without TensorFlow ({reason[:300]}); where "
             "it is installed, convert them to Tensor, Text, ClassLabel or Image features, or export them to files"
         ) from None
-    features, unsupported = [], {}
+    features: dict[str, Feature] = {}
+    unsupported: dict[str, str] = {}
     for name, feature, info in _leaves("", builder.info.features, builder.info.features.get_tensor_info()):
         try:
-            features.append(_feature(name, feature, info, rates.get(name)))
+            features[name] = _feature(name, feature, info, rates.get(name))
         except _Unsupported as reason:
             unsupported[name] = str(reason)
-    return builder, tuple(sorted(features, key=lambda feature: feature.name)), unsupported
+    ordered = tuple(features[name] for name in sorted(features))
+    return TfdsMetadata(prepared.full_name, prepared.sizes, ordered, unsupported, builder)
 
 
 def _without_tensorflow(feature: dict[str, Any], name: str, rates: dict[str, int]) -> dict[str, Any]:

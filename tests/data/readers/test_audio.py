@@ -116,6 +116,6 @@ def test_a_folder_without_classes_or_wav_files_is_a_usage_error(tmp_path, name, 
 
 def test_a_table_may_contain_encoded_sounds(tmp_path):
     rows = [{"bytes": save(tmp_path / f"{k}.wav", int16(TONE)[: 10 + k]).read_bytes(), "path": ""} for k in range(3)]
-    columns, _ = columns_of_table(pa.table({"audio": rows, "label": [0, 1, 0]}), "label")
+    columns, *_ = columns_of_table(pa.table({"audio": rows, "label": [0, 1, 0]}), "label")
     assert (columns["audio"].kind, columns["audio"].rate) == ("audio", RATE)
     assert np.array_equal(columns["audio"].values[2], int16(TONE)[:12])

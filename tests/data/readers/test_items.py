@@ -9,10 +9,14 @@ from PIL import Image
 
 from dlm import UsageError
 from dlm.data.columns import Ragged
-from dlm.data.readers.items import columns_of
+from dlm.data.readers.items import read_items
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (4, 3, 5, 3), np.uint8)
 ROWS = [{"image": picture, "label": k % 2} for k, picture in enumerate(PICTURES)]
+
+
+def columns_of(dataset):
+    return read_items({"train": dataset}).columns
 
 
 class Mapped:
@@ -58,6 +62,14 @@ def test_grain_data_sets_give_the_same_also_if_filtered():
     assert np.array_equal(columns_of(odd)["image"].values, PICTURES[1::2])
     with pytest.raises(UsageError, match="before it is repeated"):
         columns_of(grain.MapDataset.source(ROWS).repeat())
+
+
+def test_splits_keep_their_items_also_if_filtered():
+    data = read_items({"train": [{"x": 1}, None, {"x": 2}], "test": [{"x": 3}]})
+    assert {split: columns["x"].values.tolist() for split, columns in data.splits().items()} == {
+        "train": [1, 2],
+        "test": [3],
+    }
 
 
 def test_class_names_of_hugging_face_features():

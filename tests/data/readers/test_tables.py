@@ -1,5 +1,6 @@
 """Tables in every notation give the same columns, with remarks on what was assumed and dropped."""
 
+import dataclasses
 import datetime
 import io
 from collections import namedtuple
@@ -29,9 +30,8 @@ def read(tmp_path):
             pq.write_table(content, path)
         else:
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        by_split, remarks = tables.read_tables({"all": [path]})
-        data = tables.from_tables(by_split, target)
-        return Result(data.columns, (*remarks, *data.remarks))
+        data = tables.from_tables(dataclasses.replace(tables.read_tables({"all": [path]}), target=target))
+        return Result(data.columns, data.remarks)
 
     return read
 
@@ -211,19 +211,19 @@ def test_parquet_may_contain_encoded_images(read):
     columns, _ = read(pa.table({"image": [file(shade) for shade in (5, 200)], "label": [0, 1]}))
     assert (columns["image"].kind, columns["image"].values.shape) == ("image", (2, 3, 4, 1))
     assert columns["image"].values[:, 0, 0, 0].tolist() == [5, 200]
-    with pytest.raises(UsageError, match=r"row 2 of column 'image' is not an image|1 of 2 images cannot be read"):
+    with pytest.raises(UsageError, match="1 of 2 images cannot be read"):
         read(pa.table({"image": [file(5), {"bytes": b"no picture", "path": ""}], "label": [0, 1]}))
 
 
 def test_splits_share_class_names_and_have_common_columns_only(tmp_path):
     (tmp_path / "train.csv").write_text("a,b,leak\n1,x,3\n2,z,4\n")
     (tmp_path / "test.csv").write_text("a,b\n3,y\n")
-    read, _ = tables.read_tables({name: [tmp_path / f"{name}.csv"] for name in ("train", "test")})
-    data = tables.from_tables(read, "b")
+    read = tables.read_tables({name: [tmp_path / f"{name}.csv"] for name in ("train", "test")})
+    data = tables.from_tables(dataclasses.replace(read, target="b"))
     assert (data.columns["b"].names, data.columns["b"].values.tolist()) == (("x", "y", "z"), [0, 2, 1])
     assert data.counts == {"train": 2, "test": 1}
     assert has_remark(data, "not in every split: leak")
-    data = tables.from_tables(read, "leak")
+    data = tables.from_tables(dataclasses.replace(read, target="leak"))
     assert data.counts == {"all": 2}
     assert has_remark(data, "without column leak: test")
 
@@ -231,9 +231,9 @@ def test_splits_share_class_names_and_have_common_columns_only(tmp_path):
 def test_splits_with_different_column_types_are_a_usage_error(tmp_path):
     (tmp_path / "train.csv").write_text("a,b\n1,x\n2,z\n")
     (tmp_path / "test.csv").write_text("a,b\nq,y\n")
-    read, _ = tables.read_tables({name: [tmp_path / f"{name}.csv"] for name in ("train", "test")})
+    read = tables.read_tables({name: [tmp_path / f"{name}.csv"] for name in ("train", "test")})
     with pytest.raises(UsageError, match="different column types"):
-        tables.from_tables(read, "b")
+        tables.from_tables(read)
 
 
 def test_an_invalid_parquet_file_is_a_usage_error(tmp_path):
@@ -259,7 +259,7 @@ def test_json_lines_are_a_table(read):
         ('{"a": 1}\n{"a": \n', ["line 2 is not valid JSON"]),
         ('{"a": 1}\n[1]\n', ["line 2 is not an object"]),
         ("\n", ["no objects"]),
-        ("[1, 2]", ["items that are not objects"]),
+        ("[1, 2]", ["not a list of objects"]),
         ('{"a": [1]}\n{"a": "x"}\n', ["field 'a'", "different types"]),
     ],
     ids=["cut", "list", "empty", "numbers", "mixed"],

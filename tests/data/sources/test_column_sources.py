@@ -257,7 +257,7 @@ def test_objects_with_length_and_items_are_sources():
     ("changes", "message"),
     [
         ({"target": "prize"}, r"did you mean 'price'"),
-        ({"inputs": ("numbr",)}, r"the data has no column 'numbr'; did you mean 'number'"),
+        ({"inputs": ("numbr",)}, r"data\.inputs='numbr' is not a column of the data; did you mean 'number'"),
         ({"test": 400}, r"data\.test=400 does not fit 400 examples; choose 1 to 399"),
         ({"target": "colour", "task": "numbers"}, "colour"),
     ],
@@ -342,9 +342,9 @@ def test_data_dir_takes_precedence_over_the_environment(tiny, tmp_path, monkeypa
     [
         (
             {"inputs": ("picture",)},
-            r"the data has no column 'picture'; did you mean|the data has no column 'picture'; choose",
+            r"data\.inputs='picture' is not a column of the data; ",
         ),
-        ({"target": "absent"}, r"the data has no column 'absent'; "),
+        ({"target": "absent"}, r"data\.target='absent' is not a column of the data; "),
         ({"test": "dev"}, r"has no split 'dev'"),
         ({"train": "train[:0]"}, r"train\[:0\]"),
         ({"validation": 30}, r"data\.validation=30 does not fit 30 examples; choose 1 to 29"),
