@@ -72,8 +72,8 @@ class SectionContent:
 
 def section_content(name: str, heading: str, blocks: Iterable[Any], *, note: str = "", **other: Any) -> SectionContent:
     """The content of a topic with a page section of the blocks that are neither None nor empty, if there are any."""
-    kept = tuple(filter(None, blocks))
-    return SectionContent(page=PageSection(name, heading, kept, note) if kept else None, **other)
+    nonempty = tuple(filter(None, blocks))
+    return SectionContent(page=PageSection(name, heading, nonempty, note) if nonempty else None, **other)
 
 
 Section = Callable[[ReportContext], SectionContent]  # computes a topic's tables, sentences and page section

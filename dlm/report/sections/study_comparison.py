@@ -88,14 +88,14 @@ def ratio_text(difference: ErrorDifference) -> str:
 
 def _power_sentences(pair: StudyComparison) -> list[str]:
     """Whether the seeds are too few to show a small difference."""
-    whole, detectable, needed = pair.overall, pair.detectable_difference, pair.num_seeds_needed
+    whole, detectable, enough = pair.overall, pair.detectable_difference, pair.num_seeds_needed
     if whole is None or whole.p is None or whole.p < SIGNIFICANT:
         return []
-    if detectable is None or needed is None or needed <= whole.num_seeds:
+    if detectable is None or enough is None or enough <= whole.num_seeds:
         return []
     return [
         f"{seeds(whole.num_seeds)} detect a relative difference of {100 * detectable:.0f} % with probability 80 %; a "
-        f"difference of 5 % needs about {needed:,} seeds."
+        f"difference of 5 % needs about {enough:,} seeds."
     ]
 
 
