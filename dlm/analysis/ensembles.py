@@ -11,7 +11,6 @@ import numpy as np
 
 from dlm.curves.from_records import selected_rows
 from dlm.data.corruption import noisy_labels
-from dlm.data.dataset import Dataset
 from dlm.data.subset_orders import SubsetOrders
 from dlm.storage import artifacts
 from dlm.storage.artifacts import Ensemble
@@ -27,9 +26,7 @@ LEAST_PROBABILITY = 1e-7  # float16 does not represent smaller ones
 PROBABILITIES, OUTPUTS = "probabilities", "outputs"  # a task saves one of them
 
 
-def ensembles_of(
-    study: Study, dataset: Dataset, orders: SubsetOrders, rows: Sequence[Record], workdir: Path
-) -> list[Ensemble]:
+def ensembles_of(study: Study, orders: SubsetOrders, rows: Sequence[Record], workdir: Path) -> list[Ensemble]:
     """An ensemble for each learner and size with saved predictions of at least two seeds.
 
     Probabilities, or numbers, are averaged: deep ensembles (Lakshminarayanan, Pritzel & Blundell 2017), where members
@@ -39,10 +36,10 @@ def ensembles_of(
     ensembles = []
     for learner, by_size in selected_rows(rows, by_id, list(study.learners)).items():
         for own in by_size.values():
-            saved = list(_saved(own, len(dataset.test), workdir))
+            saved = list(_saved(own, len(orders.dataset.test), workdir))
             if len(saved) >= FEWEST:
                 noise = by_id[own[0].trial_id].test_noise
-                ensembles.append(_ensemble(study.task, dataset, orders, learner, noise, saved))
+                ensembles.append(_ensemble(study.task, orders, learner, noise, saved))
     return ensembles
 
 
@@ -56,14 +53,9 @@ def _saved(own: Collection[Record], num_test: int, workdir: Path) -> Iterator[tu
 
 
 def _ensemble(
-    task: Any,
-    dataset: Dataset,
-    orders: SubsetOrders,
-    learner: str,
-    noise: Noise,
-    saved: list[tuple[Record, str, np.ndarray]],
+    task: Any, orders: SubsetOrders, learner: str, noise: Noise, saved: list[tuple[Record, str, np.ndarray]]
 ) -> Ensemble:
-    members, kind = [each for *_, each in saved], saved[0][1]
+    members, kind, dataset = [each for *_, each in saved], saved[0][1], orders.dataset
     ranks = np.arange(len(dataset.test), dtype=np.uint32)
     y = noisy_labels(dataset.test.y, ranks, np.uint32(TEST_SEED), noise, dataset.num_classes)
     values, *single = [_measures(task, kind, each, y) for each in (sum(members) / len(members), *members)]

@@ -66,15 +66,10 @@ def error_ratio(
     a, b = (np.mean([seed["error"] for seed in seeds], axis=0, dtype=np.float64) for seeds in saved)
     scale = float(a.mean() + b.mean()) / 2 or 1.0
     blocks = [float(block.mean()) for block in np.array_split((a - b) / scale, num_blocks)]
-    ratio, low, high = (ratio_of(end, power) for end in _mean_with_interval(blocks, level))
+    mean, t = float(np.mean(blocks)), float(special.stdtrit(num_blocks - 1, (1 + level) / 2))
+    half = t * float(np.std(blocks, ddof=1)) / math.sqrt(num_blocks)
+    ratio, low, high = (ratio_of(end, power) for end in (mean, mean - half, mean + half))
     return ErrorRatio(ratio, low, high, num_blocks, size)
-
-
-def _mean_with_interval(values: Sequence[float], level: float) -> tuple[float, float, float]:
-    """(mean, low, high) by Student's t."""
-    mean, count = float(np.mean(values)), len(values)
-    half = float(special.stdtrit(count - 1, (1 + level) / 2)) * float(np.std(values, ddof=1)) / math.sqrt(count)
-    return mean, mean - half, mean + half
 
 
 def block_size(test: TestSet) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dlm.analysis.tuning import flat_config
 from dlm.curves.from_records import curve_name
 from dlm.storage.record_log import Record, ends
 from dlm.study.names import ERROR_WITHOUT_LEAKS
@@ -44,21 +44,16 @@ class Resource:
 def other_measures(trials: Trials, records: Iterable[Record]) -> list[TestMeasure]:
     """Every measure of the test set except error and loss, in alphabetical order."""
     keys = {(row.trial_id, row.step): (name, size) for name, size, row in _all_rows(trials)}
-    values: dict[str, dict[str, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    values: dict[tuple[str, str, int], list[float]] = defaultdict(list)
     units: dict[str, str] = {}
     for row in records:
         key = keys.get((row.trial_id, row.step))
         if key and row.split == "test" and row.metric not in REPORTED_ELSEWHERE and row.value is not None:
-            learner, size = key
-            values[row.metric][learner][size].append(row.value)
+            values[row.metric, *key].append(row.value)
             units[row.metric] = row.unit
-    medians = {
-        name: {
-            learner: {size: statistics.median(own) for size, own in by_size.items()}
-            for learner, by_size in learners.items()
-        }
-        for name, learners in values.items()
-    }
+    medians: dict[str, dict[str, dict[int, float]]] = {}
+    for (name, learner, size), own in values.items():
+        medians.setdefault(name, {}).setdefault(learner, {})[size] = statistics.median(own)
     return [TestMeasure(name, units[name], medians[name]) for name in sorted(medians)]
 
 
@@ -165,12 +160,5 @@ def always_diverged(records: Iterable[Record]) -> dict[str, float]:
     finished = list(ends(records).values())
     trials = Counter(row.learner for row in finished)
     diverged = Counter(row.learner for row in finished if row.status == "diverged")
-    rates = {row.learner: rate for row in finished if (rate := _learning_rate(row))}
+    rates = {row.learner: float(rate) for row in finished if (rate := flat_config(row.hyper).get("hyper.lr"))}
     return {name: rate for name, rate in rates.items() if trials[name] == diverged[name]}
-
-
-def _learning_rate(row: Record) -> float | None:
-    try:
-        return float(json.loads(row.hyper)["hyper"]["lr"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None

@@ -106,7 +106,7 @@ def hardest_examples(saved: Predictions, y: np.ndarray, most: int = MOST_EXAMPLE
     return [_hard_example(int(row), losses, probabilities, y) for row in order]
 
 
-def suspicious_labels(saved: Predictions, y: np.ndarray, most: int = MOST_EXAMPLES) -> list[HardExample]:
+def suspicious_labels(saved: Predictions, y: np.ndarray) -> list[HardExample]:
     """Examples to which the mean of all learners gives another class than the label with probability above one half.
 
     Ranked by the difference to the label's probability: the idea of Northcutt et al. 2021, "Confident learning", for a
@@ -122,7 +122,7 @@ def suspicious_labels(saved: Predictions, y: np.ndarray, most: int = MOST_EXAMPL
     highest = other.max(axis=1)
     rank = np.where(highest > 0.5, highest - overall[rows, y], -np.inf)
     losses = _mean_loss(saved)
-    order = np.argsort(-rank, kind="stable")[:most]
+    order = np.argsort(-rank, kind="stable")[:MOST_EXAMPLES]
     return [_hard_example(int(row), losses, probabilities, y) for row in order if np.isfinite(rank[row])]
 
 

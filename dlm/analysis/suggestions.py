@@ -11,7 +11,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlm.analysis.tuning import flat_config, is_number
@@ -130,13 +130,18 @@ def _suggest_points(
     """New points, each suggested as if the ones before it were still running, which spreads them out."""
     spread = {path: _distribution(optuna, each) for path, each in space.items()}
     new: dict[FrozenDict, FrozenDict] = {}
-    with _quiet(optuna):
+    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # that some options are new
+        stack.callback(optuna.logging.set_verbosity, optuna.logging.get_verbosity())
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         # The first round was the start, so that no point is random.
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True)
         study = optuna.create_study(sampler=sampler, direction="minimize")
         # Of more than 25 trials Optuna lets the first count less: the worst, as all trials here are equally old.
-        worst_first = sorted(results, key=lambda each: -each[1])
-        study.add_trials([_trial(optuna, position, error, spread) for position, error in worst_first])
+        for position, error in sorted(results, key=lambda each: -each[1]):
+            # A setting that diverged is pruned before its first number, which ranks last.
+            result = {"value": error} if math.isfinite(error) else {"state": optuna.trial.TrialState.PRUNED}
+            study.add_trial(optuna.create_trial(params=dict(position), distributions=spread, **result))
         repeats = 0
         while len(new) < points and repeats < _MOST_REPEATS:
             position = study.ask(spread).params
@@ -149,12 +154,6 @@ def _suggest_points(
     raise UsageError(
         f"of points={points}, {len(new)} are new; ask for fewer, widen the ranges, or use grid(…) for all of them"
     )
-
-
-def _trial(optuna: Any, position: Point, error: float, spread: Mapping[str, Any]) -> Any:
-    """A setting as Optuna's trial; one that diverged is pruned before its first number, which ranks last."""
-    result = {"value": error} if math.isfinite(error) else {"state": optuna.trial.TrialState.PRUNED}
-    return optuna.create_trial(params=dict(position), distributions=dict(spread), **result)
 
 
 def _distribution(optuna: Any, each: Distribution) -> Any:
@@ -175,16 +174,3 @@ def _key(space: Mapping[str, Distribution], position: Point) -> FrozenDict:
             for path, each in space.items()
         }
     )
-
-
-@contextlib.contextmanager
-def _quiet(optuna: Any) -> Iterator[None]:
-    """Without Optuna's log of each study, and its warnings that some options are new."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)

@@ -17,6 +17,7 @@ from dlm.curves.exponent import Exponent, error_exponent, hyperparameter_trend
 from dlm.curves.from_records import Setting, make_curve, settings_by_size
 from dlm.curves.seed_spread import SeedSpread, seed_spread
 from dlm.storage.record_log import Record
+from dlm.study.config import flat
 
 Array = NDArray[np.float64]
 
@@ -163,15 +164,13 @@ def expected_best(ranks: Sequence[tuple[float, ...]], values: Sequence[float]) -
 
 def tuned_learners(records: Iterable[Record], order: Sequence[str] = ()) -> list[TunedLearner]:
     """Best of k settings and drifts of every curve's learner, in this `order`; both empty for a single setting."""
-    return [_tuned_learner(name, by_size) for name, by_size in settings_by_size(records, order=order).items()]
-
-
-def _tuned_learner(name: str, train_sizes: Mapping[int, list[Setting]]) -> TunedLearner:
-    largest = max(train_sizes)
-    best_of = {size: _best_of_k(settings) for size, settings in train_sizes.items() if len(settings) > 1}
-    first = train_sizes[largest][0].rows[0]
-    drifts = tuple(_drifts(name, train_sizes)) if best_of else ()
-    return TunedLearner(name, first.unit, len(train_sizes[largest]), best_of, drifts)
+    learners = []
+    for name, by_size in settings_by_size(records, order=order).items():
+        largest = by_size[max(by_size)]
+        best_of = {size: _best_of_k(settings) for size, settings in by_size.items() if len(settings) > 1}
+        drifts = tuple(_drifts(name, by_size)) if best_of else ()
+        learners.append(TunedLearner(name, largest[0].rows[0].unit, len(largest), best_of, drifts))
+    return learners
 
 
 def _best_of_k(settings: Sequence[Setting]) -> BestOfK:
@@ -231,17 +230,8 @@ def _exponent(name: str, train_sizes: Mapping[int, Sequence[Setting]]) -> Expone
 
 def flat_config(text: str) -> dict[str, Any]:
     """The leaves of a learner's recorded config (JSON) by dotted path; empty where it cannot be parsed."""
-
-    def leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-        if isinstance(value, Mapping):
-            for name, inner in value.items():
-                if name != "type":
-                    yield from leaves(inner, f"{prefix}{name}.")
-        else:
-            yield prefix.rstrip("."), value
-
     try:
-        return dict(leaves(json.loads(text), ""))
+        return {path: leaf for path, leaf in flat(json.loads(text)).items() if "type" not in path.split(".")}
     except (ValueError, RecursionError):
         return {}
 

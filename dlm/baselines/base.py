@@ -72,28 +72,25 @@ def log_probabilities(probabilities: np.ndarray, classes: np.ndarray, num_classe
 
 def require_classes(learner: Any, dataset: Dataset) -> None:
     """UsageError unless each example has one class."""
-    if not _has_classes(dataset):
-        _reject(learner, "predicts classes", dataset)
+    _require(learner, "classes", dataset, "classes")
 
 
 def require_numbers(learner: Any, dataset: Dataset) -> None:
     """UsageError unless targets are numeric."""
-    if not dataset.has_numeric_targets:
-        _reject(learner, "predicts numbers", dataset)
+    _require(learner, "numbers", dataset, "numbers")
 
 
 def require_classes_or_numbers(learner: Any, dataset: Dataset) -> None:
     """UsageError unless each example has one class or numeric targets."""
-    if not _has_classes(dataset) and not dataset.has_numeric_targets:
-        _reject(learner, "predicts one class or numbers per example", dataset)
+    _require(learner, "one class or numbers per example", dataset, "classes", "numbers")
 
 
 def require_ratings(learner: Any, dataset: Dataset) -> None:
     """UsageError unless inputs are (user, item) pairs and targets are numeric."""
     if not dataset.vocabulary or dataset.train.x.shape[1:] != (2,) or not dataset.has_numeric_targets:
         raise UsageError(
-            f"{_name(learner)} predicts ratings, and {dataset.name!r} does not contain ratings; remove the learner, or "
-            "use the source Ratings()"
+            f"{type(learner).__name__}() predicts ratings, and {dataset.name!r} does not contain ratings; remove the "
+            "learner, or use the source Ratings()"
         )
 
 
@@ -102,8 +99,8 @@ def require_next_items(learner: Any, dataset: Dataset) -> None:
     y = dataset.train.y
     if not dataset.vocabulary or dataset.train.x.ndim != 2 or y.shape[1:] != (1,) or y.dtype.kind == "f":
         raise UsageError(
-            f"{_name(learner)} recommends the next item, and {dataset.name!r} does not contain item histories; remove "
-            "the learner, or use the source NextItems()"
+            f"{type(learner).__name__}() recommends the next item, and {dataset.name!r} does not contain item "
+            "histories; remove the learner, or use the source NextItems()"
         )
 
 
@@ -111,26 +108,16 @@ def target_kind(dataset: Dataset) -> str:
     """The kind of targets of a dataset, for messages."""
     if dataset.has_numeric_targets:
         return "numbers"
-    if _has_classes(dataset):
-        return "classes"
-    return "dense class labels" if dataset.num_classes else "tokens"
+    if not dataset.num_classes:
+        return "tokens"
+    return "classes" if dataset.train.y.ndim == 1 else "dense class labels"
 
 
-def _reject(learner: Any, purpose: str, dataset: Dataset) -> None:
-    remedy = ""
-    if dataset.has_numeric_targets:
-        remedy = ", or use a regressor such as Ridge()"
-    elif _has_classes(dataset):
-        remedy = ", or use a classifier such as LogisticRegression()"
-    raise UsageError(
-        f"{_name(learner)} {purpose}, but the targets of {dataset.name!r} are {target_kind(dataset)}; "
-        f"remove the learner{remedy}"
-    )
-
-
-def _name(learner: Any) -> str:
-    return f"{type(learner).__name__}()"
-
-
-def _has_classes(dataset: Dataset) -> bool:
-    return dataset.num_classes > 0 and dataset.train.y.ndim == 1
+def _require(learner: Any, purpose: str, dataset: Dataset, *kinds: str) -> None:
+    kind = target_kind(dataset)
+    if kind not in kinds:
+        remedies = {"numbers": "a regressor such as Ridge()", "classes": "a classifier such as LogisticRegression()"}
+        raise UsageError(
+            f"{type(learner).__name__}() predicts {purpose}, but the targets of {dataset.name!r} are {kind}; "
+            f"remove the learner{f', or use {remedies[kind]}' if kind in remedies else ''}"
+        )

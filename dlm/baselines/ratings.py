@@ -96,7 +96,13 @@ class ItemKNN:
             squared_norms = (np.square(left[0]).T @ right[1]) * (left[1].T @ np.square(right[0]))
             shrunk = common / np.maximum(common + self.shrinkage, 1e-12)
             similarity = np.maximum(shrunk * products / np.sqrt(np.maximum(squared_norms, 1e-20)), 0)
-            correction[rows] = _neighbor_mean(similarity, user_residuals, self.n_neighbors, self.damping)[position]
+            if len(rated) > self.n_neighbors:
+                nearest = np.argpartition(-similarity, self.n_neighbors - 1, axis=1)[:, : self.n_neighbors]
+                similarity, values = np.take_along_axis(similarity, nearest, axis=1), user_residuals[nearest]
+            else:
+                values = np.broadcast_to(user_residuals, similarity.shape)
+            total = similarity.sum(axis=1) + self.damping
+            correction[rows] = ((similarity * values).sum(axis=1) / np.where(total > 0, total, 1))[position]
         return correction
 
 
@@ -200,17 +206,6 @@ def _fit_biases(config: BiasModel, x: np.ndarray, y: np.ndarray) -> _Biases:
 def _shrunk_means(indices: np.ndarray, values: np.ndarray, size: int, regularization: float) -> np.ndarray:
     counts = np.bincount(indices, minlength=size)
     return np.bincount(indices, values, size) / np.maximum(counts + regularization, 1e-12)
-
-
-def _neighbor_mean(similarity: np.ndarray, values: np.ndarray, n_neighbors: int, damping: float) -> np.ndarray:
-    """Mean of values [J] weighted by the largest similarities of each row [I, J], and a 0 of weight `damping`."""
-    if similarity.shape[1] > n_neighbors:
-        nearest = np.argpartition(-similarity, n_neighbors - 1, axis=1)[:, :n_neighbors]
-        similarity, values = np.take_along_axis(similarity, nearest, axis=1), values[nearest]
-    else:
-        values = np.broadcast_to(values, similarity.shape)
-    total = similarity.sum(axis=1) + damping
-    return (similarity * values).sum(axis=1) / np.where(total > 0, total, 1)
 
 
 def _clip(ratings: np.ndarray, training_ratings: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import math
 from typing import Any, Literal
 
 import numpy as np
+from scipy import special
 
 from dlm.baselines.base import (
     FittedBaseline,
@@ -77,12 +78,10 @@ def _scores(decisions: np.ndarray) -> np.ndarray:
 
 def _probabilities(decisions: np.ndarray, inverse_temperature: float) -> np.ndarray:
     """Class probabilities [N, C]; SVC's class has the largest."""
-    from scipy.special import softmax
-
     logits = inverse_temperature * _scores(decisions)
     predicted = decisions.argmax(axis=1) if decisions.ndim == 2 else (decisions >= 0).astype(int)
     logits[np.arange(len(logits)), predicted] += TIE_BREAK
-    return softmax(logits, axis=1)
+    return special.softmax(logits, axis=1)
 
 
 def _inverse_temperature(model: Any, rows: np.ndarray, y: np.ndarray) -> float:
@@ -94,7 +93,6 @@ def _inverse_temperature(model: Any, rows: np.ndarray, y: np.ndarray) -> float:
     examples. Platt's method needs more examples and may change the predicted class.
     """
     from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
     from sklearn.model_selection import StratifiedKFold
 
     _, class_indices, counts = np.unique(y, return_inverse=True, return_counts=True)
@@ -109,7 +107,7 @@ def _inverse_temperature(model: Any, rows: np.ndarray, y: np.ndarray) -> float:
     )
     true_class = np.arange(len(scores)), np.concatenate([y[test] for _, test in folds])
     optimum = minimize_scalar(
-        lambda log: log**2 / 2 - log_softmax(np.exp(log) * scores, axis=1)[true_class].sum(), bounds=(-5, 5)
+        lambda log: log**2 / 2 - special.log_softmax(np.exp(log) * scores, axis=1)[true_class].sum(), bounds=(-5, 5)
     )
     return float(np.exp(optimum.x))
 

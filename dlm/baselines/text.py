@@ -47,11 +47,6 @@ class KneserNey:
 
         The outputs are log-probabilities float32 [N, L, num_classes]. `seed` has no effect.
         """
-        if x.ndim != 2 or x.shape != y.shape or num_classes > 256:
-            raise UsageError(
-                f"KneserNey() predicts the next byte, but x has shape {x.shape}, y {y.shape}, with {num_classes} "
-                "classes; use it with LanguageModelling() on a text in bytes"
-            )
         counted, continued = [], []
         for context in range(self.order):
             grams, counts = _count(x, y, context)

@@ -7,7 +7,6 @@ import gc
 import importlib
 import importlib.util
 import io
-import mmap
 import os
 import pickle
 import queue
@@ -35,7 +34,6 @@ START_INTERVAL = 5.0  # seconds between process starts; importing the libraries 
 NICENESS = 10  # the training on the devices has priority
 PARENT_CHECK_INTERVAL = 1.0  # seconds
 FOLDER = "workers"  # in the workdir, while workers run: the data, which all of them map into memory
-ALIGNMENT = 64  # bytes
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 _orders: SubsetOrders  # in a worker process
@@ -65,8 +63,7 @@ class WorkerPool:
         self._running: dict[int, Trial] = {}
         self._executors: dict[int, Any] = {}
         self._closed = threading.Event()
-        folder.mkdir(parents=True, exist_ok=True)
-        self._data = _SharedData.dump(orders, folder / f"{os.getpid()}.bin")
+        self._data = _SharedData.dump(orders, folder / str(os.getpid()))
         self._modules = _module_files((orders, trials))
         for number in range(min(count, len(trials))):
             threading.Thread(target=self._work, args=(number,), name=f"dlm worker {number}", daemon=True).start()
@@ -149,32 +146,26 @@ class WorkerPool:
 
 
 class _SharedData(NamedTuple):
-    """A file with the buffers of all arrays of an object, at the given (start, end), and the pickle of the rest."""
+    """A folder with the buffer of each array of an object, 0.npy, 1.npy, …, and the pickle of the rest."""
 
-    path: str
-    spans: tuple[tuple[int, int], ...]
+    folder: Path
+    num_buffers: int
     pickled: bytes
 
     @classmethod
-    def dump(cls, value: object, path: Path) -> _SharedData:
+    def dump(cls, value: object, folder: Path) -> _SharedData:
+        folder.mkdir(parents=True, exist_ok=True)
         buffers: list[pickle.PickleBuffer] = []
         stream = io.BytesIO()
         _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
-        spans = []
-        with path.open("wb") as file:
-            end = file.write(b"\0")  # an empty file cannot be mapped
-            for buffer in buffers:
-                start = end + -end % ALIGNMENT
-                file.write(b"\0" * (start - end))
-                end = start + file.write(buffer.raw())
-                spans.append((start, end))
-        return cls(str(path), tuple(spans), stream.getvalue())
+        for number, buffer in enumerate(buffers):
+            np.save(folder / f"{number}.npy", np.frombuffer(buffer.raw(), np.uint8))
+        return cls(folder, len(buffers), stream.getvalue())
 
     def load(self) -> Any:
-        """The object; its arrays are read-only views of the mapped file."""
-        with open(self.path, "rb") as file:
-            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        return pickle.loads(self.pickled, buffers=[view[start:end] for start, end in self.spans])
+        """The object; its arrays are read-only views of the mapped files."""
+        paths = [self.folder / f"{number}.npy" for number in range(self.num_buffers)]
+        return pickle.loads(self.pickled, buffers=[np.load(path, mmap_mode="r") for path in paths])
 
 
 class _Pickler(cloudpickle.Pickler):

@@ -121,7 +121,7 @@ def _run_trials(study: Study, folder: Path, options: RunOptions, watch: Watch | 
         runner = TrialRunner(study, orders, workdir, options.resolve(dataset), watch, flops)
         artifacts.write_leak_counts(folder, leaks)
         runner.run(work)
-        artifacts.write_ensembles(folder, ensembles_of(study, dataset, orders, workdir.records, folder))
+        artifacts.write_ensembles(folder, ensembles_of(study, orders, workdir.records, folder))
         records.write(workdir.table, folder)
     finished = workdir.finished()
     statuses = [finished.get(trial.trial_id) for trial in study.trials]

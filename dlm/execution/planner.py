@@ -23,7 +23,7 @@ from dlm.storage.workdir import Workdir
 from dlm.train import devices
 from dlm.train.device_data import put_on_devices
 from dlm.train.population import population_of, summarize_program
-from dlm.train.profiling import memory_chunks, memory_usage
+from dlm.train.profiling import memory_chunks, memory_usage, seconds_per_evaluation, seconds_per_update
 from dlm.train.trainer import CohortRun
 
 if TYPE_CHECKING:
@@ -155,27 +155,8 @@ def _cohort_cost(cohort: Cohort, device_data: DeviceData, packing: Packing) -> C
         flops=updates * summarize_program(cohort.first, device_data.dataset).flops,
         memory=int(fixed + each * len(first.trials)),
         compile_seconds=compile_seconds,
-        work_seconds=updates * _seconds_per_update(run) + evaluations * _seconds_per_evaluation(run),
+        work_seconds=updates * seconds_per_update(run, TIMED_SECONDS) + evaluations * seconds_per_evaluation(run),
     )
-
-
-def _seconds_per_update(run: CohortRun) -> float:
-    """Seconds per update of one member while all members train."""
-    applied, seconds = run.advance(1)
-    steps, more = 1, applied
-    while seconds < TIMED_SECONDS and more:
-        if seconds < TIMED_SECONDS / 8:  # too short to be counted
-            steps, applied, seconds = 4 * steps, 0, 0.0
-        more, longer = run.advance(steps)
-        applied, seconds = applied + more, seconds + longer
-    return seconds / max(1, applied)
-
-
-def _seconds_per_evaluation(run: CohortRun) -> float:
-    run.evaluate_all()
-    start = time.perf_counter()
-    run.evaluate_all()
-    return (time.perf_counter() - start) / len(run.rows)
 
 
 def _classical_cost(name: str, trials: Sequence[Trial], orders: SubsetOrders) -> Cost:

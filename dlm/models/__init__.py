@@ -6,7 +6,7 @@ from typing import Any
 
 import flax.linen as nn
 
-from dlm.models.adapters import NNX, Model, from_config, from_linen, from_nnx
+from dlm.models.adapters import NNX, Model, from_linen, from_nnx
 from dlm.models.cnn import CNN
 from dlm.models.ft_transformer import FTTransformer
 from dlm.models.mlp import MLP, TabularMLP
@@ -43,7 +43,8 @@ def build(config: Any, num_outputs: int, fields: tuple[int, ...] = ()) -> Model:
     if isinstance(config, nn.Module):
         return from_linen(config)
     if hasattr(config, "net"):
-        return from_config(config, num_outputs, fields)
+        more = (fields,) if getattr(config, "takes_fields", False) else ()
+        return from_linen(config.net(num_outputs, *more), is_user_module=False)
     raise UsageError(
         f"model={config!r} is not a model; use a config of dlm.models such as MLP(), a flax.linen module, "
         "NNX(MyModule, …) for a flax.nnx class, or a frozen dataclass with net(num_outputs) -> flax.linen.Module"

@@ -41,9 +41,9 @@ class Model(NamedTuple):
     """A model as pure functions.
 
     `init(key, x) -> variables`: the parameters, or `Variables` for a model with state.
-    `apply(variables, x, dropout=None, key=None) -> outputs [B, num_outputs]` in evaluation mode. `dropout` is a rate
-    that may be traced; None leaves dropout out of the program.
-    `train(params, state, x, dropout, key) -> (outputs, new state)` in training mode.
+    `apply(variables, x) -> outputs [B, num_outputs]` in evaluation mode.
+    `train(params, state, x, dropout, key) -> (outputs, new state)` in training mode. `dropout` is a rate that may be
+    traced; None leaves dropout out of the program.
     `layers(variables, x, replaced={}) -> (outputs, activations)`: an OrderedDict of arrays [B, ...] by layer name, in
     order; arrays in `replaced` are used in place of the layers of these names. A module names its layers with
     `dlm.models.layers.layer`; the layers of a module that names none are its submodules.
@@ -85,14 +85,6 @@ class NNX:
         return f"NNX({self.module.__qualname__}{arguments})"
 
 
-def from_config(config: Any, num_outputs: int, fields: tuple[int, ...]) -> Model:
-    """The model of a config with `net(num_outputs)`, or `net(num_outputs, fields)` if it has `takes_fields = True`."""
-    return from_linen(
-        config.net(num_outputs, fields) if getattr(config, "takes_fields", False) else config.net(num_outputs),
-        is_user_module=False,
-    )
-
-
 def from_linen(net: nn.Module, is_user_module: bool = True) -> Model:
     """The model of a linen module, called with the arguments `dropout`, `train` or `deterministic` that it takes."""
     takes_dropout, mode = _call_arguments(type(net))
@@ -111,9 +103,8 @@ def from_linen(net: nn.Module, is_user_module: bool = True) -> Model:
         variables.pop("intermediates", None)
         return merge_variables(params, variables or None)
 
-    def apply(variables: Any, x: jax.Array, dropout: Any = None, key: jax.Array | None = None) -> jax.Array:
-        keys = None if dropout is None else {"dropout": key}
-        outputs: Any = net.apply(_collections(variables), x, rngs=keys, **arguments(False, dropout))  # type: ignore[arg-type]
+    def apply(variables: Any, x: jax.Array) -> jax.Array:
+        outputs: Any = net.apply(_collections(variables), x, **arguments(False, None))
         return outputs
 
     def train(params: Any, state: Any, x: jax.Array, dropout: Any, key: jax.Array | None) -> tuple[jax.Array, Any]:
@@ -130,11 +121,19 @@ def from_linen(net: nn.Module, is_user_module: bool = True) -> Model:
         call = arguments(False, None)
         outputs, sown = net.apply(collections, x, mutable=["intermediates"], **call)
         if not sown:
-            outputs, sown = net.apply(collections, x, capture_intermediates=_is_submodule, **call)
-        return outputs, OrderedDict((name, _last(values)) for name, values in sown.get("intermediates", {}).items())
+            outputs, sown = net.apply(
+                collections,
+                x,
+                capture_intermediates=lambda module, method: method == "__call__" and len(module.path) == 1,
+                **call,
+            )
+        stored = sown.get("intermediates", {}).items()
+        # A layer's output in its last call; of a submodule the values are by method.
+        return outputs, OrderedDict(
+            (name, (values["__call__"] if isinstance(values, Mapping) else values)[-1]) for name, values in stored
+        )
 
-    has_mode = mode is not None
-    return Model(init, apply, train, layers, has_mode, takes_dropout, is_user_module)
+    return Model(init, apply, train, layers, mode is not None, takes_dropout, is_user_module)
 
 
 def from_nnx(config: NNX) -> Model:
@@ -176,7 +175,7 @@ def from_nnx(config: NNX) -> Model:
             )
         return outputs, _same_structure(state, state_paths.flatten(new), config) if state else None
 
-    def apply(variables: Any, x: jax.Array, dropout: Any = None, key: jax.Array | None = None) -> jax.Array:
+    def apply(variables: Any, x: jax.Array) -> jax.Array:
         return call(variables, x, jax.random.key(0), train=False)[0]
 
     def train(params: Any, state: Any, x: jax.Array, dropout: Any, key: jax.Array) -> tuple[jax.Array, Any]:
@@ -243,12 +242,3 @@ def _same_structure(old: Any, new: Any, model: Any) -> Any:
             "a compiled program needs a fixed state"
         )
     return jax.tree.map(lambda old, new: new.astype(old.dtype), old, new)
-
-
-def _is_submodule(module: Any, method: str) -> bool:
-    return method == "__call__" and len(module.path) == 1
-
-
-def _last(values: Any) -> jax.Array:
-    """A layer's output in its last call, from the values that flax has stored."""
-    return (values["__call__"] if isinstance(values, Mapping) else values)[-1]

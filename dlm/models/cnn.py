@@ -37,7 +37,6 @@ class CNN:
             raise UsageError(f"model.channels={self.channels} must be multiples of 8, or norm must be 'layer'")
 
     def net(self, num_outputs: int) -> CNNNet:
-        """The module of this config."""
         return CNNNet(self, num_outputs)
 
     def filters(self, params: Any, input_shape: tuple[int, ...]) -> Any:
@@ -58,7 +57,6 @@ class CNNNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """Outputs of a batch; see the class."""
         config = self.config
         if x.ndim == 3:
             x = x[..., None]

@@ -32,7 +32,6 @@ class FTTransformer:
             raise UsageError(f"model.dim={self.dim} must be a multiple of model.heads={self.heads}")
 
     def net(self, num_outputs: int, fields: tuple[int, ...] = ()) -> FTTransformerNet:
-        """The module of this config for a table of these fields."""
         return FTTransformerNet(self, num_outputs, fields)
 
 
@@ -50,7 +49,6 @@ class FTTransformerNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """Outputs of a batch; see the class."""
         config = self.config
         x = layer(self, FIELDS, self._tokens(x))
         for block in range(1, config.depth + 1):

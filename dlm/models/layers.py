@@ -10,8 +10,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dlm.utils.errors import UsageError
-
 
 class Dense(nn.Module):
     """A linear layer on the last axis, [..., D] -> [..., features], `nn.Dense` with faster gradients on a CPU."""
@@ -20,7 +18,6 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Outputs of a batch; see the class."""
         kernel = self.param("kernel", _transposed_lecun_normal, (self.features, x.shape[-1]))
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return add_bias(product(x, kernel.astype(x.dtype)), bias)
@@ -103,6 +100,12 @@ def sum_by_product(rows: jax.Array, grad: jax.Array, number: int) -> jax.Array:
     return jax.nn.one_hot(rows, number, dtype=grad.dtype).T @ grad
 
 
+def feed_forward(module: nn.Module, x: jax.Array, hidden: int, dropout: Any = None) -> jax.Array:
+    """A GELU layer of width `hidden` with dropout, and a linear layer of x's width. [..., D] -> [..., D]."""
+    y = drop(module, nn.gelu(Dense(hidden)(x)), dropout)
+    return Dense(x.shape[-1])(y)
+
+
 REPLACED = "replaced"  # collection of the arrays that replace layers
 EMBEDDING, LAST_HIDDEN = "embedding", "last hidden"  # layer names: of tokens, and of the output layer's input
 FIELDS = "fields"  # layer name: the encoded fields of a table
@@ -123,7 +126,6 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Outputs of a batch; see the class."""
         shape = (self.kernel**2 * x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
         if self.stride == 1 and self.kernel % 2:
@@ -181,11 +183,7 @@ def patches(x: jax.Array, kernel: int, stride: int) -> jax.Array:
 
 def normalization(kind: str) -> Any:
     """A norm over single examples: `group` (Wu & He 2018) or `layer` (Ba et al. 2016)."""
-    if kind == "group":
-        return nn.GroupNorm(num_groups=None, group_size=8)
-    if kind == "layer":
-        return nn.LayerNorm()
-    raise UsageError(f"norm={kind!r} is unknown; choose one of group, layer")
+    return nn.GroupNorm(num_groups=None, group_size=8) if kind == "group" else nn.LayerNorm()
 
 
 def layer(module: nn.Module, name: str, x: jax.Array) -> jax.Array:

@@ -35,7 +35,6 @@ class MLP:
         at_least(1, widths=self.widths)
 
     def net(self, num_outputs: int) -> MLPNet:
-        """The module of this config."""
         return MLPNet(self, num_outputs)
 
     def filters(self, params: Any, input_shape: tuple[int, ...]) -> Any:
@@ -54,7 +53,6 @@ class MLPNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """Outputs of a batch; see the class."""
         x = x.reshape(x.shape[0], -1)
         for number, width in enumerate(self.config.widths, start=1):
             x = layer(self, f"hidden {number}", nn.relu(Dense(width)(x)))
@@ -93,7 +91,6 @@ class TabularMLP:
             raise UsageError(f"model.sigma={self.sigma} is a standard deviation; choose a number above 0, such as 0.1")
 
     def net(self, num_outputs: int, fields: tuple[int, ...] = ()) -> TabularMLPNet:
-        """The module of this config for a table of these fields."""
         return TabularMLPNet(self, num_outputs, fields)
 
 
@@ -113,7 +110,6 @@ class TabularMLPNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """Outputs of a batch; see the class."""
         x = layer(self, FIELDS, self._scale(self._encode(x)))
         activation = ACTIVATIONS[self.config.activation]
         for number, width in enumerate(self.config.widths, start=1):

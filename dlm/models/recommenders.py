@@ -26,7 +26,6 @@ class MatrixFactorization:
         at_least(1, vocabulary=self.vocabulary, dim=self.dim)
 
     def net(self, num_outputs: int) -> MatrixFactorizationNet:
-        """The module of this config."""
         if num_outputs != 1:
             raise UsageError(
                 f"MatrixFactorization() has one output, and {num_outputs} are needed; use it to predict ratings"
@@ -45,7 +44,6 @@ class MatrixFactorizationNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """Outputs of a batch; see the class."""
         config = self.config
         vectors = self.param("embedding", nn.initializers.normal(0.1), (config.vocabulary, config.dim))
         biases = self.param("bias", nn.initializers.zeros, (config.vocabulary, 1))
@@ -69,7 +67,6 @@ class SASRec:
             raise UsageError(f"model.dim={self.dim} must be a multiple of twice model.heads={self.heads}")
 
     def net(self, num_outputs: int) -> SASRecNet:
-        """The module of this config."""
         return SASRecNet(self, num_outputs)
 
 
@@ -87,7 +84,6 @@ class SASRecNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """Outputs of a batch; see the class."""
         config, history = self.config, x
         shape = (self.num_outputs, config.dim)
         embedding = self.param("embedding", nn.initializers.normal(config.dim**-0.5), shape)
@@ -98,7 +94,8 @@ class SASRecNet(nn.Module):
             reads = slice(-1, None) if block == config.depth else slice(None)
             y = self._attention(nn.RMSNorm()(x), seen, reads)
             x = x[:, reads] + drop(self, y, dropout)
-            x = layer(self, f"block {block}", x + drop(self, self._mlp(nn.RMSNorm()(x)), dropout))
+            y = Dense(config.dim)(nn.gelu(Dense(config.mlp_ratio * config.dim)(nn.RMSNorm()(x))))
+            x = layer(self, f"block {block}", x + drop(self, y, dropout))
         x = layer(self, LAST_HIDDEN, nn.RMSNorm()(x)[:, 0])
         return _mask_history(add_bias(product(x, embedding), bias), history)
 
@@ -113,9 +110,6 @@ class SASRecNet(nn.Module):
     def _split(self, x: jax.Array) -> jax.Array:
         """[B, L, D] -> [B, heads, L, D/heads]."""
         return x.reshape(*x.shape[:2], self.config.heads, -1).transpose(0, 2, 1, 3)
-
-    def _mlp(self, x: jax.Array) -> jax.Array:
-        return Dense(self.config.dim)(nn.gelu(Dense(self.config.mlp_ratio * self.config.dim)(x)))
 
 
 def _mask_history(logits: jax.Array, history: jax.Array) -> jax.Array:

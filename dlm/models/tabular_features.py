@@ -52,7 +52,6 @@ class FieldTokens(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Outputs of a batch; see the class."""
         bound, columns, number = self.dim**-0.5, x.shape[-1], len(self.widths)
         flat = self.param("vectors", _uniform(bound), (columns * self.dim,), jnp.float32)
         bias = self.param("bias", _uniform(bound), (number * self.dim,), jnp.float32)
@@ -74,7 +73,6 @@ class Periodic(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Outputs of a batch; see the class."""
         shape = (x.shape[1], self.frequencies)
         flat = self.param("frequencies", nn.initializers.normal(self.sigma), (math.prod(shape),), jnp.float32)
         turns = jnp.broadcast_to(flat.astype(jnp.float32).reshape(shape), (len(x), *shape)) * x[..., None]
@@ -108,16 +106,13 @@ class PerNumber(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Outputs of a batch; see the class."""
         batch, numbers, inputs = x.shape
-        kernel = self.param("kernel", _per_number, (numbers, inputs, self.features), jnp.float32)
+        kernel = self.param(
+            "kernel", nn.initializers.lecun_normal(batch_axis=0), (numbers, inputs, self.features), jnp.float32
+        )
         bias = self.param("bias", nn.initializers.zeros, (numbers * self.features,), jnp.float32)
         y = jnp.einsum("bmk,mkf->bmf", x, kernel.astype(x.dtype)).reshape(batch, -1)
         return nn.relu(add_bias(y, bias)).reshape(batch, numbers, self.features)
-
-
-def _per_number(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype) -> jax.Array:
-    return nn.initializers.lecun_normal(batch_axis=0)(key, shape, dtype)
 
 
 def _uniform(bound: float) -> nn.initializers.Initializer:

@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dlm.models.layers import LAST_HIDDEN, Dense, add_bias, drop, layer, product
+from dlm.models.layers import LAST_HIDDEN, Dense, add_bias, drop, feed_forward, layer, product
 from dlm.models.transformer import attend
 from dlm.utils.errors import UsageError, at_least, choose
 
@@ -39,7 +39,6 @@ class DLinear:
             raise UsageError(f"model.kernel={self.kernel} must be odd")
 
     def net(self, num_outputs: int) -> DLinearNet:
-        """The module of this config."""
         return DLinearNet(self, num_outputs)
 
 
@@ -55,7 +54,6 @@ class DLinearNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """Outputs of a batch; see the class."""
         horizon = _horizon(x, self.num_outputs)
         window = normalized(x, self.config.normalize)
         trend = layer(self, "trend", moving_average(window.values, self.config.kernel))
@@ -76,7 +74,6 @@ class WindowMean(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Outputs of a batch; see the class."""
         length = x.shape[-1]
         kernel = self.param("kernel", nn.initializers.constant(1 / length), (self.features, length), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
@@ -106,7 +103,6 @@ class PatchTST:
             raise UsageError(f"model.dim={self.dim} must be a multiple of model.heads={self.heads}")
 
     def net(self, num_outputs: int) -> PatchTSTNet:
-        """The module of this config."""
         return PatchTSTNet(self, num_outputs)
 
 
@@ -122,7 +118,6 @@ class PatchTSTNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """Outputs of a batch; see the class."""
         config, horizon = self.config, _horizon(x, self.num_outputs)
         window = normalized(x, config.normalize)
         x = Dense(config.dim)(patched(window.values, config.patch, config.stride))  # [B, C, P, D]
@@ -130,7 +125,8 @@ class PatchTSTNet(nn.Module):
         x = layer(self, "patches", drop(self, add_bias(x, positions), dropout))
         for block in range(1, config.depth + 1):
             x = x + drop(self, self._attention(nn.LayerNorm()(x)), dropout)
-            x = layer(self, f"block {block}", x + drop(self, self._mlp(nn.LayerNorm()(x), dropout), dropout))
+            y = feed_forward(self, nn.LayerNorm()(x), config.hidden, dropout)
+            x = layer(self, f"block {block}", x + drop(self, y, dropout))
         x = layer(self, LAST_HIDDEN, nn.LayerNorm()(x))
         return window.denormalize(Dense(horizon)(drop(self, x.reshape(*x.shape[:2], -1), dropout)))
 
@@ -140,10 +136,6 @@ class PatchTSTNet(nn.Module):
         q, k, v = (qkv[:, :, part].transpose(0, 2, 1, 3) for part in range(3))
         mixed = attend(q * q.shape[-1] ** -0.5, k, v, jnp.ones((1, 1, 1, 1), bool))
         return Dense(shape[-1])(mixed.transpose(0, 2, 1, 3).reshape(shape))
-
-    def _mlp(self, x: jax.Array, dropout: Any) -> jax.Array:
-        y = drop(self, nn.gelu(Dense(self.config.hidden)(x)), dropout)
-        return Dense(self.config.dim)(y)
 
 
 class NormalizedWindow(NamedTuple):

@@ -51,7 +51,6 @@ class Transformer:
             )
 
     def net(self, num_outputs: int) -> TransformerNet:
-        """The module of this config."""
         if self.head == "tokens" and self.tied and num_outputs != self.vocabulary:
             raise UsageError(
                 f"model.tied=True gives one output for each token of model.vocabulary={self.vocabulary}, but "
@@ -72,7 +71,6 @@ class TransformerNet(nn.Module):
     num_outputs: int
 
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """Outputs of a batch; see the class."""
         return self.extend(x, dropout)[0]
 
     @nn.compact
@@ -93,7 +91,8 @@ class TransformerNet(nn.Module):
             y, keys_values = self._attention(nn.RMSNorm()(x), positions, seen, cache[block] if cache else None)
             extended.append(keys_values)
             x = x + drop(self, y, dropout)
-            x = layer(self, f"block {block + 1}", x + drop(self, self._mlp(nn.RMSNorm()(x)), dropout))
+            y = Dense(config.dim)(nn.gelu(Dense(config.mlp_ratio * config.dim)(nn.RMSNorm()(x))))
+            x = layer(self, f"block {block + 1}", x + drop(self, y, dropout))
         x = nn.RMSNorm()(x)
         if config.head == "mean":
             return Dense(self.num_outputs)(layer(self, LAST_HIDDEN, _mean(x, is_text))), extended
@@ -120,9 +119,6 @@ class TransformerNet(nn.Module):
             k, v = (jax.lax.dynamic_update_slice(old, new, at) for old, new in zip(past, (k, v)))
         mixed = attend(q, k, v, seen).transpose(0, 2, 1, 3).reshape(batch, tokens, dim)
         return Dense(dim)(mixed), (k, v)
-
-    def _mlp(self, x: jax.Array) -> jax.Array:
-        return Dense(self.config.dim)(nn.gelu(Dense(self.config.mlp_ratio * self.config.dim)(x)))
 
 
 def attend(q: jax.Array, k: jax.Array, v: jax.Array, seen: jax.Array) -> jax.Array:
@@ -201,15 +197,12 @@ def _sample(
     def step(carry: tuple[Cache, jax.Array], place: jax.Array) -> tuple[tuple[Cache, jax.Array], jax.Array]:
         cache, token = carry
         logits, cache = next_logits(config, params, token, place, cache)
-        sampled = _sample_token(logits, jax.random.fold_in(key, place), temperature)
+        own_key = jax.random.fold_in(key, place)
+        candidate = jax.random.categorical(own_key, logits / jnp.where(temperature > 0, temperature, 1.0))
+        sampled = jnp.where(temperature > 0, candidate, jnp.argmax(logits)).astype(jnp.int32)
         token = jnp.where(place + 1 < len(prompt), prompt[jnp.minimum(place + 1, len(prompt) - 1)], sampled)
         return (cache, token), token
 
     number = len(prompt) + length
     _, tokens = jax.lax.scan(step, (empty_cache(config, number - 1), prompt[0]), jnp.arange(number - 1))
     return jnp.concatenate([prompt[:1], tokens])
-
-
-def _sample_token(logits: jax.Array, key: jax.Array, temperature: jax.Array) -> jax.Array:
-    sampled = jax.random.categorical(key, logits / jnp.where(temperature > 0, temperature, 1.0))
-    return jnp.where(temperature > 0, sampled, jnp.argmax(logits)).astype(jnp.int32)

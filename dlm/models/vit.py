@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dlm.models.layers import LAST_HIDDEN, Dense, add_bias, drop, layer
+from dlm.models.layers import LAST_HIDDEN, Dense, add_bias, feed_forward, layer
 from dlm.utils.errors import UsageError, at_least
 
 
@@ -29,7 +29,6 @@ class ViT:
             raise UsageError(f"model.dim={self.dim} must be a multiple of model.heads={self.heads}")
 
     def net(self, num_outputs: int) -> ViTNet:
-        """The module of this config."""
         return ViTNet(self, num_outputs)
 
     def filters(self, params: Any, input_shape: tuple[int, ...]) -> Any:
@@ -49,12 +48,11 @@ class ViTNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Any = None) -> jax.Array:
-        """Outputs of a batch; see the class."""
-        x = Dense(self.config.dim)(_tokens(x, self.config.patch))
+        x, hidden = Dense(self.config.dim)(_tokens(x, self.config.patch)), self.config.mlp_ratio * self.config.dim
         x = layer(self, "patches", add_bias(x, self.param("positions", nn.initializers.normal(0.02), x.shape[1:])))
         for block in range(1, self.config.depth + 1):
             x = x + self._attention(nn.LayerNorm()(x))
-            x = layer(self, f"block {block}", x + self._mlp(nn.LayerNorm()(x), dropout))
+            x = layer(self, f"block {block}", x + feed_forward(self, nn.LayerNorm()(x), hidden, dropout))
         return Dense(self.num_outputs)(layer(self, LAST_HIDDEN, nn.LayerNorm()(x).mean(axis=1)))
 
     def _attention(self, x_BxTxD: jax.Array) -> jax.Array:
@@ -66,10 +64,6 @@ class ViTNet(nn.Module):
         weights_BxHxTxT = nn.softmax(logits_BxHxTxT.astype(jnp.float32)).astype(v.dtype)
         mixed = (weights_BxHxTxT @ v).transpose(0, 2, 1, 3).reshape(batch, tokens, dim)
         return Dense(dim)(mixed)
-
-    def _mlp(self, x: jax.Array, dropout: Any) -> jax.Array:
-        y = drop(self, nn.gelu(Dense(self.config.mlp_ratio * self.config.dim)(x)), dropout)
-        return Dense(self.config.dim)(y)
 
 
 def _tokens(x: jax.Array, patch: int) -> jax.Array:

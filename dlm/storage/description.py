@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dlm.storage.record_log import has_valid_seal, seal
+from dlm.study.config import flat
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
 
@@ -77,13 +78,16 @@ def read(folder: Path) -> StudyDescription | None:
     except IsADirectoryError:
         raise UsageError(f"{path} is a folder, not a study's description; choose another --workdir") from None
     is_valid = has_valid_seal(data)
-    if is_valid:
-        with contextlib.suppress(msgspec.DecodeError):
-            description = msgspec.json.decode(data, type=StudyDescription)
-            if description.format == FORMAT:
-                return description
-    elif is_valid is False or not _is_object(data):
+    try:
+        content = msgspec.json.decode(data, type=dict)
+    except (msgspec.DecodeError, RecursionError):
+        raise DamagedDescription from None
+    if is_valid is False:
         raise DamagedDescription
+    with contextlib.suppress(msgspec.ValidationError):
+        description = msgspec.convert(content, StudyDescription)
+        if is_valid and description.format == FORMAT:
+            return description
     raise UsageError(
         f"{path} does not have format {FORMAT}, which this version of dlm reads; choose another --workdir, or use the "
         "dlm version that made it"
@@ -96,13 +100,6 @@ def write(folder: Path, description: StudyDescription) -> None:
     write_atomically(folder / STUDY, seal(body).decode() + "\n")
 
 
-def _is_object(data: bytes) -> bool:
-    try:
-        return isinstance(msgspec.json.decode(data), dict)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-
-
 def differences(before: StudyDescription, now: StudyDescription) -> list[str]:
     """`path: old → new` of each field that changes the numbers of trials that both studies have."""
     pairs: list[tuple[str, Any, Any]] = [(f"{part}.", before.study[part], now.study[part]) for part in MUST_AGREE]
@@ -111,19 +108,12 @@ def differences(before: StudyDescription, now: StudyDescription) -> list[str]:
             pairs.append((f"learners.{name}.", learner, now.study["learners"][name]))
     changes = []
     for prefix, old, new in [*pairs, ("read.", before.data, now.data)]:
-        old_fields, new_fields = _flat(old, prefix), _flat(new, prefix)
+        old_fields, new_fields = flat(old, prefix), flat(new, prefix)
         for path in dict.fromkeys([*old_fields, *new_fields]):
             values = old_fields.get(path, "absent"), new_fields.get(path, "absent")
             if values[0] != values[1]:
                 changes.append(f"{path}: {values[0]} → {values[1]}")
     return changes
-
-
-def _flat(value: Any, prefix: str) -> dict[str, Any]:
-    """Leaves of nested mappings by dotted path; a list is a leaf."""
-    if not isinstance(value, Mapping):
-        return {prefix.rstrip("."): value}
-    return {path: leaf for key, child in value.items() for path, leaf in _flat(child, f"{prefix}{key}.").items()}
 
 
 @functools.cache
@@ -166,19 +156,16 @@ def provenance_changes(before: Mapping[str, Mapping[str, str]], now: Mapping[str
     """Sentences on each difference between the provenances of cohorts and classical learners that both contain."""
     changes = set()
     for key in now.keys() & before.keys():
+        learner = f"learners.{now[key]['learner']}"
+        sentences = {
+            "program": f"{learner} computes another program (its model, its task, dlm or a library changed)",
+            "code": f"the code of {learner} changed",
+        }
         for name in now[key].keys() | before[key].keys():
             old, new = before[key].get(name, "absent"), now[key].get(name, "absent")
             if old != new:
-                changes.add(_change(now[key]["learner"], name, old, new))
+                changes.add(sentences.get(name, f"{name} {old} → {new}"))
     return sorted(changes)
-
-
-def _change(learner: str, name: str, old: str, new: str) -> str:
-    if name == "program":
-        return f"learners.{learner} computes another program (its model, its task, dlm or a library changed)"
-    if name == "code":
-        return f"the code of learners.{learner} changed"
-    return f"{name} {old} → {new}"
 
 
 def _code_hash(learner: Any) -> str:

@@ -1,9 +1,13 @@
 """Locks a workdir for one process: a file that is renewed while held and taken over when its holder is gone.
 
-`filelock.SoftFileLease` gives the same guarantees (renewal, process ids that are used again, never two holders), but it
-takes over the lock of another host only after watching it for the whole lease. Shared file systems cache modification
-times for a minute, so the lease is two minutes, and each resumed run and each refusal would wait that long. This lock
-compares the last renewal with the file system's clock and answers at once.
+A process writes a claim, a file with a unique name, then reads the other claims, then the lock. Without another live
+claim or lock it renames its claim to the lock; otherwise it removes its claim. Of two processes the later reader finds
+the claim or the lock of the other one, so never both rename. Two that find each other's claims both try again.
+
+`filelock.SoftFileLease` gives the same guarantees, but it takes over the lock of another host only after watching it
+for the whole lease. Shared file systems cache modification times for a minute, so the lease is two minutes, and each
+resumed run and each refusal would wait that long. This lock compares the last renewal with the file system's clock and
+answers at once.
 """
 
 from __future__ import annotations
@@ -13,23 +17,25 @@ import dataclasses
 import errno
 import functools
 import os
+import random
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from dlm.utils.errors import UsageError
 
 LOCK = "lock.json"
+CLAIM = f"{LOCK}.claim."  # start of the names of claims
 HEARTBEAT = 10.0  # seconds between renewals
 STALE_AFTER = 120.0  # seconds without a renewal after which a holder on another host counts as gone
-TRIES, PAUSE = 100, 0.02  # attempts, and seconds between them, while another process takes the lock over
-_GUARD, _ALIVE, _MAX_BYTES = ".takeover", "alive", 1 << 16
-_UNIQUE = "[0-9a-f]" * 32
+TRIES, PAUSE, MAX_PAUSE = 100, 0.02, 0.2  # attempts, and seconds before the second one and the last ones
+_ALIVE, _MAX_BYTES = "alive", 1 << 16
 
 
 @contextlib.contextmanager
@@ -43,11 +49,7 @@ def hold_lock(workdir: Path) -> Iterator[None]:
     lock, mine, done = workdir / LOCK, msgspec.json.encode(_Holder.this()), threading.Event()
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        if not os.access(workdir, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        _acquire(lock, mine, TRIES)
-    except _Held as held:
-        raise _refusal(lock, held.by) from None
+        _acquire(workdir, mine)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -55,13 +57,12 @@ def hold_lock(workdir: Path) -> Iterator[None]:
         raise UsageError(f"--workdir={workdir} cannot be written ({reason}); choose another --workdir") from None
     try:
         threading.Thread(target=_renew_until, args=(lock, mine, done), name="dlm lock", daemon=True).start()
-        with contextlib.suppress(OSError, _Held):
-            _remove_leftovers(lock, mine)
         yield
     finally:
         done.set()
         with contextlib.suppress(OSError):
-            _remove(lock, lambda seen: seen.text == mine)  # it may be another's by now
+            if lock.read_bytes() == mine:  # it may be another's by now
+                lock.unlink()
 
 
 def read_lock(workdir: Path) -> LockFile | None:
@@ -87,18 +88,12 @@ class _Holder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def is_local(self) -> bool:
         return self.host == socket.gethostname()
 
-    @property
-    def is_dead(self) -> bool:
-        """Whether a process of this host has ended."""
-        born = _born(self.pid)
-        return not born or born not in (self.born, _ALIVE)
-
 
 @dataclasses.dataclass(frozen=True)
 class LockFile:
-    """A lock file as it was read; `renewed`: time of the last renewal by the file system's clock, in nanoseconds."""
+    """A lock or claim as it was read; `renewed`: its last renewal by the file system's clock, in nanoseconds."""
 
-    path: Path = dataclasses.field(compare=False)
+    path: Path
     text: bytes
     renewed: int
 
@@ -119,100 +114,72 @@ class LockFile:
     @property
     def is_dead(self) -> bool:
         """Whether the holder is a process of this host that has ended."""
-        return self.holder is not None and self.holder.is_local and self.holder.is_dead
+        if self.holder is None or not self.holder.is_local:
+            return False
+        born = _born(self.holder.pid)
+        return not born or born not in (self.holder.born, _ALIVE)
 
-    def is_stale(self) -> bool:
-        """Whether the holder cannot be in the workdir any more."""
-        return self.is_dead if self.holder and self.holder.is_local else self.silence() >= STALE_AFTER
+    def is_stale(self, now: int) -> bool:
+        """Whether the holder cannot be in the workdir any more. now: nanoseconds by the file system's clock."""
+        is_local = self.holder is not None and self.holder.is_local
+        return self.is_dead if is_local else now - self.renewed >= STALE_AFTER * 1e9
 
-    def silence(self) -> float:
-        """Seconds since the last renewal, by the file system's clock: hosts' clocks may differ."""
-        probe = _unique(self.path)
-        handle = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+
+def _acquire(workdir: Path, mine: bytes) -> None:
+    """Take the lock, after removing a stale one. UsageError if another process holds it."""
+    for attempt in range(TRIES):
+        claim = workdir / f"{CLAIM}{uuid.uuid4().hex}"
         try:
-            os.utime(handle)
-            return (os.fstat(handle).st_mtime_ns - self.renewed) / 1e9
+            if _try_to_acquire(claim, workdir / LOCK, mine):
+                return
         finally:
-            os.close(handle)
-            probe.unlink(missing_ok=True)
+            claim.unlink(missing_ok=True)
+        time.sleep(random.uniform(0, min(PAUSE * (attempt + 1), MAX_PAUSE)))
+    raise UsageError(f"--workdir={workdir}: other processes keep claiming its lock; wait, or choose another --workdir")
 
 
-class _Held(Exception):
-    """Another process holds a lock (`by`), or other processes kept taking it over (None)."""
+def _try_to_acquire(claim: Path, lock: Path, mine: bytes) -> bool:
+    """Whether this process has the lock now; False if another one claims it too."""
+    now = _write(claim, mine)
+    claims = [seen for path in lock.parent.glob(f"{CLAIM}*") if path != claim and (seen := _read(path))]
+    held = _read(lock)  # after the claims, any of which may have become the lock
+    if held is not None and not held.is_stale(now):
+        raise _refusal(held, now)
+    # A claim without a holder is not written yet: its process will find this claim.
+    if any(each.holder and not each.is_stale(now) for each in claims):
+        return False
+    try:
+        # A process that was halted for long must not rename its claim later.
+        for each in claims:
+            if each.is_stale(now):
+                each.path.unlink()
+        os.rename(claim, lock)
+    except FileNotFoundError:  # another process has changed a claim meanwhile
+        return False
+    return True
 
-    def __init__(self, by: LockFile | None):
-        super().__init__()
-        self.by = by
 
-
-def _refusal(lock: Path, by: LockFile | None) -> UsageError:
-    if by is None:
-        return UsageError(f"--workdir={lock.parent}: others keep taking its lock; choose another --workdir")
-    holder, renewal = by.holder, ""
+def _refusal(held: LockFile, now: int) -> UsageError:
+    holder, renewal = held.holder, ""
     who = f"process {holder.pid} on {holder.host} since {holder.since}" if holder else "an unknown process"
     if not (holder and holder.is_local):
-        silence = max(0.0, by.silence())
+        silence = max(0.0, (now - held.renewed) / 1e9)
         renewal = f" (renewed {silence:.0f} s ago; taken over automatically after {STALE_AFTER:.0f} s)"
     return UsageError(
-        f"--workdir={lock.parent} is in use by {who}{renewal}; wait, choose another --workdir, or delete {by.path} if "
-        "that process is gone"
+        f"--workdir={held.path.parent} is in use by {who}{renewal}; wait, choose another --workdir, or delete "
+        f"{held.path} if that process is gone"
     )
 
 
-def _acquire(lock: Path, mine: bytes, tries: int = 3) -> None:
-    """Create a lock file, after removing a stale one. Raises `_Held`."""
-    by = None
-    for _ in range(tries):
-        if _create(lock, mine):
-            return
-        seen = _read(lock)
-        if seen is None:
-            continue
-        if not seen.is_stale():
-            raise _Held(seen)
-        try:
-            _remove_stale(lock, mine)
-        except _Held as held:
-            by = held.by
-            time.sleep(PAUSE)
-    raise _Held(by)
-
-
-def _create(lock: Path, mine: bytes) -> bool:
-    """Create a lock file unless there is one, and return whether this process made it.
-
-    It is written under another name and linked, so that a killed process does not leave an empty one.
-    """
-    aside = _unique(lock)
-    try:
-        _write(aside, mine)
-        os.link(aside, lock)
-        return True
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
-            raise
-    finally:
-        aside.unlink(missing_ok=True)
-    # A file system without hard links. The file is empty between two calls, in which a slow process may lose it.
-    try:
-        _write(lock, mine)
-    except FileExistsError:
-        return False
-    except OSError:
-        lock.unlink(missing_ok=True)
-        raise
-    seen = _read(lock)
-    return seen is not None and seen.text == mine
-
-
-def _write(path: Path, text: bytes) -> None:
+def _write(path: Path, text: bytes) -> int:
+    """Write a new file, and return the time of the file system's clock: clocks of hosts may differ. In nanoseconds."""
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     try:
         if os.write(handle, text) < len(text):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(handle)
+        os.utime(handle)
+        return os.fstat(handle).st_mtime_ns
     finally:
         os.close(handle)
 
@@ -223,49 +190,6 @@ def _read(path: Path) -> LockFile | None:
             return LockFile(path, file.read(_MAX_BYTES), os.fstat(file.fileno()).st_mtime_ns)
     except FileNotFoundError:
         return None
-
-
-def _remove_stale(lock: Path, mine: bytes) -> None:
-    """Remove a stale lock file. Raises `_Held` if another process is removing it.
-
-    A process that read a stale lock and is slow would remove its successor's. So only the holder of a second lock, the
-    guard, removes it, after reading it again; the guard of a dead process is taken over in the same way.
-    """
-    guard = lock.with_name(lock.name + _GUARD)
-    _acquire(guard, mine)
-    try:
-        seen = _read(lock)
-        if seen is not None and seen.is_stale():
-            _remove(lock, lambda now: now == seen)
-    finally:
-        _remove(guard, lambda now: now.text == mine)
-
-
-def _remove(path: Path, matches: Callable[[LockFile], bool]) -> None:
-    """Remove a lock file if it matches.
-
-    It is checked again after a rename to a unique name: its holder may have renewed it since, or the file system may
-    have returned a cached copy.
-    """
-    seen, aside = _read(path), _unique(path)
-    if seen is None or not matches(seen):
-        return
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(path, aside)
-        moved = _read(aside)
-        if moved is not None and not matches(moved):
-            with contextlib.suppress(FileExistsError):
-                os.link(aside, path)
-        aside.unlink(missing_ok=True)
-
-
-def _remove_leftovers(lock: Path, mine: bytes) -> None:
-    """Remove guards, renamed locks and probes of processes that ended during a takeover."""
-    for path in lock.parent.glob(f"{lock.name}*"):
-        is_guard, is_unique = path.name.endswith(_GUARD), path.match(f"{lock.name}*.{_UNIQUE}")
-        seen = _read(path) if is_guard or is_unique else None
-        if seen is not None and seen.is_stale():
-            _remove_stale(path, mine) if is_guard else path.unlink(missing_ok=True)
 
 
 def _renew_until(lock: Path, mine: bytes, done: threading.Event) -> None:
@@ -281,19 +205,8 @@ def _renew(lock: Path, mine: bytes) -> None:
             os.utime(file.fileno())
 
 
-def _unique(path: Path) -> Path:
-    """A name beside a lock file that no other process uses."""
-    return path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-
-
 def _born(pid: int) -> str:
     """Start time of a process, as the kernel gives it; empty without such a process."""
     with contextlib.suppress(OSError, IndexError):
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except PermissionError:
-        return _ALIVE
-    return _ALIVE if not Path("/proc/self/stat").exists() else ""
+    return _ALIVE if psutil.pid_exists(pid) else ""

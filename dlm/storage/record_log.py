@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,37 +20,54 @@ from dlm.utils.files import DAMAGED, replacing
 FILE = "records.jsonl"
 
 
+def _column(meaning: str, unit: str = "", empty: str = "never", **default: Any) -> Any:
+    """A field, with the meaning and unit of its values, and when there is none."""
+    return dataclasses.field(metadata={"unit": unit, "meaning": meaning, "empty": empty}, **default)
+
+
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """One number of one trial; `dlm.storage.records.COLUMNS` describes each field."""
+    """One number of one trial. The descriptions of the fields are those of docs/records.md and of tables."""
 
-    study: str
-    trial_id: str
-    learner: str
-    train_size: int
-    subset_seed: int
-    init_seed: int
-    hyper: str
-    step: int
-    split: str
-    metric: str
-    value: float | None
-    unit: Unit
-    num_examples: int
-    status: Status
-    subset_hash: str
-    data: str
-    packing: str
-    precision: str
-    seconds: float
-    device: str
-    versions: str
-    note: str = ""
-    together: int = 0
-    noise: str = ""
-    flops: float | None = None
-    joules: float | None = None
-    inference_seconds: float | None = None
+    # fmt: off
+    study: str = _column("name of the study")
+    trial_id: str = _column("hash of everything that determines the trial's numbers")
+    learner: str = _column("name of the learner in the study")
+    train_size: int = _column("size of the training subset", "examples")
+    subset_seed: int = _column("seed of the training subset")
+    init_seed: int = _column("seed of the initial weights")
+    hyper: str = _column("the learner's config, as JSON")
+    step: int = _column("updates applied; iterations for a classical learner", "updates")
+    split: str = _column("`train`, `validation` or `test`")
+    metric: str = _column("`error`, which decreases as learning improves; `loss`; `error_without_leaks`, the error on "
+                          "test examples without a copy in the training pool; other metrics of the task, see "
+                          "docs/decisions.md")
+    value: float | None = _column("the number", "see `unit`", "there is none; `status` and `note` say why")
+    unit: Unit = _column("unit of the value, for example `error rate` or `nats per byte`; losses are in nats")
+    num_examples: int = _column("number of examples measured; for the training loss of a gradient-trained learner, the "
+                                "size of the last batch", "examples")
+    status: Status = _column("`running` before the end of the trial; `done`; `diverged`; `failed`")
+    subset_hash: str = _column("hash of the training subset's content, equal for all learners")
+    data: str = _column("name and content hash of the data read")
+    packing: str = _column("`exact`: models train one after another; `fast`: side by side; `none`: a classical learner")
+    precision: str = _column("`float32` or `bfloat16`; `none` for a classical learner")
+    seconds: float = _column("the trial's share of training time, up to `step`", "seconds")
+    device: str = _column("device of the trial")
+    versions: str = _column("versions of the libraries that determine the numbers")
+    note: str = _column("why there is no number", empty="there is a number", default="")
+    together: int = _column("number of rows of the trial written at this step; with fewer rows present, the trial is "
+                            "measured again; 0: unknown", "rows", default=0)
+    noise: str = _column("noise added to the examples, for example `label=0.2, test missing=0.1`", empty="none",
+                         default="")
+    flops: float | None = _column("operations of the trial's updates up to `step`, counted from the compiled program",
+                                  "floating-point operations", "not counted: a classical learner", default=None)
+    joules: float | None = _column("energy of these updates, from the device's meter, shared among the models that "
+                                   "trained together", "joules", "the device has no meter", default=None)
+    inference_seconds: float | None = _column(
+        "time of one prediction on the test set: in batches on all devices for a network; on one CPU core for a "
+        "classical learner", "seconds per example", "the trial has not ended, or its predictions did not fit in memory",
+        default=None)
+    # fmt: on
 
     @property
     def key(self) -> tuple[str, int, str, str]:

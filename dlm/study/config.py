@@ -93,6 +93,18 @@ def check_fields(config: Any, where: str) -> None:
         raise UsageError(f"{_join(where, name)}={value!r} is not {describe(hint)}{remedy}")
 
 
+def check_amounts(config: Any, where: str, most: float = math.inf) -> None:
+    """Like `check_fields`, for fields that are finite numbers from 0 to `most`; converts those with the hint float."""
+    check_fields(config, where)
+    for name, hint in field_hints(config).items():
+        value = getattr(config, name)
+        if not 0 <= value <= most or value == math.inf:
+            rule = "a finite number of at least 0" if most == math.inf else f"between 0 and {most}"
+            raise UsageError(f"{where}.{name}={value!r} must be {rule}")
+        if hint is float:
+            object.__setattr__(config, name, float(value))
+
+
 def check_frozen(value: Any, where: str, allow_code: bool = False) -> None:
     """UsageError unless `value` can be in a study: a scalar, tuple, frozen dataclass or mapping, or flax module.
 
@@ -203,6 +215,13 @@ def canonical(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise UsageError(f"{value!r} cannot be part of a study; use numbers, text, tuples and frozen dataclasses")
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Leaves of a canonical form by dotted path; a list is a leaf."""
+    if not isinstance(value, Mapping):
+        return {prefix.rstrip("."): value}
+    return {path: leaf for key, child in value.items() for path, leaf in flat(child, f"{prefix}{key}.").items()}
 
 
 def digest(value: Any) -> str:

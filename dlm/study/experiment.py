@@ -6,7 +6,9 @@ import ast
 import dataclasses
 import importlib.util
 import json
+import os
 import sys
+import traceback
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,13 +97,13 @@ def find(name: str) -> Path:
         raise UsageError(f"--experiment is missing; choose one of {known} or a .py file, or give --data=PATH")
     if name.endswith(".py") or "/" in name:
         path = Path(name).expanduser()
-        if not _is_file(path):
+        if not os.path.isfile(path):  # False also for a name that is too long
             raise UsageError(
                 f"--experiment={name}: the file does not exist; give a name from --list or the path of a .py file"
             )
         return path.resolve()
     path = FOLDER / f"{name}.py"
-    if not _is_file(path):
+    if not os.path.isfile(path):
         raise UsageError(f"--experiment={name} is unknown; {nearest(name, names())}")
     return path
 
@@ -150,18 +152,8 @@ def load(name: str) -> Study:
 
 def _last_line_in(path: Path, error: BaseException) -> str:
     """`:LINE` of the deepest frame inside the module, for messages."""
-    line, traceback = None, error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == str(path):
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
     if isinstance(error, SyntaxError) and error.filename == str(path):
-        line = error.lineno
-    return f":{line}" if line else ""
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # for example a name that is too long, or a folder without permission
-        return False
+        return f":{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f":{lines[-1]}" if lines else ""

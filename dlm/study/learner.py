@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
-from dlm.study.config import FrozenDict, check_fields, has
+from dlm.study.config import FrozenDict, check_amounts, check_fields, has
 from dlm.utils.errors import UsageError, choose
 
 Precision = Literal["float32", "bfloat16"]  # of forward and backward passes; parameters and metrics are float32
@@ -36,12 +36,7 @@ class Hyper:
     balance: float = 0.0
 
     def __post_init__(self) -> None:
-        check_fields(self, "hyper")
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not math.isfinite(value) or value < 0:
-                raise UsageError(f"hyper.{field.name}={value!r} must be a finite number of at least 0")
-            object.__setattr__(self, field.name, float(value))
+        check_amounts(self, "hyper")
         for name in ("dropout", "label_smoothing"):
             if getattr(self, name) >= 1:
                 raise UsageError(f"hyper.{name}={getattr(self, name)} must be below 1")
@@ -142,11 +137,7 @@ class Budget:
     patience: int = 0
 
     def __post_init__(self) -> None:
-        check_fields(self, "budget")
-        object.__setattr__(self, "epochs", float(self.epochs))
-        for field in dataclasses.fields(self):
-            if not 0 <= getattr(self, field.name) < 2**31:
-                raise UsageError(f"budget.{field.name}={getattr(self, field.name)} must lie between 0 and 2^31 - 1")
+        check_amounts(self, "budget", most=2**31 - 1)
         if (self.steps > 0) == (self.epochs > 0):
             raise UsageError(
                 f"budget.steps={self.steps} and budget.epochs={self.epochs:g}: exactly one must be above 0"
@@ -163,8 +154,7 @@ class Budget:
         if self.steps:
             return self.steps
         wanted = math.ceil(self.epochs * train_size / self.batch_size)
-        ceiling = self.max_steps or wanted
-        return max(1, self.min_steps, min(wanted, ceiling))
+        return max(1, self.min_steps, min(wanted, self.max_steps or wanted))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,13 +184,7 @@ class Augment:
     token_drop: float = 0.0
 
     def __post_init__(self) -> None:
-        check_fields(self, "augment")
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not math.isfinite(value) or value < 0:
-                raise UsageError(f"augment.{field.name}={value!r} must be a finite number of at least 0")
-        for name in ("token_drop", "mixup"):
-            object.__setattr__(self, name, float(getattr(self, name)))
+        check_amounts(self, "augment")
         if self.token_drop >= 1:
             raise UsageError(f"augment.token_drop={self.token_drop:g} is a probability; choose a value below 1")
         if self.mixup and not 1e-3 <= self.mixup <= 1e3:
@@ -242,24 +226,14 @@ def check_augment(augment: Augment, input_shape: tuple[int, ...], tokens: bool) 
     }
     kind = "tokens" if tokens else "numbers"
     for names, (requirement, fits) in needs.items():
-        for name in names:
-            value = getattr(augment, name)
-            if value and not fits:
-                raise UsageError(
-                    f"augment.{name}={value} needs {requirement}; examples are {kind} of shape {input_shape}; omit it"
-                )
-    limits = {
-        "crop": (input_shape[:2], "pixels of the smaller side"),
-        "cutout": (input_shape[:2], "pixels of the smaller side"),
-        "time_mask": (input_shape[:1], "frames of an example"),
-        "frequency_mask": (input_shape[1:2], "bands of an example"),
-    }
-    for name, (sides, what) in limits.items():
-        value = getattr(augment, name)
-        if value and value >= min(sides):
-            raise UsageError(
-                f"augment.{name}={value} must be below the {min(sides)} {what}; examples have shape {input_shape}"
-            )
+        used = [f"augment.{name}={getattr(augment, name)}" for name in names if getattr(augment, name)]
+        if used and not fits:
+            raise UsageError(f"{used[0]} needs {requirement}; examples are {kind} of shape {input_shape}; omit it")
+    limits = {"crop": input_shape[:2], "cutout": input_shape[:2]}
+    limits |= {"time_mask": input_shape[:1], "frequency_mask": input_shape[1:2]}
+    for name, sides in limits.items():
+        if (value := getattr(augment, name)) and value >= min(sides):
+            raise UsageError(f"augment.{name}={value} must be below {min(sides)}; examples have shape {input_shape}")
 
 
 def full_path(path: str, learner: Any = None) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
-from dlm.study.config import check_fields
+from dlm.study.config import check_amounts
 from dlm.utils.errors import UsageError
 
 
@@ -34,14 +33,10 @@ class Noise:
         return tuple(field.name for field in dataclasses.fields(self) if getattr(self, field.name))
 
     def __post_init__(self) -> None:
-        check_fields(self, "noise")
-        for field in dataclasses.fields(self):
-            value = float(getattr(self, field.name))
-            is_share = field.name != "gaussian"
-            if not 0 <= value < math.inf or (is_share and value > 1):
-                rule = "share; choose a value from 0 to 1" if is_share else "standard deviation; choose at least 0"
-                raise UsageError(f"noise.{field.name}={value:g} is a {rule}")
-            object.__setattr__(self, field.name, value)
+        check_amounts(self, "noise")
+        for name in self.kinds:
+            if name != "gaussian" and getattr(self, name) > 1:
+                raise UsageError(f"noise.{name}={getattr(self, name):g} is a share; choose a value from 0 to 1")
         if self.label + self.label_pairs > 1:
             raise UsageError(
                 f"noise.label={self.label:g} and noise.label_pairs={self.label_pairs:g} are shares of the same labels; "

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dlm.study.study import Study
 
 MAX_EXAMPLES_SEEN = 2**32  # positions in a trial's stream of examples are 32-bit
+NOISE_PATHS = [f"{head}.{field.name}" for head in ("noise", "test_noise") for field in dataclasses.fields(Noise)]
 _UNTUNED = Axes()
 
 
@@ -112,7 +113,7 @@ def variants(base: Any, study: Study, tuning: Axes = _UNTUNED) -> tuple[tuple[An
     for path in dict.fromkeys(path for point in study.axes.points for path in point):
         if _is_noise(path):
             if not has(study, path):
-                raise UsageError(f"axis {path!r} is not a noise; {nearest(path, _noise_paths())}")
+                raise UsageError(f"axis {path!r} is not a noise; {nearest(path, NOISE_PATHS)}")
         elif not any(has(learner, full_path(path, learner)) for learner in study.learners.values()):
             raise UsageError(
                 f"axis {path!r} is not a field of any learner; use lr, dropout, …, model.widths, … or noise.label, …"
@@ -155,10 +156,6 @@ def static_fields(trial: Trial) -> dict[str, Any]:
         "noise": trial.noise.kinds,
         "test_noise": trial.test_noise,
     }
-
-
-def _noise_paths() -> list[str]:
-    return [f"{head}.{field.name}" for head in ("noise", "test_noise") for field in dataclasses.fields(Noise)]
 
 
 def _is_noise(path: str) -> bool:

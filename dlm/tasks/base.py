@@ -15,7 +15,7 @@ class Task:
 
     `unit` is the unit of the error, `loss_unit` that of the loss, `bound` the range of the error. `loss_is_mean`: the
     loss is the mean of the examples' losses, so a batch may be processed in microbatches. `weighs_classes`: the loss
-    takes `focal` and `class_weights`.
+    takes `focal` and `class_weights`. `fits_threshold`: `fit_threshold` returns anything.
     """
 
     unit = ""
@@ -23,6 +23,7 @@ class Task:
     bound: tuple[float, float | None] = (0.0, None)
     loss_is_mean = False
     weighs_classes = False
+    fits_threshold = False
 
     @property
     def units(self) -> dict[str, str]:
@@ -32,11 +33,6 @@ class Task:
     @property
     def needs_whole_split(self) -> bool:
         """Whether `whole_split_metrics` returns metrics, for which all outputs of a split are held in memory."""
-        return False
-
-    @property
-    def fits_threshold(self) -> bool:
-        """Whether `fit_threshold` returns anything."""
         return False
 
     def check(self, dataset: Dataset) -> None:

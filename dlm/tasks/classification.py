@@ -41,7 +41,6 @@ class Classification(Task):
 
     @property
     def units(self) -> dict[str, str]:
-        """The unit of each metric, by its name."""
         return super().units | {name: METRICS[name][0] for name in self.extra_metrics}
 
     @property

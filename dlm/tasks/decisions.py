@@ -32,6 +32,7 @@ class Decisions(Classification):
     costs: tuple[float, float] = (1.0, 1.0)
 
     unit = "cost per case"
+    needs_whole_split = fits_threshold = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,19 +44,8 @@ class Decisions(Classification):
 
     @property
     def units(self) -> dict[str, str]:
-        """The unit of each metric, by its name."""
         more = {"error_rate": "error rate", "cost_at_chosen": self.unit, "threshold": "probability"}
         return super().units | more
-
-    @property
-    def needs_whole_split(self) -> bool:
-        """True: the threshold is fitted to a whole split."""
-        return True
-
-    @property
-    def fits_threshold(self) -> bool:
-        """True."""
-        return True
 
     def check(self, dataset: Dataset) -> None:
         """UsageError unless there are two classes."""

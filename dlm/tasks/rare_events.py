@@ -26,16 +26,11 @@ class RareEvents(Classification):
     extra_metrics: tuple[str, ...] = ("auroc", "recall_at_1", "recall_at_5")
 
     unit = "missed AUPRC"
+    needs_whole_split = True
 
     @property
     def units(self) -> dict[str, str]:
-        """The unit of each metric, by its name."""
         return super().units | {"error_rate": "error rate"}
-
-    @property
-    def needs_whole_split(self) -> bool:
-        """True: the error is computed on a whole split."""
-        return True
 
     def check(self, dataset: Dataset) -> None:
         """UsageError unless there are two classes, and events in validation and test."""

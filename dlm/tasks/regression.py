@@ -74,7 +74,6 @@ class Forecasting(Regression):
 
     @property
     def units(self) -> dict[str, str]:
-        """The unit of each metric, by its name."""
         return super().units | {"mae": "MAE"}
 
     def check(self, dataset: Dataset) -> None:

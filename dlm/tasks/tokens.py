@@ -70,7 +70,6 @@ class NextItem(Task):
 
     @property
     def units(self) -> dict[str, str]:
-        """The unit of each metric, by its name."""
         return super().units | {f"recall_at_{self.k}": "recall"}
 
     def __post_init__(self) -> None:

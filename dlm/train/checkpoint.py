@@ -28,10 +28,6 @@ class SavedCohort:
     usage: tuple[ResourceUsage, ...]
 
 
-class ChecksumError(RuntimeError):
-    """The data read differ from the data saved."""
-
-
 class Checkpoints:
     """The checkpoints in one folder; the newest two are retained.
 
@@ -85,12 +81,12 @@ class Checkpoints:
     def _read(self, step: int, example: State) -> SavedCohort:
         rows = self._manager.restore(step, args=ocp.args.Composite(rows=ocp.args.JsonRestore())).rows
         if rows.pop("check") != _checksum_of(rows):
-            raise ChecksumError("the table of rows does not match its checksum")
+            raise ValueError("the table of rows does not match its checksum")
         number = len(rows["trial_ids"])
         target = jax.tree.map(lambda leaf: np.zeros((number, *leaf.shape), leaf.dtype), example)
         states = self._manager.restore(step, args=ocp.args.Composite(states=ocp.args.StandardRestore(target))).states
         if _checksums(states) != rows["crc32"]:
-            raise ChecksumError("an array does not match its checksum")
+            raise ValueError("an array does not match its checksum")
         return SavedCohort(states, tuple(rows["trial_ids"]), tuple(ResourceUsage(*used) for used in rows["usage"]))
 
     def _set_aside(self, step: int, error: Exception) -> None:

@@ -17,7 +17,6 @@ from dlm.utils.files import user_cache
 
 Packing = Literal["exact", "fast"]
 
-POWERCAP = Path("/sys/class/powercap")
 TRITON = "xla_gpu_enable_triton_gemm"
 
 
@@ -31,22 +30,19 @@ class EnergyMeter:
         """Joules since an arbitrary start; None without a counter or if a counter fails."""
         try:
             return sum(counter() for counter in self._counters) if self._counters else None
-        except Exception:  # an error of a driver or file system must not stop training
+        except Exception:  # an error of a driver must not stop training
             return None
 
-
-def joules_since(before: float | None, meter: EnergyMeter) -> float | None:
-    """Joules since an earlier reading of the meter; None if either reading is missing."""
-    now = meter.read()
-    return None if before is None or now is None else now - before
+    def since(self, before: float | None) -> float | None:
+        """Joules since an earlier reading; None if either reading is missing."""
+        now = self.read()
+        return None if before is None or now is None else now - before
 
 
 @functools.cache
 def energy_meter() -> EnergyMeter:
-    """The meter of the devices that JAX computes on."""
-    if jax.default_backend() == "gpu":
-        return EnergyMeter(_gpu_counters())
-    return EnergyMeter(_cpu_counters()) if jax.default_backend() == "cpu" else EnergyMeter([])
+    """The meter of the GPUs that JAX computes on; it measures nothing on other devices."""
+    return EnergyMeter(_gpu_counters() if jax.default_backend() == "gpu" else [])
 
 
 def _gpu_counters() -> Sequence[Callable[[], float]]:
@@ -63,35 +59,6 @@ def _gpu_counters() -> Sequence[Callable[[], float]]:
             counter()
         return counters
     return []
-
-
-def _cpu_counters(folder: Path = POWERCAP) -> Sequence[Callable[[], float]]:
-    """A counter for each readable processor package; most systems allow only root to read them."""
-    counters: list[Callable[[], float]] = []
-    for package in sorted(folder.glob("intel-rapl:*")):
-        with contextlib.suppress(OSError, ValueError):
-            if ":" in package.name.removeprefix("intel-rapl:"):
-                continue  # a part of a package, included in its counter
-            counter = _Rapl(package)
-            counter()
-            counters.append(counter)
-    return counters
-
-
-class _Rapl:
-    """Joules of one processor package. Its counter of microjoules wraps around to 0."""
-
-    def __init__(self, package: Path) -> None:
-        self._file = package / "energy_uj"
-        self._range = int((package / "max_energy_range_uj").read_text())
-        self._last = int(self._file.read_text())
-        self._total = 0
-
-    def __call__(self) -> float:
-        now = int(self._file.read_text())
-        self._total += (now - self._last) % (self._range + 1)
-        self._last = now
-        return self._total / 1e6
 
 
 def configure(num_cpu_devices: int = 0) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -101,13 +100,7 @@ def steps_ahead(group: Group, steps: int, packing: Packing, num_devices: int, ev
 
 def gather_states(groups: Sequence[Group], trials: Sequence[Trial]) -> State:
     """The states of some trials, stacked in their order. NumPy arrays [len(trials), ...]."""
-    location = {
-        trial: (number, row) for number, group in enumerate(groups) for row, trial in enumerate(group.rows) if trial
-    }
-    leaves = [[np.asarray(leaf) for leaf in jax.tree.leaves(group.states)] for group in groups]
-    picked = [(leaves[location[trial][0]], location[trial][1]) for trial in trials]
-    structure = jax.tree.structure(groups[0].states)
-    stacked: list[Any] = [
-        np.stack([group_leaves[number][row] for group_leaves, row in picked]) for number in range(len(leaves[0]))
-    ]
-    return jax.tree.unflatten(structure, stacked)
+    numbers = {trial: number for number, trial in enumerate(trial for group in groups for trial in group.rows)}
+    rows = [numbers[trial] for trial in trials]
+    gathered: State = jax.tree.map(lambda *leaves: np.concatenate(leaves)[rows], *(group.states for group in groups))
+    return gathered

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Collection
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from dlm.data.dataset import Dataset
-from dlm.data.normalization import NormalizationStats, normalization_stats
+from dlm.data.normalization import normalization_stats
 from dlm.study.trial import Cohort, Trial
 from dlm.train import evaluate, train_step
 from dlm.train.device_data import MEMBER_AXIS, DeviceData, data_shapes, member_mesh
@@ -95,19 +96,15 @@ class Population:
             self.num_compiled += 1
         return self._compiled[name, width]
 
-    def memory(self) -> int:
-        """Bytes on all devices while members train: data, states and temporary buffers."""
-        sizes = [self._compiled[key].memory_analysis() for key in self._compiled if key[0] == "advance"]
-        return self.num_devices * max(
+    def memory(self) -> tuple[int, int]:
+        """(bytes on all devices while members train, the part of them in temporary buffers of an update)."""
+        sizes = [program.memory_analysis() for (name, _), program in self._compiled.items() if name == "advance"]
+        temporary = max(size.temp_size_in_bytes for size in sizes)
+        total = max(
             size.argument_size_in_bytes + size.output_size_in_bytes - size.alias_size_in_bytes + size.temp_size_in_bytes
             for size in sizes
         )
-
-    def scratch_memory(self) -> int:
-        """Bytes on all devices of an update's temporary buffers."""
-        return self.num_devices * max(
-            self._compiled[key].memory_analysis().temp_size_in_bytes for key in self._compiled if key[0] == "advance"
-        )
+        return self.num_devices * total, self.num_devices * temporary
 
     def state_shapes(self, members: Member) -> State:
         """Shapes and shardings of the states that `init` returns."""
@@ -157,7 +154,11 @@ def summarize_program(trial: Trial, dataset: Dataset) -> ProgramSummary:
     The hash changes if and only if the code of a model, a task or dlm changes a program: programs are lowered for a CPU
     on every machine, and for one subset seed.
     """
-    config, member = program_config_of(trial, dataset), member_shapes(members_of([trial], _ShapeOrders(dataset)))
+    # Only shapes of the orders matter: no data are read.
+    orders: Any = SimpleNamespace(
+        dataset=dataset, index=lambda seed: 0, normalization_stats=lambda *_: normalization_stats(dataset, np.arange(1))
+    )
+    config, member = program_config_of(trial, dataset), member_shapes(members_of([trial], orders))
     state, data = jax.eval_shape(functools.partial(train_step.init, config), member), data_shapes(dataset)
     yes = jax.ShapeDtypeStruct((), np.bool_)
     steps = (
@@ -165,29 +166,11 @@ def summarize_program(trial: Trial, dataset: Dataset) -> ProgramSummary:
         (functools.partial(train_step.init, config), (member,)),
         (functools.partial(evaluate.evaluate, config), (member, state, data, yes, yes)),
     )
-    with _on_cpu():
+    with contextlib.ExitStack() as stack:
+        # Only the CPU client counts the operations of an uncompiled program; it may not be loaded.
+        with contextlib.suppress(RuntimeError):
+            stack.enter_context(jax.default_device(jax.devices("cpu")[0]))
         lowered = [jax.jit(step).trace(*shapes).lower(lowering_platforms=("cpu",)) for step, shapes in steps]
         cost: dict[str, float] = lowered[0].cost_analysis() or {}
     digest = hashlib.sha256("".join(program.as_text() for program in lowered).encode())
     return ProgramSummary(float(cost.get("flops", 0.0)), digest.hexdigest()[:16])
-
-
-def _on_cpu() -> contextlib.AbstractContextManager[Any]:
-    """The CPU client, the only one that counts the operations of an uncompiled program; it may not be loaded."""
-    try:
-        return jax.default_device(jax.devices("cpu")[0])
-    except RuntimeError:
-        return contextlib.nullcontext()
-
-
-class _ShapeOrders:
-    """Subset orders of which only shapes matter: no data are read."""
-
-    def __init__(self, dataset: Dataset):
-        self.dataset = dataset
-
-    def index(self, seed: int) -> int:
-        return 0
-
-    def normalization_stats(self, seed: int, train_size: int) -> NormalizationStats | None:
-        return normalization_stats(self.dataset, np.arange(1))

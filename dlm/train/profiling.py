@@ -43,10 +43,9 @@ def memory_chunks(population: Population, cohort: Cohort, device_data: DeviceDat
 
 def halve_chunk(cohort: Cohort, num_devices: int) -> list[Cohort]:
     """Halves a chunk that ran out of memory; empty for a chunk of one member a device."""
-    width = -(-len(cohort.trials) // 2)
-    if len(cohort.trials) <= num_devices:
-        return []
-    return [Cohort(cohort.trials[:width]), Cohort(cohort.trials[width:])]
+    half = -(-len(cohort.trials) // 2)
+    is_small = len(cohort.trials) <= num_devices
+    return [] if is_small else [Cohort(cohort.trials[:half]), Cohort(cohort.trials[half:])]
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -69,8 +68,8 @@ def memory_usage(population: Population, cohort: Cohort, device_data: DeviceData
     window = window_shapes(device_data, population.config, width)
     population.compile("advance", states, members, device_data.data, steps, window)
     state_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) / width
-    scratch = population.scratch_memory()
-    shared = population.memory() - scratch - state_bytes * width
+    total, scratch = population.memory()
+    shared = total - scratch - state_bytes * width
     on_host = HOST_COPIES * state_bytes if jax.default_backend() == "cpu" else 0.0
     if population.packing == "exact":
         return shared + scratch, state_bytes + on_host
@@ -91,7 +90,7 @@ def updates_per_second(population: Population, cohort: Cohort, device_data: Devi
     try:
         run = CohortRun(cohort, population, device_data)
         run.compile()
-        update, evaluation = _seconds_per_update(run), _seconds_per_evaluation(run)
+        update, evaluation = seconds_per_update(run), seconds_per_evaluation(run)
     except (OSError, UsageError):
         raise
     except Exception:  # an error of a model or device occurs again in training, which reports the failed trials
@@ -101,29 +100,19 @@ def updates_per_second(population: Population, cohort: Cohort, device_data: Devi
     return 1 / (update + evaluation * num_evaluations / max(1, cohort.num_updates))
 
 
-def _seconds_per_update(run: CohortRun) -> float:
-    """The least of a few calls, so that other work on the machine does not count."""
-    applied, seconds = _timed_advance(run, 1)  # slower than later calls
+def seconds_per_update(run: CohortRun, probe_seconds: float = PROBE_SECONDS) -> float:
+    """Seconds per update of one member while all train: the least of a few calls, so that other work does not count."""
+    applied, seconds = run.advance(1)  # slower than later calls
     steps, elapsed, least = 1, seconds, seconds / max(1, applied)
-    while elapsed < PROBE_SECONDS and not run.finished().all():
-        applied, seconds = _timed_advance(run, steps)
+    while elapsed < probe_seconds and not run.finished().all():
+        applied, seconds = run.advance(steps)
         elapsed, least = elapsed + seconds, min(least, seconds / max(1, applied))
-        if seconds < PROBE_SECONDS / 4:
+        if seconds < probe_seconds / 4:
             steps *= 4
     return least
 
 
-def _timed_advance(run: CohortRun, steps: int) -> tuple[int, float]:
-    """(updates applied to all members, seconds)."""
-    before, start = run.steps().sum(), time.perf_counter()
-    for group in run.groups:
-        counts = np.full(len(group.rows), steps, np.int32)
-        group.states = run.population.advance(group.members, group.states, run.data, counts)
-    after = run.steps().sum()  # waits for the devices
-    return int(after - before), time.perf_counter() - start
-
-
-def _seconds_per_evaluation(run: CohortRun) -> float:
+def seconds_per_evaluation(run: CohortRun) -> float:
     """Seconds to evaluate one member on both splits, when all members are evaluated."""
     group, exact = run.groups[0], run.population.packing == "exact"
     evaluated = np.arange(len(group.rows)) == 0 if exact else np.ones(len(group.rows), bool)

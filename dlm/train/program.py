@@ -6,14 +6,14 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
 
 from dlm.data.corruption import Amounts
 from dlm.data.dataset import Dataset, class_weights
-from dlm.data.normalization import NormalizationStats
+from dlm.data.subset_orders import SubsetOrders
 from dlm.models import build
 from dlm.models.adapters import split_variables
 from dlm.study.learner import check_augment
@@ -21,15 +21,6 @@ from dlm.study.trial import Trial
 from dlm.train.optimizer import apply_gradient, init_optimizer
 from dlm.train.types import Member, MemberNoise, ProgramConfig
 from dlm.utils.errors import UsageError
-
-
-class Orders(Protocol):
-    """The parts of `SubsetOrders` that members are made from."""
-
-    dataset: Dataset
-
-    def index(self, seed: int) -> int: ...
-    def normalization_stats(self, seed: int, train_size: int) -> NormalizationStats | None: ...
 
 
 def program_config_of(trial: Trial, dataset: Dataset) -> ProgramConfig:
@@ -130,23 +121,30 @@ def _check_training(config: ProgramConfig, variables: Any) -> None:
         )
 
 
-def members_of(rows: Sequence[Trial | None], orders: Orders) -> Member:
+def members_of(rows: Sequence[Trial | None], orders: SubsetOrders) -> Member:
     """Arrays [M] of the values in which members differ; padding is a member with 0 updates."""
 
     def column(value: Callable[[Trial], Any], dtype: Any, padding: Any = 0) -> np.ndarray:
         return np.array([padding if trial is None else value(trial) for trial in rows], dtype)
+
+    def hyper(name: str) -> np.ndarray:
+        return column(lambda trial: getattr(trial.learner.hyper, name), np.float32)
+
+    def class_weights_of(trial: Trial) -> np.ndarray | None:
+        balance, data = trial.learner.hyper.balance, orders.dataset
+        return class_weights(data.train.y, data.num_classes, balance) if balance else None
 
     return Member(
         seed=column(lambda trial: trial.init_seed, np.uint32),
         order=column(lambda trial: orders.index(trial.subset_seed), np.int32),
         train_size=column(lambda trial: trial.train_size, np.uint32, padding=1),
         num_steps=column(lambda trial: trial.num_steps, np.int32),
-        lr=column(lambda trial: trial.learner.hyper.lr, np.float32),
-        weight_decay=column(lambda trial: trial.learner.hyper.weight_decay, np.float32),
-        dropout=column(lambda trial: trial.learner.hyper.dropout, np.float32),
-        label_smoothing=column(lambda trial: trial.learner.hyper.label_smoothing, np.float32),
-        focal=_stack([trial and _focal_gamma(trial) for trial in rows]),
-        class_weights=_stack([trial and _class_weights(trial, orders.dataset) for trial in rows]),
+        lr=hyper("lr"),
+        weight_decay=hyper("weight_decay"),
+        dropout=hyper("dropout"),
+        label_smoothing=hyper("label_smoothing"),
+        focal=hyper("focal") if any(trial and trial.learner.hyper.focal for trial in rows) else None,
+        class_weights=_stack([trial and class_weights_of(trial) for trial in rows]),
         noise=_stack([trial and _member_noise(trial) for trial in rows]),
         stats=_stack([trial and orders.normalization_stats(trial.subset_seed, trial.train_size) for trial in rows]),
     )
@@ -157,16 +155,6 @@ def _member_noise(trial: Trial) -> MemberNoise | None:
         return None
     amounts = dataclasses.astuple(trial.noise)
     return MemberNoise(np.uint32(trial.subset_seed), Amounts(*(np.float32(amount) for amount in amounts)))
-
-
-def _focal_gamma(trial: Trial) -> np.float32 | None:
-    return np.float32(trial.learner.hyper.focal) if trial.learner.hyper.focal else None
-
-
-def _class_weights(trial: Trial, dataset: Dataset) -> np.ndarray | None:
-    """The weight of each class [C]; None if all weights are 1."""
-    balance = trial.learner.hyper.balance
-    return class_weights(dataset.train.y, dataset.num_classes, balance) if balance else None
 
 
 def _stack(trees: Sequence[Any]) -> Any:

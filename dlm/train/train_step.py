@@ -32,7 +32,7 @@ def microbatch_size(loss: Loss, params: Any, batch: Any) -> int:
     size = len(jax.tree.leaves(batch)[0])
     if size == 1:
         return 1
-    first, second = (_activation_bytes(loss, params, _first_rows(batch, count)) for count in (1, 2))
+    first, second = (_activation_bytes(loss, params, batch, count) for count in (1, 2))
     per_example = second - first  # excludes what does not grow with the batch: the parameters
     least = max(MICROBATCH_BYTES, BYTES_TO_PARAMS * _num_bytes(params))
     return next(
@@ -61,14 +61,11 @@ def value_and_grad(loss: Loss, params: Any, batch: Any, size: int) -> tuple[tupl
     return (value, None), gradient
 
 
-def _first_rows(batch: Any, count: int) -> Any:
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype), batch)
-
-
-def _activation_bytes(loss: Loss, params: Any, batch: Any) -> int:
-    """Bytes that the forward pass saves for the backward pass."""
+def _activation_bytes(loss: Loss, params: Any, batch: Any, count: int) -> int:
+    """Bytes that the forward pass of the first `count` examples saves for the backward pass."""
+    rows = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype), batch)
     pullback = jax.eval_shape(
-        lambda params, batch: jax.vjp(lambda params: loss(params, batch)[0], params)[1], params, batch
+        lambda params, batch: jax.vjp(lambda params: loss(params, batch)[0], params)[1], params, rows
     )
     return _num_bytes(pullback)
 

@@ -14,7 +14,7 @@ from dlm.data.streaming import StreamBlock, streamed
 from dlm.study.trial import Cohort, Trial
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.device_data import DeviceData, group_windows, window_shapes
-from dlm.train.devices import energy_meter, joules_since
+from dlm.train.devices import energy_meter
 from dlm.train.packing import Group, assign, gather_states, group_widths, longest_first, steps_ahead
 from dlm.train.population import Population
 from dlm.train.program import member_shapes, members_of
@@ -66,11 +66,6 @@ class CohortRun:
             return self.groups[0].states
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *(group.states for group in self.groups))
 
-    @property
-    def members(self) -> Member:
-        """Members of all rows [M]."""
-        return members_of(self.rows, self.device_data.orders)
-
     def compile(self) -> None:
         """Compiles the programs of all groups, so that compilation does not count as training."""
         for group in self.groups:
@@ -86,15 +81,15 @@ class CohortRun:
         `recorded` maps trial ids to the steps whose measurements are on record. A member restarts from its initial
         state if one of the measurements before its saved step is missing. None skips this check.
         """
-        saved = checkpoints.restore(member_shapes(self.groups[0].states))
+        saved, every = checkpoints.restore(member_shapes(self.groups[0].states)), self.population.config.eval_every
         if saved is None:
             return
-        source = {
-            trial_id: row
-            for row, trial_id in enumerate(saved.trial_ids)
-            if recorded is None
-            or self._evaluated_before(int(saved.states.step[row])) <= set(recorded.get(trial_id, ()))
-        }
+        source = {}
+        for row, trial_id in enumerate(saved.trial_ids):
+            # The evaluation at the saved step is repeated.
+            measured = set(range(every, int(saved.states.step[row]), every)) if every else set()
+            if recorded is None or measured <= set(recorded.get(trial_id, ())):
+                source[trial_id] = row
         for group in self.groups:
             trial_ids = [(row, trial.trial_id) for row, trial in enumerate(group.rows) if trial]
             pairs = [(row, source[trial_id]) for row, trial_id in trial_ids if trial_id in source]
@@ -104,11 +99,6 @@ class CohortRun:
                 group.stream = None
                 for row in saved_rows:
                     self.usage[saved.trial_ids[row]] = saved.usage[row]
-
-    def _evaluated_before(self, step: int) -> set[int]:
-        """Steps of the evaluations before `step`; one at `step` itself is repeated."""
-        every = self.population.config.eval_every
-        return set(range(every, step, every)) if every else set()
 
     def save(self, checkpoints: Checkpoints, updates: int) -> None:
         """Saves a checkpoint of every member."""
@@ -142,7 +132,7 @@ class CohortRun:
             window, every = None, population.config.eval_every
             counts = steps_ahead(group, steps, population.packing, population.num_devices, every)
         group.states = population.advance(group.members, group.states, self.data, counts, window)
-        applied, seconds, joules = group.steps - before, time.perf_counter() - start, joules_since(joules, self.meter)
+        applied, seconds, joules = group.steps - before, time.perf_counter() - start, self.meter.since(joules)
         for row, trial in enumerate(group.rows):
             if trial:
                 share = float(applied[row] / max(1, applied.sum()))
@@ -159,12 +149,6 @@ class CohortRun:
             group.stream = streamed(windows, self.device_data.workers)
         part = next(group.stream, None)
         return part if part is not None else group_windows(group, self.device_data, self.population.config)[0]
-
-    def evaluate_all(self) -> None:
-        """Evaluates every row on both splits, to measure how long that takes."""
-        for group in self.groups:
-            all_rows = np.ones(len(group.rows), bool)
-            self._evaluate(group, all_rows, all_rows)
 
     def measure(self, reported: set[str]) -> list[Measurement]:
         """Measures the members that are at an evaluation step or finished, except those in `reported` (trial ids)."""
@@ -187,14 +171,14 @@ class CohortRun:
         for row, more in self._evaluate(group, np.zeros_like(stopped), stopped).items():
             values[row] |= more
         ended = group.finished & is_open
-        rows = sorted({*values, *_indices(ended)})
+        rows = sorted({*values, *np.flatnonzero(ended).tolist()})
         return [self._measurement(group, row, values.get(row, {}), bool(ended[row])) for row in rows]
 
     def _evaluate(
         self, group: Group, on_validation: np.ndarray, on_test: np.ndarray
     ) -> dict[int, dict[tuple[str, str], float]]:
         """Metrics by row, then by (split, metric), of the rows marked in the masks, bool [W]."""
-        rows = _indices(on_validation | on_test)
+        rows = np.flatnonzero(on_validation | on_test).tolist()
         if not rows:
             return {}
         group.states, metrics = self.population.evaluate(group.members, group.states, on_validation, on_test, self.data)
@@ -203,9 +187,7 @@ class CohortRun:
     def _measurement(self, group: Group, row: int, values: dict[tuple[str, str], float], ended: bool) -> Measurement:
         trial, states = group.rows[row], group.states
         assert trial is not None
-        status = "running"
-        if ended:
-            status = "diverged" if states.diverged[row] else "done"
+        status = ("diverged" if states.diverged[row] else "done") if ended else "running"
         values = {("train", "loss"): float(states.loss[row]), **values}
         return Measurement(trial, int(states.step[row]), status, values, self.usage[trial.trial_id])
 
@@ -215,13 +197,11 @@ class CohortRun:
         num_rows = sum(group_widths(len(remaining), self.population.num_devices))
         if self.population.packing == "exact" or not remaining or num_rows == len(self.rows):
             return
-        states = gather_states(self.groups, remaining)
-        index_of = {trial: index for index, trial in enumerate(remaining)}
-        self.groups = []
+        groups, self.groups = self.groups, []
         for rows, members in self._assign(remaining):
-            index = [index_of[trial] if trial else 0 for trial in rows]  # padding has any state and never advances
-            group_states = jax.tree.map(lambda leaf, index=index: leaf[index], states)
-            self.groups.append(Group(rows, members, self.population.shard(group_states)))
+            # Padding has any state and never advances.
+            states = gather_states(groups, [trial or remaining[0] for trial in rows])
+            self.groups.append(Group(rows, members, self.population.shard(states)))
         self.compile()
 
     def _assign(self, trials: Sequence[Trial]) -> list[tuple[list[Trial | None], Member]]:
@@ -247,10 +227,6 @@ def _replace_rows(states: Any, rows: np.ndarray, others: Any, other_rows: np.nda
         return leaf
 
     return jax.tree.map(replace, states, others)
-
-
-def _indices(mask: np.ndarray) -> list[int]:
-    return [int(index) for index in np.flatnonzero(mask)]
 
 
 def _finite_values(metrics: dict[str, dict[str, np.ndarray]], row: int) -> dict[tuple[str, str], float]:

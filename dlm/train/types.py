@@ -187,10 +187,9 @@ class ProgramConfig:
             return stats.inputs(x, jnp)
         return x * self.scale + self.shift
 
-    def outputs(self, params: Any, inputs: jax.Array, dropout: Any = None, key: jax.Array | None = None) -> jax.Array:
-        """Outputs of the model, float32; in evaluation mode unless a dropout rate is given."""
-        params, inputs = self._cast((params, inputs))
-        return self.model.apply(params, inputs, dropout, key).astype(jnp.float32)
+    def outputs(self, params: Any, inputs: jax.Array) -> jax.Array:
+        """Outputs of the model in evaluation mode, float32."""
+        return self.model.apply(*self._cast((params, inputs))).astype(jnp.float32)
 
     def train_outputs(
         self, params: Any, model_state: Any, inputs: jax.Array, dropout: Any, key: jax.Array | None

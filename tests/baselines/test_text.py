@@ -124,8 +124,3 @@ def _first(dataset, order, size):
 def test_invalid_orders_raise(order):
     with pytest.raises(UsageError, match=f"order={order}"):
         KneserNey(order)
-
-
-def test_other_data_raise():
-    with pytest.raises(UsageError, match=r"KneserNey\(\) predicts the next byte"):
-        KneserNey().fit(np.zeros((5, 3)), np.zeros(5, np.int32), 10, seed=0)

@@ -128,7 +128,7 @@ def test_arrays_in_shared_data_are_mapped_from_the_file(tmp_path):
         "empty": np.zeros((0, 3)),
         "text": "abc",
     }
-    shared = _SharedData.dump(value, tmp_path / "data.bin")
+    shared = _SharedData.dump(value, tmp_path / "data")
     loaded = shared.load()
     assert len(shared.pickled) < 1000 + value["memory"].nbytes
     assert loaded["text"] == "abc"

@@ -47,7 +47,7 @@ def test_parameters_give_the_predictions(study, finished, digits):
     trial = next(trial for trial in study.trials if trial.name == "net")
     spec = program_config_of(trial, digits)
     params = artifacts.read_parameters(finished, trial.trial_id)
-    outputs = build(trial.learner.model, 10).apply(params, spec.inputs(digits.test.x, None), None, None)
+    outputs = build(trial.learner.model, 10).apply(params, spec.inputs(digits.test.x, None))
     kept = artifacts.read_predictions(finished, trial.trial_id)
     assert (np.asarray(outputs).argmax(1) != digits.test.y).tolist() == kept["error"].astype(bool).tolist()
 

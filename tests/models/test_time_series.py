@@ -70,7 +70,7 @@ def test_layers_are_named_and_dropout_is_only_for_training():
     assert list(layers) == ["patches", "block 1", "block 2", "last hidden"]
     assert layers["block 1"].shape == (B, C, 8, 8)
     assert np.array_equal(outputs, model.apply(params, X))
-    dropped = model.apply(params, X, 0.5, jax.random.key(1))
+    dropped, _ = model.train(params, None, X, 0.5, jax.random.key(1))
     assert not np.allclose(dropped, outputs)
 
 

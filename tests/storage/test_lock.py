@@ -1,6 +1,5 @@
 """A workdir has at most one live holder, although processes and hosts die, halt or come back."""
 
-import contextlib
 import errno
 import itertools
 import json
@@ -19,7 +18,7 @@ from dlm import UsageError
 from dlm.storage import lock
 from dlm.storage.lock import LOCK, hold_lock
 
-GUARD = f"{LOCK}.takeover"
+CLAIMS = [f"{lock.CLAIM}{digit * 32}" for digit in "abcd"]
 STALE = lock.STALE_AFTER + 1
 
 # Again and again a child process tries to get in. Once in, it mostly dies there; on the way it dawdles, or dies too.
@@ -43,7 +42,7 @@ def mortal(call):
 
 def child(folder, log):
     random.seed(os.urandom(8))
-    for name in ("fsync", "rename", "link", "unlink"):
+    for name in ("fsync", "utime", "rename", "unlink"):
         setattr(os, name, mortal(getattr(os, name)))
     try:
         with lock.hold_lock(folder):
@@ -316,91 +315,40 @@ def test_never_two_holders_although_processes_die_at_every_step(tmp_path, dead):
     for (first, entered), (second, left) in zip(lines[::2], lines[1::2], strict=True):
         assert (first, second, entered) == ("enter", "leave", left)
     for path in folder.iterdir():
-        os.utime(path, (1, 1))  # probes do not say whose they are
+        os.utime(path, (1, 1))  # an empty claim has no process id
     with hold_lock(folder):
         assert names(folder) == [LOCK]
     assert names(folder) == []
 
 
-def test_a_slow_process_does_not_remove_the_lock_of_its_successor(tmp_path, dead, monkeypatch):
+def test_a_process_that_lost_its_claim_does_not_take_the_lock(tmp_path, dead, monkeypatch):
     leave(tmp_path / LOCK, holder(pid=dead))
-    clear, texts = lock._remove_stale, []
-    with contextlib.ExitStack() as faster:
+    rename = os.rename
 
-        def slow(path, mine):
-            if not texts:
-                texts.append("")
-                faster.enter_context(hold_lock(tmp_path))
-                texts.append((tmp_path / LOCK).read_text())
-            clear(path, mine)
+    def late(claim, path):
+        os.unlink(claim)
+        leave(tmp_path / LOCK, holder(host="elsewhere"))
+        rename(claim, path)
 
-        monkeypatch.setattr(lock, "_remove_stale", slow)
-        assert_refused(tmp_path)
-        assert (tmp_path / LOCK).read_text() == texts[1]
-        assert names(tmp_path) == [LOCK]
+    monkeypatch.setattr(os, "rename", late)
+    assert_refused(tmp_path, "on elsewhere since noon")
+    assert names(tmp_path) == [LOCK]
 
 
-def test_only_one_process_at_a_time_removes_a_dead_lock(tmp_path, dead, monkeypatch):
+def test_only_one_process_at_a_time_takes_over_a_dead_lock(tmp_path, dead, monkeypatch):
     monkeypatch.setattr(lock, "TRIES", 3)
     leave(tmp_path / LOCK, holder(pid=dead))
     rename, others = os.rename, []
 
-    def slow(path, aside):
-        if path == tmp_path / LOCK and not others:
-            others.append(1)
-            assert_refused(tmp_path, "takeover")
-        rename(path, aside)
+    def slow(claim, path):
+        others.append(1)
+        assert_refused(tmp_path, "other processes keep claiming its lock")
+        rename(claim, path)
 
     monkeypatch.setattr(os, "rename", slow)
     with hold_lock(tmp_path):
-        assert others
+        assert others == [1]
         assert names(tmp_path) == [LOCK]
-
-
-def test_a_holder_that_renews_during_a_takeover_keeps_the_lock(tmp_path, monkeypatch):
-    text = holder(host="elsewhere")
-    leave(tmp_path / LOCK, text, STALE)
-    rename = os.rename
-
-    def late(path, aside):
-        if path == tmp_path / LOCK:
-            os.utime(path)
-        rename(path, aside)
-
-    monkeypatch.setattr(os, "rename", late)
-    assert_refused(tmp_path, "on elsewhere since noon")
-    assert (tmp_path / LOCK).read_text() == text
-    assert names(tmp_path) == [LOCK]
-
-
-def test_a_renamed_lock_is_not_put_back_over_another(tmp_path, monkeypatch):
-    leave(tmp_path / LOCK, holder(host="elsewhere"), STALE)
-    rename = os.rename
-
-    def late(path, aside):
-        rename(path, aside)
-        if path == tmp_path / LOCK:
-            os.utime(aside)
-            leave(tmp_path / LOCK, holder(host="third"))
-
-    monkeypatch.setattr(os, "rename", late)
-    assert_refused(tmp_path, "on third since noon")
-    assert names(tmp_path) == [LOCK]
-
-
-def test_without_hard_links_a_process_overtaken_before_writing_is_refused(tmp_path, monkeypatch):
-    def overtaken(_):
-        if (tmp_path / LOCK).exists():
-            (tmp_path / LOCK).unlink()
-            leave(tmp_path / LOCK, holder(host="elsewhere"))
-
-    def no_links(*_):
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(os, "link", no_links)
-    monkeypatch.setattr(os, "fsync", overtaken)
-    assert_refused(tmp_path, "on elsewhere since noon")
-    assert json.loads((tmp_path / LOCK).read_text())["host"] == "elsewhere"
 
 
 def test_a_process_killed_while_taking_the_lock_leaves_no_empty_lock(tmp_path):
@@ -415,7 +363,7 @@ def test_a_process_killed_while_taking_the_lock_leaves_no_empty_lock(tmp_path):
 
 
 def test_an_interrupted_takeover_is_taken_over(tmp_path, dead):
-    for name in (LOCK, GUARD, f"{GUARD}.takeover"):
+    for name in (LOCK, *CLAIMS):
         leave(tmp_path / name, holder(pid=dead))
     with hold_lock(tmp_path):
         assert pid_in(tmp_path) == os.getpid()
@@ -425,24 +373,21 @@ def test_an_interrupted_takeover_is_taken_over(tmp_path, dead):
 def test_a_takeover_in_progress_is_respected(tmp_path, dead, monkeypatch):
     monkeypatch.setattr(lock, "TRIES", 3)
     leave(tmp_path / LOCK, holder(pid=dead))
-    leave(tmp_path / GUARD, holder(host="elsewhere"), 60)
-    assert_refused(tmp_path, r"on elsewhere since noon \(renewed 6\d s ago.*takeover")
+    leave(tmp_path / CLAIMS[0], holder(host="elsewhere"), 60)
+    assert_refused(tmp_path, "other processes keep claiming its lock")
     assert pid_in(tmp_path) == dead
-    assert names(tmp_path) == [LOCK, GUARD]
+    assert names(tmp_path) == [LOCK, CLAIMS[0]]
 
 
-def test_only_leftovers_of_dead_processes_are_removed(tmp_path, dead):
-    aside, probe, new, kept = (f"{LOCK}.{digit * 32}" for digit in "abcd")
-    leave(tmp_path / GUARD, holder(pid=dead))
-    leave(tmp_path / aside, holder(pid=dead))
-    leave(tmp_path / f"{GUARD}.{'e' * 32}", holder(host="elsewhere"), STALE)
-    leave(tmp_path / probe, "", STALE)
-    leave(tmp_path / new, "")
-    leave(tmp_path / kept, holder(), STALE)
+def test_only_claims_of_dead_processes_are_removed(tmp_path, dead):
+    leave(tmp_path / CLAIMS[0], holder(pid=dead))
+    leave(tmp_path / CLAIMS[1], holder(host="elsewhere"), STALE)
+    leave(tmp_path / CLAIMS[2], "", STALE)
+    leave(tmp_path / CLAIMS[3], "")  # of a process that has not written it yet
     leave(tmp_path / f"{LOCK}.mine", "", STALE)
     with hold_lock(tmp_path):
         pass
-    assert names(tmp_path) == [new, kept, f"{LOCK}.mine"]
+    assert names(tmp_path) == [CLAIMS[3], f"{LOCK}.mine"]
 
 
 @pytest.mark.parametrize("written", [None, 3])

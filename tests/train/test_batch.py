@@ -135,7 +135,7 @@ def test_test_noise_touches_the_test_split_alone(tmp_path):
     ("changes", "message"),
     [
         ({"augment": Augment(token_drop=0.1)}, r"augment\.token_drop=0\.1 needs tokens"),
-        ({"augment": Augment(crop=8)}, r"augment\.crop=8 must be below the 8 pixels"),
+        ({"augment": Augment(crop=8)}, r"augment\.crop=8 must be below 8"),
         ({"axes": grid({"noise.lable": (0.1,)})}, r"axis 'noise\.lable' is not a noise; did you mean 'noise\.label'"),
         ({"axes": grid({"noise.label": (1.5,)})}, r"noise\.label=1\.5 is a share"),
     ],

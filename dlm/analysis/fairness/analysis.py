@@ -75,7 +75,7 @@ def analyze_groups(
         return None
     columns, measure = columns_of(test), Measure.of(learners[0].unit)
     families = _all_gaps(learners, columns, measure, level)
-    metrics, note = _all_metrics(learners, columns)
+    metrics, notes = _all_metrics(learners, columns)
     return GroupReport(
         tuple(
             _group_curve(learner, column, comparison, targets, level)
@@ -88,7 +88,7 @@ def analyze_groups(
         tuple(metrics),
         level,
         learners[0].unit,
-        (*_notes(learners, columns), *([note] if note else [])),
+        (*_notes(learners, columns), *notes),
     )
 
 
@@ -122,14 +122,15 @@ def _group_curve(
     )
 
 
-def _all_metrics(learners: Sequence[LearnerErrors], columns: Sequence[GroupColumn]) -> tuple[list[ColumnMetrics], str]:
+def _all_metrics(
+    learners: Sequence[LearnerErrors], columns: Sequence[GroupColumn]
+) -> tuple[list[ColumnMetrics], list[str]]:
     """Metrics at each learner's largest size, or a note why there are none."""
+    known = [column for column in columns if column.known().any()]
     try:
-        return [
-            column_metrics(learner, column) for learner in learners for column in columns if column.known().any()
-        ], ""
+        return [column_metrics(learner, column) for learner in learners for column in known], []
     except UsageError as error:
-        return [], f"{str(error)[0].upper()}{str(error)[1:]}."
+        return [], [f"{str(error)[0].upper()}{str(error)[1:]}."]
 
 
 def _notes(learners: Sequence[LearnerErrors], columns: Sequence[GroupColumn]) -> list[str]:

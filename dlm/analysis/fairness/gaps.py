@@ -1,10 +1,6 @@
-"""Gaps: a group's error minus that of all other examples, with simultaneous intervals.
+"""Gaps: a group's error minus that of all other examples, with simultaneous intervals; see docs/method/fairness.md.
 
 The gap is to all other examples, not to all: a large group is most of all examples and would differ little from itself.
-The estimand is the expected error over trainings and examples of a group, so there are two sources of noise: the test
-set (a group has few examples, which all seeds share; see `groups`) and the seeds (a training may favour one group; see
-`seed_noise`). With one seed the gap is that of this training.
-
 All limits of a family (groups x columns x learners at one size) use a common tail, of the largest |t| under no gap,
 which are correlated as the examples are the same (single-step max-|t|, Westfall and Young 1993). A gap is significant
 if its interval excludes 0. A single step, not step-down, keeps intervals and tests consistent.
@@ -67,7 +63,7 @@ def _parts(table: Array, column: GroupColumn, measure: Measure) -> list[tuple[fl
     """Parts of a column's groups. The last group follows from the others, which reduces the degrees of freedom."""
     comparisons = column.comparisons()
     free = (len(table) - 1) * (len(comparisons) - 1) / max(len(comparisons), 1)
-    return [(*_part(table, (comparison.own, comparison.others), measure), free) for comparison in comparisons]
+    return [(*_part(table, comparison, measure), free) for comparison in comparisons]
 
 
 def _pooled(parts: Sequence[tuple[float, float, float]]) -> SeedNoise:
@@ -81,11 +77,12 @@ def _pooled(parts: Sequence[tuple[float, float, float]]) -> SeedNoise:
     return SeedNoise(max(float(share @ relative), 0.0), 1 / float((share[used] ** 2 / freedom[used]).sum()))
 
 
-def _part(table: Array, comparisons: Sequence[np.ndarray], measure: Measure) -> tuple[float, float]:
+def _part(table: Array, comparison: GroupComparison, measure: Measure) -> tuple[float, float]:
     """Variance between seeds beyond that of single examples, and its weight, of one comparison."""
     if len(table) < 2:
         return 0.0, 0.0
-    means = np.stack([table[:, indices].mean(axis=1) for indices in comparisons])
+    both = comparison.own, comparison.others
+    means = np.stack([table[:, indices].mean(axis=1) for indices in both])
     scale = float(measure.variance_scale(measure.finish(means.mean(axis=1))).sum())
     if scale <= 0:
         return 0.0, 0.0
@@ -93,7 +90,7 @@ def _part(table: Array, comparisons: Sequence[np.ndarray], measure: Measure) -> 
     slopes = measure.slope(means.mean(axis=1))
     by_chance = sum(
         slope**2 * float(table[:, indices].var(axis=0, ddof=1).sum()) / len(indices) ** 2
-        for slope, indices in zip(slopes, comparisons)
+        for slope, indices in zip(slopes, both)
     )
     relative = (float(np.var(first - second, ddof=1)) - by_chance) / scale
     # Weighted by the inverse of its noise, which in small groups comes mostly from single examples.
@@ -165,10 +162,17 @@ def gaps(
         for column in columns
         if (known := column.known()).any()
     }
-    return [
-        _gap(learner, pair, size, errors[learner], noise[learner], measure, tail, effect[learner, pair.column])
-        for learner, pair in compared
-    ]
+    result = []
+    for learner, pair in compared:
+        table, limits = errors[learner], functools.partial(_limits, measure, tail, effect[learner, pair.column])
+        own, others = (limits(table[:, indices].mean(axis=0)) for indices in (pair.own, pair.others))
+        more = noise[learner].half_width(own[0], others[0], len(table), measure, tail)
+        low, high = difference_limits(own, others, more)
+        if measure.is_rate:
+            low, high = max(low, -1.0), min(high, 1.0)
+        names, counts = (learner, pair.column, pair.group, size), (len(pair.own), len(table))
+        result.append(Gap(*names, *counts, own[0], others[0], own[0] - others[0], low, high))
+    return result
 
 
 def common_tail(influence: Array, level: float) -> float:
@@ -229,31 +233,7 @@ def _influence(comparison: GroupComparison, mean: Array) -> Array:
     return influence
 
 
-def _gap(
-    learner: str,
-    comparison: GroupComparison,
-    size: int,
-    table: Array,
-    noise: SeedNoise,
-    measure: Measure,
-    tail: float,
-    effect: float,
-) -> Gap:
-    own, rest = (
-        _limits(table[:, indices].mean(axis=0), measure, tail, effect)
-        for indices in (comparison.own, comparison.others)
-    )
-    error, others = own[0], rest[0]
-    low, high = difference_limits(own, rest, noise.half_width(error, others, len(table), measure, tail))
-    if measure.is_rate:
-        low, high = max(low, -1.0), min(high, 1.0)
-    return Gap(
-        learner, comparison.column, comparison.group, size, len(comparison.own), len(table),
-        error, others, error - others, low, high,
-    )  # fmt: skip
-
-
-def _limits(values: Array, measure: Measure, tail: float, effect: float) -> tuple[float, float, float]:
+def _limits(measure: Measure, tail: float, effect: float, values: Array) -> tuple[float, float, float]:
     """(error, low, high) of the examples' mean errors [N]."""
     mean = float(values.mean())
     if measure.is_rate:

@@ -47,7 +47,8 @@ def column_metrics(learner: LearnerErrors, column: GroupColumn) -> ColumnMetrics
 
     The selection rate is of all examples, false negatives are of the positive, false positives of the negative ones.
     """
-    fairlearn = _fairlearn()
+    require("fairlearn", "computing group metrics")
+    fairlearn = importlib.import_module("fairlearn.metrics")
     measure, known, num_seeds = Measure.of(learner.unit), column.known(), len(learner.last)
     groups = np.tile(np.array(column.groups)[column.codes[known]], num_seeds)
     values = learner.last[:, known].ravel().astype(np.float64)
@@ -78,8 +79,3 @@ def column_metrics(learner: LearnerErrors, column: GroupColumn) -> ColumnMetrics
 
 def _number(value: Any) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
-
-
-def _fairlearn() -> Any:
-    require("fairlearn", "computing group metrics")
-    return importlib.import_module("fairlearn.metrics")

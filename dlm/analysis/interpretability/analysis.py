@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import time
 from collections.abc import Iterator, Sequence
 
@@ -16,8 +17,7 @@ from dlm.analysis.interpretability.network import (
     Network,
     compute_activations,
     first_layer_filters,
-    float32_config,
-    load_network,
+    load_networks,
 )
 from dlm.analysis.interpretability.representations import Examples, centered_gram, fit_probe, pairwise
 from dlm.analysis.interpretability.results import Attribution, NetworkAnalysis, NetworkError, Probe, Similarity
@@ -106,16 +106,12 @@ def select_trial(study: Study, asked: str, workdir: Workdir) -> Trial:
     return min(trials, key=lambda trial: last.get(trial.trial_id, float("inf")))
 
 
-def siblings(study: Study, trial: Trial, differ: str) -> list[Trial]:
-    """The trials that differ only in "train_size", ascending, or only in "seed", this one first."""
-    alike = [other for other in study.trials if _variant(other) == _variant(trial)]
-    if differ == "train_size":
-        return sorted((each for each in alike if each.subset_seed == trial.subset_seed), key=lambda of: of.train_size)
-    return [trial, *(each for each in alike if each.train_size == trial.train_size and each != trial)]
-
-
-def _variant(trial: Trial) -> tuple[object, ...]:
-    return trial.name, trial.learner, trial.precision, trial.noise, trial.test_noise
+def siblings(study: Study, trial: Trial) -> tuple[list[Trial], list[Trial]]:
+    """(trials that differ only in size, ascending; trials that differ only in seed, this one first)."""
+    variant = operator.attrgetter("name", "learner", "precision", "noise", "test_noise")
+    alike = [other for other in study.trials if variant(other) == variant(trial)]
+    sizes = sorted((each for each in alike if each.subset_seed == trial.subset_seed), key=lambda each: each.train_size)
+    return sizes, [trial, *(each for each in alike if each.train_size == trial.train_size and each != trial)]
 
 
 def _network(trial: Trial) -> Trial:
@@ -173,10 +169,10 @@ def analyze_trials(
 def analyze_network(study: Study, workdir: Workdir, trial: Trial, dataset: Dataset) -> NetworkAnalysis:
     """Analyses a trial's network, and those with saved parameters that differ only in size or only in seed."""
     start = time.perf_counter()
-    sizes, seeds = siblings(study, trial, "train_size"), siblings(study, trial, "seed")[:MOST_SEEDS]
-    orders, spec = SubsetOrders(dataset, {each.subset_seed for each in seeds}), float32_config(trial, dataset)
-    loaded = {each: load_network(workdir.path, each, orders, spec) for each in (trial, *sizes, *seeds)}
-    networks = {each: network for each, network in loaded.items() if network is not None}
+    sizes, seeds = siblings(study, trial)
+    seeds = seeds[:MOST_SEEDS]
+    orders = SubsetOrders(dataset, {each.subset_seed for each in seeds})
+    networks = load_networks(workdir.path, (trial, *sizes, *seeds), orders)
     parts = probe_splits(dataset, orders[trial.subset_seed])
     activations = {
         each: ProbeActivations(network, *(compute_activations(network, split) for split in parts))
@@ -209,6 +205,10 @@ def analyze_network(study: Study, workdir: Workdir, trial: Trial, dataset: Datas
         feature_names=dataset.feature_names,
         seconds=round(time.perf_counter() - start, 3),
     )
+
+
+def _kind(of: Network) -> str:
+    return "text" if of.spec.tokens else "image" if len(map_shape(of.spec)) == 2 else "table"
 
 
 def _check(study: Study, workdir: Workdir, dataset: Dataset) -> None:
@@ -282,9 +282,3 @@ def _similarity(of: str, activations: Sequence[ProbeActivations]) -> Similarity:
     return Similarity(
         of, tuple(getattr(each.network.trial, of) for each in activations), layers, np.array(cka), control
     )
-
-
-def _kind(of: Network) -> str:
-    if of.spec.tokens:
-        return "text"
-    return "image" if len(map_shape(of.spec)) == 2 else "table"

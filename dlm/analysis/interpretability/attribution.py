@@ -164,7 +164,7 @@ def _maps(
         "occlusion": occlusion(value, at, reference, hidden),
     }
     compared = (joined(at) != joined(reference)).any(axis=-1)
-    if _pads(spec, params, inputs):
+    if spec.tokens and jax.eval_shape(spec.model.apply, params, inputs).ndim == 2:  # texts that are classified
         compared &= inputs != PADDING
     return results, completeness(value, at, reference, integrated), compared
 
@@ -176,11 +176,6 @@ def _reference(spec: ProgramConfig, inputs: jax.Array, around: jax.Array, at: ja
     is_text = (inputs != PADDING)[..., None].astype(around.dtype)
     mean = (around * is_text).sum(axis=(0, 1)) / jnp.maximum(is_text.sum(), 1.0)
     return jnp.broadcast_to(mean[None, None], at.shape)
-
-
-def _pads(spec: ProgramConfig, params: Any, inputs: jax.Array) -> bool:
-    """Whether texts are padded: those that are classified are."""
-    return spec.tokens and jax.eval_shape(spec.model.apply, params, inputs).ndim == 2
 
 
 def _control(trained: np.ndarray, controls: Sequence[np.ndarray], compared: np.ndarray) -> float | None:

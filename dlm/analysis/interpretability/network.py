@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlm.data.dataset import Dataset, Split
+from dlm.data.dataset import Split
 from dlm.data.normalization import NormalizationStats
 from dlm.data.subset_orders import SubsetOrders
 from dlm.models.layers import EMBEDDING
@@ -59,35 +59,20 @@ def _init(spec: ProgramConfig, seed: Any, number: Any) -> Any:
     return spec.model.init(key, jnp.zeros((1, *spec.input_shape), jnp.int32 if spec.tokens else jnp.float32))
 
 
-def float32_config(trial: Trial, dataset: Dataset) -> ProgramConfig:
-    """The config shared by networks that differ only in size and seed, so that they share compiled programs.
+def load_networks(workdir: Path, trials: Sequence[Trial], orders: SubsetOrders) -> dict[Trial, Network]:
+    """The networks of trials that differ only in size and seed, without those whose parameters are not saved.
 
-    They are analysed in float32, whatever the precision of their training.
+    All have one config in float32, whatever the precision of their training, so that they share compiled programs.
     """
-    return dataclasses.replace(program_config_of(trial, dataset), precision="float32")
-
-
-def load_network(workdir: Path, trial: Trial, orders: SubsetOrders, spec: ProgramConfig) -> Network | None:
-    """The network of a trial; None where the workdir does not have its parameters."""
-    saved = artifacts.read_parameters(workdir, trial.trial_id)
-    if saved is None:
-        return None
-    params = jax.tree.map(jnp.asarray, saved)
-    _check(trial, spec, params)
-    return Network(
-        trial, spec, params, orders.normalization_stats(trial.subset_seed, trial.train_size), orders.dataset.vocabulary
-    )
-
-
-def _check(trial: Trial, spec: ProgramConfig, params: Any) -> None:
-    """Raises UsageError for parameters of a different model than the study's."""
-    example = jax.ShapeDtypeStruct((1, *spec.input_shape), np.int32 if spec.tokens else np.float32)
-    wanted = jax.eval_shape(spec.model.init, jax.random.key(0), example)
-    if jax.tree.map(jnp.shape, wanted) != jax.tree.map(jnp.shape, params):
-        raise UsageError(
-            f"the saved parameters of {trial.name}, n={trial.train_size:,}, do not fit {trial.learner.model}; train it "
-            "again in another --workdir"
-        )
+    spec = dataclasses.replace(program_config_of(trials[0], orders.dataset), precision="float32")
+    networks = {}
+    for trial in dict.fromkeys(trials):
+        saved = artifacts.read_parameters(workdir, trial.trial_id)
+        if saved is not None:
+            stats = orders.normalization_stats(trial.subset_seed, trial.train_size)
+            params = jax.tree.map(jnp.asarray, saved)
+            networks[trial] = Network(trial, spec, params, stats, orders.dataset.vocabulary)
+    return networks
 
 
 def attribution_points(spec: ProgramConfig, params: Any, inputs: jax.Array) -> jax.Array:

@@ -46,11 +46,6 @@ def cka_of_grams(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.vdot(first, second) / size) if size > 0 else float("nan")
 
 
-def cka(first: np.ndarray, second: np.ndarray) -> float:
-    """Linear CKA of features [N, D] and [N, E] of the same examples."""
-    return cka_of_grams(centered_gram(first), centered_gram(second))
-
-
 def pairwise(grams: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
     """(CKA of all pairs [K, K], control); the control is the mean CKA of the first with permuted examples."""
     values = np.array([[cka_of_grams(one, other) for other in grams] for one in grams])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from dlm.utils.files import replacing, write_atomically
+from dlm.utils.files import write_atomically
 
 FOLDER = "interpretability"
 
@@ -111,24 +112,11 @@ class NetworkAnalysis:
         return np.sqrt(np.mean(np.square(self.filters), axis=0))
 
 
-ARRAYS = ("examples", "rows", "targets", "predicted", "filters")
-
-
-def write_analysis(folder: Path, analysis: NetworkAnalysis) -> list[Path]:
-    """Writes `<trial_id>.json` and `.npz`, replacing an earlier analysis."""
-    folder = folder / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {name: value for name in ARRAYS if (value := getattr(analysis, name)) is not None}
-    content |= {f"maps/{method}": value for method, value in analysis.maps.items()}
-    content |= {f"cka/{each.of}": each.cka for each in analysis.similarities}
-    fields = {name: value for name, value in dataclasses.asdict(analysis).items() if name not in (*ARRAYS, "maps")}
-    for each in fields["similarities"]:
-        del each["cka"]
-    text, numbers = (folder / f"{analysis.trial_id}.{ending}" for ending in ("json", "npz"))
-    with replacing(numbers) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **content)
-    write_atomically(text, msgspec.json.format(msgspec.json.encode(fields), indent=1).decode() + "\n")
-    return [text, numbers]
+def write_analysis(folder: Path, analysis: NetworkAnalysis) -> None:
+    """Writes `<trial_id>.json`, with arrays in base 64, replacing an earlier analysis."""
+    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+    data = msgspec.json.encode(analysis, enc_hook=_encode_array)
+    write_atomically(folder / FOLDER / f"{analysis.trial_id}.json", msgspec.json.format(data, indent=1).decode() + "\n")
 
 
 def read_analyses(folder: Path) -> list[NetworkAnalysis]:
@@ -139,13 +127,14 @@ def read_analyses(folder: Path) -> list[NetworkAnalysis]:
 
 def _read(path: Path) -> NetworkAnalysis | None:
     try:
-        fields = msgspec.json.decode(path.read_bytes())
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
-            content = dict(file)
-        for each in fields["similarities"]:
-            each["cka"] = content[f"cka/{each['of']}"]
-        maps = {name.removeprefix("maps/"): value for name, value in content.items() if name.startswith("maps/")}
-        named = {name: content.get(name) for name in ARRAYS}
-        return msgspec.convert(fields | named | {"maps": maps}, NetworkAnalysis, dec_hook=lambda _, array: array)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return msgspec.json.decode(path.read_bytes(), type=NetworkAnalysis, dec_hook=_decode_array)
+    except (OSError, ValueError):
         return None
+
+
+def _encode_array(array: Any) -> dict[str, Any]:
+    return {"dtype": array.dtype.str, "shape": array.shape, "data": array.tobytes()}
+
+
+def _decode_array(_: type, stored: dict[str, Any]) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(stored["data"]), stored["dtype"]).reshape(stored["shape"])

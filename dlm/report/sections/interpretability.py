@@ -36,7 +36,7 @@ def print_analysis(analysis: NetworkAnalysis, folder: Path, console: Console) ->
     print_list(console, "Sanity checks of the attribution maps", map_sentences(analysis))
     print_list(console, "Importance of the columns", column_sentences(analysis))
     console.print()
-    say(console, f"Written: {folder / FOLDER / analysis.trial_id}.json, .npz; {analysis.seconds:.0f} s")
+    say(console, f"Written: {folder / FOLDER / analysis.trial_id}.json; {analysis.seconds:.0f} s")
 
 
 def _trial(analysis: NetworkAnalysis) -> str:

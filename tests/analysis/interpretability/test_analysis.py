@@ -93,7 +93,7 @@ def test_an_analysis_is_read_as_written(of_digits):
         np.testing.assert_array_equal(one, other) if isinstance(one, np.ndarray) else pytest.approx(one) == other
     np.testing.assert_array_equal(again.similarities[0].cka, analysis.similarities[0].cka)
     np.testing.assert_array_equal(again.maps["occlusion"], analysis.maps["occlusion"])
-    (folder / results.FOLDER / f"{analysis.trial_id}.npz").write_bytes(b"cut")
+    (folder / results.FOLDER / f"{analysis.trial_id}.json").write_bytes(b"cut")
     assert results.read_analyses(folder) == []
     results.write_analysis(folder, analysis)
 

@@ -10,7 +10,7 @@ from dlm.analysis.interpretability.representations import (
     PENALTIES,
     Examples,
     centered_gram,
-    cka,
+    cka_of_grams,
     fit_probe,
     pairwise,
     standardized,
@@ -113,6 +113,10 @@ def test_rank_correlation_compares_selected_positions():
 
 
 RNG = np.random.default_rng(1)
+
+
+def cka(first, second):
+    return cka_of_grams(centered_gram(first), centered_gram(second))
 
 
 def biased_cka(first, second):
