@@ -14,6 +14,7 @@ from dlm.utils.errors import UsageError, nearest
 
 Kind = Literal["number", "class", "text", "image", "audio", "date"]
 FileKind = Literal["auto", "table", "images", "sounds", "texts", "arrays"]
+Size = tuple[int, int]  # height and width of images
 SPLITS = ("train", "validation", "test")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 from functools import cached_property
@@ -175,17 +176,14 @@ class Dataset:
 
     def with_leaked_rows(self, rows: np.ndarray | None) -> Dataset:
         """The same data with `leaked_rows` set; keeps what has been computed from the rows."""
-        result = dataclasses.replace(self, leaked_rows=rows)
-        result.__dict__.update({name: self.__dict__[name] for name in _CACHED if name in self.__dict__})
+        result = copy.copy(self)
+        object.__setattr__(result, "leaked_rows", rows)
         return result
 
     @property
     def has_numeric_targets(self) -> bool:
         """Whether targets are real numbers, not classes or tokens."""
         return self.train.y.dtype.kind == "f"
-
-
-_CACHED = ("digests", "fingerprint", "input_range")  # cached properties that read every row
 
 
 def hold_out(pool: Split, count: float, name: str) -> tuple[Split, Split]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dlm.data.columns import Column, Columns, Ragged, sliced
+from dlm.data.columns import Column, Columns, Ragged, Size, sliced
 from dlm.data.dataset import Split
 from dlm.data.media import byte_blocks, log_mel, resized
 from dlm.data.schema_inference import infer_inputs, infer_target
@@ -125,18 +125,11 @@ class Encoding:
     inputs: tuple[str, ...]
     target: str
     length: int = 0
-    size: tuple[int, int] | None = None
+    size: Size | None = None
     table: TableEncoding | None = None
 
     @classmethod
-    def fit(
-        cls,
-        columns: Columns,
-        inputs: tuple[str, ...],
-        target: str,
-        length: int = 0,
-        size: tuple[int, int] | None = None,
-    ) -> Encoding:
+    def fit(cls, columns: Columns, inputs: tuple[str, ...], target: str, length: int, size: Size | None) -> Encoding:
         """The encoding of the pool's columns; infers `inputs`, `target` and `length` if they are empty or 0."""
         target = target or infer_target(columns, inputs)
         if target not in columns:
@@ -243,7 +236,7 @@ def _padded(values: Ragged, length: int) -> np.ndarray:
     return out
 
 
-def _images(name: str, column: Column, size: tuple[int, int] | None) -> np.ndarray:
+def _images(name: str, column: Column, size: Size | None) -> np.ndarray:
     """Images of one size, resized if `size` differs."""
     values = column.values
     if size is None and isinstance(values, Ragged):

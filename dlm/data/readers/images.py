@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from dlm.data.columns import Column
+from dlm.data.columns import Column, Size
 from dlm.data.media import resized
 from dlm.data.readers.files import MediaFile, check_broken, check_fits, media_name, opened
 from dlm.utils.errors import UsageError
@@ -34,9 +34,7 @@ class _Header(NamedTuple):
     is_rotated: bool
 
 
-def read_images(
-    files: Sequence[MediaFile], size: tuple[int, int] | None = None
-) -> tuple[Column, np.ndarray, tuple[str, ...]]:
+def read_images(files: Sequence[MediaFile], size: Size | None = None) -> tuple[Column, np.ndarray, tuple[str, ...]]:
     """Images uint8 [N, H, W, C], C is 1 if all are grey, else 3; which could be read, bool [N]; remarks.
 
     size: height and width that images are resized to; without it they must have one size. Unreadable images are black.

@@ -14,7 +14,7 @@ from typing import get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dlm.data.columns import FileKind
+from dlm.data.columns import FileKind, Size
 from dlm.data.readers import audio, files, images, npz, tables
 from dlm.data.readers.tables import SplitTables
 from dlm.data.readers.user_dataset import UserDataset, check, labelled
@@ -44,7 +44,7 @@ _REMEDIES = {
 
 
 def read_path(
-    path: str, *, target: str = "", kind: FileKind = "auto", size: tuple[int, int] | None = None, task: Task = "auto"
+    path: str, *, target: str = "", kind: FileKind = "auto", size: Size | None = None, task: Task = "auto"
 ) -> UserDataset:
     """The data of a table, folder, text or array file, whose kind is detected unless `kind` is set.
 
@@ -66,9 +66,7 @@ def read_path(
     return dataclasses.replace(data, name=Path(os.path.abspath(where)).stem)
 
 
-def read_folder(
-    folder: Path, target: str = "", kind: FileKind = "auto", size: tuple[int, int] | None = None
-) -> UserDataset:
+def read_folder(folder: Path, target: str = "", kind: FileKind = "auto", size: Size | None = None) -> UserDataset:
     """The data of a folder of tables, or of images, sounds or texts in class folders, before it is checked."""
     kind = _folder_kind(folder) if kind == "auto" else kind
     if kind == "table":
@@ -125,7 +123,7 @@ def read_lines(path: Path) -> UserDataset:
     return tables.from_tables(SplitTables({"all": documents}, tuple(remarks), {"text": "texts"}))
 
 
-def _from_file(path: Path, target: str, kind: FileKind, size: tuple[int, int] | None) -> UserDataset:
+def _from_file(path: Path, target: str, kind: FileKind, size: Size | None) -> UserDataset:
     suffix = path.suffix.casefold()
     if suffix in tables.SUFFIXES and kind != "arrays":
         data = tables.read_tables({"all": [path]})
@@ -141,7 +139,7 @@ def _from_file(path: Path, target: str, kind: FileKind, size: tuple[int, int] | 
     raise UsageError(_unsupported(path, kind))
 
 
-def _from_tables(data: SplitTables, target: str, kind: FileKind, size: tuple[int, int] | None) -> UserDataset:
+def _from_tables(data: SplitTables, target: str, kind: FileKind, size: Size | None) -> UserDataset:
     """Tables with a target, or the only text of tables without one."""
     names = data.first.column_names
     target = target or data.target or target_by_name(names)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dlm.data.columns import Column, FileKind
+from dlm.data.columns import Column, FileKind, Size
 from dlm.data.readers import arrow, text_tables
 from dlm.data.readers.audio import read_audio
 from dlm.data.readers.files import check_fits, error_context, listed
@@ -79,7 +79,7 @@ def read_table(path: Path) -> tuple[pa.Table, tuple[str, ...]]:
     return table, remarks
 
 
-def from_tables(data: SplitTables, size: tuple[int, int] | None = None) -> UserDataset:
+def from_tables(data: SplitTables, size: Size | None = None) -> UserDataset:
     """The useful columns of all splits. The target is always a column; a split without it is dropped.
 
     Columns that a split lacks are dropped too, since they would be unknown at test time; so are rows whose image or
@@ -105,10 +105,7 @@ def from_tables(data: SplitTables, size: tuple[int, int] | None = None) -> UserD
 
 
 def columns_of_table(
-    table: pa.Table,
-    target: str = "",
-    kinds: Mapping[str, FileKind] | None = None,
-    size: tuple[int, int] | None = None,
+    table: pa.Table, target: str = "", kinds: Mapping[str, FileKind] | None = None, size: Size | None = None
 ) -> tuple[dict[str, Column], np.ndarray, tuple[str, ...]]:
     """The useful columns of an Arrow table, the target always; rows that could be read, bool [N]; and remarks."""
     if target and target not in table.column_names:
@@ -139,7 +136,7 @@ def columns_of_table(
 
 
 def _media(
-    array: pa.ChunkedArray, kind: FileKind | None, size: tuple[int, int] | None
+    array: pa.ChunkedArray, kind: FileKind | None, size: Size | None
 ) -> tuple[Column, np.ndarray, tuple[str, ...]] | None:
     """Images or sounds of a column of file names, or of encoded files that Hugging Face stores as {bytes, path}."""
     if kind is not None:

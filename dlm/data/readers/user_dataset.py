@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dlm.data.columns import Columns, num_rows, sliced
+from dlm.data.columns import Columns, sliced
 from dlm.data.readers.files import listed
 from dlm.utils.errors import UsageError
 
@@ -56,46 +56,32 @@ class UserDataset:
 
 
 def labelled(data: UserDataset) -> UserDataset:
-    """Without rows that have no target, and without classes too rare for every split; with remarks."""
-    column = data.columns[data.target]
-    known = column.is_known()
-    remarks = () if known.all() else (f"Dropped {int((~known).sum()):,} rows without a target.",)
-    data = data.where(known)
-    rare_remarks: tuple[str, ...] = ()
-    if column.kind == "class" and num_rows(data.columns):
-        data, rare_remarks = _without_rare_classes(data)
-    return data.with_remarks(*remarks, *rare_remarks)
+    """Without rows that have no target, and without classes too rare for every split; with remarks.
 
-
-def _without_rare_classes(data: UserDataset) -> tuple[UserDataset, tuple[str, ...]]:
-    """Without classes of too few rows, and without those that do not occur in the first (training) split."""
+    Raises UsageError if more than MAX_RARE_SHARE of the rows are in such classes.
+    """
+    known = data.columns[data.target].is_known()
+    if not known.all():
+        data = data.where(known).with_remarks(f"Dropped {int((~known).sum()):,} rows without a target.")
     column = data.columns[data.target]
-    values = column.array
-    classes = np.arange(len(column.names))
-    training = values[: next(iter(data.counts.values()))]
-    rare = classes[np.bincount(values, minlength=len(classes)) < MIN_CLASS_ROWS]
-    absent = np.setdiff1d(classes[np.bincount(training, minlength=len(classes)) == 0], rare)
-    dropped = np.isin(values, [*rare, *absent])
-    if dropped.mean() > MAX_RARE_SHARE:
+    if column.kind != "class" or not len(column):
+        return data
+    values, pool = column.array, next(iter(data.counts.values()))
+    counts, in_pool = (np.bincount(rows, minlength=len(column.names)) for rows in (values, values[:pool]))
+    is_rare = (counts < MIN_CLASS_ROWS) | (in_pool == 0)
+    rows, rule = is_rare[values], f"fewer than {MIN_CLASS_ROWS} rows or without training rows"
+    rare = [name for name, count, drop in zip(column.names, counts, is_rare) if drop and count]
+    if rows.mean() > MAX_RARE_SHARE:
         raise UsageError(
-            f"{int(dropped.sum()):,} of {len(values):,} rows are in classes with fewer than {MIN_CLASS_ROWS} rows or "
-            f"without training rows, for example {column.names[int(values[dropped][0])]!r}; choose another target, or "
-            "merge classes"
+            f"{int(rows.sum()):,} of {len(rows):,} rows are in classes with {rule}, for example {rare[0]!r}; choose "
+            "another target, or merge classes"
         )
-    remarks = []
-    if len(present := rare[np.isin(rare, values)]):
-        listed_names = listed([column.names[index] for index in present])
-        remarks.append(
-            f"Dropped classes of fewer than {MIN_CLASS_ROWS} rows, which cannot be in every split: {listed_names}."
-        )
-    if len(absent):
-        remarks.append(f"Dropped classes without training rows: {listed([column.names[k] for k in absent])}.")
-    data = data.where(~dropped)
-    target = data.columns[data.target]
-    used, renumbered = np.unique(target.array, return_inverse=True)
-    names = tuple(target.names[index] for index in used)
-    target = dataclasses.replace(target, values=renumbered.astype(np.int32), names=names)
-    return dataclasses.replace(data, columns={**data.columns, data.target: target}), tuple(remarks)
+    if rare:
+        data = data.where(~rows).with_remarks(f"Dropped classes with {rule}: {listed(rare)}.")
+    used, renumbered = np.unique(data.columns[data.target].array, return_inverse=True)
+    names = tuple(column.names[index] for index in used)
+    target = dataclasses.replace(column, values=renumbered.astype(np.int32), names=names)
+    return dataclasses.replace(data, columns={**data.columns, data.target: target})
 
 
 def check(data: UserDataset) -> None:

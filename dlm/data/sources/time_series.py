@@ -44,22 +44,18 @@ class TfdsSeries:
         name, columns = read(self.name, splits, version=self.version, data_dir=data_dir, download=download)
         parts = [_numbers(self.name, columns[part], self.values) for part in SPLITS]
         if self.index:
-            self._check_order(columns)
+            steps = np.concatenate([_numbers(self.name, columns[part], self.index)[:, 0] for part in SPLITS])
+            wrong = np.flatnonzero(np.diff(steps) != 1)
+            if len(wrong):
+                before, after = steps[wrong[0]], steps[wrong[0] + 1]
+                raise UsageError(
+                    f"data.index={self.index!r} of {self.name!r} goes from {before:g} to {after:g}; prepare the data "
+                    "set in order of time, without shuffling, and choose consecutive splits"
+                )
         validation, test = len(parts[1]), len(parts[2])
         return windowed_dataset(
             name, np.concatenate(parts), self.context, self.horizon, validation=validation, test=test
         )
-
-    def _check_order(self, columns: Mapping[str, Mapping[str, Column]]) -> None:
-        """Raises UsageError unless the index increases by one from step to step, across splits too."""
-        steps = np.concatenate([_numbers(self.name, columns[part], self.index)[:, 0] for part in SPLITS])
-        wrong = np.flatnonzero(np.diff(steps) != 1)
-        if len(wrong):
-            before, after = steps[wrong[0]], steps[wrong[0] + 1]
-            raise UsageError(
-                f"data.index={self.index!r} of {self.name!r} goes from {before:g} to {after:g}; prepare the data set "
-                "in order of time, without shuffling, and choose consecutive splits"
-            )
 
 
 @dataclasses.dataclass(frozen=True)
