@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from dlm.data.columns import Column, Columns
-from dlm.utils.errors import UsageError, nearest
+from dlm.utils.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -126,10 +126,8 @@ def with_target(columns: Columns, target: str, task: Task = "auto") -> tuple[dic
 
     Texts and booleans are classes. So are integers of at most MAX_INTEGER_CLASSES distinct values with
     MIN_ROWS_PER_CLASS rows each, and integer arrays of 0 … k−1 with as many rows each. All other values are numbers.
-    Raises UsageError for an unknown column, and for one that does not fit `task`.
+    Raises UsageError for a column that does not fit `task`.
     """
-    if target not in columns:
-        raise UsageError(f"the data has no column {target!r} to predict; {nearest(target, columns)[:400]}")
     column = columns[target]
     if column.kind in ("class", "number") and column.is_array and not column.is_known().any():
         raise UsageError(f"column {target!r} has no values; choose another target")
@@ -145,13 +143,13 @@ def with_target(columns: Columns, target: str, task: Task = "auto") -> tuple[dic
 def _from_classes(name: str, column: Column, task: Task) -> tuple[Column, str]:
     if task != "numbers":
         return column, f"{len(column.names):,} classes{_examples(column.names)}."
-    not_numbers = [label for label in column.names if not _is_number(label)]
-    if not_numbers:
+    try:
+        numbers = np.array([*map(float, column.names), np.nan])
+    except ValueError as error:
         raise UsageError(
-            f"column {name!r} has values that are not numbers, for example {not_numbers[0][:40]!r}; "
-            "set task=classes, or choose another target"
-        )
-    numbers = np.array([float(label) for label in column.names] + [np.nan])
+            f"column {name!r} has values that are not numbers ({str(error)[:80]}); set task=classes, or choose another "
+            "target"
+        ) from None
     return Column(numbers[column.array], "number"), "numbers, as set by task=numbers."
 
 
@@ -192,11 +190,3 @@ def _is_range(distinct: np.ndarray) -> bool:
 
 def _examples(names: Sequence[str]) -> str:
     return f" ({', '.join(name[:30] for name in names[:4])}{' …' if len(names) > 4 else ''})"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

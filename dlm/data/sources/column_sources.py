@@ -96,8 +96,7 @@ class ColumnSource:
         """Hold out whole documents, if there are enough, so that none is in two splits."""
         result, texts = dict(splits), splits["train"][encoding.target].ragged
         lengths = texts.shapes[:, 0]
-        hashes = [hashlib.blake2b(texts[row].tobytes()).digest() for row in range(len(texts))]
-        remaining = sorted(range(len(texts)), key=hashes.__getitem__)
+        remaining = sorted(range(len(texts)), key=lambda row: hashlib.blake2b(texts[row].tobytes()).digest())
         for part in ("test", "validation"):
             if part in result or len(remaining) < MIN_DOCUMENTS:
                 continue
@@ -189,7 +188,7 @@ def from_items(train: Any, *, name: str, validation: Any = "", test: Any = "", *
     held_out: dict[str, Any] = {part: value for part, value in given.items() if isinstance(value, int | float | str)}
     data = read_items({"train": train} | {part: value for part, value in given.items() if part not in held_out})
     target = options.pop("target", "") or infer_target(data.columns, options.get("inputs", ()))
-    if data.columns[target].kind in ("class", "number") and data.columns[target].is_array:
+    if target in data.columns and data.columns[target].is_array and data.columns[target].kind in ("class", "number"):
         columns, remark = with_target(data.columns, target)
         data = dataclasses.replace(data, columns=columns).with_remarks(remark)
     source = dataclasses.replace(ColumnSource(target=target, **options), **held_out)

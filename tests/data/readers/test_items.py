@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from dlm import UsageError
+from dlm.data import from_items
 from dlm.data.columns import Ragged
 from dlm.data.readers.items import read_items
 
@@ -140,3 +141,9 @@ def test_images_of_several_shapes_are_ragged():
 def test_unsupported_data_sets_are_usage_errors(dataset, words):
     with pytest.raises(UsageError, match=words):
         columns_of(dataset)
+
+
+def test_an_unknown_target_is_a_usage_error():
+    items = [{"x": float(k), "y": k % 2} for k in range(40)]
+    with pytest.raises(UsageError, match=r"data\.target='z' is not a column of the data"):
+        from_items(items, name="made", target="z")

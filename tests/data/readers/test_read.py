@@ -64,7 +64,7 @@ def test_the_task_can_be_set(table):
     assert (numbers.kind, numbers.values[:2].tolist()) == ("number", [3, 4])
     classes = read_path(table([*range(10)] * 4), target="goal", task="classes").splits()["all"]["goal"]
     assert (classes.kind, classes.names) == ("class", tuple("0123456789"))
-    assert "values that are not numbers, for example 'no'" in usage_error(
+    assert "values that are not numbers (could not convert string to float: 'no')" in usage_error(
         table(["no", "yes"] * 20), target="goal", task="numbers"
     )
 
