@@ -60,7 +60,7 @@ def error_ratio(
     num_blocks = len(test.y) // size
     if num_blocks < FEWEST_BLOCKS or not all(saved):
         return None
-    power, *other_powers = {_power(seeds, rows) for seeds, rows in zip(saved, (trials, others))}
+    power, *other_powers = {power_of_mean(seeds, rows) for seeds, rows in zip(saved, (trials, others))}
     if power is None or other_powers:
         return None
     a, b = (np.mean([seed["error"] for seed in seeds], axis=0, dtype=np.float64) for seeds in saved)
@@ -77,7 +77,7 @@ def block_size(test: TestSet) -> int:
     return test.y.shape[1] if test.y.ndim == 3 and test.y.dtype.kind == "f" else 1
 
 
-def _power(seeds: Sequence[dict[str, np.ndarray]], rows: Sequence[Record]) -> float | None:
+def power_of_mean(seeds: Sequence[dict[str, np.ndarray]], rows: Sequence[Record]) -> float | None:
     """The power of the mean over examples that the recorded error is: 1, 1/2 for a root, or None for neither."""
     mean = fmean(float(np.mean(seed["error"], dtype=np.float64)) for seed in seeds)
     error = fmean(row.value for row in rows[: len(seeds)] if row.value is not None)

@@ -14,6 +14,7 @@ import numpy as np
 from dlm.curves.diagnostics import CALIBRATED_REACH, carried_reach
 from dlm.curves.forecaster import Forecast, check_level, curve_forecast
 from dlm.curves.measurement_noise import curve_points, only_finite
+from dlm.curves.new_examples import joint_normals, sampling_error
 from dlm.curves.points import Array, Points
 from dlm.curves.types import Crossover, CrossoverKind, Curve, ProbabilityBetter
 
@@ -27,11 +28,15 @@ _GRID = 24
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ComparedCurve:
-    """One curve of a comparison: its finite errors, its points, and its forecast, if any."""
+    """One curve of a comparison: its finite errors, its points, and its forecast, if any.
+
+    `normal` [D]: the draws of the test set's sampling error, see `new_examples`; None leaves it out.
+    """
 
     curve: Curve
     points: Points
     forecast: Forecast | None
+    normal: Array | None = None
     cache: dict[tuple[bytes, int, int], Array] = dataclasses.field(default_factory=dict, repr=False)
 
     def log_errors(self, train_sizes: Array, num_measured: int, seed: int) -> Array:
@@ -43,8 +48,16 @@ class ComparedCurve:
         if key not in self.cache:
             rng = np.random.default_rng([seed, zlib.crc32(self.curve.learner.encode())])
             perturbed = _perturbed(self, train_sizes[:num_measured], rng)
-            self.cache[key] = _continued(perturbed, self.forecast, train_sizes) if self.forecast else perturbed
+            samples = _continued(perturbed, self.forecast, train_sizes) if self.forecast else perturbed
+            self.cache[key] = self._on_new_examples(samples)
         return self.cache[key]
+
+    def _on_new_examples(self, log_errors: Array) -> Array:
+        sampling = sampling_error(self.curve)
+        if sampling is None or self.normal is None:
+            return log_errors
+        errors = sampling.apply(np.exp(log_errors), self.normal[:NUM_DRAWS])
+        return np.asarray(np.log(np.maximum(errors, np.exp(SMALLEST_LOG))))
 
     def log_error(self, size: float) -> float:
         """Measured log mean error at a size, interpolated."""
@@ -77,10 +90,10 @@ class ErrorGap:
         return np.where(np.isfinite(inside), inside, _last_crossing(self.train_sizes, self.gap))
 
 
-def compared_curve(curve: Curve, forecast: Forecast | None) -> ComparedCurve:
-    """Prepares a curve for comparisons. ValueError for invalid errors."""
+def compared_curve(curve: Curve, forecast: Forecast | None, normal: Array | None = None) -> ComparedCurve:
+    """Prepares a curve for comparisons; `normal` as in `ComparedCurve`. ValueError for invalid errors."""
     curve = only_finite(curve)
-    return ComparedCurve(curve, curve_points(curve), forecast)
+    return ComparedCurve(curve, curve_points(curve), forecast, normal)
 
 
 def error_gap(incumbent: ComparedCurve, challenger: ComparedCurve, seed: int) -> ErrorGap:
@@ -113,8 +126,8 @@ def _base(points: Points) -> float:
 
 def _continued(perturbed: Array, forecast: Forecast, train_sizes: Array) -> Array:
     """Drawn log errors [D, X] of a forecast, half of which pass through the perturbed measurements [D, M]."""
-    num_measured = perturbed.shape[1]
-    curves = dataclasses.replace(forecast.curves, coefficients=forecast.curves.coefficients[:NUM_DRAWS])
+    num_measured, drawn = perturbed.shape[1], forecast.test_set_curves
+    curves = dataclasses.replace(drawn, coefficients=drawn.coefficients[:NUM_DRAWS])
     log_errors = np.log(np.maximum(curves.at(train_sizes), np.exp(SMALLEST_LOG)))
     half = slice(NUM_DRAWS // 2)
     excess = perturbed[half, -1:] - log_errors[half, num_measured - 1 : num_measured]
@@ -167,13 +180,15 @@ def crossover(a: Curve, b: Curve, level: float = 0.95, seed: int = 0, *, as_give
     a, b = only_finite(a), only_finite(b)
     if not (a.train_sizes and b.train_sizes):
         return Crossover(a.learner, b.learner, "undetermined", None, None, None)
-    return crossover_of(_with_forecast(a, seed), _with_forecast(b, seed), level, seed, as_given=as_given)
+    normals = joint_normals(2, NUM_DRAWS, seed).T
+    compared = [_with_forecast(curve, seed, normal) for curve, normal in zip((a, b), normals)]
+    return crossover_of(*compared, level, seed, as_given=as_given)
 
 
-def _with_forecast(curve: Curve, seed: int) -> ComparedCurve:
+def _with_forecast(curve: Curve, seed: int, normal: Array) -> ComparedCurve:
     if carried_reach(curve.train_sizes) <= 1:
-        return compared_curve(curve, None)
-    return compared_curve(curve, curve_forecast(curve, np.array([float(curve.train_sizes[-1])]), 0.95, seed))
+        return compared_curve(curve, None, normal)
+    return compared_curve(curve, curve_forecast(curve, np.array([float(curve.train_sizes[-1])]), 0.95, seed), normal)
 
 
 def crossover_of(a: ComparedCurve, b: ComparedCurve, level: float, seed: int, *, as_given: bool = False) -> Crossover:

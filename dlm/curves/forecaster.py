@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from dlm.curves.diagnostics import PLATEAU_FALL, PLATEAU_REACH, diagnose
 from dlm.curves.laws import LawMixture, fit_mixture
 from dlm.curves.measurement_noise import standard_errors
+from dlm.curves.new_examples import ON_NEW_EXAMPLES, ON_TEST_SET, NewExampleDraws, SamplingError, joint_normals
 from dlm.curves.points import Array, Bound, Points, check_at_sizes, make_points, padded
 from dlm.curves.predictive import Draws, draw, predictive
 from dlm.curves.types import Curve
@@ -44,15 +45,22 @@ class Forecast(HtmlDisplay):
     Attributes:
       samples: [D, A], each row a draw of the curve.
       level: of the interval `low`..`high`.
-      curves: the draws, callable at other sizes.
+      curves: the draws, callable at other sizes; of the error on new examples if the test set's size is known.
+      test_set_curves: the draws of the error on the test set that the measurements used.
       points: the measured points.
     """
 
     at: Array
     samples: Array
     level: float
-    curves: Draws = dataclasses.field(repr=False)
+    curves: Draws | NewExampleDraws = dataclasses.field(repr=False)
+    test_set_curves: Draws = dataclasses.field(repr=False)
     points: Points = dataclasses.field(repr=False)
+
+    @property
+    def estimand(self) -> str:
+        """The quantity that samples, intervals and required sizes refer to."""
+        return ON_TEST_SET if self.curves is self.test_set_curves else ON_NEW_EXAMPLES
 
     @functools.cached_property
     def _mixture(self) -> LawMixture:
@@ -70,7 +78,7 @@ class Forecast(HtmlDisplay):
     @functools.cached_property
     def diagnostics(self) -> dict[str, Any]:
         """`weights` of the laws, `warnings`, `noise`, and whether the points support it (`carries`, `reason`)."""
-        now, later = self.curves.at(self.points.train_sizes[-1] * np.array([1.0, PLATEAU_REACH])).T
+        now, later = self.test_set_curves.at(self.points.train_sizes[-1] * np.array([1.0, PLATEAU_REACH])).T
         flat = float((later > (1 - PLATEAU_FALL) * now).mean())
         return diagnose(self._mixture, self.points, float(self.at.max()), flat)
 
@@ -108,7 +116,7 @@ def required_size_estimate(reached: Array, level: float) -> RequiredSizeEstimate
     return RequiredSizeEstimate(float(low), float(median), float(high), float(np.isfinite(reached).mean()))
 
 
-def first_size_reaching(curves: Draws, target: float | Array) -> Array:
+def first_size_reaching(curves: Draws | NewExampleDraws, target: float | Array) -> Array:
     """Smallest size [D] at which each drawn curve is at or below `target` (scalar or [D]); inf beyond SEARCH_REACH."""
     target = np.asarray(target, dtype=float)
     smallest, largest = curves.smallest, curves.largest
@@ -140,9 +148,13 @@ def forecast(
     at: ArrayLike,
     level: float = 0.95,
     bound: Bound = (0.0, None),
+    num_test: int | None = None,
     seed: int = 0,
 ) -> Forecast:
     """Forecasts the expected error at sizes `at` [A] from errors measured at `train_sizes` [K].
+
+    Without `num_test`, intervals are of the error on the test set that the measurements share. With it they are of the
+    error on new examples, and wider by the sampling error of the test set.
 
     Args:
       train_sizes: [K] positive, at least 3 distinct; equal sizes are pooled.
@@ -152,6 +164,7 @@ def forecast(
       at: [A] positive sizes.
       level: coverage of the central interval `low`..`high`.
       bound: smallest and largest possible error; None: no bound.
+      num_test: number of test examples behind each error, which must be an error rate; sets `bound` to (0, 1).
       seed: of the draws; equal arguments give identical forecasts.
 
     Raises:
@@ -159,9 +172,35 @@ def forecast(
     """
     check_level(level)
     at_sizes = check_at_sizes(at)
+    if num_test is not None:
+        bound = _check_rate(num_test, errors)
     points = make_points(train_sizes, errors, stderr, repeats, bound)
     curves = draw(predictive(points, bound), points.train_sizes, bound, NUM_DRAWS, seed)
-    return Forecast(at_sizes, curves.at(at_sizes), level, curves, points)
+    result = Forecast(at_sizes, curves.at(at_sizes), level, curves, curves, points)
+    if num_test is None:
+        return result
+    return on_new_examples(result, SamplingError(num_test), joint_normals(1, NUM_DRAWS, seed)[:, 0])
+
+
+def on_new_examples(forecast: Forecast, sampling: SamplingError | None, normal: Array) -> Forecast:
+    """The forecast of the error on new examples; unchanged where the sampling error is unknown. normal: [D]."""
+    if sampling is None:
+        return forecast
+    curves = NewExampleDraws(forecast.test_set_curves, sampling, normal)
+    return dataclasses.replace(forecast, curves=curves, samples=curves.at(forecast.at))
+
+
+def _check_rate(num_test: int, errors: ArrayLike | Sequence[Sequence[float]]) -> Bound:
+    """The bound of error rates. ValueError unless `num_test` is a count and no error exceeds 1."""
+    if isinstance(num_test, bool) or num_test != int(num_test) or num_test < 1:
+        raise ValueError(f"num_test={num_test} is not a number of test examples; give an integer of at least 1")
+    largest = np.nanmax(np.asarray(errors, dtype=float), initial=0.0)
+    if largest > 1:
+        raise ValueError(
+            f"num_test={num_test} needs error rates, and an error is {largest:g}; give fractions between 0 and 1, or "
+            "omit num_test"
+        )
+    return (0.0, 1.0)
 
 
 def forecast_many(
@@ -191,7 +230,7 @@ def forecast_many(
 
 
 def curve_forecast(curve: Curve, at: Array, level: float, seed: int) -> Forecast:
-    """The forecast of a curve, seeded by the learner's name, so that draws of different learners are independent."""
+    """The forecast of a curve on its test set, seeded by the learner's name: draws of two learners are independent."""
     return forecast(
         np.array(curve.train_sizes),
         padded(curve.errors),

@@ -91,7 +91,7 @@ def noise_warning(curve: Curve) -> str:
         return message
     if noise.test > of_the_mean:
         message += f", other seeds by ±{200 * of_the_mean:.1f} %: the test set's noise dominates"
-    return f"{message}. The intervals exclude this noise; a larger test set reduces it"
+    return f"{message}. The intervals include this noise; a larger test set reduces it"
 
 
 def only_finite(curve: Curve) -> Curve:

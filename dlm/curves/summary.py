@@ -12,8 +12,16 @@ import numpy as np
 
 from dlm.curves.crossover import compared_curve, crossover_of
 from dlm.curves.diagnostics import carried_reach
-from dlm.curves.forecaster import Forecast, RequiredSizeEstimate, check_level, curve_forecast
+from dlm.curves.forecaster import (
+    NUM_DRAWS,
+    Forecast,
+    RequiredSizeEstimate,
+    check_level,
+    curve_forecast,
+    on_new_examples,
+)
 from dlm.curves.measurement_noise import noise_at_largest, noise_warning, only_finite
+from dlm.curves.new_examples import ON_NEW_EXAMPLES, ON_TEST_SET, joint_normals, sampling_error
 from dlm.curves.points import MIN_SIZES, Array
 from dlm.curves.types import Curve, ForecastGrid, LearnerSummary, Prediction, RequiredSize, StudySummary
 
@@ -30,10 +38,12 @@ def summarize(
     multiples: Sequence[float] = (2.0, 10.0),
     level: float = 0.95,
     seed: int = 0,
+    test_correlation: Sequence[Sequence[float]] = (),
 ) -> StudySummary:
     """Forecasts at `multiples` of the largest size, required sizes for `targets`, and crossovers of all pairs.
 
-    A curve without a forecast gets a `note` with the reason instead of an exception, so that the other curves are
+    `test_correlation`: correlations [L][L] of the curves' sampling errors on their common test set; 0.5 by default. A
+    curve without a forecast gets a `note` with the reason instead of an exception, so that the other curves are
     still summarized. Raises ValueError for an invalid level, target or multiple.
     """
     check_level(level)
@@ -42,18 +52,21 @@ def summarize(
             if not (math.isfinite(value) and value >= rule):
                 raise ValueError(f"{name}={value} is not a {'non-negative' if rule == 0 else 'positive'} number")
     clean = [only_finite(curve) for curve in curves]
-    results = [_try_forecast(curve, multiples, level, seed) for curve in clean]
+    normals = joint_normals(len(clean), NUM_DRAWS, seed, test_correlation).T
+    results = [_try_forecast(curve, multiples, level, seed, normal) for curve, normal in zip(clean, normals)]
     learners = tuple(_learner_summary(curve, result, targets, level) for curve, result in zip(clean, results))
     compared = []
-    for curve, result in zip(clean, results):
+    for curve, result, normal in zip(clean, results, normals):
         with contextlib.suppress(ValueError):
-            compared.append(compared_curve(curve, result.forecast))
+            compared.append(compared_curve(curve, result.forecast, normal))
     crossovers = tuple(
         crossover_of(a, b, level, seed)
         for a, b in itertools.combinations(compared, 2)
         if a.curve.noise == b.curve.noise
     )
-    return StudySummary(learners, crossovers, tuple(map(float, multiples)), level)
+    known = all(sampling_error(curve) for curve in clean)
+    estimand = ON_NEW_EXAMPLES if known else ON_TEST_SET
+    return StudySummary(learners, crossovers, tuple(map(float, multiples)), level, estimand)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +79,7 @@ class _ForecastResult:
     note: str = ""
 
 
-def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int) -> _ForecastResult:
+def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int, normal: Array) -> _ForecastResult:
     train_sizes = np.unique(np.array(curve.train_sizes, dtype=float))
     if len(train_sizes) < MIN_SIZES:
         return _ForecastResult(
@@ -74,7 +87,8 @@ def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: 
         )
     supported = tuple(multiple for multiple in multiples if multiple <= carried_reach(train_sizes))
     try:
-        forecast = curve_forecast(curve, np.array([*supported, 1.0]) * train_sizes[-1], level, seed)
+        at = np.array([*supported, 1.0]) * train_sizes[-1]
+        forecast = on_new_examples(curve_forecast(curve, at, level, seed), sampling_error(curve), normal)
     except ValueError as error:
         return _ForecastResult(None, note=str(error))
     reason = forecast.diagnostics["reason"]
@@ -108,23 +122,31 @@ def _learner_summary(curve: Curve, result: _ForecastResult, targets: Sequence[fl
         predictions=predictions,
         required_sizes=required_sizes,
         note=result.note,
+        current=_predictions(forecast, np.array([largest]), level)[0],
         noise=noise,
         grid=_grid(curve, forecast, level) if result.carries else None,
     )
 
 
 def _grid(curve: Curve, forecast: Forecast, level: float) -> ForecastGrid:
-    """Quantiles up to the supported reach, from which the forecast can be scored at any size in that range."""
+    """Quantiles up to the supported reach, from which the forecast can be scored at any size in that range.
+
+    They are of the error on the test set, with which the forecast is scored.
+    """
     largest = curve.train_sizes[-1]
     levels = sorted({*_GRID_LEVELS, round((1 - level) / 2, 9), round((1 + level) / 2, 9)} - {0.0, 1.0})
     reach = largest * carried_reach(np.unique(np.array(curve.train_sizes, dtype=float)))
     train_sizes = np.unique(np.rint(np.geomspace(largest, max(math.floor(reach), largest), _GRID_SIZES)))
-    errors = np.quantile(forecast.curves.at(train_sizes), levels, axis=0).T
+    errors = np.quantile(forecast.test_set_curves.at(train_sizes), levels, axis=0).T
     return ForecastGrid(tuple(levels), tuple(map(int, train_sizes)), tuple(tuple(map(float, row)) for row in errors))
 
 
 def _predictions(forecast: Forecast, train_sizes: Array, level: float) -> tuple[Prediction, ...]:
-    quantiles = np.quantile(forecast.curves.at(train_sizes), [0.5, (1 - level) / 2, (1 + level) / 2], axis=0)
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    quantiles = np.quantile(forecast.curves.at(train_sizes), [0.5, *ends], axis=0)
+    if forecast.estimand == ON_NEW_EXAMPLES:
+        inner = np.quantile(forecast.test_set_curves.at(train_sizes), ends, axis=0)
+        quantiles = np.concatenate([quantiles, inner])
     return tuple(Prediction(round(size), *map(float, row)) for size, row in zip(train_sizes, quantiles.T))
 
 

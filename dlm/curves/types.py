@@ -23,6 +23,8 @@ class Curve:
       num_failed: diverged or failed trials, which `errors` omits.
       stderr: [K] standard errors of the means, if given; otherwise they follow from the seeds or the test set.
       noise: corruption of the training examples, for example `label=0.2`.
+      test_stderr: standard error of the last error that the choice of the test examples causes, from the saved
+        predictions; None: that of a binomial for an error rate with a known `num_test`, otherwise unknown.
     """
 
     learner: str
@@ -34,6 +36,7 @@ class Curve:
     num_failed: int = 0
     stderr: tuple[float, ...] = ()
     noise: str = ""
+    test_stderr: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +55,7 @@ class MeasurementNoise:
 
 @dataclasses.dataclass(frozen=True)
 class ForecastGrid:
-    """Quantiles of the forecast error: `errors[k][q]` at `train_sizes[k]` and `levels[q]`, both ascending.
+    """Quantiles of the error on the test set: `errors[k][q]` at `train_sizes[k]` and `levels[q]`, both ascending.
 
     The sizes range from the largest measured one to the farthest supported one.
     """
@@ -87,12 +90,18 @@ class Stamp:
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """Forecast error at one size: median and central interval."""
+    """Error on new examples at one size: median and central interval.
+
+    `test_set_low`, `test_set_high`: the narrower interval of the expected error on the study's own test examples; None
+    where the sampling error of the test set is unknown, so that low..high is that interval.
+    """
 
     train_size: int
     median: float
     low: float
     high: float
+    test_set_low: float | None = None
+    test_set_high: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +122,10 @@ class RequiredSize:
 
 @dataclasses.dataclass(frozen=True)
 class LearnerSummary:
-    """Summary of one learner. `law`: formula of the best law; `note`: why no forecast is given, or a caveat."""
+    """Summary of one learner. `law`: formula of the best law; `note`: why no forecast is given, or a caveat.
+
+    `current`: the expected error at the largest measured size; None without a forecast.
+    """
 
     curve: Curve
     law: str
@@ -121,6 +133,7 @@ class LearnerSummary:
     predictions: tuple[Prediction, ...]  # at each multiple of the largest size; empty if not supported
     required_sizes: tuple[RequiredSize, ...]
     note: str = ""
+    current: Prediction | None = None
     noise: MeasurementNoise | None = None  # at the largest size
     grid: ForecastGrid | None = None  # None without a forecast beyond the measured sizes
 
@@ -162,10 +175,14 @@ class Crossover:
 
 @dataclasses.dataclass(frozen=True)
 class StudySummary:
-    """Summary of a study; `dataclasses.asdict` of it is valid JSON, without NaN and infinity."""
+    """Summary of a study; `dataclasses.asdict` of it is valid JSON, without NaN and infinity.
+
+    `estimand`: the quantity that intervals and required sizes refer to, one of the texts in `new_examples`.
+    """
 
     learners: tuple[LearnerSummary, ...]
     crossovers: tuple[Crossover, ...]
     multiples: tuple[float, ...]
     level: float
+    estimand: str = ""
     stamp: Stamp | None = None

@@ -188,6 +188,8 @@ def test_set(dataset: Dataset) -> dict[str, np.ndarray]:
         saved["x"] = np.asarray(test.x)
     if test.sounds is not None and test.sounds.nbytes <= MAX_INPUT_BYTES:
         saved |= {"sounds": test.sounds, "rate": np.array(dataset.rate)}
+    if dataset.test_groups is not None:
+        saved["test_groups"] = dataset.test_groups
     if test.groups is not None and train.groups is not None:
         saved |= {"groups": test.groups, "group_columns": np.array([name for name, _ in dataset.groups], np.str_)}
         for column, (_, names) in enumerate(dataset.groups):

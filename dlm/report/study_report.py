@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from dlm.curves.from_records import curve_name, learning_curves
+from dlm.analysis.sampling_error import with_sampling_errors
+from dlm.curves.from_records import curve_name, make_curve, selected_rows
 from dlm.curves.summary import summarize as summarize_curves
 from dlm.curves.types import Curve, StudySummary
 from dlm.report import sentences
@@ -46,10 +47,13 @@ def summarize(
 
     Raises UsageError if there are no finished trials.
     """
-    measured = learning_curves(workdir.records, trial_ids, workdir.description.learners)
-    if not measured:
+    selected = selected_rows(workdir.records, trial_ids, workdir.description.learners)
+    if not selected:
         raise UsageError(f"--workdir={workdir.path} has no finished trial; run the study first, with --mode=run")
-    summary = summarize_curves(measured, targets=tuple(targets) or default_targets(measured), level=level)
+    curves = [make_curve(name, by_size) for name, by_size in selected.items()]
+    measured, correlation = with_sampling_errors(workdir.path, curves, selected)
+    targets = tuple(targets) or default_targets(measured)
+    summary = summarize_curves(measured, targets=targets, level=level, test_correlation=correlation)
     return add_stamp(summary, _measured_sizes(workdir))
 
 

@@ -77,17 +77,13 @@ def summarize_group(
 ) -> LearnerSummary:
     """Law, forecast and required sizes of a group's curve; `own` [S, N]: errors of its test examples at the last size.
 
-    Intervals of forecasts include the noise of the test set; those of required sizes for `targets` do not.
+    Intervals include the sampling error of the group's test examples.
     """
+    error = float(measure.finish(np.array(own.mean())))
+    curve = dataclasses.replace(curve, test_stderr=shared_spread(own, measure) * error or None)
     summary = summarize([curve], targets=targets, multiples=multiples, level=level).learners[0]
-    spread = shared_spread(own, measure)
-    return dataclasses.replace(
-        summary,
-        fitted=tuple(_widened(item, spread, curve, level) for item in summary.fitted),
-        predictions=tuple(_widened(item, spread, curve, level) for item in summary.predictions),
-        note="" if summary.note == noise_warning(curve) else summary.note,  # the noise it warns of is included here
-        grid=None,
-    )
+    note = "" if summary.note == noise_warning(curve) else summary.note  # the page has the group's test examples
+    return dataclasses.replace(summary, note=note, grid=None)
 
 
 def need(
@@ -138,16 +134,3 @@ def shared_spread(table: Array, measure: Measure) -> float:
 def _relative(variance: float, table: Array, measure: Measure) -> float:
     mean = np.array(max(float(table.mean()), 0.5 / table.shape[1] if measure.is_rate else 1e-300))
     return float(math.sqrt(variance) * measure.slope(mean) / measure.finish(mean))
-
-
-def _widened(item: Prediction, spread: float, curve: Curve, level: float) -> Prediction:
-    """A forecast whose interval includes a factor of that spread; the ends are combined in logs."""
-    if item.median <= 0:
-        return item
-    reach = NormalDist().inv_cdf((1 + level) / 2) * spread
-    below = math.hypot(math.log(item.median / item.low), reach) if item.low > 0 else math.inf
-    above = math.hypot(math.log(max(item.high, item.median) / item.median), reach)
-    most = curve.bound[1] if curve.bound[1] is not None else math.inf
-    return dataclasses.replace(
-        item, low=item.median * math.exp(-below), high=min(item.median * math.exp(above), max(most, item.high))
-    )

@@ -1,0 +1,326 @@
+"""Simulates whole studies on generated data and measures how often their statements hold.
+
+    python -m benchmarks.end_to_end [--studies=200] [--only=balanced,groups] [--processes=2] [--out=FILE]
+
+Each simulated study draws a pool and a test set from a distribution, trains three learners with `dlm.run` on subsets of
+the pool, and summarizes the workdir. The truth is the expected error of a learner on new examples of the same
+distribution: the mean over many independent training sets, each evaluated on a large test set. Intervals at the largest
+size and at 2 and 10 times that size, required sizes and probabilities of being better are compared with it. One
+training serves test sets of 200, 1,000 and 5,000 examples: the errors on the first examples of the largest test set are
+computed from its saved predictions, and written to a workdir of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import contextlib
+import dataclasses
+import io
+import itertools
+import json
+import multiprocessing
+import shutil
+import tempfile
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+TEST_SIZES = (200, 1000, 5000)
+POOL, VALIDATION = 1024, 200
+TRAIN_SIZES = (32, 64, 128, 256, 512, 1024)
+SEEDS = 3
+MULTIPLES = (1, 2, 10)
+LEVELS = (0.95, 0.80)
+TRUTH_EXAMPLES = 40_000
+TRUTH_REPEATS = {1: 200, 2: 100, 10: 30}  # training sets by multiple of the largest size
+GROUP_SIZE = 10
+
+Truth = dict[int, dict[str, float]]  # expected error by multiple of the largest size and by learner
+
+Examples = tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs [N, F], targets [N], group of each example [N]
+
+
+def _ring(rng: np.random.Generator, count: int, positives: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """Two classes of 8 normal inputs: the second lies farther out along two inputs, and along a line."""
+    y = (rng.random(count) < positives).astype(np.int32)
+    x = rng.standard_normal((count, 8)) * 1.0
+    x[:, :2] *= np.where(y == 1, 1.7, 1.0)[:, None]
+    x[:, 2] += 1.2 * y
+    return x, y
+
+
+def balanced(rng: np.random.Generator, count: int) -> Examples:
+    """Two classes of equal size with a curved boundary."""
+    x, y = _ring(rng, count)
+    return x, y, np.arange(count)
+
+
+def imbalanced(rng: np.random.Generator, count: int) -> Examples:
+    """The same with 5 % of the second class."""
+    x, y = _ring(rng, count, 0.05)
+    x[:, 3] += 1.5 * y
+    return x, y, np.arange(count)
+
+
+def heavy_tails(rng: np.random.Generator, count: int) -> Examples:
+    """Regression with noise of Student's t distribution with 5 degrees of freedom."""
+    x = rng.standard_normal((count, 6))
+    signal = 2 * np.sin(1.5 * x[:, 0]) + x[:, 1] * x[:, 2] + x[:, 3]
+    return x, (signal + 0.7 * rng.standard_t(5, count)).astype(np.float32), np.arange(count)
+
+
+def label_noise(rng: np.random.Generator, count: int) -> Examples:
+    """Four classes, a fifth of the labels replaced by a random class."""
+    centres = np.random.default_rng(7).standard_normal((4, 10)) * 0.9
+    y = rng.integers(4, size=count)
+    x = centres[y] + rng.standard_normal((count, 10))
+    y = np.where(rng.random(count) < 0.2, rng.integers(4, size=count), y)
+    return x, y.astype(np.int32), np.arange(count)
+
+
+def groups(rng: np.random.Generator, count: int) -> Examples:
+    """Groups of 10 examples that share an offset of the inputs and a tendency to one class."""
+    group = np.repeat(np.arange(-(-count // GROUP_SIZE)), GROUP_SIZE)[:count]
+    offset = rng.standard_normal((group[-1] + 1, 8))[group] * 0.8
+    tendency = rng.standard_normal(group[-1] + 1)[group]
+    x = offset + rng.standard_normal((count, 8))
+    logit = 1.5 * x[:, 0] + x[:, 1] * x[:, 2] + 1.5 * tendency
+    y = (rng.random(count) < 1 / (1 + np.exp(-logit))).astype(np.int32)
+    return x, y, group
+
+
+def plateau(rng: np.random.Generator, count: int) -> Examples:
+    """A linear problem near its Bayes error of 25 %: more data hardly helps."""
+    x = rng.standard_normal((count, 6))
+    logit = x @ np.array([1.6, -1.0, 0.6, 0.0, 0.0, 0.0])
+    y = (rng.random(count) < 1 / (1 + np.exp(-logit))).astype(np.int32)
+    return x, y, np.arange(count)
+
+
+GENERATORS: dict[str, Callable[[np.random.Generator, int], Examples]] = {
+    function.__name__: function for function in (balanced, imbalanced, heavy_tails, label_noise, groups, plateau)
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Generated:
+    """A source of generated examples: a pool, a validation split and a test split."""
+
+    generator: str
+    seed: int
+
+    def load(self, data_dir: Path | None = None) -> Any:
+        """Inputs float32 [N, F], standardized by the subset."""
+        from dlm.data.dataset import Dataset, Split
+
+        rng = np.random.default_rng([self.seed, zlib.crc32(self.generator.encode())])
+        parts = [GENERATORS[self.generator](rng, count) for count in (POOL, VALIDATION, TEST_SIZES[-1])]
+        splits = [Split(x.astype(np.float32), y) for x, y, _ in parts]
+        num_classes = int(parts[0][1].max()) + 1 if parts[0][1].dtype.kind == "i" else 0
+        return Dataset(
+            self.generator,
+            *splits,
+            num_classes=num_classes,
+            standardize=True,
+            expected_overlap="generated examples do not overlap",
+            test_groups=parts[2][2] if self.generator == "groups" else None,
+        )
+
+
+def learners(generator: str) -> dict[str, Any]:
+    """A linear model, boosting and nearest neighbors."""
+    from dlm import HistGradientBoosting, KNeighbors, LogisticRegression, Ridge
+
+    linear = Ridge() if generator == "heavy_tails" else LogisticRegression()
+    return {"linear": linear, "boosting": HistGradientBoosting(max_iter=30, max_leaf_nodes=8), "knn": KNeighbors(15)}
+
+
+def study_of(generator: str, seed: int) -> Any:
+    """The study of one draw of the data."""
+    import dlm
+
+    task = dlm.Regression() if generator == "heavy_tails" else dlm.Classification()
+    source = Generated(generator, seed)
+    return dlm.Study(source, task, learners(generator), TRAIN_SIZES, seeds=SEEDS, name=f"{generator}{seed}")
+
+
+def true_errors(generator: str) -> Truth:
+    """The expected error of each learner on new examples, by multiple of the largest size and by learner."""
+    return {multiple: _true_errors(generator, multiple) for multiple in MULTIPLES}
+
+
+def _true_errors(generator: str, multiple: int) -> dict[str, float]:
+    make = GENERATORS[generator]
+    rng = np.random.default_rng([multiple, zlib.crc32(generator.encode())])
+    x_test, y_test, _ = make(rng, TRUTH_EXAMPLES)
+    total: dict[str, list[float]] = defaultdict(list)
+    for _ in range(TRUTH_REPEATS[multiple]):
+        x, y, _ = make(rng, multiple * TRAIN_SIZES[-1])
+        mean, scale = x.mean(axis=0), x.std(axis=0)
+        for name, learner in learners(generator).items():
+            is_rate = y.dtype.kind == "i"
+            shift, factor = (0.0, 1.0) if is_rate else (y.mean(), y.std())
+            target = y if is_rate else (y - shift) / factor
+            fitted = learner.fit(((x - mean) / scale).astype(np.float32), target, int(y.max()) + 1 if is_rate else 1, 0)
+            outputs = fitted.outputs(((x_test - mean) / scale).astype(np.float32))
+            if is_rate:
+                total[name].append(float((outputs.argmax(axis=1) != y_test).mean()))
+            else:
+                total[name].append(float(np.mean((outputs.ravel() * factor + shift - y_test) ** 2) ** 0.5))
+    return {name: float(np.mean(errors)) for name, errors in total.items()}
+
+
+def _with_fewer_tests(source: Path, folder: Path, count: int) -> Path:
+    """A copy of a workdir whose trials are evaluated on the first `count` test examples."""
+    from dlm.storage import artifacts, record_log
+    from dlm.storage.workdir import Workdir
+
+    folder.mkdir()
+    shutil.copy(source / "study.json", folder)
+    workdir = Workdir.open(source)
+    test_set = artifacts.read_test_set(source)
+    assert test_set is not None
+    artifacts.write_test_set(folder, {
+        name: value[:count] if value.ndim and len(value) == TEST_SIZES[-1] else value for name, value in test_set.items()
+    })  # fmt: skip
+    rows = []
+    for row in workdir.records:
+        if row.split == "test" and row.metric == "error":
+            saved = artifacts.read_predictions(source, row.trial_id)
+            assert saved is not None
+            part = {name: value[:count] for name, value in saved.items()}
+            artifacts.write_predictions(folder, row.trial_id, part)
+            error = float(np.mean(part["error"], dtype=np.float64))
+            root = row.unit == "RMSE"
+            row = dataclasses.replace(row, value=error**0.5 if root else error, num_examples=count)
+        rows.append(row)
+    record_log.append(folder, rows)
+    return folder
+
+
+def simulate(generator: str, seed: int, truth: Truth) -> list[dict[str, Any]]:
+    """One row for each statement of the study of one draw."""
+    from dlm.execution.executor import run_trials
+    from dlm.execution.preparation import RunOptions
+    from dlm.report.study_report import summarize
+    from dlm.storage.workdir import Workdir
+
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name, contextlib.redirect_stderr(io.StringIO()):
+        full = Path(name, "full")
+        run_trials(study_of(generator, seed), full, RunOptions(fit_workers=0, packing="exact"))
+        for count in TEST_SIZES:
+            folder = full if count == TEST_SIZES[-1] else _with_fewer_tests(full, Path(name, str(count)), count)
+            for level in LEVELS:
+                summary = summarize(Workdir.open(folder), level=level, targets=_targets(truth))
+                common = {"generator": generator, "seed": seed, "num_test": count, "level": level}
+                rows += [common | row for row in statements(summary, truth)]
+    return rows
+
+
+def _targets(truth: Truth) -> tuple[float, ...]:
+    """An error between those at the largest size and at twice that size, of the learner whose error falls most."""
+    best = max(truth[1], key=lambda name: truth[1][name] / truth[10][name])
+    return (float(np.sqrt(truth[1][best] * truth[2][best])),)
+
+
+def statements(summary: Any, truth: Truth) -> Iterator[dict[str, Any]]:
+    """Intervals, required sizes and probabilities of a summary beside the truth."""
+    for learner in summary.learners:
+        name = learner.curve.learner
+        known = {item.train_size: item for item in (*learner.fitted, *learner.predictions)}
+        for multiple in MULTIPLES:
+            if (item := known.get(multiple * TRAIN_SIZES[-1])) is not None:
+                yield {
+                    "kind": "error", "learner": name, "multiple": multiple, "true": truth[multiple][name],
+                    "low": item.low, "median": item.median, "high": item.high,
+                }  # fmt: skip
+        for size in learner.required_sizes:
+            yield {"kind": "size", "learner": name, "target": size.target, "statement": size.kind,
+                   "low": size.low, "high": size.high, "reached": _first_reached(truth, name, size.target)}  # fmt: skip
+    for pair in summary.crossovers:
+        for point in pair.probabilities:
+            multiple = point.train_size / TRAIN_SIZES[-1]
+            if multiple in truth:
+                better = truth[multiple][pair.challenger] < truth[multiple][pair.incumbent]
+                yield {"kind": "better", "learner": f"{pair.incumbent} {pair.challenger}", "multiple": int(multiple),
+                       "probability": point.probability, "better": bool(better)}  # fmt: skip
+
+
+def _first_reached(truth: Truth, name: str, target: float) -> float:
+    """The true size that reaches a target, interpolated between the known multiples; inf beyond, 0 below."""
+    sizes = [multiple * TRAIN_SIZES[-1] for multiple in MULTIPLES]
+    errors = [truth[multiple][name] for multiple in MULTIPLES]
+    if errors[0] <= target:
+        return 0.0
+    for (n, before), (m, after) in itertools.pairwise(zip(sizes, errors)):
+        if after <= target:
+            return float(n * (m / n) ** (np.log(before / target) / np.log(before / after)))
+    return float("inf")
+
+
+def report(rows: list[dict[str, Any]]) -> str:
+    """Tables of coverage, widths, required sizes and probabilities."""
+    lines = ["| generator | test | at | " + " | ".join(f"in {100 * level:g} %" for level in LEVELS)
+             + " | width | oracle's width |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    table: dict[Any, dict[float, list[tuple[bool, float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row["kind"] == "error":
+            key = row["generator"], row["num_test"], row["multiple"]
+            inside = row["low"] <= row["true"] <= row["high"]
+            table[key][row["level"]].append((inside, row["high"] - row["low"], row["true"]))
+    for (generator, num_test, multiple), levels in table.items():
+        inside = [f"{np.mean([item[0] for item in levels[level]]):.3f}" for level in LEVELS]
+        width = float(np.median([item[1] / item[2] for item in levels[LEVELS[0]]]))
+        rates = [item[2] for item in levels[LEVELS[0]]]
+        oracle = 2 * 1.96 * float(np.median([np.sqrt((1 - min(e, 0.99)) / (e * num_test)) for e in rates]))
+        text = f"{oracle:.3f}" if generator != "heavy_tails" else "–"
+        lines.append(f"| {generator} | {num_test:,} | {multiple}x | {' | '.join(inside)} | {width:.3f} | {text} |")
+    lines += ["", "| P(better) | statements | is better |", "|---|---|---|"]
+    better = [(row["probability"], row["better"]) for row in rows if row["kind"] == "better" and row["level"] == 0.95]
+    for low, high in itertools.pairwise((0, 0.05, 0.2, 0.5, 0.8, 0.95, 1.0001)):
+        own = [is_better for p, is_better in better if low <= p < high]
+        if own:
+            lines.append(f"| {low:g}–{min(high, 1):g} | {len(own):,} | {np.mean(own):.3f} |")
+    lines += ["", "| generator | test | required size: statement | count | true size inside |", "|---|---|---|---|---|"]
+    sizes: dict[Any, list[bool]] = defaultdict(list)
+    for row in rows:
+        if row["kind"] == "size" and row["level"] == 0.95:
+            low, high, true = row["low"] or 0, row["high"] or np.inf, row["reached"]
+            holds = {"interval": low <= true <= high, "more than": true >= low, "reached": true == 0.0,
+                     "not reachable": true > MULTIPLES[-1] * TRAIN_SIZES[-1]}  # fmt: skip
+            if row["statement"] in holds:
+                sizes[row["generator"], row["num_test"], row["statement"]].append(holds[row["statement"]])
+    for (generator, num_test, kind), held in sorted(sizes.items()):
+        lines.append(f"| {generator} | {num_test:,} | {kind} | {len(held)} | {np.mean(held):.3f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Simulate, save every statement and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--only", default=",".join(GENERATORS))
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    names = arguments.only.split(",")
+    jobs = [(name, seed) for seed in range(arguments.first, arguments.first + arguments.studies) for name in names]
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(arguments.processes, mp_context=context) as pool:
+        truth = dict(zip(names, pool.map(true_errors, names)))
+        parts = pool.map(simulate, *zip(*jobs), [truth[name] for name, _ in jobs])
+        rows = [row for part in parts for row in part]
+    if arguments.out:
+        arguments.out.write_text("\n".join(map(json.dumps, rows)))
+    print(report(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Estimates the sampling error of the test set by a bootstrap over its saved predictions.
+
+All curves of a study are measured on one test set, so the bootstrap draws test examples (or groups of them, where
+examples of a group are not independent) once for all curves: its replicates give the standard error of each curve's
+last error and the correlations between curves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dlm.analysis.learner_comparison import block_size, power_of_mean
+from dlm.analysis.predictions import TestSet, predictions, read_test_set
+from dlm.curves.new_examples import DEFAULT_CORRELATION
+from dlm.curves.types import Curve
+from dlm.storage.record_log import Record
+
+NUM_REPLICATES = 1000
+MISSED_AUPRC = "missed AUPRC"
+_LEAST_SHARE = 0.25  # of the variance of the mean over seeds, that remains without the seeds' own noise
+_CHUNK = 2**24  # weights in memory
+
+Selected = Mapping[str, Mapping[int, Sequence[Record]]]  # by curve and size: the row that ends each trial
+
+
+def with_sampling_errors(
+    folder: Path, curves: Sequence[Curve], selected: Selected
+) -> tuple[list[Curve], list[list[float]]]:
+    """The curves with `test_stderr`, and the correlations [L][L] of their sampling errors.
+
+    Curves without saved predictions, or whose error is not computed from them, keep `test_stderr` None.
+    """
+    test = read_test_set(folder)
+    seeds = [_errors(folder, curve, selected, test) if test else None for curve in curves]
+    known = [k for k, item in enumerate(seeds) if item is not None]
+    correlation = np.full((len(curves), len(curves)), DEFAULT_CORRELATION)
+    result = list(curves)
+    if test is not None and known:
+        replicates = _replicates([seeds[k] for k in known], groups_of(test))  # type: ignore[misc]
+        means = [item.mean(axis=0) for item in replicates]
+        variances = [_variance_without_seeds(item) for item in replicates]
+        scale = np.sqrt(np.outer(variances, variances))
+        covariance = np.atleast_2d(np.cov(means))
+        share = np.divide(covariance, scale, out=np.full_like(scale, DEFAULT_CORRELATION), where=scale > 0)
+        correlation[np.ix_(known, known)] = np.clip(share, -1.0, 1.0)
+        for k, variance in zip(known, variances):
+            result[k] = dataclasses.replace(curves[k], test_stderr=math.sqrt(variance) if variance > 0 else None)
+    np.fill_diagonal(correlation, 1.0)
+    return result, correlation.tolist()
+
+
+def groups_of(test: TestSet) -> np.ndarray:
+    """The independent group of each test example [N]: 0, 1, …; examples without groups are their own."""
+    groups = test.content.get("test_groups")
+    if groups is not None and len(groups) == len(test.y):
+        return np.unique(groups, return_inverse=True)[1]
+    return np.arange(len(test.y)) // block_size(test)
+
+
+@dataclasses.dataclass(frozen=True)
+class _SeedErrors:
+    """Per-example numbers of each seed [S, N] whose weighted mean, to `power`, is the error; or scores and labels."""
+
+    values: np.ndarray
+    power: float = 1.0
+    labels: np.ndarray | None = None  # then the error is 1 − average precision of the scores `values`
+
+    def statistic(self, weights: np.ndarray) -> np.ndarray:
+        """The error [S, B] of each seed under each row of weights [B, N]."""
+        if self.labels is not None:
+            return np.stack([1 - _average_precision(scores, self.labels, weights) for scores in self.values])
+        return np.asarray((self.values @ weights.T / weights.sum(axis=1)) ** self.power)
+
+
+def _errors(folder: Path, curve: Curve, selected: Selected, test: TestSet | None) -> _SeedErrors | None:
+    """The saved predictions behind a curve's last error; None if the error cannot be computed from them."""
+    if not curve.train_sizes or test is None:
+        return None
+    rows = [row for row in selected.get(curve.learner, {}).get(curve.train_sizes[-1], ()) if row.value is not None]
+    saved = predictions(folder, rows, len(test.y))
+    if not saved:
+        return None
+    if curve.unit == MISSED_AUPRC and all("probabilities" in item for item in saved):
+        scores = np.stack([np.asarray(item["probabilities"][:, 1], float) for item in saved])
+        return _SeedErrors(scores, labels=np.asarray(test.y == 1, float))
+    power = power_of_mean(saved, rows)
+    if power is None:
+        return None
+    return _SeedErrors(
+        np.stack([np.asarray(item["error"], float).reshape(len(test.y), -1).mean(1) for item in saved]), power
+    )
+
+
+def _replicates(seeds: Sequence[_SeedErrors], groups: np.ndarray) -> list[np.ndarray]:
+    """Bootstrap replicates [S, B] of each curve's errors; every curve uses the same draws of groups."""
+    rng = np.random.default_rng(0)
+    num_groups = int(groups.max()) + 1
+    per_chunk = max(1, _CHUNK // len(groups))
+    parts: list[list[np.ndarray]] = [[] for _ in seeds]
+    for start in range(0, NUM_REPLICATES, per_chunk):
+        count = min(per_chunk, NUM_REPLICATES - start)
+        drawn = rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=count).astype(np.float32)
+        weights = drawn[:, groups]
+        for part, item in zip(parts, seeds):
+            part.append(item.statistic(weights))
+    return [np.nan_to_num(np.concatenate(part, axis=1)) for part in parts]
+
+
+def _variance_without_seeds(replicates: np.ndarray) -> float:
+    """Variance by the test set of the expected error over seeds, from replicates [S, B].
+
+    The mean over S seeds also varies because a seed's model errs on examples of its own. That part is in the spread of
+    the seeds, and is removed: it is the difference between the variances of single seeds and of their mean.
+    """
+    count = len(replicates)
+    of_mean = float(replicates.mean(axis=0).var(ddof=1))
+    if count == 1:
+        return of_mean
+    of_single = float(replicates.var(axis=1, ddof=1).mean())
+    return max((count * of_mean - of_single) / (count - 1), _LEAST_SHARE * of_mean)
+
+
+def _average_precision(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Average precision [B] of scores [N] for binary labels [N], under weights [B, N]; ties share their rank."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.searchsorted(-scores[order], -scores[order], side="right") - 1  # the last example of each tie
+    positive = weights[:, order] * labels[order]
+    above, all_above = np.cumsum(positive, axis=1)[:, last], np.cumsum(weights[:, order], axis=1)[:, last]
+    precision = above / np.maximum(all_above, 1e-12)
+    return np.asarray((positive * precision).sum(axis=1) / np.maximum(positive.sum(axis=1), 1e-12))
