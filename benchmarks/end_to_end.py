@@ -46,7 +46,7 @@ Examples = tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs [N, F], targets [
 
 
 def _ring(rng: np.random.Generator, count: int, positives: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
-    """Two classes of 8 normal inputs: the second lies farther out along two inputs, and along a line."""
+    """Two classes of 8 normal inputs: the second has more variance in two inputs and another mean in a third."""
     y = (rng.random(count) < positives).astype(np.int32)
     x = rng.standard_normal((count, 8)) * 1.0
     x[:, :2] *= np.where(y == 1, 1.7, 1.0)[:, None]
@@ -185,9 +185,10 @@ def _with_fewer_tests(source: Path, folder: Path, count: int) -> Path:
     workdir = Workdir.open(source)
     test_set = artifacts.read_test_set(source)
     assert test_set is not None
-    artifacts.write_test_set(folder, {
-        name: value[:count] if value.ndim and len(value) == TEST_SIZES[-1] else value for name, value in test_set.items()
-    })  # fmt: skip
+    is_row = {name: value.ndim > 0 and len(value) == TEST_SIZES[-1] for name, value in test_set.items()}
+    artifacts.write_test_set(
+        folder, {name: value[:count] if is_row[name] else value for name, value in test_set.items()}
+    )
     rows = []
     for row in workdir.records:
         if row.split == "test" and row.metric == "error":

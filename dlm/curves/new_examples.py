@@ -3,7 +3,7 @@
 All sizes and learners of a study are measured on the same test examples, so their sampling errors come from one draw
 per study: standard normal numbers, correlated between learners, and the same at all sizes of a learner. An error rate
 gets the posterior of a binomial proportion under Jeffreys' prior (Brown, Cai & DasGupta 2001), with the number of
-independent examples that has the standard error of the saved predictions. Other errors are scaled by a log-normal factor.
+independent examples that has the standard error of the saved predictions. Other errors get a log-normal factor.
 """
 
 from __future__ import annotations

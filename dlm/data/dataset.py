@@ -112,8 +112,8 @@ class Dataset:
     class_names, feature_names: if known. fields: number of input columns of each field of a table, 1 for a number and
     k for a one-hot category; empty if inputs are not a table. groups: group columns and the names of their groups.
     time_ordered: the pool is in order of time, subsets are its latest rows, and targets have the scale of the inputs.
-    expected_overlap: why examples overlap by design, which skips the search for leaks. test_groups: int [N], the group of each
-    test example, if examples of a group (a patient, a speaker) are not independent.
+    expected_overlap: why examples overlap by design, which skips the search for leaks. test_groups: int [N], the group
+    of each test example, if examples of a group (a patient, a speaker) are not independent.
     """
 
     name: str

@@ -148,18 +148,11 @@ def positive_error(error: float, curve: Curve) -> float:
 
 
 def forecast_part(learner: LearnerSummary) -> list[Prediction]:
-    """The fitted curve from the largest measured size on, interpolated there in its grid."""
-    fitted = [item for item in learner.fitted if item.median > 0 and learner.curve.train_sizes]
-    if not fitted:
+    """The expected error from the largest measured size on."""
+    if learner.current is None:
         return []
-    end = learner.curve.train_sizes[-1]
-    after = [item for item in fitted if item.train_size > end]
-    if after in ([], fitted):
-        return after
-    grid = np.log([item.train_size for item in fitted])
-    errors = np.array([(item.median, item.low, item.high) for item in fitted])
-    at_end = [float(np.interp(math.log(end), grid, error)) for error in errors.T]
-    return [Prediction(end, *at_end), *after]
+    after = [item for item in learner.fitted if item.train_size > learner.current.train_size]
+    return [item for item in [learner.current, *after] if item.median > 0] if after else []
 
 
 def _draw_line(axes: Axes, line: _Line, in_pixels: bool) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 
 import numpy as np
 from scipy import special
@@ -19,7 +18,7 @@ from dlm.curves.exponent import MIN_SIZES_FOR_EXPONENT, Exponent
 from dlm.curves.forecaster import curve_forecast, first_size_reaching, required_size_estimate
 from dlm.curves.measurement_noise import noise_warning
 from dlm.curves.summary import required_size_of, summarize
-from dlm.curves.types import Curve, LearnerSummary, Prediction, RequiredSize
+from dlm.curves.types import Curve, LearnerSummary, RequiredSize
 
 _NO_MISTAKE = 1.0  # variance of the log of an error of zero, which counts as half a mistake
 
