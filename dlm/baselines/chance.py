@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlm.baselines.base import MIN_PROBABILITY, FittedBaseline
-from dlm.baselines.evaluation import SubsetView, evaluate_split
+from dlm.baselines.evaluation import SubsetView, choose_on_validation, evaluate_split
 from dlm.baselines.time_series import SeasonalNaive
 from dlm.data.dataset import Dataset
-from dlm.study.names import ERROR
+from dlm.data.normalization import normalization_stats
+from dlm.study.names import ERROR, ChanceLevel
 from dlm.study.noise import Noise
 from dlm.train.types import TEST_SEED
 
@@ -21,28 +22,22 @@ if TYPE_CHECKING:
 Outputs = Callable[[np.ndarray], np.ndarray]
 
 
-def chance_level(task: Task, dataset: Dataset, test_noise: Noise = Noise()) -> tuple[float, str] | None:
-    """Test error of the best constant prediction, estimated on the whole training pool, and its name.
+def chance_level(task: Task, dataset: Dataset, test_noise: Noise) -> ChanceLevel | None:
+    """Test error of the best constant prediction, which is estimated on the whole training pool.
 
-    The majority class or the class frequencies of a classifier, the mean of numbers, the last value of a time series,
-    token frequencies of text, item frequencies of next items. None for other targets, and for an undefined error.
+    It is the majority class (by class frequencies, for errors of probabilities), the mean of numbers, the last value of
+    a time series, the frequencies of tokens, or the most frequent items. None for other targets, and for an undefined
+    error.
     """
-    found = _constant(dataset)
-    if found is None:
+    prediction = _constant(dataset)
+    if prediction is None:
         return None
-    outputs, name = found
+    outputs, name = prediction
+    view = SubsetView(dataset, normalization_stats(dataset, np.arange(len(dataset.train))))
     fitted = FittedBaseline(0, outputs, in_target_unit=True)
-    evaluation = evaluate_split(task, fitted, _View(dataset, None), dataset.test, test_noise, TEST_SEED)
-    error = evaluation.values[ERROR]
-    return (error, name) if np.isfinite(error) else None
-
-
-class _View(SubsetView):
-    """The dataset without normalization; constant predictions read no inputs, and a series keeps its unit."""
-
-    def examples(self, split, noise, seed, start=0):  # type: ignore[no-untyped-def]
-        x, y = np.asarray(split.x), split.y
-        return x, y
+    chosen = choose_on_validation(task, fitted, view)
+    error = evaluate_split(task, fitted, view, dataset.test, test_noise, TEST_SEED, None, chosen).values[ERROR]
+    return ChanceLevel(error, name) if np.isfinite(error) else None
 
 
 def _constant(dataset: Dataset) -> tuple[Outputs, str] | None:

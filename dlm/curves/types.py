@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from dlm.study.names import ChanceLevel
+
 RequiredSizeKind = Literal["reached", "interval", "more than", "not reachable", "undetermined"]
 CrossoverKind = Literal["already", "measured", "forecast", "never", "undetermined"]
 
@@ -177,7 +179,8 @@ class Crossover:
 class StudySummary:
     """Summary of a study; `dataclasses.asdict` of it is valid JSON, without NaN and infinity.
 
-    `estimand`: the quantity that intervals and required sizes refer to, one of the texts in `new_examples`.
+    `estimand`: the quantity that intervals and required sizes refer to, one of the texts in `new_examples`. `chance`:
+    the error of the best constant prediction, if known.
     """
 
     learners: tuple[LearnerSummary, ...]
@@ -185,4 +188,5 @@ class StudySummary:
     multiples: tuple[float, ...]
     level: float
     estimand: str = ""
+    chance: ChanceLevel | None = None
     stamp: Stamp | None = None

@@ -54,6 +54,7 @@ def summarize(
     measured, correlation = with_sampling_errors(workdir.path, curves, selected)
     targets = tuple(targets) or default_targets(measured)
     summary = summarize_curves(measured, targets=targets, level=level, test_correlation=correlation)
+    summary = dataclasses.replace(summary, chance=workdir.description.chance)
     return add_stamp(summary, _measured_sizes(workdir))
 
 

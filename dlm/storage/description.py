@@ -19,6 +19,7 @@ import msgspec
 
 from dlm.storage.record_log import has_valid_seal, seal
 from dlm.study.config import flat
+from dlm.study.names import ChanceLevel
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
 
@@ -43,7 +44,7 @@ class StudyDescription:
 
     `study` is the canonical form of the `Study` that ran last. `data` holds `name` and `fingerprint` of the data read.
     `provenance` maps a cohort id or "classical NAME" to the code and library versions of its numbers. `versions` are
-    those of the last run, `command` its command line.
+    those of the last run, `command` its command line. `chance` is None if the task has no constant prediction.
     """
 
     question: str
@@ -53,6 +54,7 @@ class StudyDescription:
     versions: dict[str, str]
     command: str
     format: int
+    chance: ChanceLevel | None = None
 
     @property
     def study_name(self) -> str:

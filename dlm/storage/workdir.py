@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING
 
 from dlm.storage import description as descriptions
 from dlm.storage import record_log
-from dlm.storage.description import FORMAT, STUDY, DamagedDescription, StudyDescription, differences, provenance_changes
+from dlm.storage.description import (
+    FORMAT,
+    STUDY,
+    DamagedDescription,
+    StudyDescription,
+    differences,
+    provenance_changes,
+)
 from dlm.storage.lock import hold_lock
 from dlm.storage.record_log import Record
 from dlm.study.config import canonical
-from dlm.study.names import Status
+from dlm.study.names import ChanceLevel, Status
 from dlm.utils.errors import UsageError
 from dlm.utils.files import DAMAGED, local_folder, set_aside
 
@@ -102,6 +109,7 @@ class Workdir:
         provenance: Mapping[str, Mapping[str, str]] | None = None,
         question: str = "",
         command: str = "",
+        chance: ChanceLevel | None = None,
         report: Callable[[str], None] = lambda message: None,
     ) -> None:
         """Write study.json for a study, and move damaged lines of the record log aside, which is reported.
@@ -111,6 +119,7 @@ class Workdir:
             data: `name` and `fingerprint` of the data read.
             provenance: of the trials that remain, from `dlm.storage.description.provenance`.
             question, command: the study's question and the command line, for reports.
+            chance: the chance level of the task on the data.
             report: receives messages about damaged files.
 
         UsageError, without a change, if the workdir holds another study, or numbers of other code or data.
@@ -123,6 +132,7 @@ class Workdir:
             versions=descriptions.versions(),
             command=command,
             format=FORMAT,
+            chance=chance,
         )
         if self._description is None:
             self._check_data(data)

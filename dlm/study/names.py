@@ -1,7 +1,8 @@
-"""Names that several packages share: trial statuses, splits, metrics and units of recorded numbers."""
+"""Terms that several packages share: trial statuses, splits, metrics, units, the chance level."""
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from typing import NewType
 
@@ -27,3 +28,11 @@ Unit = NewType("Unit", str)  # of a recorded value; a task may define its own
 UNIT_ERROR_RATE = Unit("error rate")
 UNIT_NATS = Unit("nats")
 UNIT_NATS_PER_BYTE = Unit("nats per byte")
+
+
+@dataclasses.dataclass(frozen=True)
+class ChanceLevel:
+    """Test `error` of the best constant `prediction`, for example that of "the majority class"."""
+
+    error: float
+    prediction: str
