@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.ensembles import ensembles_of
+from dlm.baselines.chance import chance_level
 from dlm.data.leakage import check_leakage
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.execution.preparation import DEFAULT_OPTIONS, RunOptions, folder_of, load_dataset, remaining, subset_orders
@@ -114,6 +115,7 @@ def _run_trials(study: Study, folder: Path, options: RunOptions, watch: Watch | 
             provenance=provenance(programs, work.classical),
             question=options.question,
             command=options.command,
+            chance=chance_level(study.task, dataset, study.test_noise),
             report=log,
         )
         flops = {cohort.cohort_id: program.flops for cohort, program in programs.items()}

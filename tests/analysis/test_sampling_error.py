@@ -1,0 +1,89 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from small import small
+
+from dlm import GaussianNB, KNeighbors, LogisticRegression
+from dlm.analysis import sampling_error
+from dlm.analysis.sampling_error import with_sampling_errors
+from dlm.curves.from_records import make_curve, selected_rows
+from dlm.execution.executor import run_trials
+from dlm.storage import artifacts
+from dlm.storage.workdir import Workdir
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """A study of three classical learners on the digits."""
+    folder = tmp_path_factory.mktemp("study")
+    learners = {"logreg": LogisticRegression(), "knn": KNeighbors(), "bayes": GaussianNB()}
+    run_trials(small(learners=learners, train_sizes=(32, 128), seeds=3), folder)
+    return Workdir.open(folder)
+
+
+def curves_of(workdir):
+    selected = selected_rows(workdir.records)
+    return [make_curve(name, by_size) for name, by_size in selected.items()], selected
+
+
+def saved_errors(workdir, learner):
+    rows = selected_rows(workdir.records)[learner][128]
+    return np.stack([artifacts.read_predictions(workdir, row.trial_id)["error"] for row in rows]).astype(float)
+
+
+def test_the_bootstrap_agrees_with_the_covariances_of_the_errors_of_examples(workdir):
+    """The covariance of two seeds' errors is the variance of the expected error over seeds, times the examples."""
+    curves, correlation = with_sampling_errors(workdir.path, *curves_of(workdir))
+    tables = [saved_errors(workdir, curve.learner) for curve in curves]
+    for curve, table in zip(curves, tables):
+        covariance = np.cov(table)
+        between = covariance[~np.eye(len(table), dtype=bool)].mean()
+        assert curve.test_stderr == pytest.approx(np.sqrt(between / table.shape[1]), rel=0.12)
+        assert curve.test_stderr < np.sqrt(table.mean() * (1 - table.mean()) / table.shape[1])
+    means = np.stack([table.mean(axis=0) for table in tables])
+    expected = np.cov(means)[0, 1] / (curves[0].test_stderr * curves[1].test_stderr * means.shape[1])
+    assert correlation[0][1] == pytest.approx(expected, abs=0.08)
+    assert 0 < correlation[0][1] < 1
+
+
+def test_dependent_examples_have_a_larger_sampling_error(workdir, monkeypatch):
+    """Ten copies of each example carry no more information than one."""
+    curves, selected = curves_of(workdir)
+    plain, _ = with_sampling_errors(workdir.path, curves, selected)
+    errors = saved_errors(workdir, "knn").mean(axis=0)
+    groups = np.argsort(np.argsort(-errors, kind="stable"), kind="stable") // 10  # similar examples are together
+    monkeypatch.setattr(sampling_error, "groups_of", lambda test: groups)
+    grouped, _ = with_sampling_errors(workdir.path, curves, selected)
+    assert grouped[1].test_stderr > 1.8 * plain[1].test_stderr
+
+
+def test_a_curve_without_saved_predictions_keeps_the_binomial_error(workdir, tmp_path):
+    curves, correlation = with_sampling_errors(tmp_path, *curves_of(workdir))
+    assert all(curve.test_stderr is None for curve in curves)
+    assert correlation[0][1] == 0.5
+
+
+def test_average_precision_is_scikit_learns_with_ties_and_weights():
+    from sklearn.metrics import average_precision_score
+
+    rng = np.random.default_rng(0)
+    labels, weights = rng.integers(0, 2, 80).astype(float), rng.integers(0, 3, (4, 80)).astype(float)
+    scores = np.round(rng.random(80) + 0.3 * labels, 1)
+    expected = [average_precision_score(labels, scores, sample_weight=row) for row in weights]
+    np.testing.assert_allclose(sampling_error._average_precision(scores, labels, weights), expected, rtol=1e-9)
+
+
+def test_a_root_mean_square_gets_half_the_relative_error_of_the_mean_square():
+    rng = np.random.default_rng(1)
+    squares = rng.standard_normal((1, 4000)) ** 2
+    item = sampling_error._SeedErrors(squares, power=0.5)
+    (replicates,) = sampling_error._replicates([item], np.arange(4000))
+    expected = squares.std() / np.sqrt(4000) / (2 * np.sqrt(squares.mean()))
+    assert replicates.std() == pytest.approx(expected, rel=0.1)
+
+
+def test_curves_are_otherwise_unchanged(workdir):
+    curves, selected = curves_of(workdir)
+    widened, _ = with_sampling_errors(workdir.path, curves, selected)
+    assert [dataclasses.replace(curve, test_stderr=None) for curve in widened] == curves
