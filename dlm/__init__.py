@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dlm.study.learner import Learner as Learner
     from dlm.study.learner import Optax as Optax
     from dlm.study.learner import Optimizer as Optimizer
+    from dlm.study.study import Costs as Costs
     from dlm.study.study import Study as Study
     from dlm.study.sweep import Axes as Axes
     from dlm.study.sweep import choice as choice
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from dlm.utils.errors import UsageError as UsageError
 
 _PUBLIC = {
-    "dlm.study.study": "Study",
+    "dlm.study.study": "Costs Study",
     "dlm.study.learner": "Budget Hyper Learner Optax Optimizer",
     "dlm.study.sweep": "Axes choice grid log_uniform quasi_random uniform zipped",
     "dlm.analysis.suggestions": "suggest",

@@ -181,8 +181,8 @@ def crossover(a: Curve, b: Curve, level: float = 0.95, seed: int = 0, *, as_give
     if not (a.train_sizes and b.train_sizes):
         return Crossover(a.learner, b.learner, "undetermined", None, None, None)
     normals = joint_normals(2, NUM_DRAWS, seed).T
-    compared = [_with_forecast(curve, seed, normal) for curve, normal in zip((a, b), normals)]
-    return crossover_of(*compared, level, seed, as_given=as_given)
+    one, other = (_with_forecast(curve, seed, normal) for curve, normal in zip((a, b), normals))
+    return crossover_of(one, other, level, seed, as_given=as_given)
 
 
 def _with_forecast(curve: Curve, seed: int, normal: Array) -> ComparedCurve:

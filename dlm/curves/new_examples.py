@@ -59,9 +59,9 @@ def sampling_error(curve: Curve) -> SamplingError | None:
 
 def joint_normals(num_curves: int, num_draws: int, seed: int, correlation: Sequence[Sequence[float]] = ()) -> Array:
     """Standard normal numbers [D, L] of the test set's sampling errors, one draw of the test set in each row."""
-    if not len(correlation):
-        correlation = np.full((num_curves, num_curves), DEFAULT_CORRELATION)
-    matrix = np.array(correlation, dtype=float)
+    matrix = np.full((num_curves, num_curves), DEFAULT_CORRELATION)
+    if len(correlation):
+        matrix = np.array(correlation, dtype=float)
     np.fill_diagonal(matrix, 1.0)
     values, vectors = np.linalg.eigh(matrix)  # a matrix of estimated correlations may not be positive definite
     root = vectors * np.sqrt(np.maximum(values, 0.0))

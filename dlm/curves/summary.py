@@ -109,7 +109,7 @@ def _learner_summary(curve: Curve, result: _ForecastResult, targets: Sequence[fl
     required_sizes = tuple(_required_size(curve, supported, target, level) for target in targets)
     noise = noise_at_largest(curve)
     if forecast is None:
-        return LearnerSummary(curve, "", (), (), required_sizes, result.note, noise)
+        return LearnerSummary(curve, "", (), (), required_sizes, result.note, noise=noise)
     largest = float(curve.train_sizes[-1])
     reach = max((min(multiple, FIGURE_REACH) for multiple in result.multiples), default=1.0)
     grid = np.unique(np.rint(np.geomspace(curve.train_sizes[0], largest * reach, _FIGURE_SIZES)))

@@ -19,7 +19,6 @@ from dlm.storage import artifacts, records
 from dlm.storage.description import provenance
 from dlm.storage.workdir import Workdir
 from dlm.study.names import Status
-from dlm.train import devices
 from dlm.train.population import summarize_program
 from dlm.utils.errors import Interrupted
 
@@ -99,7 +98,7 @@ def run_trials(
 
 
 def _run_trials(study: Study, folder: Path, options: RunOptions, watch: Watch | None) -> tuple[Workdir, Outcome]:
-    devices.configure(options.num_cpu_devices)
+    options.configure_devices()
     with contextlib.ExitStack() as stack:
         watch = watch or stack.enter_context(Watch())
         # The data are checked before the workdir is made: a usage error leaves nothing behind.

@@ -69,6 +69,10 @@ class RunOptions:
         choose("packing", self.packing, ("auto", "exact", "fast"))
         choose("input", self.input, ("auto", "device", "stream"))
 
+    def configure_devices(self) -> None:
+        """Set up the devices of this process, before JAX is used."""
+        devices.configure(self.num_cpu_devices)
+
     def resolve(self, dataset: Dataset) -> RunOptions:
         """The options with packing, input, fit workers and memory limit chosen for the dataset and the devices."""
         return dataclasses.replace(

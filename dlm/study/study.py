@@ -24,6 +24,34 @@ MAX_SEEDS = 10_000  # a larger number is more likely a seed
 
 
 @dataclasses.dataclass(frozen=True)
+class Costs:
+    """Prices in one currency; the decision is in `--mode=decide` and on the report page.
+
+    Attributes:
+        per_example: of collecting and labelling one example.
+        per_hour: of training for one hour.
+        per_error: of an error of 1, for example of an error rate of 100 %: the price of one wrong prediction times the
+            number of predictions that the model will make.
+    """
+
+    per_example: float = 0.0
+    per_hour: float = 0.0
+    per_error: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or not 0 <= value < math.inf:
+                raise UsageError(f"costs.{field.name}={value!r} must be a number of at least 0")
+        if not self.per_error and (self.per_example or self.per_hour):
+            raise UsageError("costs.per_error=0 makes more data worthless; give the price of an error of 1")
+
+    def __bool__(self) -> bool:
+        return self.per_error > 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Study(HtmlDisplay):
     """A data-scaling study, as an experiment module declares it.
 
@@ -44,6 +72,7 @@ class Study(HtmlDisplay):
         groups: columns of the data that name an example's group, to compare errors between groups.
         tuning: points per learner, crossed with `axes`.
         equal_tuning: whether all tuned learners must have the same number of points.
+        costs: prices, by which the report decides whether to collect more data.
     """
 
     data: Any
@@ -62,6 +91,7 @@ class Study(HtmlDisplay):
     groups: tuple[str, ...] = ()
     tuning: Mapping[str, Axes] = FrozenDict()
     equal_tuning: bool = True
+    costs: Costs = Costs()
 
     def __post_init__(self) -> None:
         for name, value in (

@@ -4,6 +4,7 @@ from dlm.report.sections.base import ReportContext, Section, SectionContent
 from dlm.report.sections.calibration import calibration_section
 from dlm.report.sections.caveats import caveats_section
 from dlm.report.sections.data_equivalence import data_equivalence_section
+from dlm.report.sections.decision import decision_section
 from dlm.report.sections.ensembles import ensembles_section
 from dlm.report.sections.examples import examples_section
 from dlm.report.sections.fairness import fairness_section
@@ -19,6 +20,7 @@ __all__ = ["SECTIONS", "ReportContext", "Section", "SectionContent"]
 SECTIONS: tuple[Section, ...] = (
     learning_curve_section,
     caveats_section,
+    decision_section,
     learner_comparison_section,
     data_equivalence_section,
     measures_section,
