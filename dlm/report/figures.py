@@ -15,6 +15,7 @@ import numpy as np
 from dlm.curves.seed_spread import describe_spread, seed_spread
 from dlm.curves.types import Curve, LearnerSummary, Prediction, StudySummary
 from dlm.report.formatting import is_rate, percent
+from dlm.study.names import ChanceLevel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,8 +112,9 @@ def _draw(figure: Figure, answer: StudySummary, title: str) -> None:
     in_pixels = sum(len(line.points) for line in lines) > MOST_DOTS
     for line in lines:
         _draw_line(axes, line, in_pixels)
-    _set_axes(axes, lines, answer.learners[0].curve)
+    _set_axes(axes, lines, answer.learners[0].curve, answer.chance)
     _mark_ends(axes, lines)
+    _mark_chance(axes, answer.chance)
     _label_curves(axes, lines)
     if title:
         # Higher if the labels "measured" and "forecast" are below it.
@@ -171,14 +173,14 @@ def _draw_line(axes: Axes, line: _Line, in_pixels: bool) -> None:
     axes.plot(ahead, medians, color=line.colour, linewidth=1.5, linestyle=(0, (4, 2)), zorder=4)
 
 
-def _set_axes(axes: Axes, lines: list[_Line], curve: Curve) -> None:
+def _set_axes(axes: Axes, lines: list[_Line], curve: Curve, chance: ChanceLevel | None) -> None:
     from matplotlib.ticker import EngFormatter, FuncFormatter
 
     axes.set_xscale("log")
     axes.set_yscale("log")
     forecasts = [item for line in lines for item in line.forecast]
     train_sizes = [size for line in lines for size in line.train_sizes] + [item.train_size for item in forecasts]
-    low, high = error_limits([error for line in lines for _, error in line.points], forecasts)
+    low, high = error_limits([error for line in lines for _, error in line.points], forecasts, chance)
     axes.set_xlim(min(train_sizes, default=1) / 1.12, max(train_sizes, default=10) * 1.12)
     axes.set_ylim(low, high)
     rate, plain = is_rate(curve.unit), curve.unit == "error"
@@ -202,9 +204,12 @@ def _set_ticks(axis: Axis, formatter: Formatter) -> None:
     axis.set_major_formatter(formatter)
 
 
-def error_limits(points: list[float], forecasts: list[Prediction]) -> tuple[float, float]:
-    """Limits that show all measured points and forecast medians; wide intervals are cut off."""
-    core = [error for error in (*points, *(item.median for item in forecasts)) if error > 0]
+def error_limits(
+    points: list[float], forecasts: list[Prediction], chance: ChanceLevel | None = None
+) -> tuple[float, float]:
+    """Limits that show all measured points, forecast medians and the chance level; wide intervals are cut off."""
+    known = [chance.error] if chance else []
+    core = [error for error in (*points, *known, *(item.median for item in forecasts)) if error > 0]
     if not core:
         return 0.01, 1.0
     lows = [item.low for item in forecasts if item.low > 0]
@@ -214,6 +219,17 @@ def error_limits(points: list[float], forecasts: list[Prediction]) -> tuple[floa
     # The same margin on paper whether the errors span two decades or a tenth of one.
     margin = max((high / low) ** 0.04, 1.01)
     return low / margin, high * margin
+
+
+def _mark_chance(axes: Axes, chance: ChanceLevel | None) -> None:
+    """A dotted line at the chance level."""
+    if chance is None or chance.error <= 0:
+        return
+    axes.axhline(chance.error, color=_GREY, linewidth=0.9, linestyle=":", zorder=0.5)
+    style: typing.Any = {"textcoords": "offset points", "va": "bottom", "fontsize": 7, "color": _GREY}
+    axes.annotate(
+        f"chance: {chance.prediction}", (0, chance.error), (3, 1), xycoords=("axes fraction", "data"), **style
+    )
 
 
 def _mark_ends(axes: Axes, lines: list[_Line]) -> None:

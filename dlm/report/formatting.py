@@ -103,7 +103,9 @@ def forecast_text(prediction: Prediction, unit: str) -> str:
 
 
 def multiple_text(prediction: Prediction, curve: Curve) -> str:
-    """The size of a forecast as a multiple of the largest measured size: "2x the data"."""
+    """The size of a forecast as a multiple of the largest measured size: "now", "2x the data"."""
+    if prediction.train_size == curve.train_sizes[-1]:
+        return "now"
     return f"{prediction.train_size / curve.train_sizes[-1]:.3g}x the data"
 
 

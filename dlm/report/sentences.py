@@ -34,7 +34,12 @@ def sentences(summary: StudySummary) -> list[str]:
 def brief(summary: StudySummary) -> list[str]:
     """Ranking, forecasts and required sizes of a few learners, and crossovers."""
     few = len(summary.learners) <= MAX_BRIEF_FORECASTS
-    return [*ranking(summary), *(forecasts(summary) + required_sizes(summary) if few else ()), *crossovers(summary)]
+    return [
+        *ranking(summary),
+        *no_better_than_chance(summary),
+        *(forecasts(summary) + required_sizes(summary) if few else ()),
+        *crossovers(summary),
+    ]
 
 
 def ranking(summary: StudySummary) -> list[str]:
@@ -62,6 +67,24 @@ def ranking(summary: StudySummary) -> list[str]:
     if len(texts) > MAX_RANKED:
         texts = [*texts[: MAX_RANKED - 2], f"{len(texts) - MAX_RANKED + 1} more", texts[-1]]
     return [f"At {size:,} examples the {kind} errors{same} are, best first: {listed(texts)}."]
+
+
+def no_better_than_chance(summary: StudySummary) -> list[str]:
+    """The learners whose expected error at their largest size is not clearly below the chance level."""
+    chance, lines = summary.chance, []
+    for learner in summary.learners if chance else ():
+        current, curve = learner.current, learner.curve
+        if not curve.errors:
+            continue
+        error = sum(curve.errors[-1]) / len(curve.errors[-1])
+        high = current.test_set_high or current.high if current else error
+        assert chance is not None
+        if max(error, high) >= chance.error:
+            lines.append(
+                f"{curve.learner} is not {'' if error >= chance.error else 'clearly '}better than chance at "
+                f"{curve.train_sizes[-1]:,} examples: {chance.prediction} has {error_text(chance.error, curve.unit)}."
+            )
+    return lines
 
 
 def laws(summary: StudySummary) -> list[str]:

@@ -9,10 +9,12 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
+from dlm.curves.new_examples import ON_NEW_EXAMPLES
 from dlm.curves.seed_spread import SeedSpread, describe_spread, evenly_spaced, seed_spread
 from dlm.curves.types import Curve, StudySummary
 from dlm.report.formatting import (
     error_number,
+    error_text,
     forecast_text,
     is_rate,
     multiple_text,
@@ -106,14 +108,16 @@ def _measured_cell(curve: Curve, size: int, spreads: Mapping[int, SeedSpread]) -
 
 
 def forecast_table(summary: StudySummary) -> Table | None:
-    """Learners x multiples of the largest size: forecast error with its interval; None without a forecast."""
+    """Learners x multiples of the largest size: expected error with its interval; None without a forecast."""
     learners = summary.learners
     widest = max((len(learner.predictions) for learner in learners), default=0)
     if not widest:
         return None
     columns, cells = ["learner"], [[one.curve.learner for one in learners]]
-    for k in range(widest):
-        ahead = [one.predictions[k] if k < len(one.predictions) else None for one in learners]
+    for ahead in (
+        [one.current for one in learners],
+        *([one.predictions[k] if k < len(one.predictions) else None for one in learners] for k in range(widest)),
+    ):
         times = {multiple_text(item, one.curve) for item, one in zip(ahead, learners, strict=True) if item}
         train_sizes = {item.train_size for item in ahead if item}
         # Learners with different largest sizes have forecasts at different sizes: each cell names its own.
@@ -122,8 +126,35 @@ def forecast_table(summary: StudySummary) -> Table | None:
         texts = [forecast_text(item, one.curve.unit) if item else "" for item, one in zip(ahead, learners, strict=True)]
         named = [text if shared or not item else f"n={item.train_size:,}: {text}" for item, text in zip(ahead, texts)]
         cells.append([text or "no forecast" for text in named])
-    title = f"Expected error with more data, with {percent(summary.level)} intervals"
-    return Table(title, tuple(columns), tuple(zip(*cells)), text_columns=1 + widest, name="forecasts")
+    title = f"Expected error, with {percent(summary.level)} intervals"
+    columns_of_text = len(columns)
+    return Table(
+        title,
+        tuple(columns),
+        tuple(zip(*cells)),
+        notes=estimand_notes(summary),
+        text_columns=columns_of_text,
+        name="forecasts",
+    )
+
+
+def estimand_notes(summary: StudySummary) -> tuple[str, ...]:
+    """What the intervals refer to, and the chance level."""
+    counts = sorted({learner.curve.num_test for learner in summary.learners if learner.curve.num_test})
+    tests = f"the {counts[0]:,} test examples" if len(counts) == 1 else "the test set"
+    if summary.estimand == ON_NEW_EXAMPLES:
+        note = f"Intervals are of the expected error on new examples; they include the sampling error of {tests}."
+    else:
+        note = "Intervals are of the expected error on the given test set; its sampling error is unknown."
+    return (note, *chance_notes(summary))
+
+
+def chance_notes(summary: StudySummary) -> tuple[str, ...]:
+    """The chance level, if it is known."""
+    if summary.chance is None or not summary.learners:
+        return ()
+    error = error_text(summary.chance.error, summary.learners[0].curve.unit)
+    return (f"Chance level: {error} ({summary.chance.prediction}).",)
 
 
 def required_size_table(summary: StudySummary) -> Table | None:

@@ -25,7 +25,7 @@ def normal_grid(train_sizes=(1000, 4000, 16000)):
 def forecast(name="a", grid=None, seen=(500, 1000)):
     curve = Curve(name, (500, 1000), ((0.05,), (0.03,)))
     learner = LearnerSummary(curve, "", (), (), (), grid=grid or normal_grid())
-    return StudySummary((learner,), (), (), 0.95, Stamp("", 1000, (MeasuredSizes(name, seen),), "", ""))
+    return StudySummary((learner,), (), (), 0.95, stamp=Stamp("", 1000, (MeasuredSizes(name, seen),), "", ""))
 
 
 def later(train_sizes, errors, **more):

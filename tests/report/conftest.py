@@ -42,6 +42,7 @@ def make_learner(learner: str, needs: tuple[RequiredSize, ...] = (), note: str =
         predictions=(make_prediction(learner, 2514), make_prediction(learner, 12570)),
         required_sizes=needs,
         note=note,
+        current=make_prediction(learner, SIZES[-1]),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -60,9 +61,11 @@ def error_bars(below: Sequence[float], above: Sequence[float]) -> dict[str, Any]
     return {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
 
 
-def horizontal_line(y: float) -> dict[str, Any]:
-    """A Plotly shape across the whole width."""
-    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y}
+def horizontal_line(y: float, name: str = "") -> dict[str, Any]:
+    """A dotted Plotly shape across the whole width."""
+    label = {"text": html.escape(name), "textposition": "start", "yanchor": "bottom", "font": {"size": 11}}
+    shape = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": {"dash": "dot"}}
+    return shape | ({"label": label} if name else {})
 
 
 def vertical_line(x: float) -> dict[str, Any]:

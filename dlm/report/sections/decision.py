@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from dlm.analysis.decision import Decision, decide
 from dlm.analysis.measures import resources
 from dlm.report.formatting import about, error_number, error_text, percent, probability_text, unit_text
@@ -15,13 +17,19 @@ _MOST_ROWS = 7
 
 def decision_section(context: ReportContext) -> SectionContent:
     """The decision of a study with prices; empty without prices or without a forecast."""
-    costs = Costs(**context.workdir.description.study.get("costs", {})) if context.workdir else Costs()
+    costs = recorded_costs(context)
     if not costs or not any(learner.predictions for learner in context.summary.learners):
         return SectionContent()
     result = decide_for(context, costs)
     lines, tables = decision_sentences(result), (purchase_table(result), value_table(result))
     heading = "Collect more data or stop"
     return section_content("decision", heading, [Sentences(lines), *tables], sentences={heading: lines}, tables=tables)
+
+
+def recorded_costs(context: ReportContext) -> Costs:
+    """The prices in the workdir's study."""
+    declared = context.workdir.description.study.get("costs", {}) if context.workdir else {}
+    return Costs(**{field.name: declared.get(field.name, 0.0) for field in dataclasses.fields(Costs)})
 
 
 def decide_for(context: ReportContext, costs: Costs) -> Decision:

@@ -26,6 +26,7 @@ from dlm.report.html.elements import (
     band,
     error_axis,
     error_bars,
+    horizontal_line,
     size_axis,
     trace,
     vertical_line,
@@ -95,9 +96,14 @@ def curve_chart(answer: StudySummary, trials: Trials, name: str, title: str, *, 
         _error_axis(answer),
         measured_table([learner.curve for learner in answer.learners]),
         height=480,
-        shapes=[*map(vertical_line, sorted(ends))],
+        shapes=[*map(vertical_line, sorted(ends)), *_chance_line(answer)],
         more=f"all {sum(counts):,} seeds" if max(counts, default=0) > most else "",
     )
+
+
+def _chance_line(answer: StudySummary) -> list[dict[str, Any]]:
+    chance = answer.chance
+    return [horizontal_line(chance.error, f"chance: {chance.prediction}")] if chance and chance.error > 0 else []
 
 
 def _with_legend(each: dict[str, Any], answer: StudySummary) -> dict[str, Any]:
@@ -113,7 +119,7 @@ def _error_axis(answer: StudySummary) -> dict[str, Any]:
     ahead = [one for learner in answer.learners for one in forecast_part(learner)]
     if not any(point > 0 for point in points):
         return error_axis(curves[0].unit, [{"y": [0.0]}])
-    ends = error_limits(points, ahead)
+    ends = error_limits(points, ahead, answer.chance)
     return error_axis(curves[0].unit) | {"range": [math.log10(end) for end in ends]}
 
 
