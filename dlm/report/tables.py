@@ -114,10 +114,8 @@ def forecast_table(summary: StudySummary) -> Table | None:
     if not widest:
         return None
     columns, cells = ["learner"], [[one.curve.learner for one in learners]]
-    for ahead in (
-        [one.current for one in learners],
-        *([one.predictions[k] if k < len(one.predictions) else None for one in learners] for k in range(widest)),
-    ):
+    forecasts = [[one.predictions[k] if k < len(one.predictions) else None for one in learners] for k in range(widest)]
+    for ahead in filter(any, ([one.current for one in learners], *forecasts)):
         times = {multiple_text(item, one.curve) for item, one in zip(ahead, learners, strict=True) if item}
         train_sizes = {item.train_size for item in ahead if item}
         # Learners with different largest sizes have forecasts at different sizes: each cell names its own.
