@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dlm.execution.planner import plan as plan
     from dlm.execution.preparation import RunOptions as RunOptions
     from dlm.execution.result import Result as Result
+    from dlm.execution.result import decide as decide
     from dlm.execution.result import interpret as interpret
     from dlm.execution.result import load as load
     from dlm.execution.result import write_report as write_report
@@ -51,7 +52,7 @@ _PUBLIC = {
     "dlm.analysis.suggestions": "suggest",
     "dlm.execution.preparation": "RunOptions",
     "dlm.execution.executor": "run",
-    "dlm.execution.result": "Result interpret load write_report",
+    "dlm.execution.result": "Result decide interpret load write_report",
     "dlm.execution.planner": "plan",
     "dlm.curves.forecaster": "forecast forecast_many",
     "dlm.utils.errors": "Interrupted UsageError",

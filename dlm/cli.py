@@ -5,6 +5,7 @@ improves with more data and how much data a target error needs. The same command
 
   --mode=plan       estimates the cost of the study; trains nothing
   --mode=report     reports from the records in the workdir
+  --mode=decide     compares the expected costs of stopping and of collecting more examples: --costs=per_error=50000,…
   --mode=watch      shows the progress of another process's run
   --mode=interpret  analyses a trained network (saliency maps, filters, linear probes of each layer): --trial=cnn:1000:0
   --mode=forecast   extrapolates a measured learning curve: --curve=my.csv, with the columns size and error
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags, logging
+from rich.console import Console
 
 import dlm
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
@@ -46,7 +48,7 @@ def _flag(modes: tuple[str, ...], kind: str, name: str, default: Any, *rest: Any
     _MODES_OF[name] = modes
 
 
-_MODES = (*_STUDY, "watch", "forecast", "score", "compare", "export")
+_MODES = (*_STUDY, "decide", "watch", "forecast", "score", "compare", "export")
 flags.DEFINE_enum("mode", "run", _MODES, "run: train what is missing, then report; for the others see above.")
 flags.DEFINE_string("workdir", "", "Folder of the run; runs/<experiment> by default.", short_name="w")
 flags.DEFINE_bool("list", False, "List the experiments with their questions.")
@@ -72,7 +74,8 @@ _flag(_RUN, "float", "save_seconds", None, "Seconds between checkpoints; 60 by d
 _flag(("run",), "integer", "keep_mib", 512, "MiB of predictions, and of parameters, to save in the workdir.", 0)
 _flag(("interpret",), "list", "trial", [], "Trials to analyse: learner:size:seed, or the start of a trial id.")
 _flag(("forecast", "score"), "string", "curve", "", "Table with columns size, error[, repeat, learner, stderr].")
-_flag(("forecast",), "string", "targets", "", "Target errors to find the required size of, such as 0.05,0.02.")
+_flag((*_RUN, "forecast"), "string", "target_error", "", "Target errors whose required size is estimated: 0.05,0.02.")
+_flag(("decide",), "string", "costs", "", "Prices instead of the study's: per_example=2,per_hour=1,per_error=50000.")
 _flag(("forecast",), "string", "multiples", "2,10", "Sizes to forecast at, as multiples of the largest size.")
 _flag(("forecast",), "float", "level", 0.95, "Coverage of the intervals.")
 _flag(("forecast",), "string", "bound", "", "Range of the error, such as 0,1; or 0, for no upper end.")
@@ -97,7 +100,7 @@ def main(argv: list[str]) -> int:
             print(*(f"{name:20} {experiment.question(experiment.find(name))}" for name in experiment.names()), sep="\n")
             return 0
         _check_flags()
-        return _CALLS[FLAGS.mode]() or 0
+        return _CALLS[FLAGS.mode]() or 0  # type: ignore[operator]
     except UsageError as error:
         return _report_error(str(error), 2)
     except flags.Error as error:
@@ -136,7 +139,7 @@ def _run() -> int:
         print(f"wrote {path}; run it with --experiment={path}")
         return 0
     with Watch() as watch:
-        result = dlm.run(study, folder, watch=watch, console=_console(), **options)
+        result = dlm.run(study, folder, watch=watch, console=Console(), **options)
     assert result.outcome is not None
     print(result.outcome.describe(folder))
     return 1 if result.outcome.failed else 0
@@ -144,20 +147,28 @@ def _run() -> int:
 
 def _plan() -> None:
     study, folder, options = _study()
-    _console().print(dlm.plan(study, folder, **options))
+    Console().print(dlm.plan(study, folder, **options))
 
 
 def _report() -> None:
     if FLAGS.experiment or FLAGS.data:
         study, folder, options = _study()
-        dlm.write_report(folder, _console(), study, options["question"])
+        dlm.write_report(folder, Console(), study, options["question"])
     else:
-        dlm.write_report(_path("workdir", required="DIR or --experiment=NAME"), _console())
+        dlm.write_report(_path("workdir", required="DIR or --experiment=NAME"), Console(), targets=_targets())
+
+
+def _decide() -> None:
+    dlm.decide(_path("workdir", required="DIR, the folder of a run"), Console(), costs=FLAGS.costs)
+
+
+def _targets() -> Any:
+    return overrides.parse(FLAGS.target_error, tuple[float, ...], "--target_error")
 
 
 def _interpret() -> None:
     study, folder, options = _study()
-    dlm.interpret(study, folder, FLAGS.trial, _console(), **options)
+    dlm.interpret(study, folder, FLAGS.trial, Console(), **options)
 
 
 def _watch() -> None:
@@ -172,9 +183,9 @@ def _forecast() -> None:
 
     report_table(
         _path("curve", required="FILE, a table with the columns size and error"),
-        _console(),
+        Console(),
         folder=_path("workdir"),
-        targets=overrides.parse(FLAGS.targets, tuple[float, ...], "--targets"),
+        targets=_targets(),
         multiples=read_multiples(FLAGS.multiples),
         level=FLAGS.level,
         bound=read_bound(FLAGS.bound) if FLAGS.bound else None,
@@ -185,17 +196,13 @@ def _forecast() -> None:
 def _score() -> None:
     from dlm.report.score import report_score
 
-    if not FLAGS.forecast or bool(FLAGS.curve) == bool(FLAGS.workdir):
-        raise UsageError("--mode=score needs --forecast=FILE, and later errors: --workdir=DIR or --curve=FILE")
-    report_score(_path("forecast"), _console(), workdir=_path("workdir"), curve=_path("curve"))
+    report_score(_path("forecast"), Console(), workdir=_path("workdir"), curve=_path("curve"))
 
 
 def _compare() -> None:
     from dlm.report.comparison import report_compare
 
-    if len(FLAGS.workdirs) < 2:
-        raise UsageError("--mode=compare needs --workdirs=A,B with at least two workdirs")
-    report_compare([local_folder(path, "--workdirs") for path in FLAGS.workdirs], _console(), folder=_path("workdir"))
+    report_compare([local_folder(path, "--workdirs") for path in FLAGS.workdirs], Console(), folder=_path("workdir"))
 
 
 def _export() -> None:
@@ -220,9 +227,9 @@ def _study() -> tuple[Study, Path, dict[str, Any]]:
     else:
         study = overrides.apply(experiment.load(FLAGS.experiment), FLAGS.set)
         question = experiment.question(experiment.find(FLAGS.experiment))
-    study = overrides.restrict(study, FLAGS.train_sizes, FLAGS.seeds, FLAGS.learners, FLAGS.precision)
+    study = overrides.restrict(study, FLAGS.train_sizes, FLAGS.seeds, FLAGS.learners, FLAGS.precision, _targets())
     if FLAGS.data and FLAGS.mode in ("run", "plan") and not FLAGS.save_experiment:
-        proposal.print_remarks(study, dataset, _console())
+        proposal.print_remarks(study, dataset, Console())
     program = ["python", "launch.py"] if sys.argv[0].endswith("launch.py") else ["dlm"]
     options = {"question": question, "dataset": dataset, "command": shlex.join([*program, *sys.argv[1:]])}
     options |= {name: FLAGS[name].value for name in dlm.RunOptions.__dataclass_fields__ if name in FLAGS}
@@ -237,10 +244,6 @@ def _path(flag: str, default: str = "", required: str = "") -> Any:
     return local_folder(value, f"--{flag}") if value else None
 
 
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console()
-
-
-_CALLS: Any = dict(zip(_MODES, (_run, _plan, _report, _interpret, _watch, _forecast, _score, _compare, _export)))
+_CALLS: Any = dict(
+    zip(_MODES, (_run, _plan, _report, _interpret, _decide, _watch, _forecast, _score, _compare, _export))
+)

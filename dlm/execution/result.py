@@ -21,9 +21,10 @@ from dlm.utils.errors import UsageError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dlm.analysis.decision import Decision
     from dlm.curves.types import StudySummary
     from dlm.execution.executor import Outcome
-    from dlm.study.study import Study
+    from dlm.study.study import Costs, Study
 
 _PRINTED_WIDTH = 100  # columns
 
@@ -100,12 +101,26 @@ def load(workdir: str | os.PathLike[str]) -> Result:
     return Result(opened.path, summarize(opened, **options), title, question)
 
 
+def decide(workdir: str | os.PathLike[str], console: Console | None = None, *, costs: Costs | str = "") -> Decision:
+    """Whether to stop or to collect more examples, by expected cost, from the records of a workdir.
+
+    `costs` are those of the workdir's study by default; a text such as "per_example=2,per_error=50000" changes them.
+    The decision is printed to `console`, if given. Raises UsageError without prices, or without a forecast.
+    """
+    return study_report.report_decision(Workdir.open(workdir), console or Console(quiet=True), costs)
+
+
 def write_report(
-    workdir: str | os.PathLike[str], console: Console | None = None, study: Study | None = None, question: str = ""
+    workdir: str | os.PathLike[str],
+    console: Console | None = None,
+    study: Study | None = None,
+    question: str = "",
+    targets: Sequence[float] = (),
 ) -> StudySummary:
     """Write the report of a workdir and print it to `console`, if given.
 
-    It covers the trials of `study`, by default of the study that ran last. Raises UsageError without a finished trial.
+    It covers the trials of `study`, by default of the study that ran last, and required sizes for `targets`, by default
+    the study's. Raises UsageError without a finished trial.
     """
     opened = workdir if isinstance(workdir, Workdir) else Workdir.open(workdir)
     options = report_options(opened)
@@ -113,6 +128,7 @@ def write_report(
         trial_ids = {trial.trial_id for trial in study.trials}
         options = {"targets": study.targets, "level": study.level, "trial_ids": trial_ids}
         options |= {"title": study.name, "question": question}
+    options["targets"] = tuple(targets) or options["targets"]
     return study_report.report(opened, console or Console(quiet=True), **options)
 
 

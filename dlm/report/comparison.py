@@ -50,6 +50,8 @@ def report_compare(workdirs: Sequence[Path], console: Console, *, folder: Path |
 
     UsageError before anything is written.
     """
+    if len(workdirs) < 2:
+        raise UsageError("--mode=compare needs --workdirs=A,B with at least two workdirs")
     studies = [_read(path, name) for path, name in zip(workdirs, short_names(workdirs), strict=True)]
     _check_units(studies)
     level = max(study.description.study["level"] for study in studies)

@@ -24,12 +24,16 @@ from dlm.utils.errors import UsageError
 _SAME_UNIT = {"error": "error rate"}  # a table's unit depends on whether an error exceeds 1
 
 
-def report_score(forecast: Path, console: Console, *, workdir: Path | None, curve: Path | None) -> ForecastScore:
+def report_score(
+    forecast: Path | None, console: Console, *, workdir: Path | None = None, curve: Path | None = None
+) -> ForecastScore:
     """Score a stamped forecast with the records of a workdir or with a table, and print the result.
 
     UsageError for a changed file and for a forecast made after the data: the scored sizes must be absent from its
     stamp, and the data must be written later than the stamp. Records have no times; the file's last change counts.
     """
+    if not forecast or bool(curve) == bool(workdir):
+        raise UsageError("--mode=score needs --forecast=FILE, and later errors: --workdir=DIR or --curve=FILE")
     summary = read_forecast(forecast)
     assert summary.stamp is not None
     made = time_made(summary.stamp)

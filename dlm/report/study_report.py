@@ -19,11 +19,13 @@ from dlm.report.forecast_file import FORECAST, add_stamp, write_forecast
 from dlm.report.html.elements import Page
 from dlm.report.html.page import page_html
 from dlm.report.sections import SECTIONS, ReportContext, Section, SectionContent
+from dlm.report.sections.decision import print_decision
 from dlm.report.terminal import print_list, print_summary, print_table
 from dlm.utils.errors import UsageError
 from dlm.utils.files import write_atomically
 
 if TYPE_CHECKING:
+    from dlm.analysis.decision import Decision
     from dlm.storage.workdir import Workdir
 
 PAGE = "report.html"
@@ -102,6 +104,15 @@ def report_options(workdir: Workdir) -> dict[str, Any]:
         "question": workdir.question,
         "trial_ids": {row.trial_id for row in workdir.records if row.precision in precisions},
     }
+
+
+def report_decision(workdir: Workdir, console: Console, costs: Any = "") -> Decision:
+    """Prints whether to stop or to collect more examples; `costs` as for `dlm.decide`."""
+    options = report_options(workdir)
+    trial_ids = options["trial_ids"]
+    summary = summarize(workdir, targets=options["targets"], level=options["level"], trial_ids=trial_ids)
+    rows = [row for row in workdir.records if row.trial_id in trial_ids]
+    return print_decision(ReportContext(summary, workdir.path, workdir, rows), console, costs)
 
 
 def default_targets(measured: Sequence[Curve]) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from dlm.study.study import Study
 from dlm.utils.errors import UsageError, nearest
 
 
-def apply(study: Any, assignments: Sequence[str]) -> Study:
+def apply(study: Any, assignments: Sequence[str]) -> Any:
     """The study with all `path=value` assignments applied at once; the last one of a path counts.
 
     Raises UsageError for text without `=`, an unknown path, a value that does not have the field's type, and a value
@@ -32,9 +32,14 @@ def apply(study: Any, assignments: Sequence[str]) -> Study:
 
 
 def restrict(
-    study: Study, train_sizes: str = "", seeds: str = "", learners: Sequence[str] = (), precision: str | None = None
+    study: Study,
+    train_sizes: str = "",
+    seeds: str = "",
+    learners: Sequence[str] = (),
+    precision: str | None = None,
+    targets: Sequence[float] = (),
 ) -> Study:
-    """The study with the values of --train_sizes, --seeds, --learners and --precision; an empty one changes nothing.
+    """The study with the values of the flags of these names; an empty one changes nothing.
 
     Raises UsageError for a text that cannot be parsed and for an unknown learner.
     """
@@ -53,6 +58,8 @@ def restrict(
         changes["tuning"] = {name: axes for name, axes in study.tuning.items() if name in learners}
     if precision:
         changes["precision"] = precision
+    if targets:
+        changes["targets"] = tuple(targets)
     return dataclasses.replace(study, **changes)
 
 

@@ -113,6 +113,11 @@ class Study(HtmlDisplay):
         check_tuning(self.tuning, self.learners, self.axes, equal=self.equal_tuning)
         if not hasattr(self.data, "load"):
             raise UsageError(f"data={self.data!r} has no load(); use a source of dlm.data, for example Digits()")
+        largest = getattr(self.task, "bound", (0.0, None))[1]
+        if largest is not None and max(self.targets, default=0) >= largest:
+            raise UsageError(
+                f"targets={max(self.targets):g} is not below {largest:g}, the largest error; 5 % is written 0.05"
+            )
         if not 0 < self.level < 1:
             raise UsageError(f"level={self.level} must be between 0 and 1, for example 0.95")
         if not self.name.isprintable() or self.name.startswith(".") or set(self.name) & set("/\\"):

@@ -26,7 +26,7 @@ def table(tmp_path):
 
 
 def test_a_table_is_answered_drawn_and_written_beside_itself(launch, table, tmp_path):
-    code, out, err = launch("--mode=forecast", f"--curve={table}", "--targets=0.08,0.06")
+    code, out, err = launch("--mode=forecast", f"--curve={table}", "--target_error=0.08,0.06")
     assert (code, err) == (0, "")
     for words in (
         "2x the data, n=1,600",
@@ -71,7 +71,7 @@ def test_flags_reach_the_answer(launch, tmp_path):
         ("", [], "is empty"),
         ("a,b\n1,2\n", [], "names no column size"),
         ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--level=1"], "level=1.0 is not in (0, 1)"),
-        ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--targets=-1"], "target=-1.0 is not a non-negative number"),
+        ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--target_error=-1"], "target=-1.0 is not a non-negative number"),
         ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--learners=a"], "--learners=a is not a learner of this table"),
         ("size,error\n50,0.2\n100,0.15\n200,0.1\n", ["--bound=0,0.1"], "line 2: error 0.2 is outside the bound"),
     ],

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 
+from rich.console import Console
+
 from dlm.analysis.decision import Decision, decide
 from dlm.analysis.measures import resources
 from dlm.report.formatting import about, error_number, error_text, percent, probability_text, unit_text
 from dlm.report.html.elements import Sentences
 from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced, section_content
 from dlm.report.tables import Table
+from dlm.report.terminal import print_list, print_table
+from dlm.study import overrides
 from dlm.study.study import Costs
+from dlm.utils.errors import UsageError
 
 _MOST_ROWS = 7
 
@@ -37,6 +42,23 @@ def decide_for(context: ReportContext, costs: Costs) -> Decision:
     seconds = next((item.medians for item in resources(context.trials, ("seconds",))), {})
     curves = [learner.curve for learner in context.summary.learners if not learner.curve.noise]
     return decide(curves, costs, seconds, level=context.summary.level)
+
+
+def print_decision(context: ReportContext, console: Console, costs: Costs | str) -> Decision:
+    """Prints the decision. `costs`: prices, or assignments such as "per_example=2,per_error=50000" to the recorded ones.
+
+    UsageError without prices, or without a forecast.
+    """
+    prices = costs if isinstance(costs, Costs) else recorded_costs(context)
+    if isinstance(costs, str) and costs:
+        prices = overrides.apply(prices, costs.split(","))
+    if not prices:
+        raise UsageError("the study has no prices; give --costs=per_example=PRICE,per_error=PRICE, see dlm.Costs")
+    decision = decide_for(context, prices)
+    print_list(console, "Collect more data or stop", decision_sentences(decision))
+    for table in filter(None, (purchase_table(decision), value_table(decision))):
+        print_table(console, table)
+    return decision
 
 
 def decision_sentences(decision: Decision) -> list[str]:
