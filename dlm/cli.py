@@ -100,7 +100,7 @@ def main(argv: list[str]) -> int:
             print(*(f"{name:20} {experiment.question(experiment.find(name))}" for name in experiment.names()), sep="\n")
             return 0
         _check_flags()
-        return _CALLS[FLAGS.mode]() or 0  # type: ignore[operator]
+        return _CALLS[FLAGS.mode]() or 0
     except UsageError as error:
         return _report_error(str(error), 2)
     except flags.Error as error:

@@ -104,8 +104,8 @@ def _replicates(seeds: Sequence[_SeedErrors], groups: np.ndarray) -> list[np.nda
     parts: list[list[np.ndarray]] = [[] for _ in seeds]
     for start in range(0, NUM_REPLICATES, per_chunk):
         count = min(per_chunk, NUM_REPLICATES - start)
-        drawn = rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=count).astype(np.float32)
-        weights = drawn[:, groups]
+        counts = rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=count)
+        weights = counts.astype(np.float32)[:, groups]
         for part, item in zip(parts, seeds):
             part.append(item.statistic(weights))
     return [np.nan_to_num(np.concatenate(part, axis=1)) for part in parts]
@@ -114,8 +114,8 @@ def _replicates(seeds: Sequence[_SeedErrors], groups: np.ndarray) -> list[np.nda
 def _variance_without_seeds(replicates: np.ndarray) -> float:
     """Variance by the test set of the expected error over seeds, from replicates [S, B].
 
-    The mean over S seeds also varies because a seed's model errs on examples of its own. That part is in the spread of
-    the seeds, and is removed: it is the difference between the variances of single seeds and of their mean.
+    The mean over S seeds also varies because the models of the seeds are wrong on different examples. The spread of the
+    seeds contains that part, so it is removed: it follows from the variances of single seeds and of their mean.
     """
     count = len(replicates)
     of_mean = float(replicates.mean(axis=0).var(ddof=1))

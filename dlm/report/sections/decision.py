@@ -45,7 +45,7 @@ def decide_for(context: ReportContext, costs: Costs) -> Decision:
 
 
 def print_decision(context: ReportContext, console: Console, costs: Costs | str) -> Decision:
-    """Prints the decision. `costs`: prices, or assignments such as "per_example=2,per_error=50000" to the recorded ones.
+    """Prints the decision. `costs`: prices, or changes of the recorded ones such as "per_example=2,per_error=50000".
 
     UsageError without prices, or without a forecast.
     """
