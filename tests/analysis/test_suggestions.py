@@ -58,8 +58,8 @@ def workdir(tmp_path_factory):
 def told(monkeypatch):
     """The trials that Optuna's study is given."""
     given = []
-    add = optuna.study.Study.add_trials
-    monkeypatch.setattr(optuna.study.Study, "add_trials", lambda self, rows: (given.extend(rows), add(self, rows)))
+    add = optuna.study.Study.add_trial
+    monkeypatch.setattr(optuna.study.Study, "add_trial", lambda self, row: (given.append(row), add(self, row)))
     return given
 
 
@@ -156,9 +156,9 @@ def test_every_point_that_is_left_is_found_and_no_more(tmp_path):
         ),
         (("mlp", {"model.widths": uniform(0, 1)}), {}, r"mlp has trials with model.widths=\[.*widen the range"),
         (("mlp", {"lr": choice(0.1, 0.2)}), {}, "mlp has trials with lr=.*, outside lr=OneOf"),
-        (("mlp", {"lr": (0.1, 0.2)}), {}, "is no range; use uniform"),
+        (("mlp", {"lr": (0.1, 0.2)}), {}, "is not a distribution; use uniform"),
         (("mlp", {}), {}, "suggest takes 1 to 16 distributions"),
-        (("mlp", {"lr": LR}), {"points": 0}, "points=0 must be a whole number"),
+        (("mlp", {"lr": LR}), {"points": 0}, "points=0 must be an integer"),
         (("mlp", {"lr": LR}), {"seed": -1}, "seed=-1 must be a whole number from 0"),
         (("mlp", {"lr": LR}), {"train_size": 48}, "no finished trials with train_size=48; choose one of 32, 64"),
     ],
