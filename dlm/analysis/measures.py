@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dlm.analysis.tuning import flat_config
+from dlm.analysis.tuning import flat_config, is_number
 from dlm.curves.from_records import curve_name
 from dlm.storage.record_log import Record, ends
 from dlm.study.names import ERROR_WITHOUT_LEAKS
@@ -160,5 +160,5 @@ def always_diverged(records: Iterable[Record]) -> dict[str, float]:
     finished = list(ends(records).values())
     trials = Counter(row.learner for row in finished)
     diverged = Counter(row.learner for row in finished if row.status == "diverged")
-    rates = {row.learner: float(rate) for row in finished if (rate := flat_config(row.hyper).get("hyper.lr"))}
-    return {name: rate for name, rate in rates.items() if trials[name] == diverged[name]}
+    rates = {row.learner: flat_config(row.hyper).get("hyper.lr") for row in finished}
+    return {name: rate for name, rate in rates.items() if is_number(rate) and rate and trials[name] == diverged[name]}
