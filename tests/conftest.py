@@ -1,4 +1,8 @@
-"""Four virtual CPU devices, of which most tests use two, and compiled programs kept between runs of the tests."""
+"""Four virtual CPU devices, of which most tests use two, and compiled programs kept between runs of the tests.
+
+Most of the tests' time is compilation, so XLA optimizes little (a third of the time). Tests that bits are equal have the
+mark `exact`; .ci/run repeats them, and runs the slow ones, with an empty XLA_FLAGS: programs as users get them.
+"""
 
 import os
 from pathlib import Path
@@ -10,6 +14,12 @@ os.environ.setdefault("PYTHONPATH", str(ROOT))
 os.environ["DLM_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "dlm")
 
 import jax  # noqa: E402
+
+QUICK = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+if jax.__version_info__ < (0, 11):  # later ones have no such option, and end at one they do not know
+    QUICK += " --xla_cpu_use_fusion_emitters=false"
+os.environ.setdefault("XLA_FLAGS", QUICK)
+
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from absl import flags  # noqa: E402
@@ -22,6 +32,12 @@ devices.configure(num_cpu_devices=4)
 profiling.PROBE_SECONDS = 0.0  # nobody waits for the time left of a test: one call tells a speed too
 preparation.default_fit_workers = lambda: 0  # a process of its own takes seconds to start
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_collection_modifyitems(items):
+    """The folders with the longest files first, so that both processes end at the same time."""
+    first = ("train", "e2e", "models", "execution", "storage", "benchmarks", "baselines", "tasks")
+    items.sort(key=lambda item: next((at for at, name in enumerate(first) if f"tests/{name}/" in item.nodeid), 99))
 
 
 @pytest.fixture(scope="session")

@@ -95,6 +95,7 @@ def values(folder):
 SLOW = ("linen_dropout", "nnx_dropout", "own_optimizer")
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in LEARNERS]
 )

@@ -82,6 +82,7 @@ def trained(members, stop=10**9):
     return members
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("model", [MLP((16,)), CNN((8,), (1,))], ids=["mlp", "cnn"])
 def test_noise_and_changes_are_the_same_streamed_and_resident(model, placed, bits_equal):
     cells = study(NOISE, CHANGES, model).trials
@@ -89,6 +90,7 @@ def test_noise_and_changes_are_the_same_streamed_and_resident(model, placed, bit
     assert bits_equal(runs[0].states.params, runs[1].states.params)
 
 
+@pytest.mark.exact
 def test_a_trial_with_noise_and_changes_stopped_midway_is_the_unbroken_one(tmp_path, monkeypatch):
     noisy = study(NOISE, CHANGES, seeds=1, train_sizes=(32,))
     executor.run_trials(noisy, tmp_path / "whole")

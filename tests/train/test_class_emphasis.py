@@ -31,6 +31,7 @@ def batch():
     return jnp.asarray(rng.normal(size=(16, 10)), jnp.float32), jnp.asarray(rng.integers(0, 10, 16))
 
 
+@pytest.mark.exact
 def test_no_focus_and_equal_weights_are_the_plain_loss_bit_for_bit(bits_equal):
     plain = jax.value_and_grad(TASK.loss)(*batch(), 0.1)
     same = jax.value_and_grad(lambda *of: TASK.loss(*of, focal=jnp.float32(0), class_weights=jnp.ones(10)))(

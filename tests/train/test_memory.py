@@ -57,6 +57,7 @@ def test_no_room_for_one_member_is_said_before_anything_is_trained(study, tmp_pa
     assert not record_log.rows(tmp_path / "new")
 
 
+@pytest.mark.exact
 def test_waves_give_the_same_records_as_one_cohort_and_go_on_after_a_stop(study, parts, tmp_path, monkeypatch):
     fixed, each = memory_usage(*parts)
     limit = int(fixed + 4.5 * each)

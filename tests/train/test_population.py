@@ -60,6 +60,7 @@ def trained(digits, data):
     return run
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("name", MODELS)
 def test_exact_member_of_eight_equals_itself_alone_bit_for_bit(name, trained, bits_equal):
     cells = study(MODELS[name], steps=10).trials
@@ -79,6 +80,7 @@ def test_fast_member_equals_itself_alone_up_to_rounding(name, trained):
         assert fast[key] == pytest.approx(exact[key], rel=1e-5)
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("packing", ["exact", "fast"])
 def test_a_wild_member_leaves_the_others_bit_identical(packing, trained, bits_equal):
     tame = study().trials
@@ -102,6 +104,7 @@ def test_a_diverged_member_is_said_to_be_and_keeps_its_last_finite_loss(packing,
     assert all(bits_equal(before[trial][0], after[trial][0]) for trial in tame[1:])
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("packing", ["exact", "fast"])
 def test_members_of_different_length_stop_at_their_own_limit(packing, trained, bits_equal):
     cells = study(epochs=4, min_steps=3).trials
@@ -115,6 +118,7 @@ def test_members_of_different_length_stop_at_their_own_limit(packing, trained, b
         assert bits_equal(together[cells[0]][0], alone[cells[0]][0])
 
 
+@pytest.mark.exact
 def test_dropout_and_label_smoothing_differ_between_members_of_one_program(trained, bits_equal):
     base = study(train_sizes=(100,))
     cells = [

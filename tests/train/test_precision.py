@@ -144,6 +144,7 @@ def test_what_is_kept_and_measured_is_float32(name, programs):
     assert {leaf.dtype for leaf in jax.tree.leaves(jax.eval_shape(measure[0], *measure[1]))} == floats
 
 
+@pytest.mark.exact
 def test_members_in_bfloat16_are_bit_for_bit_what_they_are_alone(trained, bits_equal):
     cells = study("bfloat16").trials
     together = trained(cells)

@@ -77,6 +77,7 @@ def states_by_trial(members):
     }
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("name", BUDGETS)
 def test_two_trajectories_one_stopped_three_times_are_the_same(name, start, tmp_path, small_chunks, bits_equal):
     cells = study(BUDGETS[name]).trials
@@ -110,6 +111,7 @@ def test_early_stopping_reports_the_best_snapshot_by_validation(start):
         assert shorter.trial_id != trial.trial_id
 
 
+@pytest.mark.exact
 def test_a_checkpoint_continues_on_another_number_of_devices_and_with_more_trials(
     start, tmp_path, small_chunks, bits_equal
 ):

@@ -58,6 +58,7 @@ def short_windows(monkeypatch):
     monkeypatch.setattr(streaming, "MAX_UPDATES", 6)
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize(
     ("model", "packing", "budget"),
     [
@@ -122,6 +123,7 @@ def test_a_host_streams_its_own_members_alone(digits, short_windows):
             assert all(np.array_equal(a[own], b) for a, b in zip(whole, part))
 
 
+@pytest.mark.exact
 def test_a_streamed_study_stopped_midway_ends_with_the_resident_numbers(tmp_path, short_windows, monkeypatch):
     study = small(seeds=1)
     executor.run_trials(study, tmp_path / "device", executor.RunOptions(input="device"))
