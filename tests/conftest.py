@@ -1,7 +1,7 @@
 """Four virtual CPU devices, of which most tests use two, and compiled programs kept between runs of the tests.
 
-XLA optimizes little, as most of the tests' time is compilation. Tests of equal bits have the mark `exact`; .ci/run repeats
-them, and runs the slow ones, with an empty XLA_FLAGS: with the programs that users get.
+XLA optimizes little, as most of the tests' time is compilation. Tests of equal bits have the mark `exact`; .ci/run
+repeats them, and runs the slow ones, with an empty XLA_FLAGS: with the programs that users get.
 """
 
 import os
