@@ -126,8 +126,7 @@ def _base(points: Points) -> float:
 
 def _continued(perturbed: Array, forecast: Forecast, train_sizes: Array) -> Array:
     """Drawn log errors [D, X] of a forecast, half of which pass through the perturbed measurements [D, M]."""
-    num_measured, curves = perturbed.shape[1], forecast.test_set_curves
-    curves = dataclasses.replace(curves, coefficients=curves.coefficients[:NUM_DRAWS])
+    num_measured, curves = perturbed.shape[1], forecast.test_set_curves.first(NUM_DRAWS)
     log_errors = np.log(np.maximum(curves.at(train_sizes), np.exp(SMALLEST_LOG)))
     half = slice(NUM_DRAWS // 2)
     excess = perturbed[half, -1:] - log_errors[half, num_measured - 1 : num_measured]

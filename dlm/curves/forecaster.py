@@ -62,6 +62,12 @@ class Forecast(HtmlDisplay):
         """The quantity that samples, intervals and required sizes refer to."""
         return ON_TEST_SET if self.curves is self.test_set_curves else ON_NEW_EXAMPLES
 
+    def thinned(self, num_draws: int) -> Forecast:
+        """The forecast with the first draws only, which is faster; `samples` keeps all."""
+        test_set_curves = self.test_set_curves.first(num_draws)
+        curves = test_set_curves if self.curves is self.test_set_curves else self.curves.first(num_draws)
+        return dataclasses.replace(self, curves=curves, test_set_curves=test_set_curves)
+
     @functools.cached_property
     def _mixture(self) -> LawMixture:
         return fit_mixture(self.points)

@@ -87,6 +87,10 @@ class NewExampleDraws:
         """The largest measured size."""
         return self.draws.largest
 
+    def first(self, num_draws: int) -> NewExampleDraws:
+        """The first draws."""
+        return NewExampleDraws(self.draws.first(num_draws), self.sampling, self.normal[:num_draws])
+
     def at(self, train_sizes: Array) -> Array:
         """Errors [D, A] of every drawn curve at sizes [A]."""
         return self.sampling.apply(self.draws.at(train_sizes), self.normal)

@@ -69,6 +69,10 @@ class Draws:
     coefficients: Array
     bound: Bound
 
+    def first(self, num_draws: int) -> Draws:
+        """The first draws."""
+        return dataclasses.replace(self, coefficients=self.coefficients[:num_draws])
+
     def at(self, train_sizes: Array) -> Array:
         """Errors [D, A] of every drawn curve at sizes [A]."""
         train_sizes = np.asarray(train_sizes, dtype=float)

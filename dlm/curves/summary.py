@@ -26,7 +26,7 @@ from dlm.curves.points import MIN_SIZES, Array
 from dlm.curves.types import Curve, ForecastGrid, LearnerSummary, Prediction, RequiredSize, StudySummary
 
 FIGURE_REACH = 10.0
-_FIGURE_SIZES = 60
+_FIGURE_SIZES, _FIGURE_DRAWS = 60, 1000
 _GRID_SIZES = 40
 _GRID_LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 
@@ -118,7 +118,7 @@ def _learner_summary(curve: Curve, result: _ForecastResult, targets: Sequence[fl
     return LearnerSummary(
         curve=curve,
         law=forecast.law,
-        fitted=_predictions(forecast, grid, level),
+        fitted=_predictions(forecast.thinned(_FIGURE_DRAWS), grid, level),
         predictions=predictions,
         required_sizes=required_sizes,
         note=result.note,
