@@ -255,7 +255,7 @@ def statements(summary: Any, truth: Truth) -> Iterator[dict[str, Any]]:
 
 
 def _first_reached(truth: Truth, name: str, target: float) -> float:
-    """The true size that reaches a target, interpolated between the known multiples; inf beyond, 0 below."""
+    """The true size that reaches a target, interpolated between the known sizes; inf beyond, 0 below."""
     sizes = [multiple * TRAIN_SIZES[-1] for multiple in MULTIPLES]
     errors = [truth[multiple][name] for multiple in MULTIPLES]
     if errors[0] <= target:
@@ -294,7 +294,7 @@ def report(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         if row["kind"] == "size" and row["level"] == 0.95:
             low, high, true = row["low"] or 0, row["high"] or np.inf, row["reached"]
-            holds = {"interval": low <= true <= high, "more than": true >= low, "reached": true == 0.0,
+            holds = {"interval": low <= true <= high, "unsupported": true >= low, "reached": low <= true <= high,
                      "not reachable": true > MULTIPLES[-1] * TRAIN_SIZES[-1]}  # fmt: skip
             if row["statement"] in holds:
                 sizes[row["generator"], row["num_test"], row["statement"]].append(holds[row["statement"]])

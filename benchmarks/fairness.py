@@ -258,7 +258,7 @@ def forecast_row(planted: Planted, seeds: int, studies: int) -> dict[str, Any]:
             told = summarize_group(curve, own[group], measure=RATE, targets=(), multiples=(4.0,), level=0.95)
             forecasts += [ahead.low <= true <= ahead.high for ahead in told.predictions]
         told_need = need(one.curve("group", "0", indices[0]), *own, measure=RATE, level=0.95)
-        needs += [_holds(told_need, size)] if told_need.kind in ("interval", "more than") else []
+        needs += [_holds(told_need, size)] if told_need.kind in ("interval", "unsupported") else []
     return {
         "planted": _named(planted),
         "seeds": seeds,

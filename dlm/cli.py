@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags, logging
-from rich.console import Console
 
 import dlm
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
@@ -36,10 +35,9 @@ from dlm.study.study import Study
 from dlm.utils.errors import Interrupted, UsageError
 from dlm.utils.files import local_folder
 
-FLAGS = flags.FLAGS
+FLAGS: Any = flags.FLAGS
 _MODES_OF: dict[str, tuple[str, ...]] = {}  # by flag: the modes that read it
-_RUN = ("run", "plan", "report")
-_STUDY = (*_RUN, "interpret")
+_RUN, _STUDY = ("run", "plan", "report"), ("run", "plan", "report", "interpret")
 
 
 def _flag(modes: tuple[str, ...], kind: str, name: str, default: Any, *rest: Any, **options: Any) -> None:
@@ -139,7 +137,7 @@ def _run() -> int:
         print(f"wrote {path}; run it with --experiment={path}")
         return 0
     with Watch() as watch:
-        result = dlm.run(study, folder, watch=watch, console=Console(), **options)
+        result = dlm.run(study, folder, watch=watch, console=_console(), **options)
     assert result.outcome is not None
     print(result.outcome.describe(folder))
     return 1 if result.outcome.failed else 0
@@ -147,28 +145,31 @@ def _run() -> int:
 
 def _plan() -> None:
     study, folder, options = _study()
-    Console().print(dlm.plan(study, folder, **options))
+    _console().print(dlm.plan(study, folder, **options))
 
 
 def _report() -> None:
     if FLAGS.experiment or FLAGS.data:
         study, folder, options = _study()
-        dlm.write_report(folder, Console(), study, options["question"])
+        dlm.write_report(folder, _console(), study, options["question"])
     else:
-        dlm.write_report(_path("workdir", required="DIR or --experiment=NAME"), Console(), targets=_targets())
+        folder = _path("workdir", required="DIR or --experiment=NAME")
+        dlm.write_report(folder, _console(), targets=overrides.target_errors(FLAGS.target_error))
 
 
 def _decide() -> None:
-    dlm.decide(_path("workdir", required="DIR, the folder of a run"), Console(), costs=FLAGS.costs)
+    dlm.decide(_path("workdir", required="DIR, the folder of a run"), _console(), costs=FLAGS.costs)
 
 
-def _targets() -> Any:
-    return overrides.parse(FLAGS.target_error, tuple[float, ...], "--target_error")
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console()
 
 
 def _interpret() -> None:
     study, folder, options = _study()
-    dlm.interpret(study, folder, FLAGS.trial, Console(), **options)
+    dlm.interpret(study, folder, FLAGS.trial, _console(), **options)
 
 
 def _watch() -> None:
@@ -183,9 +184,9 @@ def _forecast() -> None:
 
     report_table(
         _path("curve", required="FILE, a table with the columns size and error"),
-        Console(),
+        _console(),
         folder=_path("workdir"),
-        targets=_targets(),
+        targets=overrides.target_errors(FLAGS.target_error),
         multiples=read_multiples(FLAGS.multiples),
         level=FLAGS.level,
         bound=read_bound(FLAGS.bound) if FLAGS.bound else None,
@@ -196,13 +197,13 @@ def _forecast() -> None:
 def _score() -> None:
     from dlm.report.score import report_score
 
-    report_score(_path("forecast"), Console(), workdir=_path("workdir"), curve=_path("curve"))
+    report_score(_path("forecast"), _console(), workdir=_path("workdir"), curve=_path("curve"))
 
 
 def _compare() -> None:
     from dlm.report.comparison import report_compare
 
-    report_compare([local_folder(path, "--workdirs") for path in FLAGS.workdirs], Console(), folder=_path("workdir"))
+    report_compare([local_folder(path, "--workdirs") for path in FLAGS.workdirs], _console(), folder=_path("workdir"))
 
 
 def _export() -> None:
@@ -227,9 +228,9 @@ def _study() -> tuple[Study, Path, dict[str, Any]]:
     else:
         study = overrides.apply(experiment.load(FLAGS.experiment), FLAGS.set)
         question = experiment.question(experiment.find(FLAGS.experiment))
-    study = overrides.restrict(study, FLAGS.train_sizes, FLAGS.seeds, FLAGS.learners, FLAGS.precision, _targets())
+    study = overrides.restrict(study, **{name: FLAGS[name].value for name in overrides.RESTRICTIONS})
     if FLAGS.data and FLAGS.mode in ("run", "plan") and not FLAGS.save_experiment:
-        proposal.print_remarks(study, dataset, Console())
+        proposal.print_remarks(study, dataset, _console())
     program = ["python", "launch.py"] if sys.argv[0].endswith("launch.py") else ["dlm"]
     options = {"question": question, "dataset": dataset, "command": shlex.join([*program, *sys.argv[1:]])}
     options |= {name: FLAGS[name].value for name in dlm.RunOptions.__dataclass_fields__ if name in FLAGS}

@@ -1,4 +1,4 @@
-"""Median and spread over seeds of the errors at one size, and a selection of sizes to display."""
+"""Mean and spread over seeds of the errors at one size, and a selection of sizes to display."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MOST_SHOWN = 40  # maximum number of sizes that are displayed
 
 @dataclasses.dataclass(frozen=True)
 class SeedSpread:
-    """Median and spread over seeds at one size. `low`..`high`: min–max, or the central 80 % if `central`."""
+    """Mean and spread over seeds at one size. `low`..`high`: min–max, or the central 80 % if `central`."""
 
-    median: float
+    mean: float
     low: float
     high: float
     num_seeds: int
@@ -26,14 +26,14 @@ class SeedSpread:
 
 
 def seed_spread(errors: Sequence[float]) -> SeedSpread:
-    """Median and spread of the errors at one size; at least one error."""
+    """Mean and spread of the errors at one size; at least one error."""
     num_seeds = len(errors)
     central = num_seeds > MOST_SEEDS_FOR_RANGE
     low, high = min(errors), max(errors)
     if central:
         tenths = statistics.quantiles(errors, n=10, method="inclusive")
         low, high = tenths[0], tenths[-1]
-    return SeedSpread(statistics.median(errors), low, high, num_seeds, central)
+    return SeedSpread(statistics.fmean(errors), low, high, num_seeds, central)
 
 
 def describe_spread(curves: Iterable[Curve]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dlm.curves.crossover import compared_curve, crossover_of
-from dlm.curves.diagnostics import carried_reach
+from dlm.curves.diagnostics import CALIBRATED_REACH, carried_reach
 from dlm.curves.forecaster import (
     NUM_DRAWS,
     Forecast,
@@ -23,7 +23,15 @@ from dlm.curves.forecaster import (
 from dlm.curves.measurement_noise import noise_at_largest, noise_warning, only_finite
 from dlm.curves.new_examples import ON_NEW_EXAMPLES, ON_TEST_SET, joint_normals, sampling_error
 from dlm.curves.points import MIN_SIZES, Array
-from dlm.curves.types import Curve, ForecastGrid, LearnerSummary, Prediction, RequiredSize, StudySummary
+from dlm.curves.types import (
+    Curve,
+    ForecastGrid,
+    LearnerSummary,
+    Prediction,
+    RequiredSize,
+    RequiredSizeKind,
+    StudySummary,
+)
 
 FIGURE_REACH = 10.0
 _FIGURE_SIZES, _FIGURE_DRAWS = 60, 1000
@@ -152,37 +160,39 @@ def _predictions(forecast: Forecast, train_sizes: Array, level: float) -> tuple[
 
 def _required_size(curve: Curve, forecast: Forecast | None, target: float, level: float) -> RequiredSize:
     """The size that `target` requires; no size beyond the supported reach is reported."""
+    if forecast is not None:
+        return required_size_of(target, forecast.required_train_size(target, level), curve, level)
     reached = _reached_at(curve, target)
-    if reached is not None:
-        return RequiredSize(target, "reached", None, reached, None, 1.0)
-    if forecast is None:
+    if reached is None:
         return RequiredSize(target, "undetermined", None, None, None, 0.0)
-    return required_size_of(target, forecast.required_train_size(target, level), curve, level)
+    return RequiredSize(target, "reached", None, reached, None, 1.0)
 
 
 def required_size_of(target: float, estimate: RequiredSizeEstimate, curve: Curve, level: float) -> RequiredSize:
-    """Classifies an estimated size; sizes beyond the supported reach of the curve are not reported."""
+    """Classifies an estimated size; sizes beyond the supported and calibrated reach are not reported."""
     if estimate.p_reachable <= 1 - level:
         return RequiredSize(target, "not reachable", None, None, None, estimate.p_reachable)
-    reach = curve.train_sizes[-1] * carried_reach(np.unique(np.array(curve.train_sizes, dtype=float)))
+    largest = curve.train_sizes[-1]
+    reach = largest * min(carried_reach(np.unique(np.array(curve.train_sizes, dtype=float))), CALIBRATED_REACH)
     low, median, high = (
         None if math.isinf(size) else float(round(size)) for size in (estimate.low, estimate.median, estimate.high)
     )
     if low is None or median is None or median > reach:
         least = reach if low is None else min(low, reach)
-        return RequiredSize(target, "more than", float(round(least)), None, None, estimate.p_reachable)
-    return RequiredSize(target, "interval", low, median, high if high and high <= reach else None, estimate.p_reachable)
+        return RequiredSize(target, "unsupported", float(round(least)), None, None, estimate.p_reachable)
+    kind: RequiredSizeKind = "reached" if median <= largest else "interval"
+    return RequiredSize(target, kind, low, median, high if high and high <= reach else None, estimate.p_reachable)
 
 
 def _reached_at(curve: Curve, target: float) -> float | None:
-    """The measured size at which the median over seeds first reaches `target`, interpolated in log-log."""
-    medians = [float(np.median(errors)) for errors in curve.errors]
-    for index, (size, median) in enumerate(zip(curve.train_sizes, medians)):
-        if median > target:
+    """The measured size at which the mean over seeds first reaches `target`, interpolated in log-log."""
+    means = [float(np.mean(errors)) for errors in curve.errors]
+    for index, (size, mean) in enumerate(zip(curve.train_sizes, means)):
+        if mean > target:
             continue
-        if index == 0 or target <= 0 or median <= 0:
+        if index == 0 or target <= 0 or mean <= 0:
             return float(size)
-        before, above = curve.train_sizes[index - 1], medians[index - 1]
-        share = math.log(above / target) / math.log(above / median)
+        before, above = curve.train_sizes[index - 1], means[index - 1]
+        share = math.log(above / target) / math.log(above / mean)
         return float(round(before * (size / before) ** share))
     return None

@@ -7,7 +7,7 @@ from typing import Literal
 
 from dlm.study.names import ChanceLevel
 
-RequiredSizeKind = Literal["reached", "interval", "more than", "not reachable", "undetermined"]
+RequiredSizeKind = Literal["reached", "interval", "unsupported", "not reachable", "undetermined"]
 CrossoverKind = Literal["already", "measured", "forecast", "never", "undetermined"]
 
 
@@ -110,8 +110,9 @@ class Prediction:
 class RequiredSize:
     """Training-set size that a target error requires.
 
-    `kind`: "reached" (at `median`, within the measured sizes), "interval" (low..high; `high` is None if it lies beyond
-    the supported sizes), "more than" (only `low` is known), "not reachable", or "undetermined".
+    `kind`: "reached" (at `median`, within the measured sizes), "interval" (beyond them), "unsupported" (more than
+    `low`, probably outside the supported range), "not reachable", or "undetermined". low..high is the interval; `high`
+    is None if it is outside the supported range.
     """
 
     target: float

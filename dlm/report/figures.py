@@ -1,4 +1,4 @@
-"""Draws learning curves with matplotlib: seeds, medians and forecasts, as PNG and SVG."""
+"""Draws learning curves with matplotlib: seeds, means and forecasts, as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Line:
     marker: str
     train_sizes: list[int]
     points: list[tuple[int, float]]
-    medians: list[float]
+    means: list[float]
     lows: list[float]
     highs: list[float]
     forecast: list[Prediction]
@@ -58,13 +58,13 @@ class _Line:
         """Size and error of the curve's last point."""
         if self.forecast:
             return self.forecast[-1].train_size, self.forecast[-1].median
-        return (self.train_sizes[-1], self.medians[-1]) if self.train_sizes else None
+        return (self.train_sizes[-1], self.means[-1]) if self.train_sizes else None
 
 
 def save_learning_curves(answer: StudySummary, stem: pathlib.Path, *, title: str = "") -> list[pathlib.Path]:
     """Draws every learner's curve with its forecast and writes `stem`.png and `stem`.svg; returns the paths.
 
-    Dots are seeds, solid lines medians with their spread, dashed lines forecasts with their interval. An
+    Dots are seeds, solid lines means with their spread, dashed lines forecasts with their interval. An
     error of zero stands at half of one test example, or is left out where their number is unknown; the
     caption says which. Nothing is written for an answer without learners.
     """
@@ -137,7 +137,7 @@ def _line(learner: LearnerSummary, index: int) -> _Line:
         marker=MARKERS[index % len(MARKERS)],
         train_sizes=[size for size, _ in spreads],
         points=[(size, error) for size, errors in drawable for error in errors],
-        medians=[spread.median for _, spread in spreads],
+        means=[spread.mean for _, spread in spreads],
         lows=[spread.low for _, spread in spreads],
         highs=[spread.high for _, spread in spreads],
         forecast=forecast_part(learner),
@@ -163,7 +163,7 @@ def _draw_line(axes: Axes, line: _Line, in_pixels: bool) -> None:
     dots: typing.Any = {"marker": line.marker, "markersize": 3, "alpha": 0.35, "markeredgewidth": 0}
     axes.plot(train_sizes, errors, color=line.colour, linestyle="none", zorder=3, rasterized=in_pixels, **dots)
     marks: typing.Any = {"marker": line.marker, "markersize": 4.5, "markeredgecolor": "white", "markeredgewidth": 0.6}
-    axes.plot(line.train_sizes, line.medians, color=line.colour, linewidth=1.5, zorder=5, **marks)
+    axes.plot(line.train_sizes, line.means, color=line.colour, linewidth=1.5, zorder=5, **marks)
     ahead, medians = [item.train_size for item in line.forecast], [item.median for item in line.forecast]
     # A lower end of zero cannot be drawn on a logarithmic axis; it lies far below the figure.
     lows, highs = [max(item.low, 1e-12) for item in line.forecast], [item.high for item in line.forecast]
@@ -251,7 +251,7 @@ def _caption(answer: StudySummary) -> Iterator[str]:
         number = str(min(counts)) if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
         yield f"dots: seeds ({number} a size)"
     words = describe_spread(curves)
-    yield ("solid: mean" if means else "solid: median") + (f", {words}" if words else "")
+    yield "solid: mean" + (f", {words}" if words else "")
     if any(forecast_part(learner) for learner in answer.learners):
         yield f"dashed: forecast, {percent(answer.level)} interval"
     if any(error == 0 for curve in curves for errors in curve.errors for error in errors):

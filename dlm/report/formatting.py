@@ -52,12 +52,10 @@ def percent(level: float) -> str:
 
 
 def probability_text(probability: float) -> str:
-    """A probability as a whole percentage, never rounded to 0 or 1: "88 %", "<1 %", ">99 %"."""
-    if 0 < probability < 0.01:
-        return "<1 %"
-    if 0.99 < probability < 1:
-        return ">99 %"
-    return f"{100 * probability:.0f} %"
+    """A probability as a percentage, never 0 or 1: "88 %", "99.4 %", "<0.1 %", ">99.9 %"."""
+    if not 0.001 <= probability <= 0.999:
+        return "<0.1 %" if probability < 0.5 else ">99.9 %"
+    return f"{100 * probability:.{0 if 0.01 <= probability <= 0.99 else 1}f} %"
 
 
 def about(count: float, rounding: Callable[[float], int] = round, digits: int = 2) -> str:
@@ -119,15 +117,15 @@ def size_interval(low: float | None, high: float | None) -> str:
 
 
 def required_size_text(size: RequiredSize) -> str:
-    """The examples that a target needs: "about 3,000 [2,000, 5,000]", "more than 12,000", "reached at about 300"."""
+    """The examples that a target needs: "about 3,000 [2,000, 5,000]", "reached at about 300"."""
     interval = size_interval(size.low, size.high)
     if size.kind == "reached" and size.median is not None:
         return f"reached at about {about(size.median)}{interval}"
     if size.kind == "interval" and (size.median is not None or interval):
         return interval.strip(" []") if size.median is None else f"about {about(size.median)}{interval}"
-    if size.kind == "more than" and size.low is not None:
-        return f"more than {about(size.low, math.floor, digits=3)}"
-    return "undetermined" if size.kind in ("interval", "more than") else size.kind
+    if size.kind == "unsupported" and size.low is not None:
+        return f"outside the supported range, more than {about(size.low, math.floor)}"
+    return "undetermined" if size.kind in ("interval", "unsupported") else size.kind
 
 
 def required_size_cell(size: RequiredSize) -> str:

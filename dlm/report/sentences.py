@@ -52,21 +52,20 @@ def ranking(summary: StudySummary) -> list[str]:
         return []
     size = max(shared)
     ranked = [(curve, seed_spread(curve.errors[curve.train_sizes.index(size)])) for curve in curves]
-    ranked.sort(key=lambda pair: pair[1].median)  # stable: ties keep the order of the study
+    ranked.sort(key=lambda pair: pair[1].mean)  # stable: ties keep the order of the study
     counts = {errors.num_seeds for _, errors in ranked}
     means = all(curve.stderr for curve in curves)
-    kind = "mean" if means else "median"
     same = f" of {seeds(min(counts))}" if len(counts) == 1 and not means else ""
     if len(ranked) == 1:
         [(curve, errors)] = ranked
-        return [f"At {size:,} examples the {kind} error{same} is {error_text(errors.median, curve.unit)}."]
+        return [f"At {size:,} examples the mean error{same} is {error_text(errors.mean, curve.unit)}."]
     texts = []
     for curve, errors in ranked:
         count = "" if same or means else f" ({seeds(errors.num_seeds)})"
-        texts.append(f"{curve.learner} {error_text(errors.median, curve.unit)}{count}")
+        texts.append(f"{curve.learner} {error_text(errors.mean, curve.unit)}{count}")
     if len(texts) > MAX_RANKED:
         texts = [*texts[: MAX_RANKED - 2], f"{len(texts) - MAX_RANKED + 1} more", texts[-1]]
-    return [f"At {size:,} examples the {kind} errors{same} are, best first: {listed(texts)}."]
+    return [f"At {size:,} examples the mean errors{same} are, best first: {listed(texts)}."]
 
 
 def no_better_than_chance(summary: StudySummary) -> list[str]:
@@ -123,7 +122,7 @@ def crossovers(summary: StudySummary) -> list[str]:
     pairs = summary.crossovers
     if len(pairs) > MAX_PAIRS:
         curves = [learner.curve for learner in summary.learners if learner.curve.train_sizes]
-        best = min((seed_spread(curve.errors[-1]).median, curve.learner) for curve in curves)[1]
+        best = min((seed_spread(curve.errors[-1]).mean, curve.learner) for curve in curves)[1]
         pairs = tuple(pair for pair in pairs if best in (pair.incumbent, pair.challenger))[:MAX_LISTED_PAIRS]
     remaining = len(summary.crossovers) - len(pairs)
     more = [f"{remaining} more pairs are on the page and in forecast.json."] if remaining else []
@@ -150,8 +149,8 @@ def _forecast(learner: LearnerSummary, level: float) -> str:
         return f"{curve.learner} has no finished trial."
     errors = seed_spread(curve.errors[-1])
     measured = (
-        f"{curve.learner} has {error_text(errors.median, curve.unit)} at n={curve.train_sizes[-1]:,} "
-        f"({'mean' if curve.stderr else f'median of {seeds(errors.num_seeds)}'})"
+        f"{curve.learner} has {error_text(errors.mean, curve.unit)} at n={curve.train_sizes[-1]:,} "
+        f"({'mean' if curve.stderr else f'mean of {seeds(errors.num_seeds)}'})"
     )
     if not learner.predictions:
         return f"{measured}; there is no forecast for larger sizes."
@@ -169,8 +168,10 @@ def _required_size(learner: LearnerSummary, size: RequiredSize) -> str:
         return f"The examples that {name} needs for {target} cannot be estimated from these measurements."
     if size.kind == "reached":
         return f"{name} reaches {target} {text.removeprefix('reached ')} examples, within the measured sizes."
+    if size.kind == "unsupported":
+        return f"The examples that {name} needs for {target} are {text}."
     if size.kind == "not reachable":
-        remark = f" (probability {probability_text(size.p_reachable)})" if size.p_reachable > 0 else ""
+        remark = f" (probability {probability_text(size.p_reachable)})"
         return f"{target} is not reachable for {name} with more data alone{remark}."
     doubtful = size.kind == "interval" and size.p_reachable < CERTAIN
     doubt = f"; the probability that it is reachable is {probability_text(size.p_reachable)}" if doubtful else ""
@@ -186,10 +187,15 @@ def crossover_sentence(pair: Crossover) -> str:
         "measured": f"{challenger} becomes better than {incumbent}{where}",
         "forecast": f"{challenger} is forecast to become better than {incumbent}{where}",
         "never": f"{challenger} stays worse than {incumbent} over the range of the forecast",
-        "already": f"{challenger} is better than {incumbent} at every measured size",
+        "already": f"{challenger} is better than {incumbent} {_everywhere(pair)}",
         "undetermined": f"It is undetermined whether {challenger} becomes better than {incumbent}",
     }[pair.kind]
     return f"{sentence}{_probability(pair)}."
+
+
+def _everywhere(pair: Crossover) -> str:
+    sizes = [point.train_size for point in pair.probabilities if point.measured]
+    return f"at {sizes[0]:,} examples" if len(sizes) == 1 else "at every measured size"
 
 
 def _probability(pair: Crossover) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Collection, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -116,8 +117,8 @@ def report_decision(workdir: Workdir, console: Console, costs: Any = "") -> Deci
 
 
 def default_targets(measured: Sequence[Curve]) -> tuple[float, ...]:
-    """Half the smallest median error, to one digit."""
-    best = min((sorted(errors)[len(errors) // 2] for curve in measured for errors in curve.errors), default=0.0)
+    """Half the smallest mean error, to one digit."""
+    best = min((fmean(errors) for curve in measured for errors in curve.errors), default=0.0)
     if best <= 0:
         return ()
     scale = 10.0 ** math.floor(math.log10(best / 2))

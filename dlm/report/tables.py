@@ -60,7 +60,7 @@ class Table:
 
 
 def measured_table(curves: Sequence[Curve], *, few_sizes: bool = False) -> Table:
-    """Sizes x learners: median error with its spread and the number of seeds, or mean ± standard error.
+    """Sizes x learners: mean error with its spread and the number of seeds, or mean ± standard error.
 
     The best of each size is bold where the learners share a unit. `few_sizes` selects evenly from very many sizes.
     """
@@ -71,7 +71,7 @@ def measured_table(curves: Sequence[Curve], *, few_sizes: bool = False) -> Table
     rows, bold = [], set()
     for index, size in enumerate(train_sizes):
         rows.append((f"{size:,}", *map(_measured_cell, curves, [size] * len(curves), spreads)))
-        here = {column: own[size].median for column, own in enumerate(spreads, start=1) if size in own}
+        here = {column: own[size].mean for column, own in enumerate(spreads, start=1) if size in own}
         if len(curves) > 1 and len(units) == 1:
             bold |= {(index, column) for column, value in here.items() if value == min(here.values())}
     some = f", {len(train_sizes)} of {len(every):,} sizes" if len(train_sizes) < len(every) else ""
@@ -93,7 +93,7 @@ def _measured_title(curves: Sequence[Curve]) -> str:
     if all(curve.stderr for curve in curves):
         return f"{quantity}{in_percent}: mean ± standard error"
     words = describe_spread(curves)
-    return f"{quantity}{in_percent}: median{f' [{words}]' if words else ''} (number of seeds)"
+    return f"{quantity}{in_percent}: mean{f' [{words}]' if words else ''} (number of seeds)"
 
 
 def _measured_cell(curve: Curve, size: int, spreads: Mapping[int, SeedSpread]) -> str:
@@ -101,7 +101,7 @@ def _measured_cell(curve: Curve, size: int, spreads: Mapping[int, SeedSpread]) -
     if size not in spreads:
         return ABSENT
     of = spreads[size]
-    middle, low, high = (error_number(end, curve.unit, of.median) for end in (of.median, of.low, of.high))
+    middle, low, high = (error_number(end, curve.unit, of.mean) for end in (of.mean, of.low, of.high))
     if curve.stderr:
         return f"{middle} ± {error_number(curve.stderr[curve.train_sizes.index(size)], curve.unit)}"
     return f"{middle}{f' [{low}–{high}]' if of.num_seeds > 1 else ''} ({of.num_seeds:,})"

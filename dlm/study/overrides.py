@@ -14,6 +14,8 @@ from dlm.study.config import describe, field_hints, is_plain, replaced
 from dlm.study.study import Study
 from dlm.utils.errors import UsageError, nearest
 
+RESTRICTIONS = ("train_sizes", "seeds", "learners", "precision", "target_error")  # flags that `restrict` takes
+
 
 def apply(study: Any, assignments: Sequence[str]) -> Any:
     """The study with all `path=value` assignments applied at once; the last one of a path counts.
@@ -37,7 +39,7 @@ def restrict(
     seeds: str = "",
     learners: Sequence[str] = (),
     precision: str | None = None,
-    targets: Sequence[float] = (),
+    target_error: str = "",
 ) -> Study:
     """The study with the values of the flags of these names; an empty one changes nothing.
 
@@ -58,9 +60,15 @@ def restrict(
         changes["tuning"] = {name: axes for name, axes in study.tuning.items() if name in learners}
     if precision:
         changes["precision"] = precision
-    if targets:
-        changes["targets"] = tuple(targets)
+    if target_error:
+        changes["targets"] = target_errors(target_error)
     return dataclasses.replace(study, **changes)
+
+
+def target_errors(text: str) -> tuple[float, ...]:
+    """The errors in the text of --target_error; none for an empty one."""
+    errors: tuple[float, ...] = parse(text, tuple[float, ...], "--target_error")
+    return errors
 
 
 def paths(config: Any, prefix: str = "") -> list[str]:

@@ -37,7 +37,7 @@ def test_a_slice_has_the_others_at_their_best():
     found = sweeps(cells(lambda size, lr, width: abs(lr - 0.01) + 1 / width))
     lr, width = found
     assert (lr.path, lr.values, width.path, width.values) == ("lr", (0.001, 0.01, 0.1), "model.widths", ([16], [64]))
-    assert lr.errors[100][0].median == 0.009 + 1 / 64 + 0.005
+    assert lr.errors[100][0].mean == 0.009 + 1 / 64 + 0.005
     assert lr.errors[100][0].num_seeds == 2
     assert lr.best(100) == 1
     assert not width.numeric

@@ -63,7 +63,7 @@ def digits() -> StudySummary:
                 (
                     RequiredSize(0.05, "reached", 260.0, 300.0, 350.0, 1.0),
                     RequiredSize(0.02, "interval", 1400.0, 2130.0, 4200.0, 0.97),
-                    RequiredSize(0.01, "more than", 12570.0, None, None, 0.4),
+                    RequiredSize(0.01, "unsupported", 12570.0, None, None, 0.4),
                 ),
             ),
             make_learner(

@@ -32,8 +32,8 @@ def with_required_size(digits: StudySummary, need: RequiredSize) -> list[str]:
             "mlp needs about 2,400 [1,600 or more] examples for 1 %; the probability that it is reachable is 88 %.",
         ),
         (
-            RequiredSize(0.005, "more than", 12570.0, None, None, 0.4),
-            "mlp needs more than 12,500 examples for 0.5 %.",
+            RequiredSize(0.005, "unsupported", 12570.0, None, None, 0.4),
+            "The examples that mlp needs for 0.5 % are outside the supported range, more than 12,000.",
         ),
         (
             RequiredSize(0.01, "not reachable", None, None, None, 0.03),
@@ -91,7 +91,7 @@ def test_a_crossover_gives_its_probability_at_the_largest_measured_and_forecast_
     crossover = Crossover("logreg", "cnn", "measured", 45.0, 60.0, 90.0, chances)
     assert crossover_sentence(crossover) == (
         "cnn becomes better than logreg at about 60 examples [45, 90]; "
-        "the probability that cnn is better is 97 % at 1,257 and >99 % at 12,570."
+        "the probability that cnn is better is 97 % at 1,257 and >99.9 % at 12,570."
     )
 
 
@@ -117,7 +117,7 @@ def test_without_forecasts(digits: StudySummary) -> None:
 def test_ranking_forecasts_and_caveats(digits: StudySummary) -> None:
     lines = sentences(digits)
     assert lines[0] == (
-        "At 1,257 examples the median errors of 8 seeds are, best first: cnn 1.1 %, mlp 2.5 % and logreg 4.6 %."
+        "At 1,257 examples the mean errors of 8 seeds are, best first: cnn 1.2 %, mlp 2.5 % and logreg 4.5 %."
     )
     assert any("forecast: 1.9 % [1.4, 2.6] with 2x the data (n=2,514) and" in one for one in lines)
     assert "cnn: 1 trial failed or diverged and is excluded." in lines
@@ -150,12 +150,12 @@ def test_counts_and_shares() -> None:
         "0", "8", "61", "1,300", "120,000", "25 million", "3.1 billion",
     ]  # fmt: skip
     assert [about(n, math.floor, digits=3) for n in (57, 12999.5, 1.299e7)] == ["57", "12,900", "12.9 million"]
-    assert [probability_text(share) for share in (0.0, 0.004, 0.876, 0.999, 1.0)] == [
-        "0 %",
-        "<1 %",
+    assert [probability_text(share) for share in (0.0, 0.004, 0.876, 0.994, 1.0)] == [
+        "<0.1 %",
+        "0.4 %",
         "88 %",
-        ">99 %",
-        "100 %",
+        "99.4 %",
+        ">99.9 %",
     ]
     assert [percent(level) for level in (0.95, 0.975, 0.999)] == ["95 %", "97.5 %", "99.9 %"]
 
@@ -164,8 +164,8 @@ def test_ranking_with_unequal_seeds_one_learner_and_many(digits: StudySummary) -
     first, second = digits.learners[:2]
     fewer = dataclasses.replace(first.curve, errors=(*first.curve.errors[:-1], (0.02, 0.02)))
     mixed = StudySummary((dataclasses.replace(first, curve=fewer), second), (), (), 0.95)
-    assert "cnn 1.1 % (8 seeds) and mlp 2.0 % (2 seeds)." in sentences(mixed)[0]
+    assert "cnn 1.2 % (8 seeds) and mlp 2.0 % (2 seeds)." in sentences(mixed)[0]
     alone = sentences(StudySummary((first,), (), (), 0.95))[0]
-    assert alone == "At 1,257 examples the median error of 8 seeds is 2.5 %."
+    assert alone == "At 1,257 examples the mean error of 8 seeds is 2.5 %."
     many = sentences(StudySummary((first,) * 9, (), (), 0.95))[0]
     assert many.endswith("mlp 2.5 %, 4 more and mlp 2.5 %.")

@@ -43,7 +43,7 @@ def test_a_terminal_without_unicode_gets_ascii(digits: StudySummary) -> None:
 
 def test_every_measured_cell_has_its_median_spread_and_number_of_seeds(digits: StudySummary) -> None:
     text = printed(digits)
-    assert "median [min–max] (number of seeds)" in text
+    assert "mean [min–max] (number of seeds)" in text
     assert text.count("] (8)") == 3 * 7
     assert "1,257" in text
 
@@ -66,7 +66,7 @@ def test_the_tables_say_what_the_sentences_say(digits: StudySummary) -> None:
 def test_many_seeds_show_the_central_80_percent() -> None:
     curve = Curve("mlp", (32,), (tuple(k / 100 for k in range(21)),))
     text = printed(StudySummary((LearnerSummary(curve, "", (), (), ()),), (), (), 0.95))
-    assert "median [central 80 %]" in text
+    assert "mean [central 80 %]" in text
     assert "10.0 [2.0–18.0] (21)" in text
 
 

@@ -133,7 +133,7 @@ def view(status: RunStatus, width: int, height: int) -> RenderableType:
 
 
 def _trials_table(status: RunStatus, width: int, room: int) -> Table:
-    """A row per learner: counts of its trials, then counts and median error at each size, the largest sizes that fit.
+    """A row per learner: counts of its trials, then counts and mean error at each size, the largest sizes that fit.
 
     If not all learners fit, those with running trials are first.
     """
@@ -164,10 +164,10 @@ def _trials_table(status: RunStatus, width: int, room: int) -> Table:
 
 
 def _size_cell(row: SizeProgress | None) -> str:
-    """For example "3/8 12.5": three of eight trials are trained, with a median error of 12.5 %."""
+    """For example "3/8 12.5": three of eight trials are trained, with a mean error of 12.5 %."""
     if row is None:
         return ""
-    error = "" if row.median is None else f" {error_number(row.median, row.unit)}{'%' if is_rate(row.unit) else ''}"
+    error = "" if row.mean is None else f" {error_number(row.mean, row.unit)}{'%' if is_rate(row.unit) else ''}"
     return f"{row.trained}/{row.num_trials}{error}"
 
 

@@ -30,7 +30,7 @@ State = Literal["running", "done", "stopped", "failed", "killed", "silent", "end
 class SizeProgress:
     """Counts and errors of the trials of one learner at one training-set size.
 
-    `failed` includes diverged trials. The median error is None before the first finished trial.
+    `failed` includes diverged trials. The mean error is None before the first finished trial.
     """
 
     learner: Text
@@ -39,7 +39,7 @@ class SizeProgress:
     trained: Count = 0
     running: Count = 0
     failed: Count = 0
-    median: Number | None = None
+    mean: Number | None = None
     unit: Text = ""
 
 
@@ -127,5 +127,5 @@ class TrialCounts:
         if curve := self._curves.get(learner):
             fields["unit"] = curve.unit
             if train_size in curve.train_sizes:
-                fields["median"] = statistics.median(curve.errors[curve.train_sizes.index(train_size)])
+                fields["mean"] = statistics.fmean(curve.errors[curve.train_sizes.index(train_size)])
         return SizeProgress(learner, train_size, **fields)

@@ -1,4 +1,4 @@
-"""The learning curves: seeds, medians with their spread, forecasts with intervals, and crossovers."""
+"""The learning curves: seeds, means with their spread, forecasts with intervals, and crossovers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _still(folder: Path) -> str:
 
 def _note(answer: StudySummary) -> str:
     what = describe_spread([learner.curve for learner in answer.learners])
-    parts = [f"Dots are seeds, lines their medians{f', bands their spread ({what})' if what else ''}."]
+    parts = [f"Dots are seeds, lines their means{f', bands their spread ({what})' if what else ''}."]
     if any(learner.predictions for learner in answer.learners):
         parts.append(f"Dashed lines are forecasts with their {percent(answer.level)} intervals.")
     if any(error == 0 for one in answer.learners for errors in one.curve.errors for error in errors):
@@ -147,7 +147,7 @@ def _traces(learner: LearnerSummary, trials: Trials, most: int) -> Iterator[dict
         yield _dots(learner, own, "more", slice(most, None))
     yield trace(
         curve.train_sizes,
-        [spread.median for spread in spreads],
+        [spread.mean for spread in spreads],
         name,
         hover=f"<b>{_safe(name)}</b><br>n=%{{x:,}}<br>%{{text}}",
         role="median",
@@ -158,8 +158,8 @@ def _traces(learner: LearnerSummary, trials: Trials, most: int) -> Iterator[dict
 
 
 def _spread_text(spread: SeedSpread, unit: str) -> str:
-    median, low, high = (error_number(error, unit) for error in (spread.median, spread.low, spread.high))
-    return f"median {median} of {spread.num_seeds} seeds [{low}, {high}]"
+    mean, low, high = (error_number(error, unit) for error in (spread.mean, spread.low, spread.high))
+    return f"mean {mean} of {spread.num_seeds} seeds [{low}, {high}]"
 
 
 def _dots(learner: LearnerSummary, own: Mapping[int, Sequence[Record]], role: str, which: slice) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def tuning_section(context: ReportContext) -> SectionContent:
         "Hyperparameter tuning",
         blocks if swept else (),
         note="Best of k: the mean over all ways to draw k of the settings, of which validation selects one. Sweeps: "
-        "median validation error over the seeds at each value, with the other hyperparameters at their best; one line "
+        "mean validation error over the seeds at each value, with the other hyperparameters at their best; one line "
         "a training-set size. The learning curve shows the setting with the least mean validation error of each size.",
         sentences={
             "Hyperparameter tuning": best,
@@ -200,11 +200,11 @@ def _sweep_traces(sweep: Sweep, train_sizes: Sequence[int], unit: str) -> Iterat
         errors = sweep.errors[size]
         yield trace(
             [sweep.values[k] if sweep.numeric else _value_text(sweep.values[k]) for k in errors],
-            [of.median for of in errors.values()],
+            [of.mean for of in errors.values()],
             sweep.learner,
             hover=f"n={size:,}<br>{sweep.path}=%{{x}}<br>%{{text}}",
             colour=colour,
-            text=[f"{error_number(of.median, unit)} (median of {of.num_seeds})" for of in errors.values()],
+            text=[f"{error_number(of.mean, unit)} (mean of {of.num_seeds})" for of in errors.values()],
             legend=f"n={size:,}",
             marker={"size": [13 if k == sweep.best(size) else 7 for k in errors]},
         )
@@ -213,7 +213,7 @@ def _sweep_traces(sweep: Sweep, train_sizes: Sequence[int], unit: str) -> Iterat
 def _sweep_table(sweep: Sweep, unit: str) -> Table:
     rows = []
     for size, errors in sweep.errors.items():
-        cells = {k: f"{error_number(of.median, unit)} ({of.num_seeds})" for k, of in errors.items()}
+        cells = {k: f"{error_number(of.mean, unit)} ({of.num_seeds})" for k, of in errors.items()}
         rows.append((f"{size:,}", *(cells.get(k, ABSENT) for k in range(len(sweep.values)))))
     columns = ("examples", *(f"{sweep.path}={_value_text(value)}" for value in sweep.values))
     return Table(f"Median validation {unit} (number of seeds)", columns, tuple(rows), text_columns=0)

@@ -22,7 +22,7 @@ class Terminal(io.StringIO):
 def status(num_learners, num_sizes, name="learner"):
     counts = {"trained": 4, "running": 3, "failed": 1}
     rows = tuple(
-        SizeProgress(f"{name}{k}", 100 * (s + 1), 8, **counts, median=0.5 / (s + 1), unit="error rate")
+        SizeProgress(f"{name}{k}", 100 * (s + 1), 8, **counts, mean=0.5 / (s + 1), unit="error rate")
         for k in range(num_learners)
         for s in range(num_sizes)
     )

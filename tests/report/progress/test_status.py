@@ -18,10 +18,10 @@ def record(trial_id, value, state="done", size=32, split="test"):
 def test_trials_are_counted_by_learner_and_size():
     trials = {f"{size}-{seed}": ("mlp", size) for size in (32, 64) for seed in range(4)}
     counts = TrialCounts(trials)
-    counts.add([record("32-0", 0.3), record("32-1", 0.1), record("32-2", 0.2), record("32-3", None, "diverged")])
+    counts.add([record("32-0", 0.25), record("32-1", 0.125), record("32-2", 0.375), record("32-3", None, "diverged")])
     counts.add([record("of another study", 0.9)])
     first, second = counts.rows(running=list(trials)[:6])
-    assert first == SizeProgress("mlp", 32, 4, 3, 0, 1, 0.2, unit=ROW.unit)
+    assert first == SizeProgress("mlp", 32, 4, 3, 0, 1, 0.25, unit=ROW.unit)
     assert second == SizeProgress("mlp", 64, 4, running=2, unit=ROW.unit)
 
 

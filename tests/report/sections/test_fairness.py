@@ -42,7 +42,7 @@ def test_no_significant_gap_is_reported_with_the_largest_possible_one():
     [
         (RequiredSize(0.03, "not reachable", None, None, None, 0.0), "no number of examples"),
         (RequiredSize(0.03, "undetermined", None, None, None, 0.0), "cannot be determined"),
-        (RequiredSize(0.03, "more than", 5000.0, None, None, 0.5), "more than 5,000 examples"),
+        (RequiredSize(0.03, "unsupported", 5000.0, None, None, 0.5), "outside the supported range, more than 5,000"),
     ],
 )
 def test_required_sizes_without_a_number(need, words):
