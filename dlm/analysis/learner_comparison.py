@@ -16,7 +16,8 @@ from statistics import fmean
 import numpy as np
 from scipy import special
 
-from dlm.analysis.predictions import TestSet, predictions
+from dlm.analysis.predictions import TestSet, block_size, power_of_mean, predictions
+from dlm.analysis.sampling_error import with_sampling_errors
 from dlm.curves.crossover import crossover
 from dlm.curves.from_records import BOUNDS, selected_rows, settings_by_size
 from dlm.curves.types import Crossover, Curve
@@ -24,7 +25,6 @@ from dlm.storage.record_log import Record
 
 CLASSICAL, DEEP = "the best classical learner", "the best deep learner"
 FEWEST_BLOCKS = 2
-_ROUNDING = 1e-3  # of an error: predictions are saved with fewer digits than records
 _NO_PRECISION = "none"  # recorded for learners that are not gradient-trained
 
 
@@ -72,21 +72,6 @@ def error_ratio(
     return ErrorRatio(ratio, low, high, num_blocks, size)
 
 
-def block_size(test: TestSet) -> int:
-    """Test examples that are not independent: H consecutive forecasts [N, H, C] share steps; other examples none."""
-    return test.y.shape[1] if test.y.ndim == 3 and test.y.dtype.kind == "f" else 1
-
-
-def power_of_mean(seeds: Sequence[dict[str, np.ndarray]], rows: Sequence[Record]) -> float | None:
-    """The power of the mean over examples that the recorded error is: 1, 1/2 for a root, or None for neither."""
-    mean = fmean(float(np.mean(seed["error"], dtype=np.float64)) for seed in seeds)
-    error = fmean(row.value for row in rows[: len(seeds)] if row.value is not None)
-    powers = (
-        power for power in (1.0, 0.5) if math.isclose(mean**power, error, rel_tol=_ROUNDING, abs_tol=_ROUNDING / 10)
-    )
-    return next(powers, None)
-
-
 @dataclasses.dataclass(frozen=True)
 class Family:
     """The best learner of a family at each size: the curve of their errors, their names, and the last size's trials."""
@@ -115,7 +100,10 @@ def compare_families(
         return None
     classical, deep = families
     ratio = error_ratio(workdir, deep.last, classical.last, test, level) if test else None
-    return FamilyComparison(classical, deep, crossover(classical.curve, deep.curve, level, as_given=True), ratio)
+    last = {family.curve.learner: {family.curve.train_sizes[-1]: family.last} for family in families}
+    (one, other), correlation = with_sampling_errors(workdir, [classical.curve, deep.curve], last)
+    where = crossover(one, other, level, as_given=True, test_correlation=correlation[0][1])
+    return FamilyComparison(classical, deep, where, ratio)
 
 
 def best_of_each_family(records: Sequence[Record]) -> tuple[Family, Family] | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from dlm.storage.record_log import Record
 
 MOST_SEEDS = 8  # whose predictions are read
 MOST_EXAMPLES = 12  # that a ranking returns
+_ROUNDING = 1e-3  # of an error: predictions are saved with fewer digits than records
 NUM_BYTES = 256  # vocabulary of byte tokens
 
 Predictions = Mapping[str, Sequence[Mapping[str, np.ndarray]]]  # by learner, one entry a seed
@@ -83,6 +86,21 @@ def predictions(folder: Path, trials: Sequence[Record], num_test: int) -> list[d
         if content is not None and all(len(each) == num_test for each in content.values()) and "error" in content:
             saved.append(content)
     return saved
+
+
+def block_size(test: TestSet) -> int:
+    """Test examples that are not independent: H consecutive forecasts [N, H, C] share steps; other examples none."""
+    return test.y.shape[1] if test.y.ndim == 3 and test.y.dtype.kind == "f" else 1
+
+
+def power_of_mean(seeds: Sequence[dict[str, np.ndarray]], rows: Sequence[Record]) -> float | None:
+    """The power of the mean over examples that the recorded error is: 1, 1/2 for a root, or None for neither."""
+    mean = fmean(float(np.mean(seed["error"], dtype=np.float64)) for seed in seeds)
+    error = fmean(row.value for row in rows[: len(seeds)] if row.value is not None)
+    powers = (
+        power for power in (1.0, 0.5) if math.isclose(mean**power, error, rel_tol=_ROUNDING, abs_tol=_ROUNDING / 10)
+    )
+    return next(powers, None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlm.analysis.learner_comparison import block_size, power_of_mean
-from dlm.analysis.predictions import TestSet, predictions, read_test_set
+from dlm.analysis.predictions import TestSet, block_size, power_of_mean, predictions, read_test_set
 from dlm.curves.new_examples import DEFAULT_CORRELATION
 from dlm.curves.types import Curve
 from dlm.storage.record_log import Record

@@ -14,7 +14,7 @@ import numpy as np
 from dlm.curves.diagnostics import CALIBRATED_REACH, carried_reach
 from dlm.curves.forecaster import Forecast, check_level, curve_forecast
 from dlm.curves.measurement_noise import curve_points, only_finite
-from dlm.curves.new_examples import joint_normals, sampling_error
+from dlm.curves.new_examples import DEFAULT_CORRELATION, joint_normals, sampling_error
 from dlm.curves.points import Array, Points
 from dlm.curves.types import Crossover, CrossoverKind, Curve, ProbabilityBetter
 
@@ -166,7 +166,15 @@ CERTAIN_SHARE = 0.9  # share of draws that must agree for "already", "measured" 
 LIKELY_SHARE = 0.7  # share of draws that must cross for "forecast"
 
 
-def crossover(a: Curve, b: Curve, level: float = 0.95, seed: int = 0, *, as_given: bool = False) -> Crossover:
+def crossover(
+    a: Curve,
+    b: Curve,
+    level: float = 0.95,
+    seed: int = 0,
+    *,
+    as_given: bool = False,
+    test_correlation: float = DEFAULT_CORRELATION,
+) -> Crossover:
     """Estimates the size at which the learner that is worse at the smallest common size becomes better.
 
     Args:
@@ -174,12 +182,13 @@ def crossover(a: Curve, b: Curve, level: float = 0.95, seed: int = 0, *, as_give
       level: of the interval low..high.
       seed: of the draws.
       as_given: `a` is the incumbent and `b` the challenger, also if `b` is better at the smallest size.
+      test_correlation: of the two sampling errors on the common test set.
     """
     check_level(level)
     a, b = only_finite(a), only_finite(b)
     if not (a.train_sizes and b.train_sizes):
         return Crossover(a.learner, b.learner, "undetermined", None, None, None)
-    normals = joint_normals(2, NUM_DRAWS, seed).T
+    normals = joint_normals(2, NUM_DRAWS, seed, [[1.0, test_correlation], [test_correlation, 1.0]]).T
     one, other = (_with_forecast(curve, seed, normal) for curve, normal in zip((a, b), normals))
     return crossover_of(one, other, level, seed, as_given=as_given)
 

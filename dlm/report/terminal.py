@@ -50,7 +50,7 @@ def print_summary(summary: StudySummary, console: Console, *, title: str = "", q
     if table := required_size_table(summary):
         print_table(console, table)
     print_list(console, f"Crossovers, with {percent(summary.level)} intervals", sentences.crossovers(summary))
-    print_list(console, "Fitted laws (n: training examples)", sentences.laws(summary))
+    print_list(console, "Laws of the measured sizes, which forecasts do not use", sentences.laws(summary))
     print_list(console, "Noise of the error at the largest size", sentences.noise_levels(summary))
     print_list(console, "Caveats", sentences.caveats(summary))
 

@@ -33,7 +33,7 @@ def test_a_table_is_answered_drawn_and_written_beside_itself(launch, table, tmp_
         "10x the data, n=8,000",
         "6 %",
         "read as a rate",
-        "Fitted laws",
+        "Laws of the measured sizes",
     ):
         assert words in out
     folder = tmp_path / "my-forecast"

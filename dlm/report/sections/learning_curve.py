@@ -54,7 +54,7 @@ def learning_curve_section(context: ReportContext) -> SectionContent:
         forecast_table(summary),
         required_size_table(summary),
         better_block(summary),
-        Sentences(sentences.laws(summary), "Fitted laws (n: training examples)"),
+        Sentences(sentences.laws(summary), "Laws of the measured sizes, which forecasts do not use"),
     )
     return section_content("curves", "Learning curves", blocks, note=_note(summary))
 
