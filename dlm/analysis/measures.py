@@ -1,8 +1,9 @@
-"""Statistics of records: test measures, resources, validation errors, errors without overlap, missing results."""
+"""Statistics of records: test measures, training errors, resources, validation errors, overlap, missing results."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,9 +14,11 @@ import numpy as np
 from dlm.analysis.tuning import flat_config, is_number
 from dlm.curves.from_records import curve_name
 from dlm.storage.record_log import Record, ends
-from dlm.study.names import ERROR_WITHOUT_LEAKS
+from dlm.study.learner import Budget
+from dlm.study.names import ERROR, ERROR_WITHOUT_LEAKS, LOSS, TRAIN, VALIDATION, Status
 
 REPORTED_ELSEWHERE = ("error", "loss", ERROR_WITHOUT_LEAKS)
+FEWEST_MEASURED, LEAST_IMPROVEMENT = 4, 0.02  # validation losses of a trial; their fall from quarter to quarter
 SUMMED = ("seconds", "flops", "joules")  # resources that can be added over trials
 
 Trials = Mapping[str, Mapping[int, Sequence[Record]]]  # by curve and size: the row that ends each trial
@@ -55,6 +58,36 @@ def other_measures(trials: Trials, records: Iterable[Record]) -> list[TestMeasur
     for (name, learner, size), own in values.items():
         medians.setdefault(name, {}).setdefault(learner, {})[size] = statistics.median(own)
     return [TestMeasure(name, units[name], medians[name]) for name in sorted(medians)]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingGap:
+    """A learner's median training and test error at its largest size where both were measured."""
+
+    learner: str
+    size: int
+    unit: str
+    train: float
+    test: float
+
+
+def training_gaps(trials: Trials, records: Iterable[Record]) -> list[TrainingGap]:
+    """One for each learner that learns from data and has training errors."""
+    train_errors = {
+        (row.trial_id, row.step): row.value
+        for row in records
+        if (row.split, row.metric) == (TRAIN, ERROR) and row.value is not None
+    }
+    gaps = []
+    for name, by_size in trials.items():
+        for size, rows in sorted(by_size.items(), reverse=True):
+            keys = [(row, train_errors.get((row.trial_id, row.step))) for row in rows if row.step]
+            pairs = [(train, row.value) for row, train in keys if train is not None and row.value is not None]
+            if pairs:
+                train, test = map(statistics.median, zip(*pairs))
+                gaps.append(TrainingGap(name, size, rows[0].unit, train, test))
+                break
+    return gaps
 
 
 def _all_rows(trials: Trials) -> Iterator[tuple[str, int, Record]]:
@@ -104,6 +137,62 @@ def validation_histories(records: Sequence[Record], trials: Trials) -> dict[str,
     return {
         name: {size: dict(sorted(steps.items())) for size, steps in by_size.items()} for name, by_size in errors.items()
     }
+
+
+@dataclasses.dataclass(frozen=True)
+class Undertrained:
+    """A learner of which some trials were still improving when their budget ended.
+
+    `num_trials` trials were measured often enough to tell. `limits` are the fields of the budget that ended the
+    improving ones, by path, with their values.
+    """
+
+    learner: str
+    num_improving: int
+    num_trials: int
+    limits: Mapping[str, float]
+
+
+def undertrained_learners(records: Sequence[Record], trials: Trials, study: Mapping[str, Any]) -> list[Undertrained]:
+    """The learners with improving trials; `study` is the study's canonical form.
+
+    A trial was improving if the mean validation loss of the last quarter of its measurements is more than 2 % below
+    that of the quarter before, and no early stopping ended it.
+    """
+    losses: dict[str, dict[int, float]] = defaultdict(dict)
+    for row in records:
+        if (row.split, row.metric) == (VALIDATION, LOSS) and row.value is not None:
+            losses[row.trial_id][row.step] = row.value
+    found = []
+    for name, by_size in trials.items():
+        rows = [row for own in by_size.values() for row in own]
+        measured = [row for row in rows if row.status == Status.DONE and len(losses[row.trial_id]) >= FEWEST_MEASURED]
+        limits: dict[str, float] = {}
+        num_improving = 0
+        for row in measured:
+            prefix, budget = _budget(study, row)
+            if row.step >= budget.num_steps(row.train_size) and _is_improving(losses[row.trial_id]):
+                num_improving += 1
+                field = budget.binding_field(row.train_size)
+                limits[prefix + field] = getattr(budget, field)
+        if num_improving:
+            found.append(Undertrained(name, num_improving, len(measured), limits))
+    return found
+
+
+def _is_improving(losses: Mapping[int, float]) -> bool:
+    """Whether losses by step still fell at their end."""
+    ordered = [loss for _, loss in sorted(losses.items())]
+    quarter = len(ordered) // 4
+    last, before = statistics.fmean(ordered[-quarter:]), statistics.fmean(ordered[-2 * quarter : -quarter])
+    return last < before - LEAST_IMPROVEMENT * abs(before)
+
+
+def _budget(study: Mapping[str, Any], row: Record) -> tuple[str, Budget]:
+    """The path and the budget of a gradient-trained trial: its learner's own, or the study's."""
+    own = json.loads(row.hyper).get("budget")
+    fields = {name: value for name, value in (own or study["budget"]).items() if name != "type"}
+    return f"learners.{row.learner}.budget." if own else "budget.", Budget(**fields)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -210,7 +210,7 @@ def fit_and_evaluate(trial: Trial, orders: SubsetOrders) -> FitResult:
         test = evaluate_split(
             task, timed.fitted, view, dataset.test, trial.test_noise, TEST_SEED, dataset.leaked_rows, chosen
         )
-    values = {("train", "loss"): on_train.values["loss"]}
+    values = {("train", metric): on_train.values[metric] for metric in ("loss", "error")}
     for name, evaluation in (("validation", validation), ("test", test)):
         values |= {(name, metric): value for metric, value in evaluation.values.items()}
     return FitResult(fitted.iterations, values, seconds, timed.seconds / len(dataset.test), test.examples)

@@ -15,10 +15,11 @@ from dlm.storage import artifacts, description
 from dlm.storage.record_log import Record
 from dlm.study.config import canonical
 from dlm.study.learner import Learner
-from dlm.study.names import ERROR, ERROR_WITHOUT_LEAKS, TEST, TRAIN, VALIDATION, Status
+from dlm.study.names import ERROR, ERROR_WITHOUT_LEAKS, TEST, TRAIN, Status
 from dlm.study.noise import noise_text
 from dlm.study.trial import Cohort, Trial
 from dlm.train import devices
+from dlm.train.predict import num_train_examples
 from dlm.train.program import params_shapes
 from dlm.train.types import Measurement, ResourceUsage
 
@@ -63,12 +64,7 @@ class Recorder:
         values: dict[tuple[str, str], float | None] = dict(measurement.values)
         if measurement.status != Status.RUNNING:
             values[TEST, ERROR] = values.pop((TEST, ERROR), None)
-        trial, dataset = measurement.trial, self.dataset
-        num_examples = {
-            TRAIN: trial.budget.batch_size if isinstance(trial.learner, Learner) else trial.train_size,
-            VALIDATION: len(dataset.validation),
-            TEST: len(dataset.test),
-        }
+        trial = measurement.trial
         units = trial.task.units | {ERROR_WITHOUT_LEAKS: trial.task.unit}
         shared = self._shared_fields(measurement) | {"note": note, "inference_seconds": inference_seconds}
         rows = [
@@ -78,7 +74,7 @@ class Recorder:
                 metric=metric,
                 value=value,
                 unit=units.get(metric, ""),
-                num_examples=num_examples[split] - (self.num_leaked if metric == ERROR_WITHOUT_LEAKS else 0),
+                num_examples=self._num_examples(trial, split, metric),
                 together=len(values),
             )
             for (split, metric), value in values.items()
@@ -93,6 +89,14 @@ class Recorder:
             if statuses.get(trial.trial_id, Status.FAILED) == Status.FAILED:
                 failed = Measurement(trial, 0, Status.FAILED, {}, ResourceUsage())
                 self.record(failed, f"{type(error).__name__}: {error}"[:MAX_NOTE_CHARACTERS])
+
+    def _num_examples(self, trial: Trial, split: str, metric: str) -> int:
+        if split != TRAIN:
+            num_leaked = self.num_leaked if metric == ERROR_WITHOUT_LEAKS else 0
+            return len(getattr(self.dataset, split)) - num_leaked
+        if not isinstance(trial.learner, Learner):
+            return trial.train_size
+        return num_train_examples(trial.train_size, self.dataset) if metric == ERROR else trial.budget.batch_size
 
     def _shared_fields(self, measurement: Measurement) -> dict[str, Any]:
         """The fields that all rows of one measurement share."""

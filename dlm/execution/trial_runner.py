@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from dlm.baselines.evaluation import FitResult, fit_and_evaluate
 from dlm.baselines.worker_pool import FOLDER, WorkerPool
 from dlm.execution.recording import MEBIBYTE, Recorder, Retention, curve_sizes
 from dlm.report.progress.tracker import ProgressTracker, announce
-from dlm.study.names import Status
+from dlm.study.names import ERROR, TRAIN, Status
 from dlm.train import devices
 from dlm.train.checkpoint import Checkpoints
 from dlm.train.device_data import DeviceData, put_on_devices
@@ -225,8 +226,11 @@ class TrialRunner:
     def _record(self, measurement: Measurement, run: CohortRun, predictor: Predictor) -> None:
         """Record a measurement of a trial in training; at the trial's end also save its artifacts."""
         trial = measurement.trial
-        is_done = measurement.status == Status.DONE
-        seconds = self._save_artifacts(trial, run.params_of(trial), predictor) if is_done else None
+        seconds = None
+        if measurement.status == Status.DONE:
+            params = run.params_of(trial)
+            seconds = self._save_artifacts(trial, params, predictor)
+            measurement = self._with_train_error(measurement, params, predictor)
         self.recorder.record(measurement, inference_seconds=seconds)
         if measurement.status != Status.RUNNING:
             self.progress.work.add_updates(run.cohort.cohort_id, trial.num_steps - measurement.step)  # stopped early
@@ -250,3 +254,15 @@ class TrialRunner:
         if generates_text(trial) and trial.subset_seed == self.study.seeds[0]:  # type: ignore[index]
             self.retention.save_sample(trial, sample_text(trial, params))
         return seconds
+
+    def _with_train_error(self, measurement: Measurement, params: Any, predictor: Predictor) -> Measurement:
+        """The measurement with the training error, unless there is none or its computation failed."""
+        trial = measurement.trial
+        try:
+            error = predictor.train_error(params, trial)
+        except Exception as reason:  # does not fail the trial, as for predictions
+            text = str(reason).partition("\n")[0][:200]
+            log(f"{trial.name}, {trial.train_size:,} examples: the training error is not recorded ({text})")
+            return measurement
+        values = {} if error is None else {(TRAIN, ERROR): error}
+        return dataclasses.replace(measurement, values=measurement.values | values)

@@ -44,8 +44,9 @@ class Record:
                           "docs/decisions.md")
     value: float | None = _column("the number", "see `unit`", "there is none; `status` and `note` say why")
     unit: Unit = _column("unit of the value, for example `error rate` or `nats per byte`; losses are in nats")
-    num_examples: int = _column("number of examples measured; for the training loss of a gradient-trained learner, the "
-                                "size of the last batch", "examples")
+    num_examples: int = _column("number of examples measured; for a gradient-trained learner the training loss is that "
+                                "of the last batch, and the training error that of the subset's first examples, as "
+                                "many as the test set has and at most 1,024", "examples")
     status: Status = _column("`running` before the end of the trial; `done`; `diverged`; `failed`")
     subset_hash: str = _column("hash of the training subset's content, equal for all learners")
     data: str = _column("name and content hash of the data read")

@@ -156,6 +156,13 @@ class Budget:
         wanted = math.ceil(self.epochs * train_size / self.batch_size)
         return max(1, self.min_steps, min(wanted, self.max_steps or wanted))
 
+    def binding_field(self, train_size: int) -> str:
+        """The field that determines `num_steps(train_size)`."""
+        if self.steps:
+            return "steps"
+        wanted, steps = math.ceil(self.epochs * train_size / self.batch_size), self.num_steps(train_size)
+        return "epochs" if steps == wanted else "min_steps" if steps > wanted else "max_steps"
+
 
 @dataclasses.dataclass(frozen=True)
 class Augment:

@@ -1,4 +1,4 @@
-"""Predicts the test split with one trained member, its batches distributed over the devices."""
+"""Predicts the test split with one trained member, its batches distributed over the devices; its training error."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from dlm.data.dataset import Dataset
 from dlm.data.normalization import NormalizationStats
 from dlm.models.transformer import Transformer, sample
 from dlm.study.noise import Noise
 from dlm.study.trial import Trial
-from dlm.train.device_data import DeviceData
-from dlm.train.evaluate import example_metrics
+from dlm.train.device_data import DeviceData, evaluation_batches
+from dlm.train.evaluate import example_metrics, split_metrics
 from dlm.train.types import EvaluationBatches, ProgramConfig
 
 SAMPLE_LENGTH, TEMPERATURE = 160, 0.8
 AXIS = "batch"
+MAX_TRAIN_EXAMPLES = 1024  # of which the training error is measured
 
 
 def generates_text(trial: Trial) -> bool:
@@ -37,6 +39,14 @@ def sample_text(trial: Trial, params: Any) -> str:
     return tokens[1:].tobytes().decode(errors="replace")
 
 
+def num_train_examples(train_size: int, dataset: Dataset) -> int:
+    """Number of training examples that the error of a gradient-trained trial is measured on.
+
+    The test set is a limit too: so many examples are known to fit in memory.
+    """
+    return min(train_size, MAX_TRAIN_EXAMPLES, len(dataset.test))
+
+
 class Predictor:
     """Predicts the test split with the members of a cohort, one after another; compiles one program a cohort.
 
@@ -44,6 +54,7 @@ class Predictor:
     """
 
     def __init__(self, config: ProgramConfig, device_data: DeviceData) -> None:
+        self._config, self._device_data = config, device_data
         self._test, self._num_examples = device_data.data.test, len(device_data.dataset.test)
         mesh = Mesh(np.array(sorted(device_data.devices, key=lambda device: device.id)), (AXIS,))
         self._replicated = NamedSharding(mesh, P())
@@ -76,3 +87,22 @@ class Predictor:
         outputs = jax.device_get(outputs)
         # [batches of a device, devices × B, ...] holds the batches in order, with repeats at the end.
         return {name: value.reshape(-1, *value.shape[2:])[: self._num_examples] for name, value in outputs.items()}
+
+    def train_error(self, params: Any, trial: Trial) -> float | None:
+        """The error on the first examples of the trial's subset, see `num_train_examples`; None if undefined.
+
+        None with noise too, because the examples that it was trained on are not those of the subset. The batches of
+        all trials have one shape, so that a cohort compiles one program.
+        """
+        if trial.noise != Noise():
+            return None
+        orders, dataset = self._device_data.orders, self._device_data.dataset
+        count = num_train_examples(trial.train_size, dataset)
+        rows = np.arange(num_train_examples(MAX_TRAIN_EXAMPLES, dataset)) % count
+        batches = evaluation_batches(orders.subset(trial.subset_seed, count).take(rows))
+        weight = np.arange(batches.weight.size, dtype=np.int32).reshape(batches.weight.shape) < count
+        stats = orders.normalization_stats(trial.subset_seed, trial.train_size)
+        validation = jax.device_get(self._device_data.data.validation) if self._config.task.fits_threshold else None
+        batches = batches._replace(weight=weight.astype(np.float32))
+        error = float(split_metrics(self._config, stats, params, batches, False, validation)["error"])
+        return error if np.isfinite(error) else None

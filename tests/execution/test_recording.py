@@ -52,6 +52,22 @@ def test_parameters_give_the_predictions(study, finished, digits):
     assert (np.asarray(outputs).argmax(1) != digits.test.y).tolist() == kept["error"].astype(bool).tolist()
 
 
+def test_training_errors_are_those_of_the_saved_parameters_on_the_subset(study, finished, digits):
+    rows = [row for row in record_log.rows(finished) if (row.split, row.metric) == ("train", "error")]
+    assert {row.trial_id: row.num_examples for row in rows} == {
+        trial.trial_id: trial.train_size for trial in study.trials
+    }
+    errors = {row.trial_id: row.value for row in rows}
+    for trial in study.trials:
+        if trial.name == "net":
+            params = artifacts.read_parameters(finished, trial.trial_id)
+            subset = digits.train.take(digits.order(trial.subset_seed)[: trial.train_size])
+            inputs = program_config_of(trial, digits).inputs(subset.x, None)
+            outputs = build(trial.learner.model, 10).apply(params, inputs)
+            wrong = np.asarray(outputs).argmax(1) != subset.y
+            assert errors[trial.trial_id] == pytest.approx(wrong.mean(), abs=1e-6)
+
+
 def test_a_classical_learner_has_predictions_and_no_parameters(study, finished):
     trial = next(trial for trial in study.trials if trial.name == "logreg")
     assert artifacts.read_predictions(finished, trial.trial_id) is not None

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dlm.analysis.measures import MissingResult, always_diverged, missing_results, overlap_effects
+from dlm.analysis.measures import (
+    MissingResult,
+    always_diverged,
+    missing_results,
+    overlap_effects,
+    undertrained_learners,
+)
 from dlm.report import sentences
-from dlm.report.formatting import error_text
+from dlm.report.formatting import error_text, listed
 from dlm.report.html.elements import Sentences
 from dlm.report.sections.base import ReportContext, SectionContent, section_content
 from dlm.storage.artifacts import LeakCounts, read_leak_counts
@@ -22,6 +28,7 @@ def caveats_section(context: ReportContext) -> SectionContent:
     more = {
         "Train–test overlap": overlap_sentences(overlap, context.records),
         "Trials without a result": missing_result_sentences(context.records),
+        "Trials that were still improving": undertrained_sentences(context),
         **context.remarks,
     }
     notes = {
@@ -31,6 +38,18 @@ def caveats_section(context: ReportContext) -> SectionContent:
     }
     blocks = (Sentences(lines, heading) for heading, lines in notes.items())
     return section_content("caveats", "Caveats", blocks, sentences=more)
+
+
+def undertrained_sentences(context: ReportContext) -> list[str]:
+    """The learners of which some trials were still improving when their budget ended, and which budget to raise."""
+    if context.workdir is None:
+        return []
+    study = context.workdir.description.study
+    return [
+        f"{item.learner}: {item.num_improving:,} of {item.num_trials:,} trials were still improving when their budget "
+        f"ended; raise {listed([f'{path} (now {value:g})' for path, value in item.limits.items()])}."
+        for item in undertrained_learners(context.records, context.trials, study)
+    ]
 
 
 def overlap_sentences(counts: LeakCounts | None, records: Sequence[Record]) -> list[str]:

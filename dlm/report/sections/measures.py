@@ -1,4 +1,4 @@
-"""Measures beside the test error: other measures of the test set, and validation errors during training."""
+"""Measures beside the test error: training errors, other measures of the test set, validation errors in training."""
 
 from __future__ import annotations
 
@@ -6,30 +6,73 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dlm.analysis.measures import TestMeasure, Trials, largest_sizes, other_measures, validation_histories
-from dlm.report.formatting import error_number, is_rate
-from dlm.report.html.elements import Chart, Choice, axis, band, error_axis, size_axis, trace
+from dlm.analysis.measures import (
+    TestMeasure,
+    TrainingGap,
+    Trials,
+    largest_sizes,
+    other_measures,
+    training_gaps,
+    validation_histories,
+)
+from dlm.report.formatting import error_number, error_text, is_rate, unit_text
+from dlm.report.html.elements import Chart, Choice, Sentences, axis, band, error_axis, size_axis, trace
 from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced, section_content
 from dlm.report.tables import ABSENT, Table
 
 MOST_SIZES = 6  # charts of validation errors
+LARGE_SHARE = 0.5  # of the test error: a training error above it is not much smaller
 
 Steps = Mapping[int, Sequence[float]]
 
 
 def measures_section(context: ReportContext) -> SectionContent:
-    """Charts and a table of every other measure of the test set; empty where there is none."""
-    measures = other_measures(context.trials, context.records)
-    if not measures:
-        return SectionContent()
-    options = tuple((_label(measure), (_measure_chart(measure),)) for measure in measures)
-    last = {learner: {size: ()} for learner, size in largest_sizes(measures).items()}
+    """Training errors, and charts and a table of every other measure of the test set; empty where there is none."""
+    measures, gaps = other_measures(context.trials, context.records), training_gaps(context.trials, context.records)
+    blocks: list[Any] = []
+    tables: list[Table] = []
+    if gaps:
+        tables.append(training_gap_table(gaps))
+        blocks += [*tables, Sentences(list(map(training_gap_sentence, gaps)))]
+    if measures:
+        options = tuple((_label(measure), (_measure_chart(measure),)) for measure in measures)
+        last = {learner: {size: ()} for learner, size in largest_sizes(measures).items()}
+        blocks += [Choice("measures-of", "Measure", options), measure_table(measures, context.trials)]
+        tables.append(measure_table(measures, last, "at the largest size"))
     return section_content(
         "measures",
         "Other measures",
-        (Choice("measures-of", "Measure", options), measure_table(measures, context.trials)),
+        blocks,
         note="Medians over the seeds, of the trials that the learning curves show.",
-        tables=(measure_table(measures, last, "at the largest size"),),
+        tables=tables,
+        sentences={"Training and test error": list(map(training_gap_sentence, gaps))},
+    )
+
+
+def training_gap_table(gaps: Sequence[TrainingGap]) -> Table:
+    """Training and test error of each learner."""
+    rows = tuple(
+        (gap.learner, f"{gap.size:,}", error_number(gap.train, gap.unit), error_number(gap.test, gap.unit))
+        for gap in gaps
+    )
+    unit = unit_text(gaps[0].unit)
+    columns = ("learner", "examples", "training error", "test error")
+    return Table("Training and test error at the largest size, medians", columns, rows, ("", "", unit, unit))
+
+
+def training_gap_sentence(gap: TrainingGap) -> str:
+    """What the gap between training and test error suggests."""
+    train, test = error_text(gap.train, gap.unit), error_text(gap.test, gap.unit)
+    if gap.train >= LARGE_SHARE * gap.test:
+        return (
+            f"{gap.learner}: training and test error are similar ({train}, {test}); if they are too high, a larger "
+            "model, longer training or more informative inputs may help."
+        )
+    how = "perfectly" if gap.train == 0 else "better"
+    than = "and has" if gap.train == 0 else "than new ones: it has"
+    return (
+        f"{gap.learner} fits its training examples {how} ({train}) {than} {test} on the test set; more data or "
+        "regularization may help."
     )
 
 

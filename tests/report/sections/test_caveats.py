@@ -1,10 +1,12 @@
-"""Trials without a result are listed with their cause; a learner that always diverges gets advice."""
+"""Trials without a result are listed with their cause, and trials that were still improving with a remedy."""
 
 import dataclasses
 import json
 
 from small import ROW as RECORD
 
+from dlm.analysis.measures import undertrained_learners
+from dlm.curves.from_records import selected_rows
 from dlm.report.sections.caveats import MOST_LINES, missing_result_sentences
 
 ROW = dataclasses.replace(
@@ -50,3 +52,36 @@ def test_of_many_trials_the_first_few_are_listed():
     lines = missing_result_sentences([*rows, DONE])
     assert lines[MOST_LINES:] == ["5 more are in records.csv."]
     assert missing_result_sentences([DONE]) == []
+
+
+def undertrained(losses, *, step=80, epochs=40, own=None):
+    """A trial of 128 examples (80 updates of 64 in 40 epochs) that ended at `step`, with losses every 10 updates."""
+    fields = {"type": "Budget", "epochs": epochs, "batch_size": 64, "eval_every": 10, "patience": 3}
+    row = dataclasses.replace(ROW, train_size=128, value=0.25, hyper=json.dumps({"budget": own and fields | own}))
+    rows = [
+        dataclasses.replace(
+            row, step=10 * (number + 1), split="validation", metric="loss", status="running", value=loss
+        )
+        for number, loss in enumerate(losses)
+    ]
+    rows.append(dataclasses.replace(row, step=step, status="done"))
+    return undertrained_learners(rows, selected_rows(rows), {"budget": fields})
+
+
+FALLING, FLAT = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3], [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.55, 0.54]
+
+
+def test_trials_that_were_still_improving_are_counted_with_the_budget_that_ended_them():
+    (item,) = undertrained(FALLING)
+    assert (item.learner, item.num_improving, item.num_trials) == ("mlp", 1, 1)
+    assert item.limits == {"budget.epochs": 40}
+    (item,) = undertrained(FALLING, own={"epochs": 90, "max_steps": 80})
+    assert item.limits == {"learners.mlp.budget.max_steps": 80}
+    (item,) = undertrained(FALLING, own={"epochs": 3, "min_steps": 80})
+    assert item.limits == {"learners.mlp.budget.min_steps": 80}
+
+
+def test_flat_short_and_early_stopped_trials_are_not_undertrained():
+    assert undertrained(FLAT) == []
+    assert undertrained(FALLING[:3]) == []
+    assert undertrained(FALLING, step=70) == []

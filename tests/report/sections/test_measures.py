@@ -1,4 +1,4 @@
-"""Other measures of the test set: medians over the seeds, on the page and the terminal."""
+"""Other measures: medians over the seeds, training beside test errors, on the page and the terminal."""
 
 import dataclasses
 import io
@@ -6,10 +6,11 @@ import io
 from rich.console import Console
 from small import ROW
 
+from dlm.analysis.measures import TrainingGap
 from dlm.curves.from_records import learning_curves
 from dlm.curves.summary import summarize
 from dlm.report.sections.base import ReportContext
-from dlm.report.sections.measures import measures_section
+from dlm.report.sections.measures import measures_section, training_gap_sentence
 from dlm.report.terminal import print_table
 
 
@@ -55,3 +56,25 @@ def test_the_terminal_has_each_learner_at_its_largest_size(tmp_path):
 def test_no_section_without_other_measures(tmp_path):
     plain = [row for row in rows() if row.metric == "error"]
     assert content(plain, tmp_path).page is None
+
+
+def test_training_errors_are_shown_beside_test_errors_at_the_largest_size(tmp_path):
+    plain = [row for row in rows() if row.metric == "error"]
+    train = [dataclasses.replace(row, split="train", value=0.0) for row in plain if row.learner == "net"]
+    made = content([*plain, *train], tmp_path)
+    (table,) = made.tables
+    assert table.headings == ("learner", "examples", "training error (%)", "test error (%)")
+    assert table.rows == (("net", "64", "0.0", "25.0"),)
+    assert made.page.blocks[0] == table
+    assert made.sentences["Training and test error"] == [
+        "net fits its training examples perfectly (0.0 %) and has 25.0 % on the test set; more data or regularization "
+        "may help."
+    ]
+
+
+def test_two_similar_errors_suggest_a_larger_model():
+    def sentence(train, test):
+        return training_gap_sentence(TrainingGap("net", 64, "error rate", train, test))
+
+    assert sentence(0.2, 0.25).startswith("net: training and test error are similar (20.0 %, 25.0 %); if they are too")
+    assert sentence(0.05, 0.25).startswith("net fits its training examples better (5.0 %) than new ones: it has 25.0 %")
