@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 
 from dlm.curves.diagnostics import PLATEAU_FALL, PLATEAU_REACH, diagnose
 from dlm.curves.laws import LawMixture, fit_mixture
-from dlm.curves.measurement_noise import standard_errors
+from dlm.curves.measurement_noise import repeats, standard_errors
 from dlm.curves.new_examples import ON_NEW_EXAMPLES, ON_TEST_SET, NewExampleDraws, SamplingError, joint_normals
-from dlm.curves.points import Array, Bound, Points, check_at_sizes, make_points, padded
+from dlm.curves.points import Array, Bound, Points, check_at_sizes, make_points
 from dlm.curves.predictive import Draws, draw, predictive
 from dlm.curves.types import Curve
 from dlm.utils.display import HtmlDisplay
@@ -239,7 +239,7 @@ def curve_forecast(curve: Curve, at: Array, level: float, seed: int) -> Forecast
     """The forecast of a curve on its test set, seeded by the learner's name: draws of two learners are independent."""
     return forecast(
         np.array(curve.train_sizes),
-        padded(curve.errors),
+        repeats(curve),
         stderr=standard_errors(curve),
         at=at,
         level=level,

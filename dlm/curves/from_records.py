@@ -93,7 +93,7 @@ def curve_name(learner: str, noise: str) -> str:
     return f"{learner} ({noise})" if noise else learner
 
 
-def make_curve(name: str, by_size: Mapping[int, Sequence[Record]]) -> Curve:
+def make_curve(name: str, by_size: Mapping[int, Sequence[Record]], pool_size: int = 0) -> Curve:
     """The curve of final rows by size; a row without a value counts as a failed trial."""
     errors = {size: tuple(row.value for row in rows if row.value is not None) for size, rows in by_size.items()}
     measured = tuple(size for size in errors if errors[size])
@@ -107,4 +107,5 @@ def make_curve(name: str, by_size: Mapping[int, Sequence[Record]]) -> Curve:
         bound=BOUNDS.get(first.unit, (0.0, None)),
         num_test=first.num_examples,
         num_failed=sum(row.value is None for rows in by_size.values() for row in rows),
+        pool_size=pool_size,
     )

@@ -111,8 +111,17 @@ def only_finite(curve: Curve) -> Curve:
     )
 
 
+def repeats(curve: Curve) -> Array:
+    """Errors [K, S] of the repeats at each size, padded with NaN.
+
+    Seeds that share the whole pool are one repeat: the noise at that size is then estimated from the other sizes.
+    """
+    rows = zip(curve.train_sizes, curve.errors)
+    return padded([(float(np.mean(errors)),) if size == curve.pool_size else errors for size, errors in rows])
+
+
 def curve_points(curve: Curve) -> Points:
     """The points of a curve with at least one size."""
     return make_points(
-        np.array(curve.train_sizes), padded(curve.errors), stderr=standard_errors(curve), bound=curve.bound, least=1
+        np.array(curve.train_sizes), repeats(curve), stderr=standard_errors(curve), bound=curve.bound, least=1
     )

@@ -27,6 +27,8 @@ class Curve:
       noise: corruption of the training examples, for example `label=0.2`.
       test_stderr: standard error of the last error that the choice of the test examples causes, from the saved
         predictions; None: that of a binomial for an error rate with a known `num_test`, otherwise unknown.
+      pool_size: number of examples in the training pool, 0 if unknown; at that size all seeds share one subset, so
+        their spread lacks that of the subset.
     """
 
     learner: str
@@ -39,6 +41,7 @@ class Curve:
     stderr: tuple[float, ...] = ()
     noise: str = ""
     test_stderr: float | None = None
+    pool_size: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,6 +115,7 @@ def _run_trials(study: Study, folder: Path, options: RunOptions, watch: Watch | 
             question=options.question,
             command=options.command,
             chance=chance_level(study.task, dataset, study.test_noise),
+            pool_size=len(dataset.train),
             report=log,
         )
         flops = {cohort.cohort_id: program.flops for cohort, program in programs.items()}

@@ -53,7 +53,7 @@ def summarize(
     selected = selected_rows(workdir.records, trial_ids, workdir.description.learners)
     if not selected:
         raise UsageError(f"--workdir={workdir.path} has no finished trial; run the study first, with --mode=run")
-    curves = [make_curve(name, by_size) for name, by_size in selected.items()]
+    curves = [make_curve(name, by_size, workdir.description.pool_size) for name, by_size in selected.items()]
     measured, correlation = with_sampling_errors(workdir.path, curves, selected)
     targets = tuple(targets) or default_targets(measured)
     summary = summarize_curves(measured, targets=targets, level=level, test_correlation=correlation)

@@ -110,6 +110,7 @@ class Workdir:
         question: str = "",
         command: str = "",
         chance: ChanceLevel | None = None,
+        pool_size: int = 0,
         report: Callable[[str], None] = lambda message: None,
     ) -> None:
         """Write study.json for a study, and move damaged lines of the record log aside, which is reported.
@@ -119,7 +120,7 @@ class Workdir:
             data: `name` and `fingerprint` of the data read.
             provenance: of the trials that remain, from `dlm.storage.description.provenance`.
             question, command: the study's question and the command line, for reports.
-            chance: the chance level of the task on the data.
+            chance, pool_size: the chance level of the task on the data, and the size of the training pool.
             report: receives messages about damaged files.
 
         UsageError, without a change, if the workdir holds another study, or numbers of other code or data.
@@ -133,6 +134,7 @@ class Workdir:
             command=command,
             format=FORMAT,
             chance=chance,
+            pool_size=pool_size,
         )
         if self._description is None:
             self._check_data(data)

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from dlm.curves import Curve, summarize
-from dlm.curves.measurement_noise import noise_at_largest, noise_warning, standard_error, standard_errors
+from dlm.curves.measurement_noise import (
+    curve_points,
+    noise_at_largest,
+    noise_warning,
+    repeats,
+    standard_error,
+    standard_errors,
+)
 
 SEEDS = Curve("a", (10, 20), ((0.4, 0.5), (0.09, 0.10, 0.11)), num_test=900)
 ONE = Curve("a", (10, 20), ((0.4,), (0.1,)), num_test=900)
@@ -68,3 +75,13 @@ def test_a_test_set_that_dominates_is_warned_of():
         "the error at 20 examples is about 10 mistakes"
     )
     assert summarize([quiet], multiples=()).learners[0].noise == noise_at_largest(quiet)
+
+
+def test_seeds_that_share_the_whole_pool_are_one_repeat():
+    """Their spread of zero is not taken for certainty: the noise is that of the other sizes."""
+    errors = ((0.30, 0.34, 0.32), (0.22, 0.25, 0.23), (0.17, 0.19, 0.18), (0.14, 0.14, 0.14))
+    known = curve_points(Curve("a", (100, 200, 400, 800), errors, pool_size=800))
+    unknown = curve_points(Curve("a", (100, 200, 400, 800), errors))
+    np.testing.assert_array_equal(repeats(Curve("a", (100, 800), ((0.3, 0.4), (0.1, 0.2)), pool_size=800))[1, :1], 0.15)
+    assert known.noise[-1] > 1.5 * unknown.noise[-1]
+    assert known.noise[-1] > known.noise[0]
