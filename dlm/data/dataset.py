@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -183,9 +184,45 @@ class Dataset:
         return result
 
     @property
+    def test_precision(self) -> str:
+        """How precisely the test split measures an error, in a sentence; empty for tokens and other dense targets.
+
+        The standard error of a share p is √(p(1 − p)/n); of a root-mean-square error, relative, about √(1/2n). Examples
+        of a group may all be wrong together: then n is the effective number of groups, n²/Σ nᵍ² (Kish 1965).
+        """
+        total, count = sum(map(len, (self.train, self.validation, self.test))), len(self.test)
+        if self.test.y.ndim > 1 or not (self.num_classes or self.has_numeric_targets) or not count:
+            return ""
+        what, spread, unit = "an error rate of 20 % has a standard error", math.sqrt(0.2 * 0.8), "points"
+        if self.has_numeric_targets:
+            what, spread, unit = "a root-mean-square error has a relative standard error", math.sqrt(0.5), "%"
+        stderr = 100 * spread / math.sqrt(count)
+        text = f"Held out {count:,} of {total:,} examples for testing: {what} of {stderr:.2g} {unit}"
+        if self.test_groups is None:
+            return f"{text}."
+        sizes = np.unique(self.test_groups, return_counts=True)[1]
+        most = 100 * spread * math.sqrt(np.sum(sizes**2)) / count
+        return f"{text}; up to {most:.2g} {unit} if the examples of a group ({len(sizes):,} groups) are wrong together."
+
+    @property
     def has_numeric_targets(self) -> bool:
         """Whether targets are real numbers, not classes or tokens."""
         return self.train.y.dtype.kind == "f"
+
+
+def num_held_out(total: int, count: float, name: str) -> int:
+    """Number of examples to hold out. Raises UsageError unless held-out examples and rest are both non-empty."""
+    number = round(count * total) if 0 < count < 1 else int(count)
+    if not 0 < number < total:
+        raise UsageError(
+            f"{name}={count} does not fit {total} examples; choose 1 to {total - 1}, or a share between 0 and 1"
+        )
+    return number
+
+
+def hold_out_order(pool: Split) -> np.ndarray:
+    """The stratified order by content in which examples are held out. int32 [N]."""
+    return stratified_order(row_digests(pool.x, pool.y), pool.strata, HOLD_OUT_SEED)
 
 
 def hold_out(pool: Split, count: float, name: str) -> tuple[Split, Split]:
@@ -193,12 +230,7 @@ def hold_out(pool: Split, count: float, name: str) -> tuple[Split, Split]:
 
     Raises UsageError unless both are non-empty; `name` is the setting in the message.
     """
-    number = round(count * len(pool)) if 0 < count < 1 else int(count)
-    if not 0 < number < len(pool):
-        raise UsageError(
-            f"{name}={count} does not fit {len(pool)} examples; choose 1 to {len(pool) - 1}, or a share between 0 and 1"
-        )
-    order = stratified_order(row_digests(pool.x, pool.y), pool.strata, HOLD_OUT_SEED)
+    number, order = num_held_out(len(pool), count, name), hold_out_order(pool)
     return pool.take(order[:number]), pool.take(np.sort(order[number:]))
 
 

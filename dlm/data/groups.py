@@ -1,20 +1,26 @@
-"""Assigns examples to groups by the values of columns, so that errors can be compared between groups."""
+"""Assigns examples to groups by the values of columns: to compare errors between them, or to keep them in one split."""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import itertools
 import re
+import warnings
 from collections.abc import Mapping
+from fractions import Fraction
 
 import numpy as np
 
 from dlm.data.columns import Column, Columns, find_column
-from dlm.data.dataset import Groups
+from dlm.data.dataset import Groups, Split, hold_out_order, num_held_out
 from dlm.utils.errors import UsageError
 
 MAX_VALUES = 12  # a column of numbers with more distinct values is divided at the pool's quartiles
 MAX_NAMES = 20  # groups of a column of texts; rarer values form one group
 OTHERS = "others"
+MAX_FOLDS = 10  # from which a share is put together; more for shares below 1/10
+MAX_STRATIFIED_GROUPS = 2000  # more are held out in the order of a hash, which keeps class shares nearly
 
 Coded = tuple[tuple[str, ...], dict[str, np.ndarray]]  # names of the groups; group of each row by split, −1 unknown
 
@@ -95,3 +101,131 @@ def _by_value(name: str, splits: Mapping[str, np.ndarray]) -> Coded:
 
 def _short(name: str) -> str:
     return name if len(name) <= 12 else "value"
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitGroups:
+    """The group of each example by one column, for splits that share no group.
+
+    names: [G], in the order of a hash, so that the held-out groups do not depend on the order of rows. codes: int [N]
+    of each split, indices into `names`.
+    """
+
+    column: str
+    names: np.ndarray
+    codes: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, column: str, splits: Mapping[str, Columns]) -> SplitGroups:
+        """The groups of a column. Raises UsageError for an unsuitable column, and for a group that is in two splits."""
+        values = {part: _group_names(column, find_column(of, column, "data.group")) for part, of in splits.items()}
+        names, codes = np.unique(np.concatenate(list(values.values())), return_inverse=True)
+        order = np.array(sorted(range(len(names)), key=lambda k: hashlib.blake2b(str(names[k]).encode()).digest()))
+        ends = np.cumsum([len(rows) for rows in values.values()])[:-1]
+        parts = np.split(np.argsort(order)[codes], ends)
+        result = cls(column, names[order], dict(zip(values, parts)))
+        result._check()
+        return result
+
+    def _check(self) -> None:
+        required, number = 4 - len(self.codes), len(np.unique(self.codes["train"]))
+        if len(self.names) == 1:
+            raise UsageError(f"data.group={self.column!r} has one group, {str(self.names[0])!r}; choose another column")
+        if number < required:
+            raise UsageError(
+                f"data.group={self.column!r} has {number} groups for {required} splits; provide at least {required}"
+            )
+        for first, second in itertools.combinations(self.codes, 2):
+            shared = np.intersect1d(self.codes[first], self.codes[second])
+            if len(shared):
+                raise UsageError(
+                    f"data.group={self.column!r}: {len(shared):,} groups are in both {first} and {second}, for example "
+                    f"{str(self.names[shared[0]])!r}; give all rows as one split, from which dlm holds out whole groups"
+                )
+
+    def hold_out(self, part: str, pool: Split, count: float) -> tuple[Split, Split, SplitGroups]:
+        """(held-out examples, the rest, groups of both): whole groups of train, about `count` (number or share).
+
+        The rest has every class, and class shares are those of scikit-learn's StratifiedGroupKFold. Raises UsageError
+        if that is not possible.
+        """
+        groups, strata, number = self.codes["train"], pool.strata, len(np.unique(self.codes["train"]))
+        share = num_held_out(len(pool), count, f"data.{part}") / len(pool)
+        folds = _hashed_fold if number > MAX_STRATIFIED_GROUPS else _stratified_folds
+        candidates = [_without_whole_classes(rows, strata, groups) for rows in folds(strata, groups, share)]
+        reserve = 3 - len(self.codes)  # groups that the splits still to be held out and the pool need
+        candidates = [rows for rows in candidates if rows.any() and len(np.unique(groups[~rows])) >= reserve]
+        if not candidates:
+            raise UsageError(
+                f"data.{part}={count} is not possible with {number} groups by data.group={self.column!r}, since every "
+                f"split needs a group and the pool every class; choose another data.{part}, or merge rare classes"
+            )
+        held = min(candidates, key=lambda rows: _distance(rows, strata, share))
+        order = hold_out_order(pool)
+        rows, rest = order[held[order]], np.flatnonzero(~held)
+        codes = {**self.codes, "train": groups[rest], part: groups[rows]}
+        return pool.take(rows), pool.take(rest), dataclasses.replace(self, codes=codes)
+
+    def remark(self) -> str:
+        """How many groups each split has."""
+        counts = {part: len(np.unique(codes)) for part, codes in self.codes.items()}
+        return (
+            f"Groups by {self.column}: {counts['train']:,} in the training pool, {counts['validation']:,} in "
+            f"validation and {counts['test']:,} in test; no group is in two splits."
+        )
+
+
+def _group_names(name: str, column: Column) -> np.ndarray:
+    """The value of each row as text [N]. Raises UsageError for missing values, and for arrays, images and sounds."""
+    if column.kind != "text" and not column.is_scalar:
+        raise UsageError(f"data.group={name!r} has kind {column.kind}; choose a column of names or single numbers")
+    missing = int((~column.is_known()).sum())
+    if missing:
+        raise UsageError(
+            f"data.group={name!r} has no value in {missing:,} of {len(column):,} rows; fill or remove them"
+        )
+    if column.kind == "text":
+        return np.array(column.texts())
+    if column.kind == "class" and column.names:
+        return np.array(column.names)[column.array]
+    return np.array([f"{value:.15g}" for value in column.array.tolist()])
+
+
+def _stratified_folds(strata: np.ndarray, groups: np.ndarray, share: float) -> list[np.ndarray]:
+    """Candidates for the held-out rows, bool [N]: consecutive folds of whole groups that have about `share`."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    number, ends = len(np.unique(groups)), (round(1 / share), round(1 / (1 - share)))
+    ratio = Fraction(share).limit_denominator(min(number, max(MAX_FOLDS, *ends)))
+    count = min(max(ratio.numerator, 1), ratio.denominator - 1) or 1
+    num_folds = max(ratio.denominator, 2)
+    if np.unique(strata, return_counts=True)[1].max() < num_folds:
+        strata = np.zeros_like(strata)  # scikit-learn cannot stratify classes that all have fewer rows than folds
+    fold = np.zeros(len(groups), int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds
+        for index, (_, rows) in enumerate(StratifiedGroupKFold(num_folds).split(groups, strata, groups)):
+            fold[rows] = index
+    return [(fold - start) % num_folds < count for start in range(num_folds)]
+
+
+def _hashed_fold(strata: np.ndarray, groups: np.ndarray, share: float) -> list[np.ndarray]:
+    """The first groups in the order of their hash, which have about `share` of the rows. One candidate, bool [N]."""
+    sizes = np.cumsum(np.bincount(groups)) / len(groups)
+    return [groups <= np.abs(sizes - share).argmin()]
+
+
+def _without_whole_classes(held: np.ndarray, strata: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The held-out rows, bool [N], without a group of each class that the other rows lack."""
+    held = held.copy()
+    for label in np.setdiff1d(strata[held], strata[~held]):
+        if not np.any(strata[~held] == label):
+            held[groups == groups[strata == label].min()] = False
+    return held
+
+
+def _distance(held: np.ndarray, strata: np.ndarray, share: float) -> float:
+    """How far held-out rows, bool [N], are from the share of rows and from the share of each class."""
+    _, each = np.unique(strata, return_inverse=True)
+    of_held, of_all = np.bincount(each[held], minlength=each.max() + 1), np.bincount(each)
+    return float(abs(held.mean() - share) + np.abs(of_held / held.sum() - of_all / len(held)).sum() / 2)

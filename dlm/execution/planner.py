@@ -65,13 +65,17 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Cost of each part, and seconds before the first part (start, data) and after the last (report)."""
+    """Cost of each part, and seconds before the first part (start, data) and after the last (report).
+
+    test_precision: how precisely the test split measures an error, in a sentence.
+    """
 
     study_name: str
     parts: tuple[Cost, ...]
     start_seconds: float
     report_seconds: float
     trials_done: int
+    test_precision: str = ""
 
     @property
     def seconds(self) -> float:
@@ -89,6 +93,7 @@ class Plan:
             f"at most {_scaled(memory, 'B')} of device memory.\n"
             f"The run takes about {duration(self.seconds)}: {duration(self.start_seconds)} to start and read the data, "
             f"{duration(self.report_seconds)} for the report, the rest as above."
+            + (f"\n{self.test_precision}" if self.test_precision else "")
         )
 
     def __rich__(self) -> Group:
@@ -132,7 +137,7 @@ def plan(study: Study, workdir: str | os.PathLike[str] | None = None, **options:
         trials = [trial for trial in work.classical if trial.name == name]
         parts.append(_classical_cost(name, trials, orders))
     complete = len(study.trials) - work.num_trials
-    return Plan(study.name, tuple(parts), start_seconds, _report_seconds(study), complete)
+    return Plan(study.name, tuple(parts), start_seconds, _report_seconds(study), complete, dataset.test_precision)
 
 
 def _cohort_cost(cohort: Cohort, device_data: DeviceData, packing: Packing) -> Cost:

@@ -195,15 +195,17 @@ def _replaced_part(config: Any, changes: Mapping[str, Any]) -> Any:
 def canonical(value: Any) -> Any:
     """JSON-ready form of a config; two forms are equal exactly if the configs are equal (1.0 becomes 1).
 
-    A dataclass is identified by its name without its module, so moving it to another file changes no trial id.
+    A dataclass is identified by its name without its module, so moving it to another file changes no trial id. A field
+    with the metadata `omit_default` is absent while it has its default, so adding it changes no trial id either.
     """
     if is_flax_module(value):
         return {"type": code_identity(type(value)), **canonical(module_fields(value))}
     if is_code(value):
         return canonical(code_identity(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: canonical(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"type": type(value).__qualname__, **fields}
+        values = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        values = [(field, item) for field, item in values if not _is_omitted(field, item)]
+        return {"type": type(value).__qualname__, **{field.name: canonical(item) for field, item in values}}
     if isinstance(value, Mapping):
         return {str(key): canonical(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -215,6 +217,10 @@ def canonical(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise UsageError(f"{value!r} cannot be part of a study; use numbers, text, tuples and frozen dataclasses")
+
+
+def _is_omitted(field: dataclasses.Field[Any], value: Any) -> bool:
+    return field.metadata.get("omit_default", False) and value == field.default
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,16 +1,20 @@
-"""Groups of examples: by classes, texts, few numbers, or quarters of many; they follow rows and change nothing."""
+"""Groups of examples: compared with each other without changing anything, or kept in one split."""
 
 import dataclasses
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet
 import pytest
+from PIL import Image
+from sklearn.neighbors import KNeighborsClassifier
 
-from dlm import UsageError
+from dlm import UsageError, from_items
 from dlm.data import File
+from dlm.data import groups as groups_module
 from dlm.data.columns import Column, text_values
-from dlm.data.groups import groups_of
+from dlm.data.groups import SplitGroups, groups_of
 
 
 def test_each_kind_of_column_defines_groups():
@@ -99,3 +103,195 @@ def test_a_threshold_gives_two_groups():
     assert codes["train"].tolist() == [[0, 0], [1, 1], [-1, 0], [0, 1]]
     with pytest.raises(UsageError, match="needs a column of single numbers"):
         groups_of({"train": columns}, ("sex<=1",))
+
+
+PARTS = ("train", "validation", "test")
+
+
+def patients(num_patients=40, rows=10):
+    """A table whose rows of one patient are near copies: the label is a property of the patient, a quarter is sick."""
+    rng = np.random.default_rng(0)
+    patient = np.repeat(np.arange(num_patients), rows)
+    of_patient = rng.normal(size=(num_patients, 6))[patient]
+    measured = (of_patient + 0.01 * rng.normal(size=of_patient.shape)).round(5)
+    order = rng.permutation(len(patient))
+    columns = {"patient_id": np.array([f"P{number:03d}" for number in patient])[order]}
+    columns |= {name: measured[order, k] for k, name in enumerate("abcdef")}
+    return pa.table(columns | {"label": np.where(patient % 4 == 0, "sick", "well")[order]})
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("groups") / "patients.csv"
+    pyarrow.csv.write_csv(patients(), path)
+    return str(path)
+
+
+def patients_of(split):
+    """The patients of a split's rows."""
+    rows = patients().to_pylist()
+    patient_of = {tuple(np.float32([row[name] for name in "abcdef"]).tolist()): row["patient_id"] for row in rows}
+    return {patient_of[tuple(row)] for row in split.x.tolist()}
+
+
+def test_examples_of_a_group_are_in_one_split_and_a_nearest_neighbour_gains_nothing(table):
+    errors = {}
+    for group in ("", "patient_id"):
+        dataset = File(table, target="label", group=group).load()
+        model = KNeighborsClassifier(1).fit(dataset.train.x, dataset.train.y)
+        errors[group] = 1 - model.score(dataset.test.x, dataset.test.y)
+        assert (len(dataset.test), len(dataset.train) + len(dataset.validation)) == (120, 280)
+        assert all(abs(np.mean(getattr(dataset, part).y == 0) - 0.25) < 0.1 for part in PARTS)
+    assert errors[""] < 0.02
+    assert errors["patient_id"] > 0.25
+    assert dataset.feature_names == tuple("abcdef")
+    assert np.bincount(dataset.test_groups)[np.unique(dataset.test_groups)].tolist() == [10] * 12
+    train, validation, test = (patients_of(getattr(dataset, part)) for part in PARTS)
+    assert (len(train), len(validation), len(test), len(train | validation | test)) == (25, 3, 12, 40)
+    remark = "Groups by patient_id: 25 in the training pool, 3 in validation and 12 in test; no group is in two splits."
+    assert remark in dataset.remarks
+
+
+def test_the_splits_depend_on_the_content_only(table, tmp_path):
+    rows = patients().take(np.random.default_rng(1).permutation(400))
+    pyarrow.parquet.write_table(rows, tmp_path / "patients.parquet")
+    ways = [
+        File(table, target="label", group="patient_id").load(),
+        File(str(tmp_path / "patients.parquet"), target="label", group="patient_id").load(),
+        from_items(rows.to_pylist(), name="items", target="label", group="patient_id"),
+    ]
+    assert len({dataset.fingerprint for dataset in ways}) == 1
+    for dataset in ways[1:]:
+        np.testing.assert_array_equal(dataset.test.x, ways[0].test.x)
+        np.testing.assert_array_equal(dataset.test_groups, ways[0].test_groups)
+
+
+@pytest.mark.parametrize("most", [2000, 10])
+@pytest.mark.parametrize(("test", "expected"), [(0.3, 0.3), (0.5, 0.5), (40, 0.1), (0.04, 0.05)])
+def test_the_held_out_share_is_near_the_requested_one(table, monkeypatch, test, expected, most):
+    monkeypatch.setattr(groups_module, "MAX_STRATIFIED_GROUPS", most)
+    dataset = File(table, target="label", group="patient_id", test=test, validation=0.2).load()
+    assert abs(len(dataset.test) / 400 - expected) <= 0.025
+    assert len(dataset.validation) / (400 - len(dataset.test)) == pytest.approx(0.2, abs=0.05)
+
+
+def test_groups_of_very_different_sizes_and_numeric_targets(tmp_path):
+    rng = np.random.default_rng(0)
+    site = np.repeat(np.arange(30), rng.geometric(0.02, 30))
+    rows = pa.table({"site": site, "x": rng.normal(size=len(site)), "y": rng.normal(size=len(site))})
+    pyarrow.csv.write_csv(rows, tmp_path / "sites.csv")
+    dataset = File(str(tmp_path / "sites.csv"), target="y", task="numbers", group="site", test=0.2).load()
+    assert abs(len(dataset.test) / len(site) - 0.2) < 0.05
+    assert dataset.feature_names == ("x",)
+    assert "a root-mean-square error has a relative standard error of" in dataset.test_precision
+
+
+def test_files_of_a_folder_inside_a_class_folder_and_of_a_table_are_groups(tmp_path):
+    rng, rows = np.random.default_rng(0), []
+    for patient in range(12):
+        for scan in range(4):
+            path = tmp_path / "scans" / ("cat", "dog")[patient % 2] / f"p{patient}" / f"{scan}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 255, (4, 4), np.uint8)).save(path)
+            rows.append({"file": str(path.relative_to(tmp_path)), "label": path.parts[-3], "who": patient})
+    pyarrow.csv.write_csv(pa.Table.from_pylist(rows), tmp_path / "list.csv")
+    for source in (
+        File(str(tmp_path / "scans"), group="folder"),
+        File(str(tmp_path / "list.csv"), target="label", group="who"),
+    ):
+        dataset = source.load()
+        assert dataset.train.x.shape[1:] == (4, 4, 1)
+        assert set(np.unique(dataset.test_groups, return_counts=True)[1]) == {4}
+    with pytest.raises(
+        UsageError, match="set data.group=folder, with a folder per group in each class".replace(".", r"\.")
+    ):
+        File(str(tmp_path / "scans"), group="patient").load()
+    Image.new("L", (4, 4)).save(tmp_path / "scans" / "cat" / "alone.png")
+    with pytest.raises(UsageError, match="'folder' has no value in 1 of 49 rows"):
+        File(str(tmp_path / "scans"), group="folder").load()
+
+
+def changed(**columns):
+    rows = patients()
+    for name, values in columns.items():
+        rows = rows.drop_columns([name]) if name in rows.column_names else rows
+        rows = rows.append_column(name, pa.array(values))
+    return rows
+
+
+MANY = [f"P{number % 40}" for number in range(400)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "group", "message"),
+    [
+        (patients(), "patient", "data.group='patient' is not a column; did you mean 'patient_id'?"),
+        (patients(), "label", "data.group='label' is also the target or an input; choose another column"),
+        (changed(site=["x"] * 400), "site", "data.group='site' has one group, 'x'; choose another column"),
+        (changed(site=["x", "y"] * 200), "site", "'site' has 2 groups for 3 splits; provide at least 3"),
+        (changed(site=[None, *MANY[1:]]), "site", "'site' has no value in 1 of 400 rows; fill or remove them"),
+        (
+            changed(site=MANY, label=["a" if name == "P1" else "b" for name in MANY]).select(["site", "a", "label"]),
+            "",
+            "",
+        ),
+    ],
+    ids=["unknown", "target", "one", "two", "missing", "none"],
+)
+def test_an_unsuitable_column_for_holding_out_is_a_usage_error(rows, group, message, tmp_path):
+    pyarrow.parquet.write_table(rows, tmp_path / "rows.parquet")
+    source = File(str(tmp_path / "rows.parquet"), target="label", group=group)
+    if not message:
+        assert source.load().test_groups is None
+        return
+    with pytest.raises(UsageError) as error:
+        source.load()
+    assert message in str(error.value)
+
+
+def test_the_pool_keeps_every_class(tmp_path):
+    """A class of one group stays in the pool; the greedy folds alone would hold it out for one of three tests."""
+    label = ["rare" if name == "P1" else "usual" for name in MANY]
+    pyarrow.csv.write_csv(changed(site=MANY, label=label), tmp_path / "rows.csv")
+    dataset = File(str(tmp_path / "rows.csv"), target="label", group="site", inputs=("a", "b")).load()
+    assert [int(np.sum(getattr(dataset, part).y == 0)) for part in PARTS] == [10, 0, 0]
+    notes = "".join(f'{{"text": "A note of {k} words that are not classes.", "who": "{k % 9}"}}\n' for k in range(90))
+    (tmp_path / "notes.jsonl").write_text(notes)
+    for kind in ("auto", "texts"):
+        with pytest.raises(UsageError, match="'who' needs a target; documents without one stay whole, remove it"):
+            File(str(tmp_path / "notes.jsonl"), kind=kind, group="who").load()
+
+
+def test_classes_of_few_rows_are_held_out_or_refused():
+    items = [({"x": float(k), "who": f"{k // 4}"}, f"c{k // 4 % 30}") for k in range(240)]
+    items = [{**inputs, "label": label} for inputs, label in items]
+    dataset = from_items(items, name="items", group="who")
+    assert all(len(np.unique(getattr(dataset, part).y)) > 3 for part in PARTS)
+    assert set(np.unique(dataset.test.y)) <= set(np.unique(dataset.train.y))
+    for k, item in enumerate(items):
+        item["label"] = f"c{k // 4}"  # each class is one group
+    with pytest.raises(UsageError, match="is not possible with 60 groups"):
+        from_items(items, name="items", group="who")
+
+
+def test_a_predefined_split_that_shares_a_group_is_a_usage_error():
+    columns = {part: {"who": Column(np.array(ids), "number")} for part, ids in (("train", [1, 2, 3]), ("test", [4, 3]))}
+    with pytest.raises(UsageError, match="1 groups are in both train and test, for example '3'; give all rows as one"):
+        SplitGroups.of("who", columns)
+    columns["test"] = {"who": Column(np.array([4, 5]), "number")}
+    assert {part: len(codes) for part, codes in SplitGroups.of("who", columns).codes.items()} == {"train": 3, "test": 2}
+
+
+@pytest.mark.parametrize(
+    ("rows", "test"), [(100, 20), (300, 90), (1500, 400), (3000, 600), (5000, 1000), (10_000, 1000), (40_000, 2000)]
+)
+def test_the_default_test_split_is_large_enough_where_the_data_allow(rows, test):
+    items = [((k % 7, k % 5, k / rows), k % 2) for k in range(rows)]
+    dataset = from_items(items, name="items")
+    assert len(dataset.test) == test
+    assert len(from_items(items, name="items", test=0.2).test) == rows // 5
+    if rows == 3000:
+        assert dataset.test_precision == (
+            "Held out 600 of 3,000 examples for testing: an error rate of 20 % has a standard error of 1.6 points."
+        )
+        assert dataset.remarks[-1].startswith(dataset.test_precision)

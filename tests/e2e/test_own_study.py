@@ -83,6 +83,30 @@ def test_a_slip_is_refused_with_its_remedy_and_nothing_written(flags, message, l
     assert not (tmp_path / "run").exists()
 
 
+def test_a_grouped_table_is_planned_run_and_refused(launch, tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "visits.csv"
+    of_patient = rng.normal(size=(60, 3))
+    rows = [
+        [f"P{p}", *of_patient[p] + rng.normal(size=3) / 9, of_patient[p, 0] > 0] for p in range(60) for _ in range(10)
+    ]
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([["patient", "a", "b", "c", "sick"], *rows])
+    flags = (f"--data={path}", "--target=sick", *CUT, "--learners=logreg", f"--workdir={tmp_path / 'run'}")
+    code, out, err = launch(*flags, "--set=data.group=patient", "--mode=plan")
+    assert code == 0, err
+    text = " ".join(out.split())
+    assert "Groups by patient: " in text
+    held_out = (
+        "of 600 examples for testing: an error rate of 20 % has a standard error of 3 points; up to 9.4 points if"
+    )
+    assert text.count(held_out) == 2
+    code, out, err = launch(*flags, "--set=data.group=patient")
+    assert code == 0, err
+    assert len(np.unique(artifacts.read_test_set(tmp_path / "run")["test_groups"])) == 18
+    refused = "data.group='patients' is not a column; did you mean 'patient'?"
+    assert_refused(launch(*flags, "--set=data.group=patients"), refused)
+
+
 @pytest.mark.parametrize(("pool", "classes"), [(64, 2), (409, 2), (50_000, 10), (10**6, 0)])
 def test_sizes_grow_by_one_factor_up_to_the_pool(pool, classes):
     train_sizes = proposal.train_sizes_for(pool, classes)

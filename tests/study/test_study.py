@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dlm import Budget, Hyper, Learner, Optimizer, Study, UsageError, grid, zipped
+from dlm.data import File
 from dlm.study.config import FrozenDict, canonical, digest, replaced
 from dlm.study.noise import Noise
 from dlm.study.trial import group_cohorts, variants
@@ -133,6 +134,12 @@ def test_equal_configs_have_one_id():
     assert digest(FrozenDict(a=1, b=2)) == digest(FrozenDict(b=2, a=1))
     assert digest(Learner(Model(), Hyper(weight_decay=0))) == digest(Learner(Model(), Hyper(weight_decay=-0.0)))
     assert canonical(True) is True
+
+
+def test_a_field_that_is_omitted_at_its_default_changes_the_id_only_when_set():
+    source = File("my.csv", target="label")
+    assert digest(source) == "cea6e5598d821d5a"
+    assert digest(dataclasses.replace(source, group="patient")) != digest(source)
 
 
 def test_canonical_forms_of_different_types_differ():

@@ -23,6 +23,7 @@ from dlm.utils.errors import UsageError, choose
 
 TEXT_SUFFIXES = (".txt", ".text")
 PATH_NAMES = ("path", "file", "filename", "file_name", "filepath", "image", "audio")
+FOLDER = "folder"  # as the group of a file: the folder that it has inside its class folder
 MAX_FILES_INSPECTED = 10_000  # of a folder, to detect its kind
 _SUFFIXES: dict[FileKind, Sequence[str]] = {
     "images": images.SUFFIXES,
@@ -44,19 +45,25 @@ _REMEDIES = {
 
 
 def read_path(
-    path: str, *, target: str = "", kind: FileKind = "auto", size: Size | None = None, task: Task = "auto"
+    path: str,
+    *,
+    target: str = "",
+    kind: FileKind = "auto",
+    size: Size | None = None,
+    task: Task = "auto",
+    group: str = "",
 ) -> UserDataset:
     """The data of a table, folder, text or array file, whose kind is detected unless `kind` is set.
 
     target: the column to predict; folders of classes need none. size: height and width of images. task: whether the
-    target is classes or numbers. Raises UsageError, prefixed with the path, for a path that is absent, unreadable or
-    not suitable for a study.
+    target is classes or numbers. group: a column of a table, or "folder", that is always kept. Raises UsageError,
+    prefixed with the path, for a path that is absent, unreadable or not suitable for a study.
     """
     choose("kind", kind, get_args(FileKind))
     choose("task", task, get_args(Task))
     with files.error_context(path):
         where = files.checked_path(path)
-        data = (read_folder if where.is_dir() else _from_file)(where, target, kind, size)
+        data = (read_folder if where.is_dir() else _from_file)(where, target, kind, size, group)
         if data.target:
             columns, remark = with_target(data.columns, data.target, task)
             data = labelled(dataclasses.replace(data, columns=columns).with_remarks(remark))
@@ -66,14 +73,21 @@ def read_path(
     return dataclasses.replace(data, name=Path(os.path.abspath(where)).stem)
 
 
-def read_folder(folder: Path, target: str = "", kind: FileKind = "auto", size: Size | None = None) -> UserDataset:
+def read_folder(
+    folder: Path, target: str = "", kind: FileKind = "auto", size: Size | None = None, group: str = ""
+) -> UserDataset:
     """The data of a folder of tables, or of images, sounds or texts in class folders, before it is checked."""
     kind = _folder_kind(folder) if kind == "auto" else kind
     if kind == "table":
-        return _from_tables(tables.read_tables(_table_files(folder)), target, kind, size)
+        return _from_tables(tables.read_tables(_table_files(folder)), target, kind, size, group)
     if kind == "arrays":
         raise UsageError("the path is a folder; give one file of arrays, for example data.npz")
-    data = _class_folders(folder, kind)
+    if group not in ("", FOLDER):
+        raise UsageError(
+            f"data.group={group!r} is not a column of a folder of {kind}; set data.group={FOLDER}, with a folder per "
+            "group in each class folder, or give a table with columns of file names, target and group"
+        )
+    data = _class_folders(folder, kind, group)
     if target not in ("", data.target):
         raise UsageError(
             f"target={target!r} does not apply to a folder, whose sub-folders are the classes; remove target"
@@ -81,8 +95,8 @@ def read_folder(folder: Path, target: str = "", kind: FileKind = "auto", size: S
     return tables.from_tables(data, size)
 
 
-def _class_folders(folder: Path, kind: FileKind) -> SplitTables:
-    """Files as column image, audio or text, and the names of their class folders as column label."""
+def _class_folders(folder: Path, kind: FileKind, group: str = "") -> SplitTables:
+    """Files as column image, audio or text, the names of their class folders as column label, and their groups."""
     matches, remarks = files.class_files(folder, _SUFFIXES[kind])
     if not matches:
         convert = "; convert others by: ffmpeg -i song.mp3 song.wav" if kind == "sounds" else ""
@@ -96,20 +110,28 @@ def _class_folders(folder: Path, kind: FileKind) -> SplitTables:
             "with a column of file names and a target column"
         )
     name, empty = _COLUMNS[kind], 0
-    rows: dict[str, list[dict[str, str]]] = {}
+    rows: dict[str, list[dict[str, str | None]]] = {}
     for file in matches:
         value = str(file.path)
         if kind == "texts":
             with files.error_context(file.path.relative_to(folder)):
                 value = files.read_text(file.path).strip()
         if value:
-            rows.setdefault(file.split, []).append({name: value, "label": file.label})
+            row = {name: value, "label": file.label, FOLDER: _inner_folder(file, folder)}
+            rows.setdefault(file.split, []).append(row)
         else:
             empty += 1
-    schema = pa.schema([(column, pa.string()) for column in (name, target) if column])
+    schema = pa.schema([(column, pa.string()) for column in (name, target, group) if column])
     splits = {split: pa.Table.from_pylist(part, schema) for split, part in (rows or {"all": []}).items()}
     remarks += (f"Dropped empty documents: {empty:,}.",) if empty else ()
-    return SplitTables(splits, remarks, {name: kind}, target)
+    return SplitTables(splits, remarks, {name: kind}, target, group)
+
+
+def _inner_folder(file: files.LabelledFile, folder: Path) -> str | None:
+    """The first folder inside the class folder of a file; None without one."""
+    parts = file.path.relative_to(folder).parts[:-1]
+    inside = parts[parts.index(file.label) + 1 :] if file.label in parts else ()
+    return inside[0] if inside else None
 
 
 def read_lines(path: Path) -> UserDataset:
@@ -123,13 +145,15 @@ def read_lines(path: Path) -> UserDataset:
     return tables.from_tables(SplitTables({"all": documents}, tuple(remarks), {"text": "texts"}))
 
 
-def _from_file(path: Path, target: str, kind: FileKind, size: Size | None) -> UserDataset:
+def _from_file(path: Path, target: str, kind: FileKind, size: Size | None, group: str) -> UserDataset:
     suffix = path.suffix.casefold()
     if suffix in tables.SUFFIXES and kind != "arrays":
         data = tables.read_tables({"all": [path]})
         if kind in ("auto", "images", "sounds"):
-            data = _with_files(data, path.parent, target)
-        return _from_tables(data, target, kind, size)
+            data = _with_files(data, path.parent, target, group)
+        return _from_tables(data, target, kind, size, group)
+    if group:
+        raise UsageError(f"data.group={group!r} needs a table with such a column; save the data as CSV or Parquet")
     if suffix == ".npz" and kind in ("auto", "arrays"):
         return npz.read_npz(path, target)
     if suffix in TEXT_SUFFIXES and kind in ("auto", "texts"):
@@ -139,21 +163,24 @@ def _from_file(path: Path, target: str, kind: FileKind, size: Size | None) -> Us
     raise UsageError(_unsupported(path, kind))
 
 
-def _from_tables(data: SplitTables, target: str, kind: FileKind, size: Size | None) -> UserDataset:
+def _from_tables(data: SplitTables, target: str, kind: FileKind, size: Size | None, group: str) -> UserDataset:
     """Tables with a target, or the only text of tables without one."""
-    names = data.first.column_names
+    data = dataclasses.replace(data, group=group)
+    names = [name for name in data.first.column_names if name != group]
     target = target or data.target or target_by_name(names)
     if not target:
         result = tables.from_tables(data, size)
         texts = {name: column for name, column in result.columns.items() if column.kind == "text"}
-        if len(texts) == 1 and (len(result.columns) == 1 or kind == "texts"):
+        if len(texts) == 1 and (len(result.columns) == 1 + bool(group) or kind == "texts"):
+            if group:
+                raise UsageError(f"data.group={group!r} needs a target; documents without one stay whole, remove it")
             return dataclasses.replace(result, columns=texts)
         raise UsageError(_unknown_target(names))
     return tables.from_tables(dataclasses.replace(data, target=target), size)
 
 
-def _with_files(data: SplitTables, folder: Path, target: str) -> SplitTables:
-    """Tables with a column of file names, relative to `folder`, reduced to it and the target; other tables as given.
+def _with_files(data: SplitTables, folder: Path, target: str, group: str) -> SplitTables:
+    """Tables with a column of file names, relative to `folder`, reduced to it, target and group; others as given.
 
     It is the column whose values are all names of images, or of WAV files. Without a usual name of a target, the target
     is the only other column.
@@ -163,7 +190,7 @@ def _with_files(data: SplitTables, folder: Path, target: str) -> SplitTables:
     column = next((name for name in kinds if name.casefold() in PATH_NAMES), next(iter(kinds), None))
     if column is None:
         return data
-    others = [name for name in table.column_names if name != column]
+    others = [name for name in table.column_names if name not in (column, group)]
     target = target or target_by_name(others) or (others[0] if len(others) == 1 else "")
     if not target:
         raise UsageError(_unknown_target(table.column_names))
@@ -178,7 +205,8 @@ def _with_files(data: SplitTables, folder: Path, target: str) -> SplitTables:
         )
     unused = [name for name in others if name != target]
     remarks = (*data.remarks, *([f"Columns not used beside the files: {files.listed(unused)}."] if unused else []))
-    table = pa.table({column: [str(folder / name) for name in names], target: table.column(target)})
+    extra = {name: table.column(name) for name in (target, group) if name in table.column_names}
+    table = pa.table({column: [str(folder / name) for name in names], **extra})
     return SplitTables({"all": table}, remarks, {column: kinds[column]}, target)
 
 

@@ -31,13 +31,15 @@ class SplitTables:
     """What a reader of files returns: an Arrow table of each split, before its columns are inferred.
 
     splits: a single one is "all", several are train, test and perhaps validation. kinds: columns of a known kind, which
-    are texts, or names of files of images or sounds. target: the column to predict, if it is known.
+    are texts, or names of files of images or sounds. target: the column to predict, if it is known. group: a column of
+    names, which is always kept.
     """
 
     splits: Mapping[str, pa.Table]
     remarks: tuple[str, ...] = ()
     kinds: Mapping[str, FileKind] = dataclasses.field(default_factory=dict)
     target: str = ""
+    group: str = ""
 
     @property
     def first(self) -> pa.Table:
@@ -98,25 +100,33 @@ def from_tables(data: SplitTables, size: Size | None = None) -> UserDataset:
     if others:
         remarks.append(f"Dropped columns that are not in every split: {listed(others)}.")
     table = _concatenated([table.select(names) for table in splits.values()])
-    columns, readable, column_remarks = columns_of_table(table, target, data.kinds, size)
+    columns, readable, column_remarks = columns_of_table(table, target, data.kinds, size, data.group)
     counts = {split: part.num_rows for split, part in splits.items()}
     counts = counts if len(counts) > 1 else {"all": table.num_rows}
     return UserDataset(columns, counts, target, (*remarks, *column_remarks)).where(readable)
 
 
 def columns_of_table(
-    table: pa.Table, target: str = "", kinds: Mapping[str, FileKind] | None = None, size: Size | None = None
+    table: pa.Table,
+    target: str = "",
+    kinds: Mapping[str, FileKind] | None = None,
+    size: Size | None = None,
+    group: str = "",
 ) -> tuple[dict[str, Column], np.ndarray, tuple[str, ...]]:
-    """The useful columns of an Arrow table, the target always; rows that could be read, bool [N]; and remarks."""
+    """The useful columns of an Arrow table, target and group always; rows that could be read, bool [N]; and remarks."""
     if target and target not in table.column_names:
         raise UsageError(f"the table has no column {target!r}; {nearest(target, table.column_names)[:400]}")
+    if group and group not in table.column_names:
+        raise UsageError(f"data.group={group!r} is not a column; {nearest(group, table.column_names)[:400]}")
     columns: dict[str, Column] = {}
     readable = np.ones(table.num_rows, bool)
     remarks: list[str] = []
     dropped: dict[str, list[str]] = defaultdict(list)
     for name in table.column_names:
         array, kind = table.column(name), (kinds or {}).get(name)
-        if kind == "texts":
+        if name == group and name != target:
+            columns[name] = _group(name, array)
+        elif kind == "texts":
             columns[name] = arrow.text_column(array)
         elif name != target and (media := _media(array, kind, size)):
             columns[name] = media[0]
@@ -170,6 +180,14 @@ def _concatenated(tables: Sequence[pa.Table]) -> pa.Table:
         return pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
         raise UsageError(f"the files have different column types ({error}); use one type per column") from None
+
+
+def _group(name: str, array: pa.ChunkedArray) -> Column:
+    """The values of a column as names, whatever their type. Raises UsageError for lists and other nested types."""
+    try:
+        return arrow.class_column(pc.cast(array, pa.string()))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise UsageError(f"data.group={name!r} has type {array.type}; choose a column of names or numbers") from None
 
 
 def _target(name: str, array: pa.ChunkedArray) -> Column:

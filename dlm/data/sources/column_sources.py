@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ import numpy as np
 from dlm.data.columns import Columns, FileKind, with_categories
 from dlm.data.dataset import Dataset, Split, hold_out
 from dlm.data.encoding import Encoding
-from dlm.data.groups import groups_of
+from dlm.data.groups import SplitGroups, groups_of
 from dlm.data.schema_inference import Task, infer_inputs, infer_target, with_target
 from dlm.data.tfds.reader import read, read_metadata
-from dlm.utils.errors import UsageError
+from dlm.utils.errors import UsageError, nearest
 
 HELD_OUT_SHARES = {"test": 0.2, "validation": 0.1}  # if there is no such split; validation of the rest
 MIN_DOCUMENTS = 10  # from which whole documents are held out
+# Of targets that are one class or number: an error rate of 20 % then has a standard error of 1.3 to 2 points.
+FEWEST_TEST, MOST_TEST, FEWEST_SHARE, MOST_SHARE, SMALL = 400, 1000, 0.05, 0.3, 200
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,9 +31,11 @@ class ColumnSource:
 
     inputs, target: names of columns; a text that is both gives next-byte prediction. validation, test: name of a split,
     or how many examples to hold out of the training pool, as a number or a share; stratified and selected by content.
+    By default 20 % for testing, at least 400, at most 1,000 or 5 %, never above 30 %; of the rest, 10 % for validation.
     length: texts (bytes), sounds (samples) and sequences are cut and padded to it. size: height and width that images
     are resized to. rate: samples per second, makes rows of numbers a sound. categories: columns of integer codes, which
-    are encoded one-hot. `codes[0]` names an element of a column of several numbers.
+    are encoded one-hot. `codes[0]` names an element of a column of several numbers. group: a column that is not an
+    input, such as a patient; examples with the same value are never in two splits.
     """
 
     inputs: tuple[str, ...] = ()
@@ -41,6 +46,7 @@ class ColumnSource:
     size: tuple[int, int] | None = None
     rate: int = 0
     categories: tuple[str, ...] = ()
+    group: str = dataclasses.field(default="", metadata={"omit_default": True})
 
     def to_dataset(
         self, name: str, splits: Mapping[str, Columns], remarks: Sequence[str] = (), groups: tuple[str, ...] = ()
@@ -49,48 +55,55 @@ class ColumnSource:
 
         groups: columns that assign examples to groups, see `groups_of`.
         """
-        splits = {part: self._with_sounds(columns) for part, columns in splits.items()} if self.rate else splits
-        parts = {part: with_categories(columns, self.inputs, self.categories) for part, columns in splits.items()}
-        splits = {part: columns for part, (columns, _) in parts.items()}
+        grouped, selected = self._groups(splits)
+        selected = {part: self._with_sounds(columns) for part, columns in selected.items()} if self.rate else selected
+        parts = {part: with_categories(columns, self.inputs, self.categories) for part, columns in selected.items()}
+        selected = {part: columns for part, (columns, _) in parts.items()}
         columns, inputs = parts["train"]
         encoding = Encoding.fit(columns, inputs, self.target, self.length, self.size)
         if encoding.is_language_model:
-            if groups:
-                raise UsageError(f"groups={groups} needs one example per row; a language model has none, remove groups")
-            splits = self._hold_out_documents(splits, encoding)
-        group_names, codes = groups_of(splits, groups) if groups else ((), {})
-        encoded = self._encoded(splits, encoding, codes)
-        target = columns[encoding.target]
-        is_class = target.kind == "class"
-        highest = max(int(split.y.max(initial=0)) for split in encoded.values()) if is_class else 0
-        return Dataset(
-            name,
-            encoded["train"],
-            encoded["validation"],
-            encoded["test"],
-            num_classes=max(len(target.names), 1 + highest) if is_class else 0,
-            scale=encoding.scale(columns),
-            vocabulary=encoding.vocabulary(columns),
-            standardize=encoding.table is not None,
-            remarks=tuple(remarks),
-            rate=columns[encoding.inputs[0]].rate,
-            class_names=target.names if is_class else (),
-            feature_names=encoding.table.feature_names(columns) if encoding.table else (),
-            fields=encoding.table.fields(columns) if encoding.table else (),
-            groups=group_names,
-        )
+            if groups or grouped:
+                setting = f"groups={groups}" if groups else f"data.group={self.group!r}"
+                raise UsageError(f"{setting} needs one example per row; a language model has none, remove it")
+            selected = self._hold_out_documents(selected, encoding)
+        every = {part: {**splits.get(part, {}), **columns} for part, columns in selected.items()}
+        names, codes = groups_of(every, groups) if groups else ((), {})
+        encoded = {part: replace(encoding.encode(of), groups=codes.get(part)) for part, of in selected.items()}
+        grouped = self._hold_out(encoded, grouped)
+        dataset = _dataset_of(name, encoded, columns, encoding)
+        if grouped:
+            dataset = replace(dataset, test_groups=grouped.codes["test"])
+        notes = [grouped.remark()] if grouped else []
+        if "test" not in splits and dataset.test_precision:
+            notes += [f"{dataset.test_precision} data.test sets another number."]
+        return replace(dataset, groups=names, remarks=(*remarks, *notes))
 
-    def _encoded(
-        self, splits: Mapping[str, Columns], encoding: Encoding, groups: Mapping[str, np.ndarray]
-    ) -> dict[str, Split]:
-        """The encoded splits, with test and validation held out of train if they are not given."""
-        encoded = {
-            part: dataclasses.replace(encoding.encode(of), groups=groups.get(part)) for part, of in splits.items()
-        }
+    def _groups(self, splits: Mapping[str, Columns]) -> tuple[SplitGroups | None, Mapping[str, Columns]]:
+        """The groups by the column `group`, and the splits without it."""
+        columns = splits["train"]
+        if not self.group:
+            return None, splits
+        if self.group in (self.target, *self.inputs, *self.categories):
+            raise UsageError(f"data.group={self.group!r} is also the target or an input; choose another column")
+        if self.group not in columns:
+            raise UsageError(f"data.group={self.group!r} is not a column of the data; {nearest(self.group, columns)}")
+        selected = {part: {n: of[n] for n in of if n != self.group} for part, of in splits.items()}
+        if len(selected["train"]) < 2:
+            raise UsageError(f"data.group={self.group!r} leaves no input beside the target; add input columns")
+        return SplitGroups.of(self.group, splits), selected
+
+    def _hold_out(self, encoded: dict[str, Split], grouped: SplitGroups | None) -> SplitGroups | None:
+        """Move test and validation examples that are not given out of the encoded train; the groups of all splits."""
         for part in ("test", "validation"):
-            if part not in encoded:
-                encoded[part], encoded["train"] = hold_out(encoded["train"], self._held_out(part), f"data.{part}")
-        return encoded
+            pool = encoded["train"]
+            if part in encoded:
+                continue
+            count = self._held_out(part, len(pool) if pool.y.ndim == 1 else 0)
+            if grouped:
+                encoded[part], encoded["train"], grouped = grouped.hold_out(part, pool, count)
+            else:
+                encoded[part], encoded["train"] = hold_out(pool, count, f"data.{part}")
+        return grouped
 
     def _hold_out_documents(self, splits: Mapping[str, Columns], encoding: Encoding) -> dict[str, Columns]:
         """Hold out whole documents, if there are enough, so that none is in two splits."""
@@ -100,29 +113,54 @@ class ColumnSource:
         for part in ("test", "validation"):
             if part in result or len(remaining) < MIN_DOCUMENTS:
                 continue
-            number = self._held_out(part)
+            number = self._held_out(part, 0)
             num_bytes = number * lengths[remaining].sum() if number < 1 else number * encoding.length
             count = int(np.searchsorted(np.cumsum(lengths[remaining]), num_bytes)) + 1
             result[part] = _take(splits["train"], remaining[:count])
             remaining = remaining[count:]
         return result | {"train": _take(splits["train"], sorted(remaining))}
 
-    def _held_out(self, part: str) -> float:
-        """Number or share of examples to hold out. Raises UsageError for a name, since the data has no such split."""
+    def _held_out(self, part: str, total: int) -> float:
+        """Number or share of examples to hold out of `total`, 0 if its default does not depend on their number.
+
+        Raises UsageError for a name, since the data has no such split.
+        """
         value = getattr(self, part)
         if value and isinstance(value, str):
             raise UsageError(f"data.{part}={value!r} is not a split of the data; set how many examples to hold out")
-        return value or HELD_OUT_SHARES[part]
+        if value or part == "validation" or total < SMALL:
+            return value or HELD_OUT_SHARES[part]
+        count = max(FEWEST_TEST, min(MOST_TEST, HELD_OUT_SHARES["test"] * total), FEWEST_SHARE * total)
+        return round(min(MOST_SHARE * total, count))
 
     def _with_sounds(self, columns: Columns) -> Columns:
         """The columns with numeric inputs as sounds of `rate`."""
         names = self.inputs or infer_inputs(columns, self.target or infer_target(columns, ()))
         return {
-            name: dataclasses.replace(column, kind="audio", rate=self.rate)
-            if name in names and column.kind == "number"
-            else column
+            name: replace(column, kind="audio", rate=self.rate) if name in names and column.kind == "number" else column
             for name, column in columns.items()
         }
+
+
+def _dataset_of(name: str, splits: Mapping[str, Split], columns: Columns, encoding: Encoding) -> Dataset:
+    """The dataset of three encoded splits; columns: those of the pool."""
+    target, table = columns[encoding.target], encoding.table
+    is_class = target.kind == "class"
+    highest = max(int(split.y.max(initial=0)) for split in splits.values()) if is_class else 0
+    return Dataset(
+        name,
+        splits["train"],
+        splits["validation"],
+        splits["test"],
+        num_classes=max(len(target.names), 1 + highest) if is_class else 0,
+        scale=encoding.scale(columns),
+        vocabulary=encoding.vocabulary(columns),
+        standardize=table is not None,
+        rate=columns[encoding.inputs[0]].rate,
+        class_names=target.names if is_class else (),
+        feature_names=table.feature_names(columns) if table else (),
+        fields=table.fields(columns) if table else (),
+    )
 
 
 def _take(columns: Columns, rows: list[int]) -> Columns:
@@ -144,7 +182,7 @@ class Tfds(ColumnSource):
     def load(self, data_dir: Path | None = None, *, download: bool = False, groups: tuple[str, ...] = ()) -> Dataset:
         """Raises UsageError if the data set is absent or unsuitable; `download` lets TFDS prepare an absent one."""
         metadata = read_metadata(self.name, version=self.version, data_dir=data_dir, download=download)
-        for column in (*self.inputs, self.target):
+        for column in (*self.inputs, self.target, self.group):
             if column in metadata.unsupported:
                 raise UsageError(f"feature {column!r} of {metadata.full_name!r} has {metadata.unsupported[column]}")
         splits = {"train": self.train}
@@ -161,6 +199,7 @@ class File(ColumnSource):
     """The user's data at a path: CSV, Parquet or JSON lines, a folder with a folder per class, texts, WAV, `.npz`.
 
     kind: what the path contains; task: whether the target is classes or numbers; both are inferred by default.
+    group="folder" groups the files of class folders by the folders inside these.
     """
 
     path: str
@@ -171,9 +210,11 @@ class File(ColumnSource):
         """Raises UsageError for a path that is absent, unreadable, or not suitable for learning."""
         from dlm.data.readers.read import read_path
 
-        data = read_path(self.path, target=self.target, kind=self.kind, size=self.size, task=self.task)
+        data = read_path(
+            self.path, target=self.target, kind=self.kind, size=self.size, task=self.task, group=self.group
+        )
         splits = {"train" if name == "all" else name: columns for name, columns in data.splits().items()}
-        return dataclasses.replace(self, target=data.target).to_dataset(data.name, splits, data.remarks, groups)
+        return replace(self, target=data.target).to_dataset(data.name, splits, data.remarks, groups)
 
 
 def from_items(train: Any, *, name: str, validation: Any = "", test: Any = "", **options: Any) -> Dataset:
@@ -187,9 +228,10 @@ def from_items(train: Any, *, name: str, validation: Any = "", test: Any = "", *
     given = {"validation": validation, "test": test}
     held_out: dict[str, Any] = {part: value for part, value in given.items() if isinstance(value, int | float | str)}
     data = read_items({"train": train} | {part: value for part, value in given.items() if part not in held_out})
-    target = options.pop("target", "") or infer_target(data.columns, options.get("inputs", ()))
+    others = (*options.get("inputs", ()), options.get("group", ""))
+    target = options.pop("target", "") or infer_target(data.columns, others)
     if target in data.columns and data.columns[target].is_array and data.columns[target].kind in ("class", "number"):
         columns, remark = with_target(data.columns, target)
-        data = dataclasses.replace(data, columns=columns).with_remarks(remark)
-    source = dataclasses.replace(ColumnSource(target=target, **options), **held_out)
+        data = replace(data, columns=columns).with_remarks(remark)
+    source = replace(ColumnSource(target=target, **options), **held_out)
     return source.to_dataset(name, data.splits(), data.remarks)

@@ -126,7 +126,7 @@ def test_subsets_do_not_depend_on_the_file_format(folder):
 
 def test_regression_beats_the_mean_and_ridge_equals_scikit_learn(diabetes, tmp_path):
     study = Study(
-        data=File(diabetes, target="progression"),
+        data=File(diabetes, target="progression", test=88),
         task=Regression(),
         learners={
             "mlp": Learner(MLP((32,)), Hyper(lr=0.01)),
