@@ -22,10 +22,10 @@ from dlm.curves.crossover import crossover
 from dlm.curves.from_records import BOUNDS, selected_rows, settings_by_size
 from dlm.curves.types import Crossover, Curve
 from dlm.storage.record_log import Record
+from dlm.study.names import NO_PRECISION
 
 CLASSICAL, DEEP = "the best classical learner", "the best deep learner"
 FEWEST_BLOCKS = 2
-_NO_PRECISION = "none"  # recorded for learners that are not gradient-trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +118,7 @@ def best_of_each_family(records: Sequence[Record]) -> tuple[Family, Family] | No
             pairs = [pair for pair in zip(best.rows, best.validation) if pair[0].value is not None]
             finished, errors = [row for row, _ in pairs if not row.noise], [error for _, error in pairs]
             if finished and all(map(math.isfinite, errors)):
-                of_size = candidates[finished[0].precision == _NO_PRECISION].setdefault(size, [])
+                of_size = candidates[finished[0].precision == NO_PRECISION].setdefault(size, [])
                 of_size.append((float(np.mean(errors)), finished[0].learner, finished))
     shared = sorted(set(candidates[True]) & set(candidates[False]))
     if not shared:

@@ -163,7 +163,7 @@ def undertrained_learners(records: Sequence[Record], trials: Trials, study: Mapp
     for row in records:
         if (row.split, row.metric) == (VALIDATION, LOSS) and row.value is not None:
             losses[row.trial_id][row.step] = row.value
-    found = []
+    results = []
     for name, by_size in trials.items():
         rows = [row for own in by_size.values() for row in own]
         measured = [row for row in rows if row.status == Status.DONE and len(losses[row.trial_id]) >= FEWEST_MEASURED]
@@ -176,8 +176,8 @@ def undertrained_learners(records: Sequence[Record], trials: Trials, study: Mapp
                 field = budget.binding_field(row.train_size)
                 limits[prefix + field] = getattr(budget, field)
         if num_improving:
-            found.append(Undertrained(name, num_improving, len(measured), limits))
-    return found
+            results.append(Undertrained(name, num_improving, len(measured), limits))
+    return results
 
 
 def _is_improving(losses: Mapping[int, float]) -> bool:

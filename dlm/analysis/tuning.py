@@ -18,6 +18,7 @@ from dlm.curves.from_records import Setting, make_curve, settings_by_size
 from dlm.curves.seed_spread import SeedSpread, seed_spread
 from dlm.storage.record_log import Record
 from dlm.study.config import flat
+from dlm.study.names import NO_PRECISION, Status
 
 Array = NDArray[np.float64]
 
@@ -94,6 +95,27 @@ class TunedLearner:
     num_settings: int
     best_of: Mapping[int, BestOfK]
     drifts: tuple[HyperparameterDrift, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class TuningBudget:
+    """Number of settings of a learner at its largest size; `is_deep`: it is gradient-trained."""
+
+    learner: str
+    num_settings: int
+    is_deep: bool
+
+
+def tuning_budgets(records: Iterable[Record], order: Sequence[str] = ()) -> list[TuningBudget]:
+    """One for each learner that learns from data, in this `order`; with several noise levels, that of the first."""
+    budgets: dict[str, TuningBudget] = {}
+    for by_size in settings_by_size(records, order=order).values():
+        settings = by_size[max(by_size)]
+        row = settings[0].rows[0]
+        if row.step or row.status != Status.DONE:  # naive baselines have no steps
+            hypers = {setting.rows[0].hyper for setting in settings}
+            budgets.setdefault(row.learner, TuningBudget(row.learner, len(hypers), row.precision != NO_PRECISION))
+    return list(budgets.values())
 
 
 def sweeps(records: Iterable[Record]) -> list[Sweep]:

@@ -24,6 +24,8 @@ ERROR_RATE = "error_rate"  # of a classification task whose error is another num
 CALIBRATION_ERROR = "calibration_error"
 ERROR_WITHOUT_LEAKS = "error_without_leaks"  # of test examples without a copy in the training pool
 
+NO_PRECISION = "none"  # recorded for learners that are not gradient-trained
+
 Unit = NewType("Unit", str)  # of a recorded value; a task may define its own
 UNIT_ERROR_RATE = Unit("error rate")
 UNIT_NATS = Unit("nats")

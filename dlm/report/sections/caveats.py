@@ -11,10 +11,12 @@ from dlm.analysis.measures import (
     overlap_effects,
     undertrained_learners,
 )
+from dlm.analysis.tuning import tuning_budgets
 from dlm.report import sentences
 from dlm.report.formatting import error_text, listed
 from dlm.report.html.elements import Sentences
 from dlm.report.sections.base import ReportContext, SectionContent, section_content
+from dlm.report.sections.tuning import budget_sentences
 from dlm.storage.artifacts import LeakCounts, read_leak_counts
 from dlm.storage.record_log import Record
 from dlm.study.names import Status
@@ -24,8 +26,10 @@ MOST_LINES = 8
 
 def caveats_section(context: ReportContext) -> SectionContent:
     """What limits the numbers. The summary's own notes are printed with the summary."""
+    claims = budget_sentences(tuning_budgets(context.records, order=context.learners))
     overlap = read_leak_counts(context.workdir.path) if context.workdir else None
     more = {
+        "Tuning budgets": claims,
         "Train–test overlap": overlap_sentences(overlap, context.records),
         "Trials without a result": missing_result_sentences(context.records),
         "Trials that were still improving": undertrained_sentences(context),

@@ -17,7 +17,8 @@ from dlm.analysis.learner_comparison import (
     compare_families,
     compare_with_naive_baseline,
 )
-from dlm.report.formatting import error_text, percent
+from dlm.analysis.tuning import TuningBudget, tuning_budgets
+from dlm.report.formatting import error_text, listed, percent
 from dlm.report.html.elements import Sentences
 from dlm.report.sections.base import ReportContext, SectionContent, section_content
 from dlm.report.sentences import crossover_sentence
@@ -30,7 +31,8 @@ def learner_comparison_section(context: ReportContext) -> SectionContent:
     level, folder = context.summary.level, context.workdir.path
     families = compare_families(folder, context.records, context.test_set, level)
     naive = compare_with_naive_baseline(folder, context.records, context.test_set, level)
-    deep = family_sentences(families, level) if families else []
+    budgets = tuning_budgets(context.records)
+    deep = family_sentences(families, level, budgets) if families else []
     sentences = {
         "Deep against classical learners": deep,
         "Learners against the naive baseline": naive_sentences(naive, level) if naive else [],
@@ -51,8 +53,11 @@ def _paired_text(ratio: ErrorRatio, level: float) -> str:
     return f"{percent(level)} interval, paired over {ratio.num_blocks:,} {blocks}"
 
 
-def family_sentences(comparison: FamilyComparison, level: float) -> list[str]:
-    """Where deep learning becomes better, the ratio of errors at the largest size, and which learners were selected."""
+def family_sentences(comparison: FamilyComparison, level: float, budgets: Sequence[TuningBudget] = ()) -> list[str]:
+    """Where deep learning becomes better, the ratio of errors at the largest size, and which learners were selected.
+
+    `budgets`: the tuning budgets, which are named unless all are equal and above 1.
+    """
     classical, deep = comparison.classical, comparison.deep
     named = dataclasses.replace(
         comparison.crossover,
@@ -67,7 +72,19 @@ def family_sentences(comparison: FamilyComparison, level: float) -> list[str]:
             f"At {deep.curve.train_sizes[-1]:,} examples the error ratio of {deep.selected[-1]} to "
             f"{classical.selected[-1]} is {ratio_text(ratio)} ({_paired_text(ratio, level)}).{includes_1}"
         )
-    return [*lines, *_selections(classical), *_selections(deep)]
+    return [*lines, *_selections(classical), *_selections(deep), *_tuning(comparison, budgets)]
+
+
+def _tuning(comparison: FamilyComparison, budgets: Sequence[TuningBudget]) -> Iterator[str]:
+    """How the selected learners were tuned."""
+    counts = {budget.learner: budget.num_settings for budget in budgets}
+    families = comparison.deep, comparison.classical
+    names = [[name for name in dict.fromkeys(family.selected) if name in counts] for family in families]
+    compared = {counts[name] for family in names for name in family}
+    if all(names) and (len(compared) > 1 or compared == {1}):
+        texts = {name: f"best of {count} settings" if count > 1 else "not tuned" for name, count in counts.items()}
+        deep, classical = (listed([f"{name} ({texts[name]})" for name in family]) for family in names)
+        yield f"This compares {deep} with {classical}."
 
 
 def _names(family: Family) -> str:

@@ -11,6 +11,7 @@ from dlm.analysis.tuning import (
     HyperparameterDrift,
     Sweep,
     TunedLearner,
+    TuningBudget,
     boundary_optima,
     is_number,
     sweeps,
@@ -70,11 +71,8 @@ def _size_list(train_sizes: Sequence[int]) -> str:
 
 
 def best_of_k_sentences(learners: Sequence[TunedLearner]) -> list[str]:
-    """The expected error of the best of k at each learner's largest size, and unequal tuning budgets."""
-    tuned = [learner for learner in learners if learner.num_settings > 1]
-    if not tuned:
-        return []
-    return [line for learner in tuned if (line := _best_of_k_sentence(learner))] + list(_budgets(learners, tuned))
+    """The expected error of the best of k settings at each tuned learner's largest size."""
+    return [line for learner in learners if learner.num_settings > 1 and (line := _best_of_k_sentence(learner))]
 
 
 def _best_of_k_sentence(learner: TunedLearner) -> str:
@@ -90,14 +88,38 @@ def _best_of_k_sentence(learner: TunedLearner) -> str:
     )
 
 
-def _budgets(learners: Sequence[TunedLearner], tuned: Sequence[TunedLearner]) -> Iterator[str]:
-    untuned = [learner.learner for learner in learners if learner.num_settings == 1]
-    if untuned:
-        yield f"Not tuned: {', '.join(untuned)}."
-    counts = {learner.learner: learner.num_settings for learner in tuned}
-    if len(set(counts.values())) > 1:
-        settings = ", ".join(f"{name} {count}" for name, count in counts.items())
-        yield f"Unequal tuning budgets: settings at the largest size are {settings}; more settings find a lower error."
+def budget_sentences(budgets: Sequence[TuningBudget]) -> list[str]:
+    """What rankings and comparisons are of where learners have different tuning budgets, or none was tuned."""
+    counts = sorted({budget.num_settings for budget in budgets}, reverse=True)
+    if counts == [1]:
+        deep = [budget.learner for budget in budgets if budget.is_deep]
+        return [_untuned_sentence(deep)] if deep else []
+    if len(counts) < 2:
+        return []
+    by_count = {count: [budget.learner for budget in budgets if budget.num_settings == count] for count in counts}
+    parts = [
+        f"{' or '.join(names)} {f'the best of {count} settings' if count > 1 else 'this configuration'}"
+        for count, names in by_count.items()
+    ]
+    untuned = by_count.get(1)
+    lead = f"{_untuned_subject(untuned, budgets)} not tuned" if untuned else "Tuning budgets differ"
+    return [
+        f"{lead}; a statement about {parts[0].replace(' the best', ' concerns the best')}, one about "
+        f"{', one about '.join(parts[1:])}."
+    ]
+
+
+def _untuned_sentence(deep: Sequence[str]) -> str:
+    if len(deep) == 1:
+        return f"{deep[0]} stands for this configuration of {deep[0]} (not tuned)."
+    return f"{listed(deep)} stand for these configurations of them (not tuned)."
+
+
+def _untuned_subject(untuned: Sequence[str], budgets: Sequence[TuningBudget]) -> str:
+    classical = [budget.learner for budget in budgets if not budget.is_deep]
+    if len(untuned) > 1 and list(untuned) == classical:
+        return "The classical learners were"
+    return f"{listed(untuned)} {'was' if len(untuned) == 1 else 'were'}"
 
 
 def drift_sentences(learners: Iterable[TunedLearner]) -> list[str]:
