@@ -139,7 +139,7 @@ class SplitGroups:
             shared = np.intersect1d(self.codes[first], self.codes[second])
             if len(shared):
                 raise UsageError(
-                    f"data.group={self.column!r}: {len(shared):,} groups are in both {first} and {second}, for example "
+                    f"data.group={self.column!r} has groups in both {first} and {second}: {len(shared):,}, for example "
                     f"{str(self.names[shared[0]])!r}; give all rows as one split, from which dlm holds out whole groups"
                 )
 

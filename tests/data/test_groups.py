@@ -276,7 +276,7 @@ def test_classes_of_few_rows_are_held_out_or_refused():
 
 def test_a_predefined_split_that_shares_a_group_is_a_usage_error():
     columns = {part: {"who": Column(np.array(ids), "number")} for part, ids in (("train", [1, 2, 3]), ("test", [4, 3]))}
-    with pytest.raises(UsageError, match="1 groups are in both train and test, for example '3'; give all rows as one"):
+    with pytest.raises(UsageError, match="has groups in both train and test: 1, for example '3'; give all rows as one"):
         SplitGroups.of("who", columns)
     columns["test"] = {"who": Column(np.array([4, 5]), "number")}
     assert {part: len(codes) for part, codes in SplitGroups.of("who", columns).codes.items()} == {"train": 3, "test": 2}

@@ -61,7 +61,7 @@ def cars(tmp_path):
             age = "" if rng.random() < 0.2 else f"{rng.normal():.3f}"
             rows.append([colours[colour], origins[origin], age, ["no", "yes"][(colour + (origin == 1)) % 2]])
         csv.writer(file).writerows([["colour", "origin", "age", "label"], *rows])
-    return File(str(path))
+    return File(str(path), test=0.2)
 
 
 def test_a_table_with_categories_and_gaps_is_learnt_through_a_study(cars, tmp_path):

@@ -301,7 +301,10 @@ def tiny(tmp_path_factory):
 
         def _generate_examples(self, count, start):
             for i in range(count):
-                yield i, {"image": np.full((2, 2, 1), start + i, np.uint8), "label": i % 3, "word": "w"}
+                yield (
+                    i,
+                    {"image": np.full((2, 2, 1), start + i, np.uint8), "label": i % 3, "word": f"w{(start + i) // 3}"},
+                )
 
     Tiny(data_dir=folder, file_format="array_record").download_and_prepare()
     return folder
@@ -329,6 +332,15 @@ def test_a_test_split_can_be_held_out(tiny):
     assert np.bincount(dataset.test.y).tolist() == [3, 3, 3]
 
 
+def test_groups_of_a_tfds_data_set_are_held_out_whole(tiny):
+    dataset = dataclasses.replace(TINY, group="word").load(tiny)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (24, 6, 9)
+    assert set((dataset.validation.x[:, 0, 0, 0] // 3).tolist()).isdisjoint((dataset.train.x[:, 0, 0, 0] // 3).tolist())
+    assert len(np.unique(dataset.test_groups)) == 4
+    with pytest.raises(UsageError, match="has groups in both train and test: 1, for example 'w3"):
+        dataclasses.replace(TINY, group="word", train="train+test[:1]", test="test[1:]").load(tiny)
+
+
 def test_data_dir_takes_precedence_over_the_environment(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tiny))
     with pytest.raises(UsageError, match=str(tmp_path)):
@@ -344,6 +356,7 @@ def test_data_dir_takes_precedence_over_the_environment(tiny, tmp_path, monkeypa
             {"inputs": ("picture",)},
             r"data\.inputs='picture' is not a column of the data; ",
         ),
+        ({"group": "wrd"}, r"data\.group='wrd' is not a column of the data; did you mean 'word'"),
         ({"target": "absent"}, r"data\.target='absent' is not a column of the data; "),
         ({"test": "dev"}, r"has no split 'dev'"),
         ({"train": "train[:0]"}, r"train\[:0\]"),
