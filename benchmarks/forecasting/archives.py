@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Bound = tuple[float, float | None]
 
-CHOOSE, REPORT = 0, 1  # halves of the data sets: constants are chosen on the one, checked on the other
+CHOOSE, REPORT = 0, 1  # halves of the data sets: constants are selected on one and evaluated on the other
 SPLITS = "lcdb10_splits"  # the stem of the table of single splits
 _ENDINGS = (".csv.gz", ".csv")
 
@@ -44,18 +44,18 @@ class ArchiveCurve:
 
     @property
     def key(self) -> str:
-        """A name that no other curve has."""
+        """A unique name of the curve."""
         return f"{self.archive}|{self.name}"
 
     @property
     def published(self) -> bool:
-        """Whether the source fixes which points are fitted and which are foretold."""
+        """Whether the source specifies the fitted points and the targets."""
         return bool((self.part == "extrapolate").any() and (self.part == "fit").any())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SplitCurve:
-    """One curve with every single split: errors[k] holds those at the k-th ascending size."""
+    """One curve with all single splits: errors[k] are those at the k-th ascending size."""
 
     dataset: str
     learner: str
@@ -64,36 +64,36 @@ class SplitCurve:
 
     @property
     def name(self) -> str:
-        """As the archive of the means names it."""
+        """The name of the curve in the archive of means."""
         return f"{self.dataset}|{self.learner}"
 
 
 def number(text: str) -> int:
-    """A number that depends on the text alone."""
+    """A hash of the text."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
 
 
 def half(dataset: str) -> int:
-    """CHOOSE or REPORT, by the data set's id alone, so that every archive puts a data set in the same half."""
+    """CHOOSE or REPORT, by the data set's id alone, so that a data set is in the same half in all archives."""
     return number(dataset) % 2
 
 
-def in_half(dataset: str, wanted: str) -> bool:
-    """Whether a data set belongs to `wanted`: "choose", "report" or "both"."""
-    return wanted == "both" or half(dataset) == {"choose": CHOOSE, "report": REPORT}[wanted]
+def in_half(dataset: str, name: str) -> bool:
+    """Whether a data set belongs to the half `name`: "choose", "report" or "both"."""
+    return name == "both" or half(dataset) == {"choose": CHOOSE, "report": REPORT}[name]
 
 
 def read_folder(folder: pathlib.Path) -> list[ArchiveCurve]:
-    """Every curve of every table in `folder`; tables without the needed columns are passed over.
+    """Every curve of every table in `folder`; tables without the required columns are skipped.
 
     Raises:
       ValueError: no such folder, no table in it, or a cell that is not a number.
     """
     if not folder.is_dir():
-        raise ValueError(f"curves={folder} is not a folder; name one that holds *.csv or *.csv.gz tables")
+        raise ValueError(f"curves={folder} is not a folder; give a folder with *.csv or *.csv.gz tables")
     curves = [curve for path in tables(folder) if is_curve_table(path) for curve in read_table(path)]
     if not curves:
-        raise ValueError(f"{folder} holds no table with columns size and error; put *.csv or *.csv.gz files there")
+        raise ValueError(f"{folder} contains no table with columns size and error; add *.csv or *.csv.gz files")
     return curves
 
 
@@ -110,7 +110,7 @@ def is_curve_table(path: pathlib.Path) -> bool:
 
 
 def read_table(path: pathlib.Path) -> list[ArchiveCurve]:
-    """Curves of one table; rows of the same size (and part) are pooled, rows with a blank error left out."""
+    """Curves of one table; rows of the same size (and part) are pooled, rows with a blank error omitted."""
     archive, groups = stem(path), collections.defaultdict(list)
     with _opened(path) as file:
         for line, row in enumerate(csv.DictReader(file), start=2):
@@ -121,7 +121,7 @@ def read_table(path: pathlib.Path) -> list[ArchiveCurve]:
 
 
 def read_splits(path: pathlib.Path) -> list[SplitCurve]:
-    """Curves with every single split, from columns openmlid, learner, n_train, err_test."""
+    """Curves with all single splits, from columns openmlid, learner, n_train, err_test."""
     curves: dict[tuple[str, str], dict[float, list[float]]] = collections.defaultdict(
         lambda: collections.defaultdict(list)
     )
@@ -146,7 +146,7 @@ def _opened(path: pathlib.Path):  # type: ignore[no-untyped-def]
 
 @dataclasses.dataclass(frozen=True)
 class _Row:
-    """One measurement as it stands in the table."""
+    """One row of a table."""
 
     dataset: str
     learner: str
@@ -158,18 +158,18 @@ class _Row:
 
     @classmethod
     def read(cls, row: Mapping[str, str | None], place: str) -> _Row:
-        """Checks and converts one line; `place` names it in messages."""
+        """Checks and converts one line; `place` is its location in messages."""
 
         def value(name: str) -> float:
             text = (row.get(name) or "").strip()
             try:
                 return float(text) if text else math.nan
             except ValueError:
-                raise ValueError(f"{place}: {name}={text!r} is not a number; mend it or leave it blank") from None
+                raise ValueError(f"{place}: {name}={text!r} is not a number; correct it or leave it blank") from None
 
         size, error = value("size"), value("error")
         if not (math.isfinite(size) and size > 0):
-            raise ValueError(f"{place}: size={row.get('size')!r} is not a positive number; mend or drop the row")
+            raise ValueError(f"{place}: size={row.get('size')!r} is not a positive number; correct or remove the row")
         if not error >= 0 or math.isinf(error):
             raise ValueError(
                 f"{place}: error={row.get('error')!r} is not a number of at least 0; leave it blank if the run failed"
@@ -216,20 +216,20 @@ def _pooled(rows: list[_Row]) -> tuple[float, float, float]:
     return mean, float(spread), float(count.sum())
 
 
-# Archives whose numbers are shares of mistakes; others hold losses, or errors in a unit of their own.
+# Archives of error rates; others contain losses, or errors in other units.
 _RATES = ("lcdb10", "lcdb11", "hoiem2021")
 _LOSSES = ("alabdulmohsin2022", "colpret", "nanogpt_width", "double_descent")
 _RATES_WITHIN = ("IC|", "cifar")
 
 
 def _bound(archive: str, dataset: str, errors: Array) -> Bound:
-    """The range that errors can have: known for the archives, else (0, 1) where no error of the curve is above 1."""
+    """The range that errors can have: known for the archives, otherwise (0, 1) if no error of the curve is above 1."""
     if archive in _LOSSES:
         return (0.0, 1.0) if dataset.startswith(_RATES_WITHIN) else (0.0, None)
     return (0.0, 1.0) if archive in _RATES or errors.max() <= 1 else (0.0, None)
 
 
 def by_hash(names: Iterable[str], limit: int | None) -> Iterator[str]:
-    """Up to `limit` of the names, in an order that depends on nothing but them."""
+    """Up to `limit` of the names, in an order that depends only on the names."""
     ranked = sorted(names, key=number)
     yield from ranked if limit is None else ranked[:limit]

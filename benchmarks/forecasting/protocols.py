@@ -14,20 +14,20 @@ from benchmarks.forecasting.archives import ArchiveCurve, Bound, SplitCurve, num
 Array = NDArray[np.float64]
 
 RATIOS = (2, 4, 8, 16)
-LEAST_SIZES = 3  # fewer carry no forecast
+LEAST_SIZES = 3  # minimum number of sizes for a forecast
 FEW_SEEDS = (3, 5)
-LARGE = 16_000  # rows from which the archive of single splits holds a data set
-_ROUNDED = 1.01  # anchors are rounded to whole examples, so n_max/K may fall just short of one
-_SAME_PLACE = 0.5  # of a step: how far from its place a thinned size may lie
+LARGE = 16_000  # minimum number of rows of a data set in the archive of single splits
+_ROUNDED = 1.01  # tolerance: sizes are rounded to whole examples
+_SAME_PLACE = 0.5  # of a step: maximum distance of a thinned size from its position
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """One question: `train_sizes` [K] with `errors` [K] or [K, S] are shown, the error at `at` [A] is asked.
+    """A forecasting task: `errors` [K] or [K, S] at `train_sizes` [K] are visible, the error at `at` [A] is predicted.
 
-    `targets` [A] are measured means with standard errors `target_se` [A] (0 where unknown). `ratio` is the
-    largest size asked over the largest shown. `seeds` is the number of repeats shown at each size (0: the
-    archive's means, 1: single runs); `per_octave` the number of sizes in a factor of two (0: all there are).
+    `targets` [A] are measured means with standard errors `target_se` [A] (0 if unknown). `ratio` is the largest
+    requested size over the largest visible one. `seeds` is the number of visible repeats at each size (0: the
+    archive's means, 1: single runs); `per_octave` the number of sizes in a factor of two (0: all).
     """
 
     archive: str
@@ -48,7 +48,7 @@ class Task:
 
     @property
     def key(self) -> str:
-        """A name that no other task has."""
+        """A unique name of the task."""
         return f"{self.archive}|{self.curve}|{self.ratio:g}|{self.seeds}|{self.per_octave}"
 
     @property
@@ -57,21 +57,21 @@ class Task:
         return self.errors if self.errors.ndim == 1 else np.nanmean(self.errors, axis=1)
 
 
-def shown(train_sizes: Array, ratio: float, per_octave: int = 0) -> NDArray[np.intp]:
-    """Indices of the sizes up to n_max/ratio, all or about `per_octave` in a factor of two, the largest among them."""
+def visible_indices(train_sizes: Array, ratio: float, per_octave: int = 0) -> NDArray[np.intp]:
+    """Indices of the sizes up to n_max/ratio, all or about `per_octave` in a factor of two, including the largest."""
     within = np.flatnonzero(train_sizes <= train_sizes[-1] / ratio * _ROUNDED)
     if not per_octave or not len(within):
         return within
     logs = np.log2(train_sizes[within])
     steps = np.arange(math.floor((logs[-1] - logs[0]) * per_octave + _SAME_PLACE) + 1)
-    wanted = logs[-1] - steps / per_octave
-    nearest = np.abs(logs[None, :] - wanted[:, None]).argmin(axis=1)
+    positions = logs[-1] - steps / per_octave
+    nearest = np.abs(logs[None, :] - positions[:, None]).argmin(axis=1)
     return within[np.unique(nearest)]
 
 
 def cut(curve: ArchiveCurve, ratio: float, per_octave: int = 0) -> Task | None:
-    """The curve up to n_max/ratio, asked for n_max; None where under 3 sizes are left."""
-    rows = shown(curve.train_sizes, ratio, per_octave)
+    """The curve up to n_max/ratio with n_max as the target; None if fewer than 3 sizes are left."""
+    rows = visible_indices(curve.train_sizes, ratio, per_octave)
     if len(rows) < LEAST_SIZES:
         return None
     stderr, repeats = _known(curve.stderr[rows]), _known(curve.repeats[rows])
@@ -101,7 +101,7 @@ def _known(column: Array) -> Array | None:
 def cuts(
     curves: Iterable[ArchiveCurve], ratios: Sequence[float] = RATIOS, per_octaves: Sequence[int] = (0,)
 ) -> list[Task]:
-    """Every cut of every curve that leaves enough sizes."""
+    """All cuts of all curves that leave enough sizes."""
     return [
         task
         for curve in curves
@@ -112,26 +112,26 @@ def cuts(
 
 
 def with_few_seeds(task: Task, seeds: int) -> Task:
-    """The task with `seeds` repeats drawn at each size around the measured mean, instead of mean and stderr.
+    """The task with `seeds` repeats sampled at each size around the measured mean, instead of mean and stderr.
 
     A repeat is normal with the s.d. of single repeats, stderr · sqrt(repeats), and clipped into the bound.
     The draws depend on the task's name alone.
     """
     if task.stderr is None or task.repeats is None:
-        raise ValueError(f"{task.curve} has no stderr and repeats to draw single repeats from; show its means")
+        raise ValueError(f"{task.curve} has no stderr and repeats to sample single repeats from; use its means")
     spread = task.stderr * np.sqrt(task.repeats)
     rng = np.random.default_rng(number(f"{task.key}|{seeds}"))
-    drawn = task.errors[:, None] + spread[:, None] * rng.standard_normal((len(spread), seeds))
+    repeats = task.errors[:, None] + spread[:, None] * rng.standard_normal((len(spread), seeds))
     low, high = task.bound
-    return dataclasses.replace(task, errors=np.clip(drawn, low, high), stderr=None, repeats=None, seeds=seeds)
+    return dataclasses.replace(task, errors=np.clip(repeats, low, high), stderr=None, repeats=None, seeds=seeds)
 
 
 def split_task(curve: SplitCurve, ratio: float, seeds: int, archive: str = "lcdb10") -> Task | None:
-    """A cut of a curve with `seeds` of its real splits at each size, drawn without return; the target is their mean.
+    """A cut of a curve with `seeds` of its measured splits at each size; the target is the mean of all.
 
-    Splits are drawn for each size by itself: sizes share none on purpose. None where under 3 sizes are left.
+    Splits are sampled without replacement, independently for each size. None if fewer than 3 sizes are left.
     """
-    rows = shown(curve.train_sizes, ratio)
+    rows = visible_indices(curve.train_sizes, ratio)
     if len(rows) < LEAST_SIZES:
         return None
     rng = np.random.default_rng(number(f"{archive}|{curve.name}|{ratio:g}|{seeds}"))
@@ -160,9 +160,9 @@ def split_task(curve: SplitCurve, ratio: float, seeds: int, archive: str = "lcdb
 
 
 def published(curve: ArchiveCurve) -> Task | None:
-    """The source's own question: fit the points marked "fit", foretell all marked "extrapolate"; None without such."""
-    fit, ask = curve.part == "fit", curve.part == "extrapolate"
-    if not ask.any() or fit.sum() < LEAST_SIZES:
+    """The published split: points marked "fit" are visible, "extrapolate" marks targets; None without a split."""
+    fit, targets = curve.part == "fit", curve.part == "extrapolate"
+    if not targets.any() or fit.sum() < LEAST_SIZES:
         return None
     return Task(
         archive=curve.archive,
@@ -174,9 +174,9 @@ def published(curve: ArchiveCurve) -> Task | None:
         stderr=_known(curve.stderr[fit]),
         repeats=_known(curve.repeats[fit]),
         bound=curve.bound,
-        at=curve.train_sizes[ask],
-        targets=curve.errors[ask],
-        target_se=np.nan_to_num(curve.stderr[ask]),
-        ratio=float(curve.train_sizes[ask].max() / curve.train_sizes[fit].max()),
+        at=curve.train_sizes[targets],
+        targets=curve.errors[targets],
+        target_se=np.nan_to_num(curve.stderr[targets]),
+        ratio=float(curve.train_sizes[targets].max() / curve.train_sizes[fit].max()),
         seeds=1,
     )

@@ -22,18 +22,18 @@ Array = NDArray[np.float64]
 Curve = Callable[[Array, Array], Array]  # log error [K] of free parameters and log relative sizes [K]
 
 NUM_STARTS = 4
-HELD_OUT = 0.2  # share of the fitted points, the largest, that chooses the number of breaks
-GAIN = 0.25  # the second break must foretell these with this share of the squares: best for BNSL on the open curves
-MAX_POINTS = 80  # more than these are fused to neighbours on the log axis: no law here could tell
+HELD_OUT = 0.2  # share of the largest fitted points that selects the number of breaks
+GAIN = 0.25  # the second break must reduce their squared error to this share: best for BNSL on the open curves
+MAX_POINTS = 80  # more points are merged with neighbours on the log axis, which changes no fit noticeably
 _MAX_EVALUATIONS = 100
-_MAX_BROKEN = 300  # the broken law creeps along valleys
+_MAX_BROKEN = 300  # the broken law converges slowly
 _NEWTON_STEPS = 16
 _FARTHEST = 60.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Data:
-    """Log relative sizes [K] (0 at the largest), log errors [K] relative to `scale`, and weights (points fused)."""
+    """Log relative sizes [K] (0 at the largest), log errors [K] relative to `scale`, and weights (points merged)."""
 
     logs: Array
     target: Array
@@ -42,7 +42,7 @@ class Data:
     scale: float
     ceiling: float
 
-    def places(self, train_sizes: Array) -> Array:
+    def log_sizes(self, train_sizes: Array) -> Array:
         """Log relative sizes."""
         return np.asarray(np.log(np.asarray(train_sizes, dtype=float) / self.largest))
 
@@ -51,14 +51,14 @@ def read(task: Task) -> Data:
     """The fitted points of a task; `ceiling` is the largest error possible, relative to the scale."""
     errors = positive(task)
     logs, target = np.log(task.train_sizes / task.train_sizes[-1]), np.log(errors)
-    logs, target, weight = fused(logs, target, MAX_POINTS)
+    logs, target, weight = merge_neighbours(logs, target, MAX_POINTS)
     scale = float(np.exp(target[-1]))
     ceiling = np.inf if task.bound[1] is None else task.bound[1] / scale
     return Data(logs, target - np.log(scale), weight, float(task.train_sizes[-1]), scale, float(ceiling))
 
 
-def fused(logs: Array, target: Array, most: int) -> tuple[Array, Array, Array]:
-    """At most `most` points: means of neighbours on the log axis, weighted by how many they are."""
+def merge_neighbours(logs: Array, target: Array, most: int) -> tuple[Array, Array, Array]:
+    """At most `most` points: means of neighbours on the log axis, weighted by their number."""
     if len(logs) <= most:
         return logs, target, np.ones(len(logs))
     edges = np.linspace(logs[0], logs[-1], most + 1)
@@ -70,27 +70,27 @@ def fused(logs: Array, target: Array, most: int) -> tuple[Array, Array, Array]:
 def polish(
     curve: Curve, data: Data, starts: list[Array], low: Array, high: Array, most: int = _MAX_EVALUATIONS
 ) -> tuple[Array, float]:
-    """The best free parameters from some starts, by least squares on log error; and the mean squared misfit."""
+    """The best free parameters from several starts, by least squares on log error, and the mean squared residual."""
     from scipy.optimize import least_squares  # slow to import
 
     root = np.sqrt(data.weight)
     best, least = starts[0], np.inf
     for start in starts:
         inside = np.clip(start, low + 1e-6, high - 1e-6)
-        found = least_squares(
+        solution = least_squares(
             lambda free: np.clip(curve(free, data.logs) - data.target, -_FARTHEST, _FARTHEST) * root,
             inside,
             bounds=(low, high),
             x_scale="jac",
             max_nfev=most,
         )
-        if found.cost < least:
-            best, least = found.x, float(found.cost)
+        if solution.cost < least:
+            best, least = solution.x, float(solution.cost)
     return best, 2 * least / float(data.weight.sum())
 
 
 def best_starts(curve: Curve, data: Data, candidates: list[Array], num: int = NUM_STARTS) -> list[Array]:
-    """The candidates that fit best, before any polishing."""
+    """The candidates that fit best, before the least-squares fit."""
     misfit = [float(data.weight @ np.minimum((curve(c, data.logs) - data.target) ** 2, 1e6)) for c in candidates]
     return [candidates[place] for place in np.argsort(misfit)[:num]]
 
@@ -143,14 +143,14 @@ def m3(data: Data) -> Callable[[Array], Array]:
 def m4_log_error(free: Array, z: Array) -> Array:
     """Log error [K] of M4; free are ε, log(ε₀ - ε), α, log β and c."""
     limit, log_range, alpha, log_beta, exponent = free
-    # w/(1 - w)^α = f, for w the share of ε₀ - ε above ε, in u = log w - log(1 - w): convex or concave, and rising,
-    # so that Newton's steps converge from anywhere.
-    wanted = log_beta - exponent * z + (alpha - 1.0) * log_range
-    place = np.clip(wanted, -_FARTHEST, _FARTHEST)
+    # Solves w/(1 - w)^α = f for the share w of ε₀ - ε above ε in u = log w - log(1 - w). The function is increasing
+    # and convex or concave, so Newton's method converges from any start.
+    target = log_beta - exponent * z + (alpha - 1.0) * log_range
+    place = np.clip(target, -_FARTHEST, _FARTHEST)
     for _ in range(_NEWTON_STEPS):
         value = -np.logaddexp(0.0, -place) + alpha * np.logaddexp(0.0, place)
         slope = (1.0 + alpha * np.exp(place)) / (1.0 + np.exp(place))
-        place = np.clip(place + (wanted - value) / np.maximum(slope, 1e-12), -_FARTHEST, _FARTHEST)
+        place = np.clip(place + (target - value) / np.maximum(slope, 1e-12), -_FARTHEST, _FARTHEST)
     share = -np.logaddexp(0.0, -place)
     return np.asarray(np.log(np.maximum(limit + np.exp(log_range + share), 1e-12)))
 
@@ -166,8 +166,8 @@ def m4(data: Data) -> Callable[[Array], Array]:
     for share, ceiling in itertools.product((0.0, 0.2, 0.4, 0.6, 0.8, 0.95), ceilings):
         limit = share * least
         design = np.stack([np.ones(len(error)), -data.logs, np.log(ceiling - error)], axis=1)
-        found = np.linalg.lstsq(design * root[:, None], np.log(error - 0.999 * limit) * root, rcond=None)[0]
-        log_beta, exponent, alpha = float(found[0]), float(max(found[1], 0.01)), float(max(found[2], 0.0))
+        solution = np.linalg.lstsq(design * root[:, None], np.log(error - 0.999 * limit) * root, rcond=None)[0]
+        log_beta, exponent, alpha = float(solution[0]), float(max(solution[1], 0.01)), float(max(solution[2], 0.0))
         candidates.append(np.array([limit, np.log(ceiling - limit), alpha, log_beta, exponent]))
     low = np.array([0.0, np.log(1e-6), 0.0, -50.0, 0.0])
     high = np.array([least, np.log(max(top, 1.001 * most)), 20.0, 50.0, 10.0])
@@ -185,7 +185,7 @@ def bnsl_log_error(free: Array, z: Array) -> Array:
 
 
 def bnsl(data: Data, breaks: int) -> Callable[[Array], Array]:
-    """The broken power law with some breaks, from a grid of places and widths."""
+    """The broken power law with `breaks` breaks, from a grid of positions and widths."""
     least, first = float(np.exp(data.target.min())), float(data.logs[0])
     places = np.linspace(first, 0.0, 8)[1:-1] if breaks > 1 else np.linspace(1.1 * first, 0.2 * abs(first), 10)
     root = np.sqrt(data.weight)
@@ -196,10 +196,10 @@ def bnsl(data: Data, breaks: int) -> Callable[[Array], Array]:
             for sharp in (0.1, 0.5, 1.5):
                 bends = [-sharp * np.logaddexp(0.0, (data.logs - place) / sharp) for place in where]
                 design = np.stack([np.ones(len(data.logs)), -data.logs, *bends], axis=1)
-                wanted = np.log(np.exp(data.target) - 0.999 * floor)
-                found = np.linalg.lstsq(design * root[:, None], wanted * root, rcond=1e-6)[0]
-                tail = [[change, place, np.log(sharp)] for change, place in zip(found[2:], where)]
-                candidates.append(np.concatenate([[floor, found[0], found[1]], *tail]))
+                target = np.log(np.exp(data.target) - 0.999 * floor)
+                solution = np.linalg.lstsq(design * root[:, None], target * root, rcond=1e-6)[0]
+                tail = [[change, place, np.log(sharp)] for change, place in zip(solution[2:], where)]
+                candidates.append(np.concatenate([[floor, solution[0], solution[1]], *tail]))
     low = np.array([0.0, -40.0, -5.0, *([-20.0, 1.5 * first, np.log(0.02)] * breaks)])
     high = np.array([least, 40.0, 5.0, *([20.0, abs(first), np.log(5.0)] * breaks)])
     starts = best_starts(bnsl_log_error, data, candidates)
@@ -208,17 +208,17 @@ def bnsl(data: Data, breaks: int) -> Callable[[Array], Array]:
 
 
 def chosen_bnsl(data: Data) -> Callable[[Array], Array]:
-    """The broken law with one break; with two where these foretell the largest points, left out, far better."""
+    """The broken law with one break, or with two if these predict the held-out largest points much better."""
     num = len(data.logs)
     inner = num - max(round(HELD_OUT * num), 1)
     if inner < 9:  # parameters of two breaks
         return bnsl(data, 1)
     part = dataclasses.replace(data, logs=data.logs[:inner], target=data.target[:inner], weight=data.weight[:inner])
-    misses = []
+    errors = []
     for breaks in (1, 2):
-        miss = bnsl(part, breaks)(data.logs[inner:]) - data.target[inner:]
-        misses.append(float(data.weight[inner:] @ miss**2))
-    return bnsl(data, 2 if misses[1] < GAIN * misses[0] else 1)
+        residuals = bnsl(part, breaks)(data.logs[inner:]) - data.target[inner:]
+        errors.append(float(data.weight[inner:] @ residuals**2))
+    return bnsl(data, 2 if errors[1] < GAIN * errors[0] else 1)
 
 
 LAWS: dict[str, Callable[[Data], Callable[[Array], Array]]] = {
@@ -230,10 +230,10 @@ LAWS: dict[str, Callable[[Data], Callable[[Array], Array]]] = {
 }
 
 
-def foretold(task: Task) -> dict[str, Array]:
-    """What each published law says [A] at the sizes asked, fitted to the task's points."""
+def predict(task: Task) -> dict[str, Array]:
+    """Prediction [A] of each published law at the requested sizes, fitted to the visible points."""
     data = read(task)
     return {
-        name: clipped(data.scale * np.exp(np.clip(law(data)(data.places(task.at)), -_FARTHEST, _FARTHEST)), task)
+        name: clipped(data.scale * np.exp(np.clip(law(data)(data.log_sizes(task.at)), -_FARTHEST, _FARTHEST)), task)
         for name, law in LAWS.items()
     }

@@ -13,24 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.forecasting.protocols import Task
-from benchmarks.forecasting.scores import interval_score, log_miss, measured_draws, pit, rmsle, smallest_error
+from benchmarks.forecasting.scores import abs_log_error, interval_score, measured_draws, pit, rmsle, smallest_error
 from dlm.curves.forecaster import Forecast, forecast, forecast_many
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_CHUNK = 32  # tasks that go to a process, and to forecast_many, at once
+_CHUNK = 32  # tasks per call of forecast_many in a worker process
 _SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """The scores of one task. `pit`, widths, interval score and `miss` are of its last target.
+    """The scores of one task. `pit`, widths, interval score and `abs_log_error` refer to its last target.
 
-    `low`, `median` and `high` are what was told of the expected error, at 95 %; `score` is the interval score of
-    the 95 % interval of the measured mean. `rmsle` is over all targets. `refused` holds the forecaster's message
-    where it told nothing.
+    `low`, `median` and `high` are the forecast of the expected error with its 95 % interval; `score` is the interval
+    score of the 95 % interval of the measured mean. `rmsle` and `pits` (PIT values) include all targets. `refused` is
+    the forecaster's message if it refused the task.
     """
 
     archive: str
@@ -48,7 +48,7 @@ class Row:
     median: float = float("nan")
     high: float = float("nan")
     score: float = float("nan")
-    miss: float = float("nan")
+    abs_log_error: float = float("nan")
     rmsle: float = float("nan")
     pits: tuple[float, ...] = ()
     refused: str = ""
@@ -59,24 +59,24 @@ class Row:
         return (self.high - self.low) / 2
 
 
-def tell(tasks: Sequence[Task]) -> list[Forecast | str]:
+def forecast_tasks(tasks: Sequence[Task]) -> list[Forecast | str]:
     """The forecast for each task, or the message with which it was refused."""
-    told: list[Forecast | str] = [""] * len(tasks)
+    forecasts: list[Forecast | str] = [""] * len(tasks)
     for bound in dict.fromkeys(task.bound for task in tasks):
-        places = [place for place, task in enumerate(tasks) if task.bound == bound]
-        for place, answer in zip(places, _tell_alike([tasks[place] for place in places])):
-            told[place] = answer
-    return told
+        indices = [k for k, task in enumerate(tasks) if task.bound == bound]
+        for k, result in zip(indices, _forecast_same_bound([tasks[k] for k in indices])):
+            forecasts[k] = result
+    return forecasts
 
 
-def _tell_alike(tasks: Sequence[Task]) -> Sequence[Forecast | str]:
+def _forecast_same_bound(tasks: Sequence[Task]) -> Sequence[Forecast | str]:
     """Forecasts for tasks with the same bound."""
     rows = [_columns(task) for task in tasks]
     at = [task.at for task in tasks]
     try:
         return forecast_many(rows, at=at, bound=tasks[0].bound, seed=_SEED)
     except ValueError:
-        return [_tell_one(task) for task in tasks]  # one that is refused must not take the others along
+        return [_forecast_one(task) for task in tasks]  # a refused task must not fail the others
 
 
 def _columns(task: Task) -> tuple[Array | None, ...]:
@@ -84,7 +84,7 @@ def _columns(task: Task) -> tuple[Array | None, ...]:
     return known[:2] if task.stderr is None and task.repeats is None else known
 
 
-def _tell_one(task: Task) -> Forecast | str:
+def _forecast_one(task: Task) -> Forecast | str:
     try:
         return forecast(
             task.train_sizes,
@@ -99,13 +99,13 @@ def _tell_one(task: Task) -> Forecast | str:
         return str(error)
 
 
-def scored(tasks: Sequence[Task]) -> list[Row]:
-    """Asks the forecaster and scores each task."""
-    return [score(task, told) for task, told in zip(tasks, tell(tasks))]
+def score_tasks(tasks: Sequence[Task]) -> list[Row]:
+    """Forecasts and scores each task."""
+    return [score_forecast(task, result) for task, result in zip(tasks, forecast_tasks(tasks))]
 
 
-def score(task: Task, told: Forecast | str) -> Row:
-    """The scores of what was told."""
+def score_forecast(task: Task, result: Forecast | str) -> Row:
+    """The scores of one forecast or refusal."""
     base = Row(
         archive=task.archive,
         curve=task.curve,
@@ -118,11 +118,11 @@ def score(task: Task, told: Forecast | str) -> Row:
         target=float(task.targets[-1]),
         last=float(task.means[-1]),
     )
-    if isinstance(told, str):
-        return dataclasses.replace(base, refused=told)
-    draws = measured_draws(told.samples, task.target_se, task.bound, task.key)
+    if isinstance(result, str):
+        return dataclasses.replace(base, refused=result)
+    draws = measured_draws(result.samples, task.target_se, task.bound, task.key)
     pits = pit(draws, task.targets, task.key)
-    low, median, high = told.quantile([0.025, 0.5, 0.975])
+    low, median, high = result.quantile([0.025, 0.5, 0.975])
     least, most = np.quantile(draws[:, -1], [0.025, 0.975])
     return dataclasses.replace(
         base,
@@ -131,28 +131,28 @@ def score(task: Task, told: Forecast | str) -> Row:
         median=float(median[-1]),
         high=float(high[-1]),
         score=float(interval_score(least, most, task.targets[-1], 0.95)),
-        miss=float(log_miss(task.targets[-1], median[-1], smallest_error(task.bound))),
+        abs_log_error=float(abs_log_error(task.targets[-1], median[-1], smallest_error(task.bound))),
         rmsle=rmsle(task.targets, median),
         pits=tuple(map(float, pits)),
     )
 
 
-def spread_out(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], jobs: int) -> list[Result]:
-    """`work` of chunks of the items, in `jobs` processes (1: in this one); results in the items' order."""
+def map_chunks(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], jobs: int) -> list[Result]:
+    """Applies `work` to chunks of the items in `jobs` processes (1: in this one); results in the order of the items."""
     chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
     if jobs == 1 or len(chunks) < 2:
         return list(itertools.chain.from_iterable(map(work, chunks)))
-    # A fresh interpreter, for one that is forked may hold locks of threads it does not have.
+    # A fresh interpreter: a forked one may hold locks of threads that do not exist in it.
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread)
     try:
         return list(itertools.chain.from_iterable(pool.map(work, chunks)))
     finally:
-        pool.shutdown(cancel_futures=True)  # where an interrupt ends it, no process works on for nobody
+        pool.shutdown(cancel_futures=True)  # stops the workers after an interrupt
 
 
 def _one_thread() -> None:
-    """Small matrices on many threads are slower than on one, and the processes share the cores."""
+    """Limits BLAS to one thread: small matrices are faster on one, and the processes share the cores."""
     import threadpoolctl
 
     threadpoolctl.threadpool_limits(1)

@@ -19,12 +19,12 @@ from benchmarks.forecasting.scores import smallest_error
 
 Array = NDArray[np.float64]
 
-SPREAD = 0.03  # of log error, where the loss turns linear: a wild point must not lead
-NUM_STARTS = 3  # grid points that are polished
-_APART = 0.7  # least distance between these, in log θ
-_FLOORS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.96, 0.99)  # limits c that are tried, as shares of the least error
+SPREAD = 0.03  # of log error, from which the loss is linear, so that outliers have little influence
+NUM_STARTS = 3  # grid points that are refined
+_APART = 0.7  # minimum distance between these, in log θ
+_FLOORS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.96, 0.99)  # candidate limits c, as shares of the smallest error
 _TINY = 1e-12
-_FARTHEST = 200.0  # of an exponent: further is far from any data, and its square overflows
+_FARTHEST = 200.0  # bound of an exponent: larger values are far from any data and overflow when squared
 _MAX_EVALUATIONS = 200
 
 
@@ -48,7 +48,7 @@ class Form:
         return np.clip(self.decay(x[None, :], *theta.T[:, :, None]), 1e-90, 1e90)
 
     def curve(self, free: Array, x: Array) -> Array:
-        """c + a·g [K] of free parameters (c, a, log θ), no less than tiny."""
+        """c + a·g [K] of free parameters (c, a, log θ), at least _TINY."""
         return np.maximum(free[0] + free[1] * self.shape(np.exp(free[None, 2:]), x)[0], _TINY)
 
 
@@ -63,7 +63,7 @@ WBL4 = Form(
 )
 EXP3 = Form("exp3", ((0.05, 60, 30),), lambda x, rate: np.exp(np.minimum(rate * (1 - x), _FARTHEST)))
 FORMS = (POW2, POW3, POW4, MMF4, WBL4, EXP3)
-FOUR = ("pow3", "pow4", "mmf4", "wbl4")  # whose median is a rival of its own
+FOUR = ("pow3", "pow4", "mmf4", "wbl4")  # their median is a further baseline
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ def fit(form: Form, train_sizes: Array, errors: Array, spread: Array | float = S
 
     Args:
       form: the law.
-      sizes, errors: [K].
+      train_sizes, errors: [K].
       spread: s.d. of log error, a number or [K], in which residuals are counted.
       loss: of `scipy.optimize.least_squares`; "linear" for squares.
     """
@@ -105,20 +105,20 @@ def fit(form: Form, train_sizes: Array, errors: Array, spread: Array | float = S
     best = None
     for start in _starts(form, x, target, sd):
         inside = np.clip(start, low + 1e-3 * np.minimum(high - low, 1), high - 1e-3 * np.minimum(high - low, 1))
-        found = least_squares(
+        solution = least_squares(
             residuals, inside, bounds=(low, high), loss=loss, x_scale="jac", max_nfev=_MAX_EVALUATIONS
         )
-        if best is None or found.cost < best.cost:
-            best = found
+        if best is None or solution.cost < best.cost:
+            best = solution
     assert best is not None
     return Fitted(form, best.x, float(train_sizes[-1]), scale, best.jac, residuals(best.x))
 
 
 def _starts(form: Form, x: Array, target: Array, sd: Array) -> list[Array]:
-    """Free parameters to polish from: the best of the grid, apart from each other."""
+    """Start parameters: the best grid points with a minimum distance from each other."""
     shape = form.shape(form.grid, x)
     error = np.exp(target)
-    weight = 1 / (error * sd) ** 2  # squares of error / error are squares of log error, near enough for a start
+    weight = 1 / (error * sd) ** 2  # relative squared errors approximate squared log errors
     floors = np.array(_FLOORS if form.limit else _FLOORS[:1]) * error.min()
     gap = error[None, :] - floors[:, None]
     factor = np.einsum("k,gk,fk->gf", weight, shape, gap) / (weight * shape**2).sum(axis=1)[:, None]
@@ -136,29 +136,29 @@ def _starts(form: Form, x: Array, target: Array, sd: Array) -> list[Array]:
 
 
 def positive(task: Task) -> Array:
-    """Mean errors [K] with zeros replaced by half the least positive one, or by what is told from zero."""
+    """Mean errors [K] with zeros replaced by half the least positive one, or by `smallest_error`."""
     errors = task.means
     least = float(errors[errors > 0].min()) if (errors > 0).any() else 2 * smallest_error(task.bound)
     return np.where(errors > 0, errors, 0.5 * least)
 
 
 def clipped(predicted: Array, task: Task) -> Array:
-    """Inside the bound, finite and above zero."""
+    """Predictions clipped to the bound, finite and positive."""
     high = np.inf if task.bound[1] is None else task.bound[1]
     return np.clip(np.nan_to_num(predicted, nan=float(task.means[-1])), max(task.bound[0], _TINY), high)
 
 
 def last_value(task: Task) -> Array:
-    """The error at the largest size shown, for every size asked [A]."""
+    """The error at the largest visible size, repeated for all requested sizes [A]."""
     return np.full(len(task.at), task.means[-1])
 
 
 def single_laws(task: Task, forms: Sequence[Form] = FORMS) -> dict[str, Array]:
-    """What the best fit of each law says [A], the last value, and the median of four laws."""
+    """Predictions [A] of the best fit of each law, the last value, and the median of four laws."""
     errors = positive(task)
-    told = {"last value": last_value(task)}
+    predictions = {"last value": last_value(task)}
     for form in forms:
-        told[form.name] = clipped(fit(form, task.train_sizes, errors).at(task.at), task)
-    if set(FOUR) <= set(told):
-        told["median of four"] = np.median([told[name] for name in FOUR], axis=0)
-    return told
+        predictions[form.name] = clipped(fit(form, task.train_sizes, errors).at(task.at), task)
+    if set(FOUR) <= set(predictions):
+        predictions["median of four"] = np.median([predictions[name] for name in FOUR], axis=0)
+    return predictions

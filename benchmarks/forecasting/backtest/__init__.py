@@ -3,7 +3,7 @@
     python -m benchmarks.forecasting.backtest --curves=../shared/curves \
         [--half=report] [--limit=300] [--out=FOLDER] [--only=PART]
 
-The folder holds the published archives or other tables that `archives` reads. Datasets are split into two halves by a
+The folder contains the published archives or other tables that `archives` reads. Datasets are split in two halves by a
 hash of their id: constants were selected on --half=choose; the default --half=report evaluates the other half.
 """
 

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_heading(setting), flush=True)
         start = time.perf_counter()
         parts = [_run(name, setting) for name in names]
-        print(f"\n{time.perf_counter() - start:.0f} s in all, {setting.jobs} processes")
+        print(f"\n{time.perf_counter() - start:.0f} s in total, {setting.jobs} processes")
     except (ValueError, OSError) as error:
         print(f"backtest: {error}", file=sys.stderr)
         return 2
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--curves", type=pathlib.Path, required=True, help="folder of tables of curves")
-    parser.add_argument("--half", choices=("report", "choose", "both"), default="report", help="of the data sets")
+    parser.add_argument("--half", choices=("report", "choose", "both"), default="report", help="half of the data sets")
     parser.add_argument("--limit", type=_count, default=300, help="maximum number of curves of an archive; 0: all")
     parser.add_argument("--out", type=pathlib.Path, help="folder for backtest.json and figures")
     parser.add_argument("--only", default="", help=f"comma-separated parts: {', '.join(PARTS)}")
@@ -88,12 +88,12 @@ def _parts(only: str) -> list[str]:
 
 def _heading(setting: Setting) -> str:
     """Describes the curves of the run."""
-    train_sizes = [f"{name} {len(setting.archive(name))}" for name in setting.cut_archives]
+    counts = [f"{name} {len(setting.archive(name))}" for name in setting.cut_archives]
     published = len(setting.published())
-    train_sizes += [f"{published} with published parts"] if published else []
-    train_sizes += [f"{len(setting.split_curves())} with single splits"] if setting.splits else []
-    halves = {"both": "all data sets", "report": "the reporting half", "choose": "the choosing half"}
-    return f"curves of {halves[setting.half]} (limit {setting.limit or 'none'}): {', '.join(train_sizes)}"
+    counts += [f"{published} with a published split"] if published else []
+    counts += [f"{len(setting.split_curves())} with single splits"] if setting.splits else []
+    halves = {"both": "all data sets", "report": "the reporting half", "choose": "the selection half"}
+    return f"curves of {halves[setting.half]} (limit {setting.limit or 'none'}): {', '.join(counts)}"
 
 
 def _run(name: str, setting: Setting) -> Part:
@@ -123,13 +123,13 @@ def _write(parts: Sequence[Part], setting: Setting, folder: pathlib.Path) -> Non
     }
     path = folder / "backtest.json"
     path.write_text(json.dumps(_finite(report), indent=1) + "\n")
-    drawn = [
+    figure_files = [
         file
         for part in parts
         if "reliability" in part.data
         for file in figures.reliability(part.data["reliability"], folder / "reliability")
     ]
-    print(f"\nwrote {', '.join(map(str, [path, *drawn]))}")
+    print(f"\nwrote {', '.join(map(str, [path, *figure_files]))}")
 
 
 def _finite(value: Any) -> Any:

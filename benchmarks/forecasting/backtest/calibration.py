@@ -1,4 +1,4 @@
-"""Part "calibration": coverage of the intervals at every distance, with few and many repeats."""
+"""Part "calibration": coverage of the intervals at every horizon, with few and many repeats."""
 
 from __future__ import annotations
 
@@ -13,57 +13,67 @@ from benchmarks.forecasting.protocols import FEW_SEEDS, RATIOS, Task, cuts, spli
 from benchmarks.forecasting.scored_tasks import Row
 from benchmarks.forecasting.scores import LEVELS, central_calibration_error, coverage, quantile_calibration_error
 
-DENSE = "lcdb11"  # eight anchors an octave: also shown thinned to two, as a study would measure
+DENSE = "lcdb11"  # eight sizes per octave; also thinned to two, as in a typical study
 THINNED = 2
 WORST = 6
 _NOTE = (
-    "Scored against the measured mean at n_max: its standard error and the rounding of the archive are added to the "
-    "draws, which stay inside the bound; dummy learners and errors of zero count as any other. MSCE: mean over q = .05 "
-    "... .95 of (share below the q-quantile - q)²; central: the same of central intervals' coverage. Half-width: "
-    "median, of the 95 % interval of the expected error. Repeats are drawn at each size: real splits in lcdb10, "
-    "normal around the mean in lcdb11."
+    "The target is the measured mean at n_max. Its standard error and the rounding of the archive are added to the "
+    "draws, which are clipped to the bound. Dummy learners and errors of zero are included. MSCE: mean over q = .05 "
+    "... .95 of (share below the q-quantile - q)². Central MSCE: the same for the coverage of central intervals. "
+    "Half-width: median, of the 95 % interval of the expected error. Repeats are sampled at each size: real splits in "
+    "lcdb10, normal around the mean in lcdb11."
 )
-_SCORES = ("tasks", "in 95 %", "in 80 %", "in 50 %", "below", "above", "MSCE", "central", "half-width", "refused")
+_COVERAGES = ("coverage 95 %", "coverage 80 %", "coverage 50 %")
+_SCORES = (
+    "tasks",
+    *_COVERAGES,
+    "below interval",
+    "above interval",
+    "MSCE",
+    "central MSCE",
+    "half-width",
+    "refused",
+)
 
 
 def tasks(setting: Setting) -> list[Task]:
-    """Every question of this part: archives as measured, and with 3 and 5 repeats."""
-    found: list[Task] = []
+    """All tasks of this part: archives as measured, and with 3 and 5 repeats."""
+    built: list[Task] = []
     for archive in setting.cut_archives:
         octaves = (0, THINNED) if archive == DENSE else (0,)
         means = cuts(setting.archive(archive), RATIOS, octaves)
-        found += means
+        built += means
         if archive == DENSE:
-            found += [with_few_seeds(task, seeds) for seeds in FEW_SEEDS for task in means]
+            built += [with_few_seeds(task, seeds) for seeds in FEW_SEEDS for task in means]
     for curve in setting.split_curves():
-        questions = [split_task(curve, ratio, seeds, SPLIT_ARCHIVE) for ratio in RATIOS for seeds in FEW_SEEDS]
-        found += [task for task in questions if task is not None]
-    return found
+        repeats = [split_task(curve, ratio, seeds, SPLIT_ARCHIVE) for ratio in RATIOS for seeds in FEW_SEEDS]
+        built += [task for task in repeats if task is not None]
+    return built
 
 
 def run(setting: Setting) -> Part:
-    """Asks everything and tabulates coverage by archive, distance and repeats, and by learner."""
-    # Shuffled by hash, so that no process is left with the slow ones.
-    questions = sorted(tasks(setting), key=lambda task: number(task.key))
-    rows = setting.score(questions)
-    told = [row for row in rows if not row.refused]
-    found = [
+    """Tabulates coverage by archive, horizon and repeats, by number of sizes, and by learner."""
+    # Shuffled by hash, so that slow tasks are spread over the processes.
+    shuffled = sorted(tasks(setting), key=lambda task: number(task.key))
+    rows = setting.score(shuffled)
+    accepted = [row for row in rows if not row.refused]
+    tables = [
         Table(
-            "Calibration by archive, sizes an octave, repeats and K = n_max/n", ("set", "K", *_SCORES), _by_set(rows)
+            "Calibration by archive, sizes per octave, repeats and K = n_max/n", ("set", "K", *_SCORES), _by_set(rows)
         ),
-        Table("Calibration by K, everything", ("K", *_SCORES), _grouped(rows, lambda row: (f"{row.ratio:g}",)), _NOTE),
+        Table("Calibration by K, all tasks", ("K", *_SCORES), _grouped(rows, lambda row: (f"{row.ratio:g}",)), _NOTE),
         Table(
-            "Calibration by number of sizes shown",
-            ("train_sizes", *_SCORES),
+            "Calibration by number of visible sizes",
+            ("sizes", *_SCORES),
             _grouped(rows, lambda row: (_size_group(row.num_sizes),)),
         ),
-        _learners(told),
+        _learners(accepted),
     ]
-    return Part("calibration", found, {"reliability": reliability(told)})
+    return Part("calibration", tables, {"reliability": reliability(accepted)})
 
 
 def scores(rows: Sequence[Row]) -> list[Cell]:
-    """The cells of _SCORES for some rows."""
+    """Values of the columns _SCORES."""
     pits = np.array([row.pit for row in rows if not row.refused])
     widths = [row.half_width for row in rows if not row.refused]
     return [
@@ -80,13 +90,13 @@ def scores(rows: Sequence[Row]) -> list[Cell]:
 
 def set_name(row: Row) -> str:
     """Archive, thinning and repeats in words."""
-    thinned = f", {row.per_octave} an octave" if row.per_octave else ""
+    thinned = f", {row.per_octave} per octave" if row.per_octave else ""
     seeds = {0: "means", 1: "single runs"}.get(row.seeds, f"{row.seeds} repeats")
     return f"{row.archive}{thinned}, {seeds}"
 
 
 def reliability(rows: Iterable[Row]) -> dict[str, dict[str, list[float]]]:
-    """By set and K: the share of measured values below each quantile told, at LEVELS."""
+    """By set and K: the share of measured values below each forecast quantile, at LEVELS."""
     groups: dict[str, dict[str, list[float]]] = collections.defaultdict(lambda: collections.defaultdict(list))
     for row in rows:
         groups[set_name(row)][f"{row.ratio:g}"].append(row.pit)
@@ -127,8 +137,8 @@ def _learners(rows: Sequence[Row]) -> Table:
     cells.sort(key=lambda row: float(row[4]))
     short = sum(float(row[4]) < 0.85 for row in cells)
     return Table(
-        f"Worst learners of {len(cells)}, over every K and number of repeats",
+        f"Lowest coverage of {len(cells)} learners, over all K and numbers of repeats",
         ("archive", "learner", "data sets", *_SCORES[:4]),
         cells[:WORST],
-        f"{short} of {len(cells)} learners are covered under 85 % at nominal 95 %.",
+        f"{short} of {len(cells)} learners have a coverage below 85 % at nominal 95 %.",
     )

@@ -1,4 +1,4 @@
-"""Part "warnings": how often each warning is raised where it is justified, and where it is not."""
+"""Part "warnings": recall and false-positive rate of each warning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.forecasting.archives import ArchiveCurve, number
 from benchmarks.forecasting.backtest.calibration import DENSE, THINNED
 from benchmarks.forecasting.backtest.settings import Cell, Part, Setting, Table
 from benchmarks.forecasting.protocols import Task, cut, cuts, with_few_seeds
-from benchmarks.forecasting.scored_tasks import spread_out, tell
+from benchmarks.forecasting.scored_tasks import forecast_tasks, map_chunks
 from benchmarks.forecasting.scores import coverage
 from dlm.curves.diagnostics import FAR, FEW, FEW_SIZES, NOISE, PLATEAU, PLATEAU_FALL, PLATEAU_REACH, RISE
 from dlm.curves.measurement_noise import noise_warning
@@ -23,48 +23,53 @@ Array = NDArray[np.float64]
 Law = Callable[[Array], Array]
 
 SEEDS = 3
-NUM_PLANTED = 100  # curves of a kind at most
+MAX_SIMULATED = 100  # curves per kind
 FAR_RATIOS = (8, 16, 32, 64)
-TEST_NOISE = "test set's noise"
-_VISIBLE = 0.05  # a planted rise by less is neither one that must be seen nor none
+SIMULATED = "simulated"
+TEST_NOISE = "test-set noise"
+_MIN_RISE = 0.05  # smaller simulated rises are excluded
 _SIZES: Array = 64.0 * 2.0 ** np.arange(8, dtype=np.float64)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Flagged:
-    """A task, and for some alarms whether it should be raised (an alarm that is not named: nobody can say)."""
+class LabelledTask:
+    """A task, and whether each warning is expected; warnings without a clear answer are left out."""
 
     task: Task
-    truth: dict[str, bool]
+    expected: dict[str, bool]
 
 
 def run(setting: Setting) -> Part:
-    """Recall and false alarms on planted and on measured curves; coverage where an alarm speaks of the forecast."""
-    num = min(setting.limit or NUM_PLANTED, NUM_PLANTED)
+    """Recall and false positives on simulated and measured curves; coverage where size warnings are raised."""
+    num = min(setting.limit or MAX_SIMULATED, MAX_SIMULATED)
     cells: list[list[Cell]] = []
-    for name, cases in (("planted", planted(num)), (DENSE, measured(setting))):
-        found = spread_out(raised, [case.task for case in cases], setting.jobs)
-        cells += _rates(name, cases, found)
-    cells += _rates("planted", *_test_sets(num))
+    for name, cases in ((SIMULATED, simulated_tasks(num)), (DENSE, measured_tasks(setting))):
+        raised = map_chunks(raised_warnings, [case.task for case in cases], setting.jobs)
+        cells += _rates(name, cases, raised)
+    cells += _rates(SIMULATED, *_test_sets(num))
     note = (
-        f"{SEEDS} repeats at each size. Planted: {num} curves each of a law, a law with a bump, with a limit "
-        "close by, with much noise; the truth is the formula's. Measured: eight times the largest size shown is "
-        f"known; the truth is that of 25 splits. Plateau: {PLATEAU_REACH:g}x the data lower the error by under "
-        f"{PLATEAU_FALL:.0%}. Noise floor: one standard error is over half of all change. Not monotone: planted, a "
-        f"rise of {_VISIBLE:.0%} or none; measured, one of three standard errors and {_VISIBLE:.0%}, or none of one."
+        f"{SEEDS} repeats at each size. Simulated: {num} curves of each kind: a law, a law with a bump, a nearby "
+        "floor, strong noise; the expected warnings follow from the formula. Measured: the error at eight times the "
+        "largest visible size is known, and the expected warnings follow from the means of 25 splits. Plateau: "
+        f"{PLATEAU_REACH:g}x the data reduce the error by less than {PLATEAU_FALL:.0%}. Noise floor: one standard "
+        f"error exceeds half of the total change. Not monotone: simulated, a rise of at least {_MIN_RISE:.0%} or "
+        f"none; measured, a rise of at least three standard errors and {_MIN_RISE:.0%}, or none of more than one "
+        "standard error."
     )
-    columns = ("curves", "alarm", "should", "raised of these (recall)", "should not", "raised of these (false)")
-    tables = [Table("Alarms", columns, cells, note), _coverage(setting)]
+    columns = ("curves", "warning", "expected", "raised (recall)", "not expected", "raised (false positives)")
+    tables = [Table("Warnings", columns, cells, note), _coverage(setting)]
     return Part("warnings", tables)
 
 
-def planted(num: int = NUM_PLANTED) -> list[Flagged]:
-    """Noisy repeats of laws whose shape is known."""
+def simulated_tasks(num: int = MAX_SIMULATED) -> list[LabelledTask]:
+    """Noisy repeats of laws of known shape."""
     rng = np.random.default_rng(0)
-    return [_planted(kind, index, rng) for kind in ("law", "bump", "plateau", "noise") for index in range(NUM_PLANTED)]
+    return [
+        _simulate(kind, index, rng) for kind in ("law", "bump", "plateau", "noise") for index in range(MAX_SIMULATED)
+    ]
 
 
-def _planted(kind: str, index: int, rng: np.random.Generator) -> Flagged:
+def _simulate(kind: str, index: int, rng: np.random.Generator) -> LabelledTask:
     power, start, limit = rng.uniform(0.25, 0.8), rng.uniform(0.3, 0.7), rng.uniform(0.0, 0.05)
     height = rng.uniform(0.4, 1.0) if kind == "bump" else 0.0
     centre = rng.uniform(2.0, 5.0)
@@ -79,24 +84,28 @@ def _planted(kind: str, index: int, rng: np.random.Generator) -> Flagged:
     if kind == "noise":
         power, limit = rng.uniform(0.02, 0.08), 0.0
     spread = rng.uniform(0.2, 0.6) if kind == "noise" else 0.03
-    told = law(_SIZES)
-    errors = np.clip(told[:, None] * np.exp(spread * rng.standard_normal((len(told), SEEDS)) - spread**2 / 2), 0.0, 1.0)
+    expected = law(_SIZES)
+    noise = np.exp(spread * rng.standard_normal((len(expected), SEEDS)) - spread**2 / 2)
+    errors = np.clip(expected[:, None] * noise, 0.0, 1.0)
     ahead = PLATEAU_REACH * _SIZES[-1:]
     task = _task(f"{kind}{index}", errors, ahead, law(ahead))
-    rise = float(np.diff(np.log(told)).max())
-    change = float(np.abs(np.log(told / told[-1])).max())
-    truth = {PLATEAU: bool(law(ahead)[0] > (1 - PLATEAU_FALL) * told[-1]), NOISE: spread / np.sqrt(SEEDS) > change / 2}
-    if rise > _VISIBLE or rise <= 0:
-        truth[RISE] = rise > 0
-    return Flagged(task, truth)
+    rise = float(np.diff(np.log(expected)).max())
+    change = float(np.abs(np.log(expected / expected[-1])).max())
+    labels = {
+        PLATEAU: bool(law(ahead)[0] > (1 - PLATEAU_FALL) * expected[-1]),
+        NOISE: spread / np.sqrt(SEEDS) > change / 2,
+    }
+    if rise > _MIN_RISE or rise <= 0:
+        labels[RISE] = rise > 0
+    return LabelledTask(task, labels)
 
 
 def _task(name: str, errors: Array, at: Array, targets: Array) -> Task:
     return Task(
-        archive="planted",
+        archive=SIMULATED,
         curve=name,
         dataset=name,
-        learner="planted",
+        learner=SIMULATED,
         train_sizes=_SIZES,
         errors=errors,
         stderr=None,
@@ -110,8 +119,8 @@ def _task(name: str, errors: Array, at: Array, targets: Array) -> Task:
     )
 
 
-def measured(setting: Setting) -> list[Flagged]:
-    """Curves with many splits at each size, of which a few are shown."""
+def measured_tasks(setting: Setting) -> list[LabelledTask]:
+    """Curves with many splits at each size, reduced to a few repeats."""
     cases = [
         _measured(curve, task)
         for curve in setting.archive(DENSE)
@@ -120,60 +129,63 @@ def measured(setting: Setting) -> list[Flagged]:
     return sorted((case for case in cases if case is not None), key=lambda case: number(case.task.key))
 
 
-def _measured(curve: ArchiveCurve, task: Task) -> Flagged | None:
+def _measured(curve: ArchiveCurve, task: Task) -> LabelledTask | None:
     errors, stderr, repeats = task.errors, task.stderr, task.repeats
     if stderr is None or repeats is None or not (errors > 0).all():
         return None
     rises, spread = np.diff(errors), np.hypot(stderr[1:], stderr[:-1])
     change = float(np.abs(np.log(errors / errors[-1])).max())
-    few = float(np.median(stderr / errors * np.sqrt(repeats / SEEDS)))
-    truth = {
+    stderr_few = float(np.median(stderr / errors * np.sqrt(repeats / SEEDS)))
+    labels = {
         PLATEAU: bool(curve.errors[-1] > (1 - PLATEAU_FALL) * errors[-1]),
-        NOISE: few > change / 2,
+        NOISE: stderr_few > change / 2,
     }
-    if (rises > np.maximum(3 * spread, _VISIBLE * errors[:-1])).any():
-        truth[RISE] = True
+    if (rises > np.maximum(3 * spread, _MIN_RISE * errors[:-1])).any():
+        labels[RISE] = True
     elif (rises <= spread).all():
-        truth[RISE] = False
-    return Flagged(with_few_seeds(task, SEEDS), truth)
+        labels[RISE] = False
+    return LabelledTask(with_few_seeds(task, SEEDS), labels)
 
 
-def raised(tasks: Sequence[Task]) -> list[frozenset[str]]:
-    """The alarms of each task's forecast."""
-    return [frozenset() if isinstance(told, str) else frozenset(told.diagnostics["warnings"]) for told in tell(tasks)]
-
-
-def _rates(name: str, cases: Sequence[Flagged], raised: Sequence[frozenset[str]]) -> list[list[Cell]]:
-    table: dict[str, dict[bool, list[bool]]] = collections.defaultdict(lambda: {True: [], False: []})
-    for case, names in zip(cases, raised):
-        for alarm, should in case.truth.items():
-            table[alarm][should].append(alarm in names)
+def raised_warnings(tasks: Sequence[Task]) -> list[frozenset[str]]:
+    """The warnings of each task's forecast."""
     return [
-        [name, alarm, len(found[True]), _mean(found[True]), len(found[False]), _mean(found[False])]
-        for alarm, found in table.items()
+        frozenset() if isinstance(forecast, str) else frozenset(forecast.diagnostics["warnings"])
+        for forecast in forecast_tasks(tasks)
     ]
 
 
-def _test_sets(num: int) -> tuple[list[Flagged], list[frozenset[str]]]:
-    """Planted error rates on test sets of many sizes: whether the remark on the test set's noise is made."""
+def _rates(name: str, cases: Sequence[LabelledTask], raised: Sequence[frozenset[str]]) -> list[list[Cell]]:
+    table: dict[str, dict[bool, list[bool]]] = collections.defaultdict(lambda: {True: [], False: []})
+    for case, names in zip(cases, raised):
+        for warning, expected in case.expected.items():
+            table[warning][expected].append(warning in names)
+    return [
+        [name, warning, len(by_label[True]), _mean(by_label[True]), len(by_label[False]), _mean(by_label[False])]
+        for warning, by_label in table.items()
+    ]
+
+
+def _test_sets(num: int) -> tuple[list[LabelledTask], list[frozenset[str]]]:
+    """Simulated error rates on test sets of many sizes, and whether the warning about test-set noise is raised."""
     rng = np.random.default_rng(1)
     cases, raised = [], []
     for index in range(num):
         num_test = int(10 ** rng.uniform(2, 5))
-        told = 0.05 + 0.5 * (_SIZES / _SIZES[0]) ** -0.5
-        training = rng.uniform(0.002, 0.03)  # relative, of one seed
-        errors = rng.binomial(num_test, told)[:, None] / num_test * np.exp(training * rng.standard_normal((8, 5)))
-        of_test, of_mean = np.sqrt(told[-1] * (1 - told[-1]) / num_test), training * told[-1] / np.sqrt(5)
+        expected = 0.05 + 0.5 * (_SIZES / _SIZES[0]) ** -0.5
+        training = rng.uniform(0.002, 0.03)  # relative standard deviation of one seed
+        errors = rng.binomial(num_test, expected)[:, None] / num_test * np.exp(training * rng.standard_normal((8, 5)))
+        of_test, of_mean = np.sqrt(expected[-1] * (1 - expected[-1]) / num_test), training * expected[-1] / np.sqrt(5)
         curve = Curve("net", tuple(map(int, _SIZES)), tuple(map(tuple, errors)), "error rate", (0.0, 1.0), num_test, 0)
-        should = bool(of_test > max(of_mean, 0.05 * told[-1]))
-        task = _task(f"test{index}", errors, _SIZES[-1:], told[-1:])
-        cases.append(Flagged(task, {TEST_NOISE: should}))
+        is_expected = bool(of_test > max(of_mean, 0.05 * expected[-1]))
+        task = _task(f"test{index}", errors, _SIZES[-1:], expected[-1:])
+        cases.append(LabelledTask(task, {TEST_NOISE: is_expected}))
         raised.append(frozenset({TEST_NOISE} if noise_warning(curve) else ()))
     return cases, raised
 
 
 def _coverage(setting: Setting) -> Table:
-    """Coverage by the two alarms that speak of the question, not of the curve."""
+    """Coverage with and without the two warnings that depend on the requested sizes."""
     tasks = [
         with_few_seeds(task, SEEDS)
         for task in cuts(setting.archive(DENSE), FAR_RATIOS, (THINNED,))
@@ -181,14 +193,20 @@ def _coverage(setting: Setting) -> Table:
     ]
     rows = [row for row in setting.score(sorted(tasks, key=lambda task: number(task.key))) if not row.refused]
     cells: list[list[Cell]] = []
-    for alarm, on in ((FAR, lambda row: row.ratio > FAR_RATIOS[1]), (FEW, lambda row: row.num_sizes < FEW_SIZES)):
+    for warning, is_raised in (
+        (FAR, lambda row: row.ratio > FAR_RATIOS[1]),
+        (FEW, lambda row: row.num_sizes < FEW_SIZES),
+    ):
         for state in (False, True):
-            pits = [row.pit for row in rows if on(row) == state]
-            widths = [row.half_width for row in rows if on(row) == state]
-            cells.append([alarm, "raised" if state else "silent", len(pits), *(coverage(pits, q) for q in (0.95, 0.8))])
+            pits = [row.pit for row in rows if is_raised(row) == state]
+            widths = [row.half_width for row in rows if is_raised(row) == state]
+            label = "raised" if state else "not raised"
+            cells.append([warning, label, len(pits), *(coverage(pits, q) for q in (0.95, 0.8))])
             cells[-1].append(float(np.median(widths)) if widths else float("nan"))
-    columns = ("alarm", "", "tasks", "in 95 %", "in 80 %", "half-width")
-    return Table(f"Coverage on {DENSE}, {SEEDS} repeats, K = 8 to 64, by alarms on the question itself", columns, cells)
+    columns = ("warning", "state", "tasks", "coverage 95 %", "coverage 80 %", "half-width")
+    return Table(
+        f"Coverage on {DENSE}, {SEEDS} repeats, K = 8 to 64, by warnings on the requested sizes", columns, cells
+    )
 
 
 def _mean(values: Sequence[bool]) -> float:

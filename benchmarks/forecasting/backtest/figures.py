@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.forecasting.scores import LEVELS
 
-# Okabe and Ito's colours, told apart by every eye; markers tell them apart in grey.
+# Okabe and Ito's colours for colour-blind readers; markers distinguish the lines in grey.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _STYLE: Any = {
@@ -24,7 +24,7 @@ _STYLE: Any = {
 
 
 def reliability(sets: Mapping[str, Mapping[str, Sequence[float]]], stem: pathlib.Path) -> list[pathlib.Path]:
-    """One panel a set, one line a K: share of measured values below the quantile told; writes PNG and SVG."""
+    """Draws one panel per set and one line per K; writes PNG and SVG."""
     if not sets:
         return []
     import matplotlib
@@ -41,8 +41,8 @@ def reliability(sets: Mapping[str, Mapping[str, Sequence[float]]], stem: pathlib
             _panel(axes, name, table)
         for axes in panels[len(sets) :]:
             axes.set_visible(False)
-        figure.supxlabel("quantile told")
-        figure.supylabel("share measured below it")
+        figure.supxlabel("forecast quantile")
+        figure.supylabel("share of measured values below")
         return [_write(figure, stem, kind) for kind in ("png", "svg")]
 
 

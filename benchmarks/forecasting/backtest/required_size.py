@@ -1,4 +1,4 @@
-"""Part "required-size": whether the interval for a required size contains the size that reached the target."""
+"""Part "required-size": whether the interval of a required size contains the size at which the target is reached."""
 
 from __future__ import annotations
 
@@ -14,34 +14,52 @@ from numpy.typing import NDArray
 from benchmarks.forecasting.archives import ArchiveCurve, number
 from benchmarks.forecasting.backtest.calibration import DENSE, THINNED
 from benchmarks.forecasting.backtest.settings import Cell, Part, Setting, Table
-from benchmarks.forecasting.protocols import Task, cut, shown
-from benchmarks.forecasting.scored_tasks import spread_out, tell
+from benchmarks.forecasting.protocols import Task, cut, visible_indices
+from benchmarks.forecasting.scored_tasks import forecast_tasks, map_chunks
 from benchmarks.forecasting.scores import base_rate_brier, brier
 
 Array = NDArray[np.float64]
 
 RATIOS = (4, 8, 16)
-SHARES = (0.97, 0.93, 0.85, 0.7, 0.5)  # targets, as shares of the error at the largest size shown
+SHARES = (0.97, 0.93, 0.85, 0.7, 0.5)  # targets, as shares of the error at the largest visible size
 LEVEL = 0.9
-UNREACHABLE = 0.05  # p_reachable up to which a target is called not reachable, as in a study's answer
-FAR = 1e3  # the search of `required_train_size` goes this many times beyond the largest size
+UNREACHABLE = 0.05  # p_reachable up to which a target counts as not reachable, as in a study
+FAR = 1e3  # multiple of the largest size up to which `required_train_size` searches
+
+_COLUMNS = (
+    "set",
+    "K",
+    "targets",
+    "reached",
+    f"coverage {100 * LEVEL:.0f} %",
+    "below interval, of all",
+    "above interval, of all",
+    "open above",
+    "median/true",
+    "P(reached by n_max)",
+    "Brier",
+    "base-rate Brier",
+    "Brier of p_reachable",
+    "not reachable",
+    "but reached",
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Question:
-    """A task whose `at` are all later sizes, a target error, and the size at which the curve met it (inf: not)."""
+class TargetTask:
+    """A task with all later sizes in `at`, a target error, and the size at which the curve reaches it (inf: never)."""
 
     task: Task
     target: float
-    met: float
+    reached_at: float
 
 
-class StudySummary(NamedTuple):
-    """What was told, and what came: low and high are sizes at LEVEL, `by_end` is P(met by n_max = `end`)."""
+class SizeForecast(NamedTuple):
+    """Forecast and true size: low and high are the interval at LEVEL, `by_end` is P(reached by n_max = `end`)."""
 
     archive: str
     ratio: float
-    met: float
+    reached_at: float
     low: float
     median: float
     high: float
@@ -50,109 +68,111 @@ class StudySummary(NamedTuple):
     end: float
 
 
-def smoothed(curve: ArchiveCurve) -> Array:
-    """Errors [K] of the curve made to fall throughout: a single lucky size is not a target met."""
+def monotone(curve: ArchiveCurve) -> Array:
+    """Isotonic fit of the errors [K], so that noise at a single size does not count as reaching a target."""
     from scipy.optimize import isotonic_regression
 
     return np.asarray(isotonic_regression(curve.errors, increasing=False).x)
 
 
-def first_met(train_sizes: Array, errors: Array, target: float) -> float:
-    """The size at which falling errors reach the target, interpolated in log-log; inf where they do not."""
-    met = np.flatnonzero(errors <= target)
-    if not len(met):
+def first_reached(train_sizes: Array, errors: Array, target: float) -> float:
+    """The size at which decreasing errors reach the target, interpolated in log-log; inf if they do not."""
+    below = np.flatnonzero(errors <= target)
+    if not len(below):
         return math.inf
-    after = met[0]
+    after = below[0]
     if after == 0:
         return float(train_sizes[0])
-    top, bottom = (math.log(max(float(errors[place]), 1e-12)) for place in (after - 1, after))
+    top, bottom = (math.log(max(float(errors[index]), 1e-12)) for index in (after - 1, after))
     share = (top - math.log(target)) / (top - bottom)
     return float(train_sizes[after - 1] * (train_sizes[after] / train_sizes[after - 1]) ** share)
 
 
-def question(curve: ArchiveCurve, ratio: float, per_octave: int) -> Question | None:
-    """A cut with a target below everything shown, of a size chosen by hash; None where there is no such cut."""
+def target_task(curve: ArchiveCurve, ratio: float, per_octave: int) -> TargetTask | None:
+    """A cut with a target below all visible errors, a share selected by hash; None if there is no such cut."""
     task = cut(curve, ratio, per_octave)
     if task is None:
         return None
-    falling = smoothed(curve)
-    last = shown(curve.train_sizes, ratio)[-1]
+    decreasing = monotone(curve)
+    last = visible_indices(curve.train_sizes, ratio)[-1]
     share = SHARES[number(task.key) % len(SHARES)]
-    target = share * float(falling[last])
+    target = share * float(decreasing[last])
     if not 0 < target < task.means.min():
         return None
     at = curve.train_sizes[last + 1 :]
-    asked = dataclasses.replace(task, at=at, targets=curve.errors[last + 1 :], target_se=np.zeros(len(at)))
-    return Question(asked, target, first_met(curve.train_sizes, falling, target))
+    later = dataclasses.replace(task, at=at, targets=curve.errors[last + 1 :], target_se=np.zeros(len(at)))
+    return TargetTask(later, target, first_reached(curve.train_sizes, decreasing, target))
 
 
-def answered(questions: Sequence[Question]) -> list[StudySummary]:
-    """Asks for the sizes, and for the chance that the target is met by the curve's end."""
-    answers = []
-    for one, told in zip(questions, tell([question.task for question in questions])):
-        if isinstance(told, str):
+def forecast_sizes(targets: Sequence[TargetTask]) -> list[SizeForecast]:
+    """Forecasts the required sizes and the probability that the target is reached by n_max."""
+    forecasts = []
+    for one, forecast in zip(targets, forecast_tasks([target.task for target in targets])):
+        if isinstance(forecast, str):
             continue
-        size = told.required_train_size(one.target, LEVEL)
-        by_end = float((told.samples.min(axis=1) <= one.target).mean())
-        told_sizes = (size.low, size.median, size.high, by_end, size.p_reachable)
-        answers.append(StudySummary(one.task.archive, one.task.ratio, one.met, *told_sizes, float(one.task.at[-1])))
-    return answers
+        size = forecast.required_train_size(one.target, LEVEL)
+        by_end = float((forecast.samples.min(axis=1) <= one.target).mean())
+        sizes = (size.low, size.median, size.high, by_end, size.p_reachable)
+        end = float(one.task.at[-1])
+        forecasts.append(SizeForecast(one.task.archive, one.task.ratio, one.reached_at, *sizes, end))
+    return forecasts
 
 
-def questions_of(setting: Setting) -> list[Question]:
-    """Every question, in an order by hash."""
-    found = [
+def target_tasks(setting: Setting) -> list[TargetTask]:
+    """All tasks with targets, in the order of a hash."""
+    built = [
         one
         for archive in setting.cut_archives
         for curve in setting.archive(archive)
         for ratio in RATIOS
-        if (one := question(curve, ratio, THINNED if archive == DENSE else 0)) is not None
+        if (one := target_task(curve, ratio, THINNED if archive == DENSE else 0)) is not None
     ]
-    return sorted(found, key=lambda one: number(one.task.key))
+    return sorted(built, key=lambda one: number(one.task.key))
 
 
 def run(setting: Setting) -> Part:
-    """Coverage of sizes for targets met beyond what was shown, and Brier scores of the chance to meet them."""
-    answers = spread_out(answered, questions_of(setting), setting.jobs)
+    """Coverage of the required sizes beyond the visible ones, and Brier scores of the probability to reach a target."""
+    forecasts = map_chunks(forecast_sizes, target_tasks(setting), setting.jobs)
     groups = collections.defaultdict(list)
-    for answer in answers:
-        groups[answer.archive, f"{answer.ratio:g}"].append(answer)
-        groups["all", "all"].append(answer)
+    for one in forecasts:
+        groups[one.archive, f"{one.ratio:g}"].append(one)
+        groups["all", "all"].append(one)
     cells: list[list[Cell]] = [[*name, *_cells(groups[name])] for name in sorted(groups)]
-    columns = ("set", "K", "targets", "met", f"in {LEVEL:.0%}", "early, of all", "late, of all", "inf", "median/true")
-    more = ("P(by n_max)", "Brier", "base rate's", "Brier of p_reachable", "not reachable", "yet met")
     note = (
-        "Targets are 97 to 50 % of the error at the largest size shown, below all errors shown. True sizes are "
-        "where the curve, made to fall throughout, meets them. "
-        f"In {LEVEL:.0%}: of those met by n_max, which are the early ones, so that even a perfect forecaster may be "
-        "off; of all targets, 5 % should be met before low, and no more than 5 % after high, or not by n_max "
-        "though high is below it. The base rate is the share met in this very row. "
-        f"p_reachable looks {FAR:g} times beyond what was shown, so that it should be above the share met by n_max. "
-        f"Not reachable: how often p_reachable is at most {UNREACHABLE:g}; yet met: the share of these met by n_max."
+        "Targets are 97 to 50 % of the error at the largest visible size and below all visible errors. The true size "
+        f"is where the isotonic fit of the curve reaches the target. Coverage {100 * LEVEL:.0f} %: of the targets that "
+        "are reached up to n_max. These are reached early, so even a perfect forecaster may deviate. Of all targets, "
+        "5 % should be reached below the interval, and at most 5 % above it, or not up to n_max although the upper end "
+        "is below n_max. Base-rate Brier: the Brier score of the share of reached targets in the same row. "
+        f"p_reachable refers to {FAR:g} times the largest visible size, so it should exceed the share reached up to "
+        f"n_max. Not reachable: the number of targets with p_reachable of at most {UNREACHABLE:g}; but reached: the "
+        "share of these that are reached up to n_max."
     )
-    return Part("required-size", [Table("Required size for a target", (*columns, *more), cells, note)])
+    return Part("required-size", [Table("Required size for a target error", _COLUMNS, cells, note)])
 
 
-def _cells(answers: Sequence[StudySummary]) -> list[Cell]:
-    met = np.array([math.isfinite(one.met) for one in answers])
-    reached = [one for one in answers if math.isfinite(one.met)]
-    true, low, median, high = np.array([[one.met, one.low, one.median, one.high] for one in reached]).reshape(-1, 4).T
+def _cells(forecasts: Sequence[SizeForecast]) -> list[Cell]:
+    is_reached = np.array([math.isfinite(one.reached_at) for one in forecasts])
+    reached = [one for one in forecasts if math.isfinite(one.reached_at)]
+    true, low, median, high = (
+        np.array([[one.reached_at, one.low, one.median, one.high] for one in reached]).reshape(-1, 4).T
+    )
     finite = np.isfinite(median)
-    by_end, ever = np.array([[one.by_end, one.ever] for one in answers]).T
-    nothing = float("nan")
+    by_end, ever = np.array([[one.by_end, one.ever] for one in forecasts]).T
+    undefined = float("nan")
     return [
-        len(answers),
+        len(forecasts),
         len(reached),
-        float(((low <= true) & (true <= high)).mean()) if len(reached) else nothing,
-        float((true < low).sum() / len(answers)),
-        float((true > high).sum() + sum(not math.isfinite(one.met) and one.high <= one.end for one in answers))
-        / len(answers),
-        float(np.isinf(high).mean()) if len(reached) else nothing,
-        float(np.exp(np.median(np.log(median[finite] / true[finite])))) if finite.any() else nothing,
+        float(((low <= true) & (true <= high)).mean()) if len(reached) else undefined,
+        float((true < low).sum() / len(forecasts)),
+        float((true > high).sum() + sum(not math.isfinite(one.reached_at) and one.high <= one.end for one in forecasts))
+        / len(forecasts),
+        float(np.isinf(high).mean()) if len(reached) else undefined,
+        float(np.exp(np.median(np.log(median[finite] / true[finite])))) if finite.any() else undefined,
         float(by_end.mean()),
-        brier(by_end, met),
-        base_rate_brier(met),
-        brier(ever, met),
+        brier(by_end, is_reached),
+        base_rate_brier(is_reached),
+        brier(ever, is_reached),
         int((ever <= UNREACHABLE).sum()),
-        float(met[ever <= UNREACHABLE].mean()) if (ever <= UNREACHABLE).any() else nothing,
+        float(is_reached[ever <= UNREACHABLE].mean()) if (ever <= UNREACHABLE).any() else undefined,
     ]

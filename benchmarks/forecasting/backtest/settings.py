@@ -21,7 +21,7 @@ from benchmarks.forecasting.archives import (
     tables,
 )
 from benchmarks.forecasting.protocols import Task
-from benchmarks.forecasting.scored_tasks import Row, scored, spread_out
+from benchmarks.forecasting.scored_tasks import Row, map_chunks, score_tasks
 
 Cell = str | float | int
 SPLIT_ARCHIVE = "lcdb10"  # whose single splits are in the table of splits
@@ -29,9 +29,9 @@ SPLIT_ARCHIVE = "lcdb10"  # whose single splits are in the table of splits
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The measured curves, which half of their data sets is reported, and how much of it.
+    """The measured curves, the half of the data sets to evaluate, and the number of curves.
 
-    `limit` is the most curves of an archive in a table (None: all), taken by a hash of their names.
+    `limit`: maximum number of curves of an archive in a table (None: all), selected by a hash of their names.
     """
 
     folder: pathlib.Path
@@ -43,7 +43,7 @@ class Setting:
     def score(self, tasks: Sequence[Task]) -> list[Row]:
         """Scores of the forecaster on each task; cached across parts."""
         new = [task for task in tasks if task.key not in self.cache]
-        for task, row in zip(new, spread_out(scored, new, self.jobs)):
+        for task, row in zip(new, map_chunks(score_tasks, new, self.jobs)):
             self.cache[task.key] = row
         return [self.cache[task.key] for task in tasks]
 
@@ -54,27 +54,27 @@ class Setting:
 
     @functools.cached_property
     def splits(self) -> list[SplitCurve]:
-        """Curves with single splits; none where the folder has no such table."""
+        """Curves with single splits; empty if the folder has no such table."""
         return [curve for path in tables(self.folder) if stem(path) == SPLITS for curve in read_splits(path)]
 
     @functools.cached_property
     def cut_archives(self) -> list[str]:
-        """Archives whose curves are cut here, for their source does not say where."""
+        """Archives without a published split, whose curves are cut here."""
         return sorted({curve.archive for curve in self.curves if not curve.published})
 
     def archive(self, name: str, half: str | None = None, limit: int | None = None) -> list[ArchiveCurve]:
         """Up to `limit` (default: the setting's) curves of an archive in `half` (default: the setting's)."""
-        wanted = half or self.half
-        found = {c.name: c for c in self.curves if c.archive == name and not c.published and in_half(c.dataset, wanted)}
-        return [found[key] for key in by_hash(found, limit or self.limit)]
+        half = half or self.half
+        curves = {c.name: c for c in self.curves if c.archive == name and not c.published and in_half(c.dataset, half)}
+        return [curves[key] for key in by_hash(curves, limit or self.limit)]
 
     def split_curves(self, half: str | None = None) -> list[SplitCurve]:
         """Up to `limit` curves with single splits in `half`."""
-        found = {curve.name: curve for curve in self.splits if in_half(curve.dataset, half or self.half)}
-        return [found[key] for key in by_hash(found, self.limit)]
+        curves = {curve.name: curve for curve in self.splits if in_half(curve.dataset, half or self.half)}
+        return [curves[key] for key in by_hash(curves, self.limit)]
 
     def published(self) -> list[ArchiveCurve]:
-        """Curves whose source fixes the fitted part; they are in no half, for nothing was chosen on them here."""
+        """Curves with a published split; they belong to no half because nothing was selected on them."""
         return [curve for curve in self.curves if curve.published]
 
 
@@ -90,20 +90,20 @@ class Table:
     def text(self) -> str:
         """The table in Markdown."""
         lines = [f"\n### {self.title}", "", _line(self.columns), "|" + "---|" * len(self.columns)]
-        lines += [_line([shown(cell) for cell in row]) for row in self.rows]
+        lines += [_line([format_cell(cell) for cell in row]) for row in self.rows]
         return "\n".join([*lines, *([f"\n{self.note}"] if self.note else [])])
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """One part of the backtest: its tables, and `data` for drawing."""
+    """One part of the backtest: its tables, and `data` for figures."""
 
     name: str
     tables: Sequence[Table]
     data: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def shown(cell: Cell) -> str:
+def format_cell(cell: Cell) -> str:
     """A cell as text: counts in full, shares and errors with three decimals, small numbers with two digits."""
     if isinstance(cell, str | int):
         return str(cell)

@@ -1,6 +1,6 @@
 """Trains the forecaster's network: python -m benchmarks.forecasting.train --curves=PATH
 
-PATH holds the LCDB archives (lcdb10.csv.gz, lcdb11.csv.gz). Training uses simulated curves, then also curves measured
+PATH has the LCDB archives (lcdb10.csv.gz, lcdb11.csv.gz). Training uses simulated curves, then also curves measured
 on one half of the datasets (see archives.half); the other half is never used. About 30 minutes on two cores.
 """
 
@@ -23,39 +23,43 @@ OUT = pathlib.Path(predictive.__file__).with_name(predictive.WEIGHTS)
 
 
 def main() -> None:
-    """Train, and write the weights as float16."""
+    """Trains the networks and writes the weights as float16."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--curves", type=pathlib.Path, required=True, help="folder of the archives")
     parser.add_argument("--out", type=pathlib.Path, default=OUT)
-    parser.add_argument("--members", type=int, default=2, help="networks whose answers are averaged")
-    parser.add_argument("--start", type=pathlib.Path, help="weights after the simulated phase, made if not there")
+    parser.add_argument("--members", type=int, default=2, help="networks whose predictions are averaged")
+    parser.add_argument(
+        "--start",
+        type=pathlib.Path,
+        help="weights after the simulated phase; created if missing",
+    )
     args = parser.parse_args()
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("XLA_FLAGS", f"--xla_force_host_platform_device_count={args.members}")
-    import jax  # after its settings
+    import jax  # after the environment is set
 
     from benchmarks.forecasting.train import fit
     from benchmarks.forecasting.train.tasks import draw_tasks
 
-    begun = time.monotonic()
+    start = time.monotonic()
 
-    def say(text: str) -> None:
-        print(f"{time.monotonic() - begun:6.0f} s  {text}", file=sys.stderr, flush=True)
+    def log(text: str) -> None:
+        print(f"{time.monotonic() - start:6.0f} s  {text}", file=sys.stderr, flush=True)
 
     if args.start and args.start.exists():
-        with np.load(args.start, allow_pickle=False) as kept:
-            params = predictive.unflatten(dict(kept))
+        with np.load(args.start, allow_pickle=False) as saved:
+            params = predictive.unflatten(dict(saved))
     else:
-        params = fit.fit(fit.initial(args.members, seed=0), fit.SIMULATED, None, 1, say)
+        params = fit.fit(fit.initial(args.members, seed=0), fit.SIMULATED, None, 1, log)
         if args.start:
             np.savez(args.start, allow_pickle=False, **fit.flatten(params))
     curves = [curve for name in ARCHIVES for curve in read_table(args.curves / name) if half(curve.dataset) == CHOOSE]
     tasks = draw_tasks(curves, NUM_TASKS, np.random.default_rng(2))
-    say(f"{len(curves)} measured curves")
-    params = fit.fit(params, fit.MEASURED, tasks, 3, say)
+    log(f"{len(curves)} measured curves")
+    params = fit.fit(params, fit.MEASURED, tasks, 3, log)
     members = [jax.tree.map(lambda leaf, k=k: leaf[k].astype(np.float16), params) for k in range(args.members)]
     np.savez_compressed(args.out, allow_pickle=False, **fit.flatten(members))
-    say(f"written: {args.out}")
+    log(f"written: {args.out}")
 
 
 if __name__ == "__main__":

@@ -22,13 +22,13 @@ from dlm.train.optimizer import transform, unit_schedule
 WIDTH, HEAD = 192, 128
 OPTIMIZER = Optimizer(clip=1.0, warmup=0.02)
 WEIGHT_DECAY = 1e-3
-_WORST = -30.0  # log likelihood of one target at least: a wild one is not to rule a batch
+_WORST = -30.0  # minimum log likelihood of a target, so that an outlier does not dominate a batch
 _MEMBERS = "members"
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """So many updates on batches of which a share is measured, the rest simulated."""
+    """A number of updates on batches with a share of measured curves; the rest is simulated."""
 
     steps: int
     lr: float
@@ -42,19 +42,19 @@ MEASURED = Phase(steps=3_000, lr=5e-4, share=0.5)
 
 
 def loss(params: Any, batch: Batch) -> jax.Array:
-    """Mean negative log likelihood of the targets, whose own noise widens what the network tells."""
+    """Mean negative log likelihood of the targets; their noise is added to the predicted variance."""
     with jax.numpy_rank_promotion("allow"):  # the network is written for NumPy too
-        told = network.apply(params, network.network_inputs(CurveBatch(*batch[:7]), batch.place, jnp), jnp)
-    variance = told.sd**2 + batch.target_noise[..., None] ** 2
-    parts = told.log_weight - 0.5 * jnp.log(2 * jnp.pi * variance)
-    likelihood = jax.nn.logsumexp(parts - 0.5 * (batch.target[..., None] - told.mean) ** 2 / variance, axis=-1)
-    positive = jnp.maximum(likelihood, _WORST) + jax.nn.log_sigmoid(-told.zero)
-    each = jnp.where(batch.target_zero > 0.5, jax.nn.log_sigmoid(told.zero), positive)
+        predicted = network.apply(params, network.network_inputs(CurveBatch(*batch[:7]), batch.place, jnp), jnp)
+    variance = predicted.sd**2 + batch.target_noise[..., None] ** 2
+    parts = predicted.log_weight - 0.5 * jnp.log(2 * jnp.pi * variance)
+    likelihood = jax.nn.logsumexp(parts - 0.5 * (batch.target[..., None] - predicted.mean) ** 2 / variance, axis=-1)
+    positive = jnp.maximum(likelihood, _WORST) + jax.nn.log_sigmoid(-predicted.zero)
+    each = jnp.where(batch.target_zero > 0.5, jax.nn.log_sigmoid(predicted.zero), positive)
     return -(batch.weight * each).sum() / batch.weight.sum()
 
 
 def stretched(batch: Batch, spread: float, key: Any) -> Batch:
-    """Three in four of the curves with log sizes and log errors times random factors; three in ten without a bound."""
+    """Multiplies log sizes and log errors of 75 % of the curves by random factors; removes 30 % of the bounds."""
     size_key, error_key, which, bound = jax.random.split(key, 4)
     num = (batch.level.shape[0], 1)
     chosen = jax.random.uniform(which, num) < 0.75
@@ -102,11 +102,11 @@ def initial(num: int, seed: int) -> Any:
 
 
 def fit(
-    params: Any, phase: Phase, measured: Batch | None, seed: int, say: Callable[[str], None], chunk: int = 250
+    params: Any, phase: Phase, measured: Batch | None, seed: int, log: Callable[[str], None], chunk: int = 250
 ) -> Any:
-    """The stacked members [M, ...] after a phase; `measured` holds the tasks that batches are drawn from.
+    """The stacked members [M, ...] after a phase; `measured` are the tasks from which batches are sampled.
 
-    M must be a multiple of the number of devices, each of which trains its members one after the other.
+    M must be a multiple of the number of devices; each device trains its members sequentially.
     """
     num = jax.tree.leaves(params)[0].shape[0]
     mesh = jax.sharding.Mesh(np.array(jax.devices()), (_MEMBERS,))
@@ -126,12 +126,12 @@ def fit(
     state, index = (params, optimizer_state), np.arange(num)
     for start in range(0, phase.steps, chunk):
         state, losses = advance(state, index, start, measured)
-        say(f"{start + chunk} of {phase.steps} updates, loss {np.asarray(losses).mean():.4f}")
+        log(f"{start + chunk} of {phase.steps} updates, loss {np.asarray(losses).mean():.4f}")
     return jax.tree.map(np.asarray, state[0])
 
 
 def _advance(state: Any, index: Any, start: Any, tasks: Batch | None, phase: Phase, seed: int, chunk: int) -> Any:
-    """`chunk` updates of one member; the mean of their losses."""
+    """`chunk` updates of one member, and their mean loss."""
 
     def update(offset: Any, carry: Any) -> Any:
         params, optimizer_state, total = carry

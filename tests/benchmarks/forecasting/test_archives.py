@@ -1,4 +1,4 @@
-"""Reading folders of curves, and what is asked about them."""
+"""Reading folders of curves and building forecasting tasks."""
 
 import gzip
 
@@ -12,7 +12,7 @@ HEADER = "archive,curve,dataset,learner,x,size,error,stderr,repeats,part\n"
 
 @pytest.fixture
 def folder(tmp_path):
-    """One archive of means, one published curve, one of splits, one table of a user, one that is no curve."""
+    """An archive of means, a published curve, a table of splits, a user's table, and a table without curves."""
     with gzip.open(tmp_path / "means.csv.gz", "wt") as file:
         file.write(HEADER)
         for n in (64, 16, 32, 23, 45, 91, 128):
@@ -75,13 +75,13 @@ def test_a_bad_cell_is_named(tmp_path, text, message):
 
 
 def test_a_folder_without_curves_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="holds no table with columns size and error"):
+    with pytest.raises(ValueError, match="contains no table with columns size and error"):
         archives.read_folder(tmp_path)
     with pytest.raises(ValueError, match="is not a folder"):
         archives.read_folder(tmp_path / "none")
 
 
-def test_a_cut_shows_what_is_below_and_asks_for_the_largest(folder):
+def test_a_cut_has_the_smaller_sizes_and_the_largest_as_target(folder):
     curve = by_name(folder)["means|3|svm"]
     task = protocols.cut(curve, 2)
     assert task.train_sizes.tolist() == [16, 23, 32, 45, 64]
@@ -92,21 +92,21 @@ def test_a_cut_shows_what_is_below_and_asks_for_the_largest(folder):
     assert protocols.cut(curve, 8) is None
 
 
-def test_thinning_keeps_the_largest_and_about_the_number_asked():
+def test_thinning_keeps_the_largest_size_and_the_requested_density():
     train_sizes = np.round(16 * 2 ** (np.arange(0, 57) / 8))
-    rows = protocols.shown(train_sizes, 4, per_octave=2)
+    rows = protocols.visible_indices(train_sizes, 4, per_octave=2)
     assert train_sizes[rows[-1]] == train_sizes[-1] / 4
     steps = np.diff(np.log2(train_sizes[rows]))
     assert steps == pytest.approx(0.5, abs=0.07)
-    assert len(protocols.shown(train_sizes, 4)) == 41
+    assert len(protocols.visible_indices(train_sizes, 4)) == 41
 
 
-def test_few_seeds_are_drawn_around_the_mean_by_name_alone(folder):
+def test_few_seeds_are_sampled_around_the_mean_by_name_alone(folder):
     task = protocols.cut(by_name(folder)["means|3|svm"], 2)
-    drawn = protocols.with_few_seeds(task, 5)
-    assert drawn.errors.shape == (5, 5)
-    assert drawn.stderr is drawn.repeats is None
-    assert (drawn.errors == protocols.with_few_seeds(task, 5).errors).all()
+    sampled = protocols.with_few_seeds(task, 5)
+    assert sampled.errors.shape == (5, 5)
+    assert sampled.stderr is sampled.repeats is None
+    assert (sampled.errors == protocols.with_few_seeds(task, 5).errors).all()
     many = protocols.with_few_seeds(task, 4000)
     assert many.errors.std(axis=1) == pytest.approx(0.05, rel=0.1)
 

@@ -12,7 +12,7 @@ from benchmarks.forecasting.backtest import diagnostics, required_size
 from benchmarks.forecasting.backtest.__main__ import main
 from benchmarks.forecasting.backtest.calibration import tasks
 from benchmarks.forecasting.backtest.settings import Setting, Table
-from benchmarks.forecasting.scored_tasks import scored, tell
+from benchmarks.forecasting.scored_tasks import forecast_tasks, score_tasks
 from benchmarks.forecasting.scores import coverage
 
 CURVES = pathlib.Path(__file__).parents[4] / "shared" / "curves"
@@ -36,22 +36,22 @@ def history(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_users_history_is_checked(history, tmp_path, capsys):
+def test_the_backtest_runs_on_a_users_history(history, tmp_path, capsys):
     out = tmp_path / "out"
     assert main([f"--curves={history}", "--half=both", f"--out={out}", "--jobs=1", "--limit=3"]) == 0
     printed = capsys.readouterr().out
     for title in (
         "Calibration",
-        "Worst learners",
+        "Lowest coverage",
         "Sharpness",
         "Mean RMSLE",
-        "Required size for a target",
-        "Alarms",
+        "Required size for a target error",
+        "Warnings",
         "P(better at n_max)",
     ):
         assert title in printed
-    told = json.loads((out / "backtest.json").read_text())
-    assert list(told["parts"]) == [
+    report = json.loads((out / "backtest.json").read_text())
+    assert list(report["parts"]) == [
         "calibration",
         "sharpness",
         "accuracy",
@@ -60,7 +60,7 @@ def test_a_users_history_is_checked(history, tmp_path, capsys):
         "warnings",
         "crossover",
     ]
-    by_k = told["parts"]["calibration"]["tables"][1]
+    by_k = report["parts"]["calibration"]["tables"][1]
     assert [row[0] for row in by_k["rows"]] == ["2", "4", "8", "16"]
     assert {row[1] for row in by_k["rows"]} == {3}
     assert (out / "reliability.png").read_bytes()[:4] == b"\x89PNG"
@@ -88,24 +88,26 @@ def test_bad_flags_exit_with_2(history, capsys):
     assert "'few' is not a whole number" in capsys.readouterr().err
 
 
-def test_a_refused_curve_does_not_take_others_along(history):
-    found = protocols.cuts(read_folder(history), (2,))[:2]
-    found[0].errors[0] = -1.0
-    refused, fine = tell(found)
+def test_a_refused_curve_does_not_fail_the_others(history):
+    cuts = protocols.cuts(read_folder(history), (2,))[:2]
+    cuts[0].errors[0] = -1.0
+    refused, accepted = forecast_tasks(cuts)
     assert isinstance(refused, str)
     assert "negative" in refused
-    row = scored([found[1]])[0]
+    row = score_tasks([cuts[1]])[0]
     assert not row.refused
     assert 0 < row.low < row.high < 1
-    assert fine.samples.shape[1] == 1
+    assert accepted.samples.shape[1] == 1
 
 
-def test_sizes_that_meet_a_target_are_found():
+def test_the_first_size_that_reaches_a_target_is_interpolated():
     train_sizes = np.array([10.0, 20, 40, 80])
     errors = np.array([0.4, 0.2, 0.1, 0.1])
-    assert required_size.first_met(train_sizes, errors, 0.2) == pytest.approx(20)
-    assert required_size.first_met(train_sizes, errors, 0.15) == pytest.approx(20 * 2 ** (np.log(4 / 3) / np.log(2)))
-    assert required_size.first_met(train_sizes, errors, 0.05) == np.inf
+    assert required_size.first_reached(train_sizes, errors, 0.2) == pytest.approx(20)
+    assert required_size.first_reached(train_sizes, errors, 0.15) == pytest.approx(
+        20 * 2 ** (np.log(4 / 3) / np.log(2))
+    )
+    assert required_size.first_reached(train_sizes, errors, 0.05) == np.inf
 
 
 def test_tables_are_markdown():
@@ -114,9 +116,9 @@ def test_tables_are_markdown():
     assert "| y | 4 | – |" in text
 
 
-def test_coverage_on_planted_curves():
-    """Laws, bumps, plateaus and noise, each foretold 8x beyond what is shown."""
-    rows = scored([case.task for case in diagnostics.planted(20)])
+def test_coverage_on_simulated_curves():
+    """Laws, bumps, plateaus and noise, forecast at 8x the largest visible size."""
+    rows = score_tasks([case.task for case in diagnostics.simulated_tasks(20)])
     pits = [row.pit for row in rows]
     assert coverage(pits, 0.95) > 0.85
     assert 0.65 < coverage(pits, 0.8) < 0.97
@@ -124,18 +126,20 @@ def test_coverage_on_planted_curves():
 
 
 @pytest.mark.slow
-def test_alarms_are_right_on_planted_curves():
-    cases = diagnostics.planted(12)
-    raised = diagnostics.raised([case.task for case in cases])
-    right = [(name in names) == should for case, names in zip(cases, raised) for name, should in case.truth.items()]
-    assert np.mean(right) > 0.8
+def test_warnings_are_correct_on_simulated_curves():
+    cases = diagnostics.simulated_tasks(12)
+    raised = diagnostics.raised_warnings([case.task for case in cases])
+    correct = [
+        (name in names) == expected for case, names in zip(cases, raised) for name, expected in case.expected.items()
+    ]
+    assert np.mean(correct) > 0.8
 
 
 @needs_curves
 def test_coverage_on_real_curves():
-    """Bands wide enough for one forecaster or another; a law's textbook interval covers a fifth."""
-    asked = sorted(tasks(Setting(CURVES, limit=40)), key=lambda task: number(task.key))[:40]
-    rows = scored(asked)
+    """Tolerances are wide enough for different forecasters; the delta-method interval of a law covers a fifth."""
+    sample = sorted(tasks(Setting(CURVES, limit=40)), key=lambda task: number(task.key))[:40]
+    rows = score_tasks(sample)
     pits = [row.pit for row in rows]
     assert coverage(pits, 0.95) > 0.75
     assert coverage(pits, 0.8) > 0.55
@@ -144,15 +148,15 @@ def test_coverage_on_real_curves():
 
 
 @needs_curves
-def test_rivals_come_near_their_published_numbers():
-    """M1 on the open image classification curves is exact; it has no start and no choice."""
+def test_a_published_law_reproduces_its_published_error():
+    """M1 on the open image classification curves is exact: its fit has a closed form."""
     curves = [curve for curve in read_folder(CURVES) if curve.dataset.startswith("IC|")]
     from benchmarks.forecasting.published_laws import m1, read
     from benchmarks.forecasting.scores import rmsle
 
-    misses = []
+    errors = []
     for curve in curves:
         task = protocols.published(curve)
         data = read(task)
-        misses.append(rmsle(task.targets, data.scale * np.exp(m1(data)(data.places(task.at)))))
-    assert np.mean(misses) == pytest.approx(0.1116, abs=2e-4)
+        errors.append(rmsle(task.targets, data.scale * np.exp(m1(data)(data.log_sizes(task.at)))))
+    assert np.mean(errors) == pytest.approx(0.1116, abs=2e-4)

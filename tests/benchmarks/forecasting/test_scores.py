@@ -9,13 +9,13 @@ BOUND = (0.0, 1.0)
 
 
 def pits(forecast_spread, num=800, shift=0.0):
-    """Places of measured values that are normal with s.d. 1 among draws of another spread."""
+    """PIT values of standard normal measurements for draws with another standard deviation."""
     rng = np.random.default_rng(0)
     draws = forecast_spread * rng.standard_normal((2000, num)) + shift
     return scores.pit(draws, rng.standard_normal(num), "name")
 
 
-def test_a_true_forecaster_is_calibrated():
+def test_the_true_distribution_is_calibrated():
     values = pits(1.0)
     for level in (0.5, 0.8, 0.95):
         assert scores.coverage(values, level) == pytest.approx(level, abs=0.04)
@@ -23,14 +23,14 @@ def test_a_true_forecaster_is_calibrated():
     assert scores.central_calibration_error(values) < 1e-3
 
 
-def test_calibration_error_sees_what_is_wrong():
+def test_calibration_errors_detect_width_and_bias():
     assert scores.coverage(pits(0.3), 0.95) < 0.6
     assert scores.central_calibration_error(pits(0.3)) > 0.02
     assert scores.central_calibration_error(pits(3.0)) > 0.02
     assert scores.quantile_calibration_error(pits(1.0, shift=0.7)) > 0.02
 
 
-def test_ties_share_their_place():
+def test_ties_have_uniform_pit_values():
     zeros = scores.pit(np.zeros((100, 1000)), np.zeros(1000), "ties")
     assert zeros.min() < 0.02
     assert zeros.max() > 0.98
@@ -53,13 +53,13 @@ def test_interval_score_is_the_width_and_a_penalty():
 
 
 def test_accuracy_of_logs():
-    assert scores.log_miss(0.1, 0.2) == pytest.approx(np.log(2))
-    assert scores.log_miss(0.0, 1e-9) == 0.0
+    assert scores.abs_log_error(0.1, 0.2) == pytest.approx(np.log(2))
+    assert scores.abs_log_error(0.0, 1e-9) == 0.0
     assert scores.rmsle([1.0, 1.0], [np.e, 1.0]) == pytest.approx(0.5**0.5)
 
 
 def test_brier_beats_the_base_rate_only_with_knowledge():
-    happened = np.array([1, 0, 0, 1])
-    assert scores.brier(happened, happened) == 0
-    assert scores.base_rate_brier(happened) == 0.25
-    assert scores.brier([0.5] * 4, happened) == 0.25
+    outcome = np.array([1, 0, 0, 1])
+    assert scores.brier(outcome, outcome) == 0
+    assert scores.base_rate_brier(outcome) == 0.25
+    assert scores.brier([0.5] * 4, outcome) == 0.25

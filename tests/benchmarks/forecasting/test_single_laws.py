@@ -1,4 +1,4 @@
-"""Rivals recover the laws that were planted."""
+"""Baselines recover the simulated laws."""
 
 import numpy as np
 import pytest
@@ -14,12 +14,12 @@ AT = SIZES[-1] * np.array([2.0, 8.0])
 def task_of(law, train_sizes=SIZES, at=AT, bound=(0.0, None), stderr=None, ratio=8.0, target=None):
     at = np.asarray(at, dtype=float)
     return Task(
-        "planted", "c", "d", "l", train_sizes, law(train_sizes), stderr, None, bound, at,
+        "simulated", "c", "d", "l", train_sizes, law(train_sizes), stderr, None, bound, at,
         law(at) if target is None else np.array([target]), np.zeros(len(at)), ratio,
     )  # fmt: skip
 
 
-PLANTED = {
+SIMULATED = {
     "pow2": lambda n: 3 * n**-0.3,
     "pow3": lambda n: 0.1 + 3 * n**-0.5,
     "pow4": lambda n: 0.1 + 90 * (n + 300) ** -0.8,
@@ -31,24 +31,24 @@ PLANTED = {
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 def test_a_single_law_is_recovered(form):
-    law = PLANTED[form.name]
+    law = SIMULATED[form.name]
     assert fit(form, SIZES, law(SIZES)).at(AT) == pytest.approx(law(AT), rel=0.02)
 
 
-def test_a_wild_point_does_not_lead():
-    errors = PLANTED["pow3"](SIZES)
+def test_an_outlier_has_little_influence():
+    errors = SIMULATED["pow3"](SIZES)
     errors[7] *= 2
-    assert fit(POW3, SIZES, errors).at(AT) == pytest.approx(PLANTED["pow3"](AT), rel=0.03)
+    assert fit(POW3, SIZES, errors).at(AT) == pytest.approx(SIMULATED["pow3"](AT), rel=0.03)
 
 
-def test_single_laws_tell_inside_the_bound_and_survive_zeros():
+def test_single_laws_stay_inside_the_bound_and_accept_zeros():
     train_sizes = np.array([16.0, 32, 64, 128])
     task = task_of(lambda n: np.where(n > 50, 0.0, 0.2), train_sizes, [256, 1024], bound=(0.0, 1.0))
-    told = single_laws(task)
-    assert {"last value", "pow3", "median of four"} <= set(told)
-    assert all(((value >= 0) & (value <= 1)).all() for value in told.values())
-    nothing = single_laws(task_of(np.zeros_like, train_sizes, [256], bound=(0.0, 1.0)))
-    assert nothing["pow4"][0] < 1e-2
+    predictions = single_laws(task)
+    assert {"last value", "pow3", "median of four"} <= set(predictions)
+    assert all(((value >= 0) & (value <= 1)).all() for value in predictions.values())
+    zeros = single_laws(task_of(np.zeros_like, train_sizes, [256], bound=(0.0, 1.0)))
+    assert zeros["pow4"][0] < 1e-2
 
 
 def m4(n):
@@ -74,53 +74,53 @@ PUBLISHED = {
 def test_a_published_law_is_recovered(name):
     law, train_sizes = PUBLISHED[name], np.geomspace(16, 20000, 30)
     data = published_laws.read(task_of(law, train_sizes))
-    told = data.scale * np.exp(published_laws.LAWS[name](data)(data.places(AT)))
-    assert told == pytest.approx(law(AT), rel=0.02)
+    predicted = data.scale * np.exp(published_laws.LAWS[name](data)(data.log_sizes(AT)))
+    assert predicted == pytest.approx(law(AT), rel=0.02)
 
 
-def test_many_points_are_fused_before_a_fit():
+def test_many_points_are_merged_before_a_fit():
     train_sizes = np.linspace(1e3, 1e6, 900)
     data = published_laws.read(task_of(PUBLISHED["M2"], train_sizes))
     assert len(data.logs) <= published_laws.MAX_POINTS
     assert data.weight.sum() == 900
 
 
-def test_two_breaks_are_used_where_one_will_not_do():
+def test_two_breaks_are_used_if_one_is_not_enough():
     def law(n):
         return 0.9 * (1 + (n / 100) ** 4) ** (-0.15) * (1 + (n / 3000) ** 4) ** 0.15
 
-    told = published_laws.foretold(task_of(law, np.geomspace(16, 20000, 40)))
-    assert told["BNSL"] == pytest.approx(law(AT), rel=0.1)
+    predictions = published_laws.predict(task_of(law, np.geomspace(16, 20000, 40)))
+    assert predictions["BNSL"] == pytest.approx(law(AT), rel=0.1)
 
 
-def test_a_widened_power_law_holds_its_own_law():
-    law = PLANTED["pow3"]
+def test_a_widened_power_law_covers_its_own_law():
+    law = SIMULATED["pow3"]
     rng = np.random.default_rng(1)
-    told = []
+    forecasts = []
     for _ in range(40):
         noise = np.full(len(SIZES), 0.01)
         task = task_of(law, at=AT[-1:], stderr=noise, bound=(0.0, 1.0))
         object.__setattr__(task, "errors", law(SIZES) + noise * rng.standard_normal(len(SIZES)))
-        told.append(calibrated_baselines.power_law(task))
-    inside = [one.interval(1.0)[0] <= law(AT[-1]) <= one.interval(1.0)[1] for one in told]
+        forecasts.append(calibrated_baselines.power_law(task))
+    inside = [one.interval(1.0)[0] <= law(AT[-1]) <= one.interval(1.0)[1] for one in forecasts]
     assert np.mean(inside) > 0.8
-    factor = calibrated_baselines.factors(told)[8.0]
+    factor = calibrated_baselines.factors(forecasts)[8.0]
     assert 0.3 < factor < 2.5
-    assert np.mean([one.factor_needed() <= factor for one in told]) >= 0.95
+    assert np.mean([one.factor_needed() <= factor for one in forecasts]) >= 0.95
 
 
 def test_spread_of_the_last_value_is_a_quantile_of_changes():
-    told = [
+    forecasts = [
         calibrated_baselines.spread_last_value(
-            task_of(PLANTED["pow2"], at=[1e6], bound=(0.0, 1.0), target=share * last)
+            task_of(SIMULATED["pow2"], at=[1e6], bound=(0.0, 1.0), target=share * last)
         )
-        for last in PLANTED["pow2"](SIZES[-1:])
+        for last in SIMULATED["pow2"](SIZES[-1:])
         for share in np.linspace(0.5, 1.0, 21)
     ]
-    factor = calibrated_baselines.factors(told)[8.0]
+    factor = calibrated_baselines.factors(forecasts)[8.0]
     assert factor == pytest.approx(np.log(1 / 0.525), rel=0.06)
-    low, high = told[0].interval(factor)
-    assert low * high == pytest.approx(told[0].median ** 2)
+    low, high = forecasts[0].interval(factor)
+    assert low * high == pytest.approx(forecasts[0].median ** 2)
 
 
 def test_shifted_forms_are_monotone_on_their_grid():
@@ -130,10 +130,10 @@ def test_shifted_forms_are_monotone_on_their_grid():
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
-def test_unit_of_error_does_not_matter_to_rivals(scale):
+def test_baselines_do_not_depend_on_the_unit_of_error(scale):
     plain, scaled = (task_of(lambda n, s=s: s * (0.1 + 3 * n**-0.5)) for s in (1.0, scale))
-    for name, told in single_laws(plain).items():
-        assert single_laws(scaled)[name] == pytest.approx(scale * told, rel=0.01), name
+    for name, predicted in single_laws(plain).items():
+        assert single_laws(scaled)[name] == pytest.approx(scale * predicted, rel=0.01), name
     one, other = calibrated_baselines.power_law(plain), calibrated_baselines.power_law(scaled)
     assert other.median == pytest.approx(scale * one.median, rel=0.01)
     assert other.spread == pytest.approx(scale * one.spread, rel=0.2)
