@@ -26,13 +26,13 @@ Trials = Mapping[str, Mapping[int, Sequence[Record]]]  # by curve and size: the 
 
 @dataclasses.dataclass(frozen=True)
 class TestMeasure:
-    """A measure of the test set: its unit (empty for none) and its medians by learner and size."""
+    """A measure of the test set: its unit (empty for none) and its means by learner and size."""
 
     __test__ = False  # not a test case
 
     name: str
     unit: str
-    medians: Mapping[str, Mapping[int, float]]
+    means: Mapping[str, Mapping[int, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,15 +54,15 @@ def other_measures(trials: Trials, records: Iterable[Record]) -> list[TestMeasur
         if key and row.split == "test" and row.metric not in REPORTED_ELSEWHERE and row.value is not None:
             values[row.metric, *key].append(row.value)
             units[row.metric] = row.unit
-    medians: dict[str, dict[str, dict[int, float]]] = {}
+    means: dict[str, dict[str, dict[int, float]]] = {}
     for (name, learner, size), own in values.items():
-        medians.setdefault(name, {}).setdefault(learner, {})[size] = statistics.median(own)
-    return [TestMeasure(name, units[name], medians[name]) for name in sorted(medians)]
+        means.setdefault(name, {}).setdefault(learner, {})[size] = statistics.fmean(own)
+    return [TestMeasure(name, units[name], means[name]) for name in sorted(means)]
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingGap:
-    """A learner's median training and test error at its largest size where both were measured."""
+    """A learner's mean training and test error at its largest size where both were measured."""
 
     learner: str
     size: int
@@ -84,7 +84,7 @@ def training_gaps(trials: Trials, records: Iterable[Record]) -> list[TrainingGap
             keys = [(row, train_errors.get((row.trial_id, row.step))) for row in rows if row.step]
             pairs = [(train, row.value) for row, train in keys if train is not None and row.value is not None]
             if pairs:
-                train, test = map(statistics.median, zip(*pairs))
+                train, test = map(statistics.fmean, zip(*pairs))
                 gaps.append(TrainingGap(name, size, rows[0].unit, train, test))
                 break
     return gaps
@@ -99,7 +99,7 @@ def largest_sizes(measures: Sequence[TestMeasure]) -> dict[str, int]:
     """The largest size of each learner that has a value of any measure."""
     train_sizes: dict[str, int] = {}
     for measure in measures:
-        for learner, by_size in measure.medians.items():
+        for learner, by_size in measure.means.items():
             train_sizes[learner] = max(train_sizes.get(learner, 0), *by_size)
     return train_sizes
 
@@ -119,10 +119,10 @@ def _medians(by_size: Mapping[int, Sequence[Record]], field: str) -> dict[int, f
     return {size: statistics.median(own) for size, own in values.items() if own}
 
 
-def median_error(rows: Sequence[Record]) -> float | None:
-    """The median error of the trials that have one."""
+def mean_error(rows: Sequence[Record]) -> float | None:
+    """The mean error of the trials that have one."""
     values = [row.value for row in rows if row.value is not None]
-    return statistics.median(values) if values else None
+    return statistics.fmean(values) if values else None
 
 
 def validation_histories(records: Sequence[Record], trials: Trials) -> dict[str, dict[int, dict[int, Sequence[float]]]]:

@@ -23,6 +23,7 @@ def test_every_part_is_there(page):
         "curves",
         "caveats",
         "learner-comparison",
+        "measures",
         "tuning",
         "training",
         "calibration",

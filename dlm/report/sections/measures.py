@@ -57,7 +57,7 @@ def training_gap_table(gaps: Sequence[TrainingGap]) -> Table:
     )
     unit = unit_text(gaps[0].unit)
     columns = ("learner", "examples", "training error", "test error")
-    return Table("Training and test error at the largest size, medians", columns, rows, ("", "", unit, unit))
+    return Table("Training and test error at the largest size, means", columns, rows, ("", "", unit, unit))
 
 
 def training_gap_sentence(gap: TrainingGap) -> str:
@@ -85,7 +85,7 @@ def measure_table(measures: Sequence[TestMeasure], trials: Trials, where: str = 
     )
     columns = ("learner", "examples", *(_label(measure) for measure in measures))
     units = ("", "", *("%" if is_rate(measure.unit) else "" for measure in measures))
-    return Table(f"Other measures of the test set {where}".strip() + ", medians", columns, rows, units)
+    return Table(f"Other measures of the test set {where}".strip() + ", means", columns, rows, units)
 
 
 def _label(measure: TestMeasure) -> str:
@@ -93,15 +93,15 @@ def _label(measure: TestMeasure) -> str:
 
 
 def _text(measure: TestMeasure, learner: str, size: int) -> str:
-    value = measure.medians.get(learner, {}).get(size)
+    value = measure.means.get(learner, {}).get(size)
     return ABSENT if value is None else error_number(value, measure.unit)
 
 
 def _measure_chart(measure: TestMeasure) -> Chart:
     traces, ends = [], []
-    for learner, by_size in measure.medians.items():
-        train_sizes, medians = zip(*sorted(by_size.items()))
-        traces.append(trace(train_sizes, medians, learner, hover=f"<b>{learner}</b><br>n=%{{x:,}}<br>%{{y}}"))
+    for learner, by_size in measure.means.items():
+        train_sizes, means = zip(*sorted(by_size.items()))
+        traces.append(trace(train_sizes, means, learner, hover=f"<b>{learner}</b><br>n=%{{x:,}}<br>%{{y}}"))
         ends.append(f"{learner} {_text(measure, learner, train_sizes[-1])}")
     name, rate = _label(measure), is_rate(measure.unit)
     unit = f" ({measure.unit})" if measure.unit and measure.unit.casefold() != name else ""
@@ -133,7 +133,7 @@ def training_section(context: ReportContext) -> SectionContent:
 
 def _training_chart(size: int, histories: Mapping[str, Mapping[int, Steps]], unit: str) -> Chart:
     here = {name: by_size[size] for name, by_size in histories.items() if size in by_size}
-    ends = [f"{name} {error_number(statistics.median(list(steps.values())[-1]), unit)}" for name, steps in here.items()]
+    ends = [f"{name} {error_number(statistics.fmean(list(steps.values())[-1]), unit)}" for name, steps in here.items()]
     traces = [trace for name, steps in here.items() for trace in _training_traces(name, steps, unit)]
     return Chart(
         f"training-{size}",
@@ -148,14 +148,14 @@ def _training_chart(size: int, histories: Mapping[str, Mapping[int, Steps]], uni
 def _training_traces(name: str, steps: Steps, unit: str) -> Iterator[dict[str, Any]]:
     updates, errors = list(steps), list(steps.values())
     yield band(updates, [min(own) for own in errors], [max(own) for own in errors], name)
-    medians = [statistics.median(own) for own in errors]
+    means = [statistics.fmean(own) for own in errors]
     yield trace(
         updates,
-        medians,
+        means,
         name,
         hover=f"{name}<br>update %{{x:,}}<br>%{{text}}",
         # Trials that stopped early have no later evaluations: the number of seeds shows it.
-        text=[f"{error_number(median, unit)} (median of {len(own)})" for median, own in zip(medians, errors)],
+        text=[f"{error_number(mean, unit)} (mean of {len(own)})" for mean, own in zip(means, errors)],
         mode="lines+markers" if len(updates) < 40 else "lines",
         marker={"size": 5},
     )

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlm.analysis.measures import SUMMED, Resource, Trials, median_error, resources
+from dlm.analysis.measures import SUMMED, Resource, Trials, mean_error, resources
 from dlm.report.formatting import duration, error_number, error_text, is_rate
 from dlm.report.html.elements import Chart, Choice, Listing, Sentences, axis, error_axis, trace
 from dlm.report.sections.base import ReportContext, SectionContent, section_content
@@ -45,17 +45,17 @@ def cost_section(context: ReportContext) -> SectionContent:
         "share of theirs. Operations are counted by the compiled program and unknown for classical learners. Energy "
         "is reported by NVIDIA GPUs and, for root, by processors; it includes everything that the device does. "
         "Classical learners run on one processor, networks on all devices of the run, in batches.",
-        sentences={"Cost at the largest size, medians over the seeds": cost_sentences(context.trials)},
+        sentences={"Cost at the largest size: mean errors, median times": cost_sentences(context.trials)},
     )
 
 
 def cost_sentences(trials: Trials) -> list[str]:
-    """Each learner's median error at its largest size, with its training time, energy and inference time."""
+    """Each learner's mean error at its largest size, with its training time, energy and inference time."""
     sentences = []
     for learner, by_size in trials.items():
         finished = {size: [row for row in rows if row.value is not None] for size, rows in by_size.items()}
         if rows := next((finished[size] for size in sorted(finished, reverse=True) if finished[size]), []):
-            error = error_text(median_error(rows) or 0.0, rows[0].unit)
+            error = error_text(mean_error(rows) or 0.0, rows[0].unit)
             sentences.append(f"{learner}: {error} with {', '.join(_costs(rows))} (n={rows[0].train_size:,}).")
     return sentences
 
@@ -92,7 +92,7 @@ def _cost_chart(item: Resource, context: ReportContext) -> Chart:
     texts_at_end = []
     for learner, by_size in context.trials.items():
         costs = item.medians[learner]
-        points = [(size, error) for size in sorted(costs) if (error := median_error(by_size[size])) is not None]
+        points = [(size, error) for size in sorted(costs) if (error := mean_error(by_size[size])) is not None]
         if not points:
             continue
         hover = f"<b>{learner}</b><br>%{{text}}<br>%{{x:.3s}}{cost_unit}<br>%{{y}}"
@@ -116,13 +116,13 @@ def _cost_table(used: Sequence[Resource], context: ReportContext) -> Table:
     for learner, by_size in context.trials.items():
         for size, own in by_size.items():
             costs = [item.medians[learner].get(size) for item in used]
-            error = median_error(own)
+            error = mean_error(own)
             error_cell = ABSENT if error is None else error_number(error, context.unit)
             cost_cells = (ABSENT if cost is None else f"{cost:.3g}" for cost in costs)
             rows.append((learner, f"{size:,}", error_cell, *cost_cells, str(len(own))))
     columns = ("learner", "examples", "error", *(RESOURCES[item.field][0] for item in used), "seeds")
     units = ("", "", "%" if is_rate(context.unit) else "", *(RESOURCES[item.field][1] for item in used), "")
-    return Table("Error and cost, medians over the seeds", columns, tuple(rows), units)
+    return Table("Mean error and median cost over the seeds", columns, tuple(rows), units)
 
 
 def reproducibility_section(context: ReportContext) -> SectionContent:
