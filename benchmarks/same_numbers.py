@@ -33,13 +33,20 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 SHORT = ("--set=budget.min_steps=50", "--set=budget.max_steps=60", "--set=budget.eval_every=30")
+# The study that --data proposed before it chose the size of the test set, tuned learning rates and stopped early.
+AS_FIRST_PROPOSED = (
+    "--set=data.test=0.2",
+    "--set=budget.eval_every=0",
+    "--set=budget.patience=0",
+    "--set=learners.mlp.hyper.lr=0.001",
+)
 PARTS: dict[str, tuple[str, ...]] = {  # flags of launch.py
     "digits": ("--experiment=digits",),
     "fashion_mnist": ("--experiment=fashion_mnist", "--train_sizes=100,300", "--seeds=1", *SHORT[:2]),
     "breast_cancer": ("--experiment=breast_cancer", "--train_sizes=16,64,319", "--seeds=2"),
     "shakespeare": ("--experiment=shakespeare", "--train_sizes=128,512", "--seeds=1", *SHORT),
     "movielens_next": ("--experiment=movielens_next", "--train_sizes=1000,3000", "--seeds=1", *SHORT),
-    "own": ("--data=own.csv", "--target=progression", "--train_sizes=32,96,200", "--seeds=2"),
+    "own": ("--data=own.csv", "--target=progression", "--train_sizes=32,96,200", "--seeds=2", *AS_FIRST_PROPOSED),
     "forecast": (),
 }
 TFDS_PARTS = ("fashion_mnist", "shakespeare", "movielens_next")

@@ -17,36 +17,46 @@ from dlm.report.terminal import print_list
 from dlm.study import overrides
 from dlm.study.learner import Budget, Hyper, Learner, Optimizer
 from dlm.study.study import Study
+from dlm.study.sweep import grid
 from dlm.tasks import Classification, LanguageModelling, Regression
 from dlm.utils.errors import UsageError
 
 NUM_SIZES, LEAST_SIZE, MOST_SIZE, NUM_SEEDS = 7, 16, 32_768, 4
 FEWEST_SIZES = 3  # for a fit of a power law
-BUDGET = Budget(epochs=40, min_steps=300, max_steps=3000)
-TEXT_BUDGET = Budget(epochs=20, min_steps=200, max_steps=1000, batch_size=32)
+BUDGET = Budget(epochs=40, min_steps=300, max_steps=3000, eval_every=50, patience=8)
+TEXT_BUDGET = Budget(epochs=20, min_steps=200, max_steps=1000, batch_size=32, eval_every=100, patience=3)
+LEARNING_RATES = (1e-3, 3e-3, 1e-2)  # of gradient-trained learners, selected by validation; see docs/method/tuning.md
 
 
 def propose(source: Any, dataset: Dataset) -> Study:
     """The study for a source, given the dataset that it loads."""
     other = Regression() if dataset.has_numeric_targets else LanguageModelling()
     task: Any = Classification() if dataset.num_classes else other
+    learners = _learners(dataset)
     return Study(
         data=source,
         task=task,
-        learners=_learners(dataset),
+        learners=learners,
         train_sizes=train_sizes_for(len(dataset.train), dataset.num_classes),
         seeds=NUM_SEEDS,
         budget=TEXT_BUDGET if dataset.vocabulary else BUDGET,
         name=dataset.name,
+        tuning={name: grid(lr=LEARNING_RATES) for name, learner in learners.items() if isinstance(learner, Learner)},
     )
 
 
 def for_path(path: str, target: str, assignments: Sequence[str] = ()) -> tuple[Study, str, Dataset]:
-    """The study proposed for a file or folder, with the assignments of `--set`; its question; and its dataset."""
+    """The study proposed for a file or folder, with the assignments of `--set`; its question; and its dataset.
+
+    A learner whose learning rate is assigned is not tuned.
+    """
     of_data = [text for text in assignments if text.strip().startswith(("data.", "groups"))]
     source = overrides.apply(_Source(File(path, target=target)), of_data)
     dataset = source.data.load(groups=source.groups)
     study = dataclasses.replace(propose(source.data, dataset), groups=source.groups)
+    assigned = {text.partition("=")[0].strip() for text in assignments}
+    tuning = {name: axes for name, axes in study.tuning.items() if f"learners.{name}.hyper.lr" not in assigned}
+    study = dataclasses.replace(study, tuning=tuning)
     study = overrides.apply(study, [text for text in assignments if text not in of_data])
     predicted = study.data.target or "what comes next"
     question = f"How well can {predicted} be predicted in {study.name}, and how much would more data help?"
@@ -57,7 +67,8 @@ def print_remarks(study: Study, dataset: Dataset, console: Console) -> None:
     """Print how the data were read and what was proposed for them."""
     counts = [len(split) for split in (dataset.train, dataset.validation, dataset.test)]
     splits = "{:,} training, {:,} validation and {:,} test examples".format(*counts)
-    learners = f"learners: {', '.join(study.learners)}"
+    tuned = {name: f" (best of {len(axes)} learning rates by validation)" for name, axes in study.tuning.items()}
+    learners = f"learners: {', '.join(name + tuned.get(name, '') for name in study.learners)}"
     remarks = [*dataset.remarks, f"{splits}; {learners}; --save_experiment=FILE.py writes the study to edit it."]
     print_list(console, f"How {study.name} was read", remarks)
 

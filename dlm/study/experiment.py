@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dlm.study.study import Study
+from dlm.study.sweep import Axes
 from dlm.utils.errors import UsageError, nearest
 from dlm.utils.files import write_atomically
 
@@ -51,6 +52,9 @@ def write_module(study: Study, question: str, path: str) -> Path:
 
 def _expression(value: Any, imports: dict[str, set[str]], indent: int) -> str:
     """A config as a Python expression with the fields that differ from their defaults."""
+    if isinstance(value, Axes) and value.points:
+        imports["dlm"].add("zipped")
+        return repr(value)
     if dataclasses.is_dataclass(value):
         imports[_home(type(value))].add(type(value).__name__)
         fields = sorted(dataclasses.fields(value), key=lambda field: bool(field.kw_only))

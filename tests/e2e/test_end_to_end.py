@@ -90,9 +90,9 @@ def test_a_csv_file_is_studied_and_written_as_an_experiment(tmp_path):
     own = (f"--data={tmp_path / 'own.csv'}", "--target=diagnosis")
     output = succeed(*own, "--seeds=1", f"--workdir={tmp_path / 'own'}")
     assert "2 classes" in output
-    assert "trained 15 trials (0 were complete)" in output
+    assert "trained 25 trials (0 were complete)" in output
     succeed(*own, f"--save_experiment={tmp_path / 'mine.py'}")
-    assert "15" in succeed(f"--experiment={tmp_path / 'mine.py'}", "--seeds=1", "--mode=plan")
+    assert "25" in succeed(f"--experiment={tmp_path / 'mine.py'}", "--seeds=1", "--mode=plan")
 
 
 def test_an_installed_dlm_runs_from_an_empty_folder(tmp_path):

@@ -37,12 +37,16 @@ def test_two_flags_run_a_study_that_says_how_the_file_was_read(launch, table, tm
     assert code == 0, err
     assert "How cancer was read" in out
     assert "Target diagnosis: 2 classes (benign, malignant)." in out
+    assert "mlp (best of 3 learning rates by validation), logreg, boosting" in " ".join(out.split())
+    assert "The classical learners were not tuned; a statement about mlp concerns the best of 3" in " ".join(
+        out.split()
+    )
     assert out.index("How cancer was read") < out.index("examples")
-    assert "trained 6 trials (0 were complete)" in out
+    assert "trained 10 trials (0 were complete)" in out
     learners = {curve.learner for curve in learning_curves(record_log.rows(tmp_path / "run"))}
     assert learners == {"mlp", "logreg", "boosting"}
     code, out, _ = launch(f"--data={table}", "--target=diagnosis", *CUT, f"--workdir={tmp_path / 'run'}")
-    assert "trained 0 trials (6 were complete)" in out
+    assert "trained 0 trials (10 were complete)" in out
 
 
 def test_the_written_module_declares_the_very_study(launch, table, tmp_path):
@@ -51,6 +55,10 @@ def test_the_written_module_declares_the_very_study(launch, table, tmp_path):
     assert code == 0, err
     assert str(module) in out
     study, _, _ = proposal.for_path(str(table), "diagnosis")
+    rates = {trial.learner.hyper.lr for trial in study.trials if trial.name == "mlp"}
+    assert rates == set(proposal.LEARNING_RATES)
+    assert study.budget.patience > 0
+    assert '"mlp": zipped(lr=(0.001, 0.003, 0.01))' in module.read_text()
     loaded = experiment.load(str(module))
     assert {cell.trial_id for cell in loaded.trials} == {
         cell.trial_id for cell in dataclasses.replace(study, seeds=2).trials
@@ -105,6 +113,11 @@ def test_a_grouped_table_is_planned_run_and_refused(launch, tmp_path):
     assert len(np.unique(artifacts.read_test_set(tmp_path / "run")["test_groups"])) == 18
     refused = "data.group='patients' is not a column; did you mean 'patient'?"
     assert_refused(launch(*flags, "--set=data.group=patients"), refused)
+
+
+def test_a_learner_whose_learning_rate_is_set_is_not_tuned(table):
+    study, _, _ = proposal.for_path(str(table), "diagnosis", ["learners.mlp.hyper.lr=0.02"])
+    assert {trial.learner.hyper.lr for trial in study.trials if trial.name == "mlp"} == {0.02}
 
 
 @pytest.mark.parametrize(("pool", "classes"), [(64, 2), (409, 2), (50_000, 10), (10**6, 0)])

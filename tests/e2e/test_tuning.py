@@ -6,16 +6,15 @@ import pytest
 from small import ROW, small
 
 from dlm import Budget, Learner, grid, log_uniform, quasi_random
-from dlm.analysis.tuning import tuned_learners
+from dlm.analysis.tuning import tuned_learners, tuning_budgets
 from dlm.baselines import LogisticRegression
 from dlm.curves.from_records import learning_curves, selected_rows
 from dlm.execution import executor, planner
 from dlm.models import MLP
-from dlm.report.sections.tuning import best_of_k_sentences
+from dlm.report.sections.tuning import budget_sentences
 from dlm.storage import record_log
 
-LRS, CS = (1e-3, 1e-2, 1e-1), (0.01, 0.1, 1.0)
-TUNING = {"net": grid(lr=LRS), "logreg": grid(C=CS)}
+CS = (0.01, 0.1, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +40,8 @@ def test_a_tuned_study_runs_resumes_and_says_what_tuning_did(finished, launch):
     text = " ".join(out.split())
     assert "net: at 64 examples the expected test error of the best of k settings is" in text
     assert "logreg: at 64 examples the expected test error of the best of k settings is" in text
-    assert "Not tuned: plain." in text
+    claim = "plain was not tuned; a statement about net or logreg concerns the best of 3 settings, one about plain this"
+    assert text.count(claim) == 1
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "net: expected test error of the best of k settings" in page
     assert "best of 3" in page
@@ -79,19 +79,33 @@ def test_test_errors_choose_nothing(finished):
     assert taken(changed("validation")) != taken(rows)
 
 
-def test_other_means_are_told():
-    study = small(
-        tuning={"net": grid(lr=LRS), "logreg": grid(C=CS[:2])}, equal_tuning=False, train_sizes=(32,), seeds=1
-    )
-    rows = [
-        dataclasses.replace(row, trial_id=cell.trial_id, hyper=f'{{"at": {place}}}', learner=cell.name, split=split)
-        for place, cell in enumerate(study.trials)
-        for split in ("validation", "test")
-        for row in [ROW]
+def test_claims_name_unequal_tuning_budgets_and_untuned_networks():
+    def claims(settings, deep=("mlp", "cnn")):
+        rows = [
+            dataclasses.replace(
+                ROW,
+                learner=name,
+                trial_id=f"{name} {number}",
+                hyper=f'{{"at": {number}}}',
+                precision="float32" if name in deep else "none",
+                step=0 if name == "majority" else 100,
+            )
+            for name, count in settings.items()
+            for number in range(count)
+        ]
+        return budget_sentences(tuning_budgets(rows, order=tuple(settings)))
+
+    assert claims({"mlp": 3, "boosting": 1, "logreg": 1, "majority": 1}) == [
+        "The classical learners were not tuned; a statement about mlp concerns the best of 3 settings, one about "
+        "boosting or logreg this configuration."
     ]
-    assert best_of_k_sentences(tuned_learners(rows, order=("net", "logreg")))[-1] == (
-        "Unequal tuning budgets: settings at the largest size are net 3, logreg 2; more settings find a lower error."
-    )
+    assert claims({"mlp": 9, "cnn": 3}) == [
+        "Tuning budgets differ; a statement about mlp concerns the best of 9 settings, one about cnn the best of 3 "
+        "settings."
+    ]
+    assert claims({"cnn": 1, "logreg": 1}) == ["cnn stands for this configuration of cnn (not tuned)."]
+    assert claims({"mlp": 1, "cnn": 1}) == ["mlp and cnn stand for these configurations of them (not tuned)."]
+    assert claims({"mlp": 3, "logreg": 3}) == claims({"logreg": 1}) == []
 
 
 def test_some_learners_of_a_tuned_study_can_be_run(launch, tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 
 from dlm.analysis.learner_comparison import ErrorRatio, Family, FamilyComparison, NaiveComparison
+from dlm.analysis.tuning import TuningBudget
 from dlm.curves.types import Crossover, Curve, ProbabilityBetter
 from dlm.report.html.elements import Chart, Choice
 from dlm.report.sections.learner_comparison import family_sentences, naive_sentences
@@ -22,6 +23,20 @@ def test_crossover_ratio_and_selection_are_reported():
         "examples)."
     )
     assert third == "By validation error the best deep learner is mlp at 64, cnn at 128 examples."
+
+
+def test_tuning_of_the_compared_learners_is_named_once():
+    comparison = FamilyComparison(CLASSICAL, DEEP, CROSSING, None)
+
+    def last(**settings):
+        budgets = [TuningBudget(name, count, name != "logreg") for name, count in settings.items()]
+        return family_sentences(comparison, 0.95, budgets)[-1]
+
+    assert last(mlp=3, cnn=3, logreg=1) == (
+        "This compares mlp (best of 3 settings) and cnn (best of 3 settings) with logreg (not tuned)."
+    )
+    assert last(mlp=1, cnn=1, logreg=1).endswith("with logreg (not tuned).")
+    assert last(mlp=3, cnn=3, logreg=3).startswith("By validation error")
 
 
 def test_a_ratio_whose_interval_includes_1_is_marked():
