@@ -1,4 +1,4 @@
-"""Fits classical trials and evaluates them with the same tasks as deep learners."""
+"""Fits classical trials, and evaluates them and the chance level with the same tasks as deep learners."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -14,12 +14,13 @@ import jax
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from dlm.baselines.base import FittedBaseline, constant_classifier
+from dlm.baselines.base import MIN_PROBABILITY, FittedBaseline, constant_classifier
+from dlm.baselines.time_series import SeasonalNaive
 from dlm.data.corruption import noisy_inputs, noisy_labels
 from dlm.data.dataset import Dataset, Split
-from dlm.data.normalization import NormalizationStats
+from dlm.data.normalization import NormalizationStats, normalization_stats
 from dlm.data.subset_orders import SubsetOrders
-from dlm.study.names import ERROR_WITHOUT_LEAKS
+from dlm.study.names import ERROR, ERROR_WITHOUT_LEAKS, ChanceLevel
 from dlm.study.noise import Noise
 from dlm.study.trial import Trial
 from dlm.train.types import EVAL_BATCH_SIZE, TEST_SEED
@@ -214,3 +215,52 @@ def fit_and_evaluate(trial: Trial, orders: SubsetOrders) -> FitResult:
     for name, evaluation in (("validation", validation), ("test", test)):
         values |= {(name, metric): value for metric, value in evaluation.values.items()}
     return FitResult(fitted.iterations, values, seconds, timed.seconds / len(dataset.test), test.examples)
+
+
+Outputs = Callable[[np.ndarray], np.ndarray]
+
+
+def chance_level(task: Any, dataset: Dataset, test_noise: Noise) -> ChanceLevel | None:
+    """Test error of the best constant prediction, which is estimated on the whole training pool.
+
+    It is the majority class (by class frequencies, for errors of probabilities), the mean of numbers, the last value of
+    a time series, the frequencies of tokens, or the most frequent items. None for other targets, and for an undefined
+    error.
+    """
+    prediction = _constant(dataset)
+    if prediction is None:
+        return None
+    outputs, name = prediction
+    view = SubsetView(dataset, normalization_stats(dataset, np.arange(len(dataset.train))))
+    fitted = FittedBaseline(0, outputs, in_target_unit=True)
+    chosen = choose_on_validation(task, fitted, view)
+    error = evaluate_split(task, fitted, view, dataset.test, test_noise, TEST_SEED, None, chosen).values[ERROR]
+    return ChanceLevel(error, name) if np.isfinite(error) else None
+
+
+def _constant(dataset: Dataset) -> tuple[Outputs, str] | None:
+    """The constant prediction for a dataset: a function of inputs [N, ...], and its name."""
+    y = dataset.train.y
+    if dataset.num_classes and y.ndim == 1:
+        return _repeated(_log_shares(y, dataset.num_classes)), "the majority class"
+    if dataset.vocabulary and y.ndim == 2:
+        shares = _log_shares(y, dataset.vocabulary)
+        if y.shape[1] == 1 and dataset.train.x.shape != y.shape:
+            return _repeated(shares), "the most frequent items"
+        return _repeated(np.tile(shares, (y.shape[1], 1))), "token frequencies"
+    if not dataset.has_numeric_targets:
+        return None
+    if dataset.time_ordered and dataset.train.x.ndim == 3 and y.ndim == 3:
+        naive = SeasonalNaive().fit(dataset.train.x[:1], y[:1], int(np.prod(y.shape[1:])), 0)
+        return naive.outputs, "the last value"
+    return _repeated(y.reshape(len(y), -1).mean(axis=0, dtype=np.float64).astype(np.float32)), "the mean"
+
+
+def _repeated(row: np.ndarray) -> Outputs:
+    return lambda x: np.broadcast_to(row, (len(x), *row.shape))
+
+
+def _log_shares(y: np.ndarray, num_classes: int) -> np.ndarray:
+    """Log-frequencies [C] of the classes of the training pool."""
+    counts = np.bincount(y.ravel(), minlength=num_classes)
+    return np.log(np.maximum(counts / counts.sum(), MIN_PROBABILITY)).astype(np.float32)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.ensembles import ensembles_of
-from dlm.baselines.chance import chance_level
+from dlm.baselines.evaluation import chance_level
 from dlm.data.leakage import check_leakage
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.execution.preparation import DEFAULT_OPTIONS, RunOptions, folder_of, load_dataset, remaining, subset_orders

@@ -13,7 +13,7 @@ from dlm import (
     Regression,
     Split,
 )
-from dlm.baselines.chance import chance_level
+from dlm.baselines.evaluation import chance_level
 from dlm.study.noise import Noise
 
 
