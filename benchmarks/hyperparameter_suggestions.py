@@ -30,7 +30,7 @@ POINTS, CURVED, NOISE = 8, 4.0, 0.05
 
 
 def excess(space: Mapping[str, Uniform], seed: int) -> tuple[float, float, float]:
-    """How far above the least error the choice is, as a share: of 8 drawn, 16 drawn, 8 drawn and 8 suggested."""
+    """Relative excess error of the selected setting of 8 and of 16 quasi-random ones, and of 8 with 8 suggested."""
     rng = random.Random(f"{len(space)} {seed}")
     best = {path: rng.uniform(0.1, 0.9) for path in space}
     trained: dict[FrozenDict, float] = {}
@@ -38,16 +38,16 @@ def excess(space: Mapping[str, Uniform], seed: int) -> tuple[float, float, float
     def true(point: FrozenDict) -> float:
         return math.exp(CURVED * sum((_share(space[path], point[path]) - best[path]) ** 2 for path in space))
 
-    def chosen(axes: Axes) -> float:
+    def selected(axes: Axes) -> float:
         for point in axes.points:
             trained.setdefault(point, 0.1 * true(point) * math.exp(rng.gauss(0, NOISE)))
         return true(min(axes.points, key=lambda point: trained[point])) - 1
 
     first = quasi_random(space, points=POINTS, seed=seed)
-    few, many = chosen(first), chosen(quasi_random(space, points=2 * POINTS, seed=seed))
+    few, many = selected(first), selected(quasi_random(space, points=2 * POINTS, seed=seed))
     with tempfile.TemporaryDirectory() as folder:
         record_log.append(Path(folder), [row for point in first.points for row in _rows(point, trained[point])])
-        return few, many, chosen(first + suggest(folder, "net", space, points=POINTS))
+        return few, many, selected(first + suggest(folder, "net", space, points=POINTS))
 
 
 def _share(each: Uniform, value: float) -> float:
@@ -56,24 +56,26 @@ def _share(each: Uniform, value: float) -> float:
 
 
 def _rows(point: FrozenDict, error: float) -> list[record_log.Record]:
-    """A setting's validation error, and the test error that ends it, which nothing looks at."""
+    """A setting's validation error, and a test error, which marks the trial as finished and is not used."""
     hyper = json.dumps({"hyper": dict(point)})
-    told = {"trial_id": hyper, "hyper": hyper, "value": error}
-    return [record_log.Record(**{**vars(RECORD), **told, "split": split}) for split in ("validation", "test")]
+    fields = {"trial_id": hyper, "hyper": hyper, "value": error}
+    return [record_log.Record(**{**vars(RECORD), **fields, "split": split}) for split in ("validation", "test")]
 
 
 def main() -> None:
-    """Print a line for each number of ranges."""
+    """Prints a row for each number of ranges."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=400)
     studies = parser.parse_args().studies
-    print("error above the least, %: ranges | 8 drawn | 16 drawn | 8 drawn, 8 suggested | gained, 95 %")
+    print("Excess error of the selected setting, %\n")
+    columns = ("8 quasi-random", "16 quasi-random", "8 quasi-random, 8 suggested", "gain over 16 quasi-random, 95 %")
+    print(f"| ranges | {' | '.join(columns)} |\n{'|---' * 5}|")
     for count in range(1, len(RANGES) + 1):
         space = dict(list(RANGES.items())[:count])
-        found = 100 * np.array([excess(space, seed) for seed in range(studies)])
-        gained = found[:, 1] - found[:, 2]
-        means = " | ".join(f"{mean:.1f}" for mean in found.mean(0))
-        print(f"{count} | {means} | {gained.mean():.1f} ± {1.96 * gained.std(ddof=1) / math.sqrt(studies):.1f}")
+        errors = 100 * np.array([excess(space, seed) for seed in range(studies)])
+        gain = errors[:, 1] - errors[:, 2]
+        means = " | ".join(f"{mean:.1f}" for mean in errors.mean(0))
+        print(f"| {count} | {means} | {gain.mean():.1f} ± {1.96 * gain.std(ddof=1) / math.sqrt(studies):.1f} |")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Simulates the effect of hyperparameter tuning on learning curves: exponents, drift tests, selection rules.
+"""Simulates the effect of hyperparameter tuning on learning curves: exponents, drift tests and selection rules.
 
     python -m benchmarks.tuning [--studies=400] [--only TABLE ...]
 
@@ -54,8 +54,8 @@ RECORD = Record(
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A study to simulate. `curved` is c; `trainings` the s.d. of one training's log error, that falls as n to
-    −`settling`; `values` are a factor `step` apart."""
+    """A study to simulate. `curved` is c; `trainings` is the s.d. of one training's log error and decreases as n to
+    −`settling`; `values` hyperparameter values are a factor `step` apart."""
 
     drift: float
     curved: float
@@ -79,17 +79,17 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """In words."""
-        told = f"drift n^-{self.drift:g}, c={self.curved:g}, trainings ±{100 * self.trainings:g} %"
-        told += f"·n^-{self.settling:g}" if self.settling else ""
-        return f"{told}, {self.examples} examples, {self.seeds} seeds, {self.num_sizes} sizes, {self.values} values"
+        """Description; it also seeds the simulation, so it must not change."""
+        text = f"drift n^-{self.drift:g}, c={self.curved:g}, trainings ±{100 * self.trainings:g} %"
+        text += f"·n^-{self.settling:g}" if self.settling else ""
+        return f"{text}, {self.examples} examples, {self.seeds} seeds, {self.num_sizes} sizes, {self.values} values"
 
     def frontier(self) -> np.ndarray:
         """Log error [K] at the best value of each size."""
         return np.log(FIRST) - POWER * np.log(self.train_sizes / self.train_sizes[0])
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Log errors [K, G, S] of trainings as they are, on validation, and on the test set."""
+        """Log errors [K, G, S] of trainings: expected, on the validation set, and on the test set."""
         x, z = np.log(self.train_sizes / self.train_sizes[0]), np.log(self.rates)
         best = z.mean() + rng.uniform(-0.5, 0.5) * np.log(self.step) - self.drift * (x - x.mean())
         expected = self.frontier()[:, None] + np.log1p(self.curved * (z - best[:, None]) ** 2)
@@ -99,14 +99,14 @@ class Setting:
         rate = np.minimum(np.exp(expected), 0.9)[..., None]
         binomial = np.sqrt((1 - rate) / rate / self.examples)
 
-        def seen() -> np.ndarray:
+        def measured() -> np.ndarray:
             common = rng.standard_normal(shape[:2])[..., None]
             return true + binomial * (np.sqrt(0.4) * common + np.sqrt(0.4) * rng.standard_normal(shape))
 
-        return true, seen(), seen()
+        return true, measured(), measured()
 
     def records(self, validation: np.ndarray, test: np.ndarray) -> list[Record]:
-        """As a study would have left them."""
+        """Records as a study writes them."""
         rows = []
         for (k, g, s), log_error in np.ndenumerate(test):
             fields = {
@@ -146,86 +146,87 @@ STILL = (
 
 
 def exponent_row(setting: Setting, studies: int) -> dict[str, Any]:
-    """How often the interval of the exponent holds the planted one, tuned and with one value for all sizes."""
-    rng, told = _rng(setting.name), []
+    """Coverage of the exponent, tuned and with one value for all sizes."""
+    rng, errors = _rng(setting.name), []
     for _ in range(studies):
         _, validation, test = setting.draw(rng)
         ((one,),) = [each.drifts for each in tuned_learners(setting.records(validation, test))]
-        told.append([(e.power - POWER, e.high - e.low, e.low <= POWER <= e.high) for e in (one.tuned, one.untuned)])
-    (bias, width, held), (bias_untuned, width_untuned, held_untuned) = np.mean(told, axis=0)
+        errors.append([(e.power - POWER, e.high - e.low, e.low <= POWER <= e.high) for e in (one.tuned, one.untuned)])
+    (bias, width, covered), (bias_untuned, width_untuned, covered_untuned) = np.mean(errors, axis=0)
     return {
-        "planted": setting.name,
-        "tuned: in 95 %": held,
+        "simulated": setting.name,
+        "tuned: coverage": covered,
         "bias": bias,
         "width": width,
-        "untuned: in 95 %": held_untuned,
-        "its bias": bias_untuned,
-        "its width": width_untuned,
+        "untuned: coverage": covered_untuned,
+        "untuned: bias": bias_untuned,
+        "untuned: width": width_untuned,
     }
 
 
 def drift_row(setting: Setting, studies: int) -> dict[str, Any]:
-    """How often a drift is shown, here and by other tests; and how often its interval holds the planted one."""
-    rng, shown, held, others = _rng(setting.name, "drift"), 0, 0, np.zeros(2)
+    """How often a drift is significant, here and by other tests, and the coverage of its interval."""
+    rng, significant, covered, others = _rng(setting.name, "drift"), 0, 0, np.zeros(2)
     for _ in range(studies):
         validation = setting.draw(rng)[1]
         best = setting.rates[validation.argmin(axis=1)]
-        found = hyperparameter_trend(
+        trend = hyperparameter_trend(
             {int(size): row for size, row in zip(setting.train_sizes, best)}, list(setting.rates)
         )
-        shown, held = shown + found.is_significant, held + (found.low <= -setting.drift <= found.high)
-        others += [_seeds_say(setting, np.log(best)), _permutation_says(setting, np.log(best), rng)]
-    rival = others / studies
-    told = {"planted": setting.name, "shown": shown / studies, "in 95 %": held / studies}
-    return told | {"shown by seeds": rival[0], "by permutation": rival[1]}
+        significant += trend.is_significant
+        covered += trend.low <= -setting.drift <= trend.high
+        others += [_seed_t_test(setting, np.log(best)), _permutation_test(setting, np.log(best), rng)]
+    by_seeds, by_permutation = others / studies
+    row = {"simulated": setting.name, "significant": significant / studies, "coverage": covered / studies}
+    return row | {"significant by a t-test over seeds": by_seeds, "significant by permutation": by_permutation}
 
 
-def _seeds_say(setting: Setting, logs: np.ndarray) -> bool:
-    """A t-test of the slopes of single seeds."""
+def _seed_t_test(setting: Setting, logs: np.ndarray) -> bool:
+    """Whether a t-test over the slopes of single seeds is significant."""
     slopes = slope_weights(list(setting.train_sizes)) @ logs
     if len(slopes) < 2 or not np.ptp(slopes):
         return bool(len(slopes) > 1 and slopes[0])
     return bool(stats.ttest_1samp(slopes, 0).pvalue < 0.05)
 
 
-def _permutation_says(setting: Setting, logs: np.ndarray, rng: np.random.Generator) -> bool:
-    """Whether sizes in other orders seldom have as large a slope."""
+def _permutation_test(setting: Setting, logs: np.ndarray, rng: np.random.Generator) -> bool:
+    """Whether a permutation test over the sizes is significant."""
     weight, mean = slope_weights(list(setting.train_sizes)), logs.mean(axis=1)
-    drawn = rng.permuted(np.tile(mean, (199, 1)), axis=1) @ weight
-    return bool((1 + (np.abs(drawn) >= abs(weight @ mean) - 1e-9).sum()) / 200 <= 0.05)
+    slopes = rng.permuted(np.tile(mean, (199, 1)), axis=1) @ weight
+    return bool((1 + (np.abs(slopes) >= abs(weight @ mean) - 1e-9).sum()) / 200 <= 0.05)
 
 
-def choice_row(setting: Setting, way: str, studies: int) -> dict[str, Any]:
-    """What a way to choose takes: how far its true error lies from the best value's, and its exponent."""
-    rng, taken = _rng(setting.name, "choice"), []
+def selection_row(setting: Setting, rule: str, studies: int) -> dict[str, Any]:
+    """Excess error, coverage and bias of the exponent of a selection rule."""
+    rng, selected = _rng(setting.name, "choice"), []
     for _ in range(studies):
         true, validation, _ = setting.draw(rng)
-        taken.append(np.take_along_axis(true, _chosen(validation, way)[:, None, :], axis=1)[:, 0])
-    logs = np.array(taken)  # [R, K, S]
+        selected.append(np.take_along_axis(true, _selected(validation, rule)[:, None, :], axis=1)[:, 0])
+    logs = np.array(selected)  # [R, K, S]
     means, expected = logs.mean(axis=2), logs.mean(axis=(0, 2))
     half = stats.t.ppf(0.975, setting.seeds - 1) * logs.std(axis=2, ddof=1) / np.sqrt(setting.seeds)
     return {
-        "planted": setting.name,
-        "one choice for": way,
-        "error above the best value's, %": 100 * float(np.mean(np.exp(expected - setting.frontier()) - 1)),
-        "seeds' interval holds the way's own mean": float((np.abs(means - expected) <= half).mean()),
-        "holds the best value's": float((np.abs(means - setting.frontier()) <= half).mean()),
-        "exponent's bias": float(-slope_weights(list(setting.train_sizes)) @ expected - POWER),
+        "simulated": setting.name,
+        "selection": rule,
+        "excess error over the best value, %": 100 * float(np.mean(np.exp(expected - setting.frontier()) - 1)),
+        "coverage of its own mean": float((np.abs(means - expected) <= half).mean()),
+        "coverage of the best value": float((np.abs(means - setting.frontier()) <= half).mean()),
+        "bias of the exponent": float(-slope_weights(list(setting.train_sizes)) @ expected - POWER),
     }
 
 
-def _chosen(validation: np.ndarray, way: str) -> np.ndarray:
-    """Place [K, S] of the value that each seed takes."""
+def _selected(validation: np.ndarray, rule: str) -> np.ndarray:
+    """Index [K, S] of the selected value of each seed."""
     errors = np.exp(validation)
-    if way == "each seed":
+    if rule == "per seed":
         return errors.argmin(axis=1)
-    if way == "each seed, by the others":
+    if rule == "per seed, by the others":
         return (errors.sum(axis=2, keepdims=True) - errors).argmin(axis=1)
     return np.repeat(errors.mean(axis=2).argmin(axis=1)[:, None], errors.shape[2], axis=1)
 
 
 def digits_rows(_: int) -> list[dict[str, Any]]:
-    """Trains an MLP on the digits by AdamW and by SGD, three epochs, so that few examples mean few updates."""
+    """Trains an MLP on the digits by AdamW and by SGD for three epochs; larger sizes have more updates."""
     from dlm import Budget, Learner, Optimizer, Study, grid, run
     from dlm.analysis.tuning import sweeps
     from dlm.data import Digits
@@ -247,22 +248,23 @@ def digits_rows(_: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         run(study, folder)
         rows = record_log.rows(Path(folder))
+    top = (1, 2, 5, 10)
     best = {one.learner: [one.values[one.best(size)] for size in study.train_sizes] for one in sweeps(rows)}
     return [
         {
-            "trained by": one.learner,
+            "optimizer": one.learner,
             "best rate by size": ", ".join(f"{rate:g}" for rate in best[one.learner]),
-            "drift": f"n^{found.trend.power:.2f} [{found.trend.low:.2f}, {found.trend.high:.2f}]",
-            "tuned exponent": _said(found.tuned),
-            "with the first rate kept": _said(found.untuned),
-            "best of 1, 2, 5, 10, %": ", ".join(f"{100 * one.best_of[1024].test[k - 1]:.1f}" for k in (1, 2, 5, 10)),
+            "drift": f"n^{drift.trend.power:.2f} [{drift.trend.low:.2f}, {drift.trend.high:.2f}]",
+            "tuned exponent": _format(drift.tuned),
+            "exponent with the first rate": _format(drift.untuned),
+            "expected best of 1, 2, 5, 10, %": ", ".join(f"{100 * one.best_of[1024].test[k - 1]:.1f}" for k in top),
         }
         for one in tuned_learners(rows, order=tuple(study.learners))
-        for found in one.drifts
+        for drift in one.drifts
     ]
 
 
-def _said(one: Any) -> str:
+def _format(one: Any) -> str:
     return f"{one.power:.2f} [{one.low:.2f}, {one.high:.2f}]"
 
 
@@ -270,19 +272,19 @@ def _rng(*of: object) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(repr(of).encode()))
 
 
-WAYS = ("a size", "each seed", "each seed, by the others")
-CHOSEN = (DRIFTING[0], DRIFTING[1], DRIFTING[4], STILL[2], STILL[3], STILL[5])
+RULES = ("per size", "per seed", "per seed, by the others")
+SELECTION = (DRIFTING[0], DRIFTING[1], DRIFTING[4], STILL[2], STILL[3], STILL[5])
 TABLES: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "exponents": lambda studies: [exponent_row(one, studies) for one in DRIFTING],
     "drifts": lambda studies: [drift_row(one, 2 * studies) for one in STILL + DRIFTING],
-    "choice": lambda studies: [choice_row(one, way, studies) for one in CHOSEN for way in WAYS],
+    "selection": lambda studies: [selection_row(one, rule, studies) for one in SELECTION for rule in RULES],
     "digits": digits_rows,
 }
 
 
 def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description="What tuning does to a learning curve.")
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--studies", type=int, default=400)
     parser.add_argument("--only", choices=TABLES, nargs="*", default=list(TABLES))
     args = parser.parse_args()

@@ -12,7 +12,7 @@ from dlm.curves.data_efficiency.equivalence import data_equivalence_ratio, overa
 from dlm.utils.errors import UsageError
 
 SIZES = (64, 128, 256, 512, 1024, 2048)
-PLAIN = Setting("plain", seeds=4, num_sizes=6, rate=0.4)
+PLAIN = Setting("plain", seeds=4, num_sizes=6, ratio=0.4)
 
 
 def curve(law, train_sizes=SIZES, seeds=4, noise=0.0, seed=0):
@@ -44,8 +44,8 @@ def width(setting, pairs=25):
     "setting",
     [
         PLAIN,
-        dataclasses.replace(PLAIN, rate=1.0, paired=0.9),
-        dataclasses.replace(PLAIN, rate=1.5, seeds=2, along=0.5),
+        dataclasses.replace(PLAIN, ratio=1.0, paired=0.9),
+        dataclasses.replace(PLAIN, ratio=1.5, seeds=2, along=0.5),
         dataclasses.replace(PLAIN, floor=0.02, raised=0.01, power=0.6, noise=0.05),
         dataclasses.replace(PLAIN, seeds=1),
     ],
@@ -54,10 +54,10 @@ def width(setting, pairs=25):
 def test_the_interval_holds_a_planted_rate(setting):
     rng, tally = np.random.default_rng(1), Tally()
     for _ in range(40):
-        tally.add(*setting.draw(rng), setting.rates()[1])
+        tally.add(*setting.draw(rng), setting.ratios()[1])
     outside = np.concatenate([*tally.low.values(), *tally.high.values()]).sum() / sum(map(len, tally.low.values()))
     assert outside < 0.1
-    assert not tally.one or np.mean(tally.one) > 0.87
+    assert not tally.overall or np.mean(tally.overall) > 0.87
 
 
 def test_without_noise_the_rate_is_exact():
