@@ -27,14 +27,14 @@ from benchmarks.workloads import WORKLOADS, Workload, population, useful_operati
 from dlm.study.learner import PRECISIONS, Precision
 from dlm.train import devices
 
-MEMBERS = (64, 512, 8, 1)  # the most telling first, should the budget end early
+MEMBERS = (64, 512, 8, 1)  # most informative first, in case the budget ends early
 PEAK_SIZE, QUICK_SIZE = 16_384, 256
-SECONDS, QUICK_SECONDS = 0.5, 0.05  # timed in a cell, in each of three turns
+SECONDS, QUICK_SECONDS = 0.5, 0.05  # timed per measurement, in each of three turns
 BUDGET = 420.0  # seconds of the whole run
 
 
 def variants(quick: bool = False) -> list[Workload]:
-    """The workloads of a whole batch, those with convolutions also with XLA's own; `quick`: smaller batches."""
+    """The workloads with batch size 64, convolutional ones also with XLA's convolution; `quick`: smaller batches."""
     made = []
     for workload in WORKLOADS:
         if workload.batch_size < 64:
@@ -43,12 +43,12 @@ def variants(quick: bool = False) -> list[Workload]:
         made.append(workload)
         if isinstance(workload.model, PlainCNN):
             lax = dataclasses.replace(workload.model, lax=True)
-            made.append(dataclasses.replace(workload, name=f"{workload.name}, lax", model=lax))
+            made.append(dataclasses.replace(workload, name=f"{workload.name}, XLA's convolution", model=lax))
     return made
 
 
 def cell(workload: Workload, members: int, precision: Precision, seconds: float) -> dict[str, Any]:
-    """One population, compiled and timed; `note` says why there is no time."""
+    """Compiles and times one population; `note` is the reason for a missing time."""
     result: dict[str, Any] = {"workload": workload.name, "members": members, "precision": precision, "note": ""}
     begin = time.perf_counter()
     try:
@@ -57,7 +57,7 @@ def cell(workload: Workload, members: int, precision: Precision, seconds: float)
         result["compile_seconds"] = time.perf_counter() - begin
         _, once = run.advance(1)
         steps = max(1, int(seconds / once))
-        _, elapsed = run.advance(steps)  # a single step is mostly overhead, so this says how many fill a turn
+        _, elapsed = run.advance(steps)  # a single step is mostly overhead, so steps per turn are estimated twice
         steps = max(1, int(steps * seconds / elapsed))
         each = min(took / applied for applied, took in (run.advance(steps) for _ in range(3)))
     except jax.errors.JaxRuntimeError as error:
@@ -72,7 +72,7 @@ def cell(workload: Workload, members: int, precision: Precision, seconds: float)
 
 
 def peaks(size: int) -> dict[str, float]:
-    """Operations a second of large matrix products on all devices, by precision. Virtual ones share their cores."""
+    """Operations per second of large matrix products on all devices, by precision; virtual devices share cores."""
     number = 1 if jax.default_backend() == "cpu" else jax.local_device_count()
     return {
         "float32": number * xla_rate(size),
@@ -82,11 +82,11 @@ def peaks(size: int) -> dict[str, float]:
 
 
 def measured(cells: list[tuple[Workload, int, Precision]], seconds: float, deadline: float) -> list[dict[str, Any]]:
-    """Cell after cell until the deadline (of time.perf_counter); each is told as it ends."""
+    """Measures and prints one cell after another until the deadline (of time.perf_counter)."""
     results = []
     for number, (workload, members, precision) in enumerate(cells):
         if time.perf_counter() > deadline:
-            print(f"the budget is spent: {len(cells) - number} cells left out", flush=True)
+            print(f"time budget exhausted: {len(cells) - number} cells skipped", flush=True)
             break
         results.append(cell(workload, members, precision, seconds))
         print(json.dumps(results[-1]), flush=True)
@@ -94,18 +94,18 @@ def measured(cells: list[tuple[Workload, int, Precision]], seconds: float, deadl
 
 
 def table(results: list[dict[str, Any]], peak: dict[str, float]) -> str:
-    """A line a workload and precision, a column a number of members: useful TFLOP/s, and their share of the peak."""
+    """One row per workload and precision, one column per number of models: useful TFLOP/s, share of the matrix rate."""
     counts = sorted({result["members"] for result in results})
-    lines = ["| TFLOP/s (share of peak), µs | precision | " + " | ".join(f"{count} members" for count in counts) + " |"]
+    lines = ["| TFLOP/s (share of rate), µs | precision | " + " | ".join(f"{count} models" for count in counts) + " |"]
     lines.append("|---" * (len(counts) + 2) + "|")
     by_cell = {(result["workload"], result["precision"], result["members"]): result for result in results}
     for name, precision in sorted({key[:2] for key in by_cell}):
-        found = [by_cell.get((name, precision, count), {"note": "left out"}) for count in counts]
-        lines.append(f"| {name} | {precision} | " + " | ".join(_said(each, peak) for each in found) + " |")
+        row = [by_cell.get((name, precision, count), {"note": "skipped"}) for count in counts]
+        lines.append(f"| {name} | {precision} | " + " | ".join(_format(each, peak) for each in row) + " |")
     return "\n".join(lines)
 
 
-def _said(result: dict[str, Any], peak: dict[str, float]) -> str:
+def _format(result: dict[str, Any], peak: dict[str, float]) -> str:
     if result["note"]:
         return result["note"]
     rate = result["flops_per_second"]
@@ -113,7 +113,7 @@ def _said(result: dict[str, Any], peak: dict[str, float]) -> str:
 
 
 def main() -> None:
-    """Run all cells, print the table, write the JSON."""
+    """Runs all cells, prints the table and writes the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="", help="part of a workload's name")
     parser.add_argument("--members", default=",".join(map(str, MEMBERS)))
@@ -133,9 +133,9 @@ def main() -> None:
         if options.only in workload.name
     ]
     results = measured(cells, QUICK_SECONDS if options.quick else SECONDS, deadline)
-    said = ", ".join(f"{rate / 1e12:.3g} ({name})" for name, rate in peak.items())
+    rates = ", ".join(f"{rate / 1e12:.3g} ({name})" for name, rate in peak.items())
     print(
-        f"\n{devices.describe()}, jax {jax.__version__}. TFLOP/s of matrix products: {said}\n\n{table(results, peak)}"
+        f"\n{devices.describe()}, jax {jax.__version__}. TFLOP/s of matrix products: {rates}\n\n{table(results, peak)}"
     )
     if options.out:
         with open(options.out, "w", encoding="utf-8") as file:

@@ -30,12 +30,12 @@ POOL, FEATURES, MEMBERS, STEPS = 2**22, 32, 8, 1000
 
 
 def given(step: Any, batch_size: int, size: Any, seed: Any, xp: Any) -> Any:
-    """Rows without a permutation: as scattered over the pool, by one multiplication."""
+    """Rows without a permutation, scattered over the pool by one multiplication."""
     return (step * np.uint32(2654435761) + jnp.arange(batch_size, dtype=jnp.uint32) * np.uint32(65521)) % size
 
 
 def setting() -> tuple[ProgramConfig, Member, Data]:
-    """MLPs on a random pool, whose order is the rows' own."""
+    """MLPs on a random pool in its original order."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(POOL, FEATURES)).astype(np.float32)
     y = rng.integers(0, 10, POOL).astype(np.int32)
@@ -51,18 +51,18 @@ def setting() -> tuple[ProgramConfig, Member, Data]:
 
 
 def timed(rounds: int) -> dict[str, list[float]]:
-    """Seconds of a member's update in each round, by who chooses the batch."""
+    """Seconds per update and model in each round, by method of sampling."""
     spec, numbers, data = setting()
-    contenders: dict[str, tuple[Population, Member]] = {}
+    variants: dict[str, tuple[Population, Member]] = {}
     states = {}
     for name, choice in (("permutation", batch.batch_rows), ("given", given)):
         runs = Population(spec, "exact", jax.devices())
-        contenders[name] = runs, runs.shard(numbers)
-        with mock.patch.object(batch, "batch_rows", choice):  # traced here, at the first use
-            states[name] = runs.advance(contenders[name][1], runs.init(contenders[name][1]), data, _each(2))
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+        variants[name] = runs, runs.shard(numbers)
+        with mock.patch.object(batch, "batch_rows", choice):  # traced here at the first call
+            states[name] = runs.advance(variants[name][1], runs.init(variants[name][1]), data, _each(2))
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(rounds):
-        for name, (runs, members) in contenders.items():
+        for name, (runs, members) in variants.items():
             start = time.perf_counter()
             states[name] = jax.block_until_ready(runs.advance(members, states[name], data, _each(STEPS)))
             seconds[name].append((time.perf_counter() - start) / STEPS / MEMBERS)
@@ -74,16 +74,16 @@ def _each(steps: int) -> np.ndarray:
 
 
 def main() -> None:
-    """Time both and print the share."""
-    parser = argparse.ArgumentParser(description="What choosing a batch costs.")
+    """Times both variants and prints the share."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
     devices.configure()
     seconds = timed(rounds)
     share = statistics.median(1 - given / ours for given, ours in zip(seconds["given"], seconds["permutation"]))
     for name, times in seconds.items():
-        print(f"{name}: {1e6 * statistics.median(times):.1f} microseconds a member-update")
-    print(f"choosing the batch is {share:.1%} of an update")
+        print(f"{name}: {1e6 * statistics.median(times):.1f} microseconds per step and model")
+    print(f"sampling the batch takes {share:.1%} of a step")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def workloads() -> list[Workload]:
 
 
 def turn(run: CohortRun, steps: int, checkpoints: Checkpoints | None) -> tuple[float, float]:
-    """Seconds of so many updates of all members, with a save begun before them, and of its copying."""
+    """Seconds of `steps` updates of all models after the start of a save, and seconds of its copy."""
     start = time.perf_counter()
     if checkpoints:
         run.save(checkpoints, steps)
@@ -44,7 +44,7 @@ def turn(run: CohortRun, steps: int, checkpoints: Checkpoints | None) -> tuple[f
 
 
 def cost(workload: Workload, seconds: float, rounds: int) -> tuple[float, float, float]:
-    """(seconds that a save adds, those in which training waits for its copy, its size in bytes)."""
+    """(seconds per save, of these copying, bytes of the state)."""
     run = population(workload)
     run.advance(1)
     _, once = run.advance(1)
@@ -64,20 +64,20 @@ def cost(workload: Workload, seconds: float, rounds: int) -> tuple[float, float,
 
 
 def main() -> None:
-    """A line a workload."""
+    """Prints one row per workload."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=5.0, help="of one turn, about; long enough to write a save in")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of a turn, longer than a save")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     devices.configure()
-    print("| workload | members | MiB | seconds a save adds | copying | seconds between saves | share |")
+    print("| workload | models | state | seconds per save | of these copying | between saves | share of training |")
     print("|---|---|---|---|---|---|---|")
     for workload in workloads():
         added, copying, size = cost(workload, options.seconds, options.rounds)
         interval = save_interval(copying)
-        told = f"{added:.2f} | {copying:.2f} | {interval:.0f} | {added / interval:.1%}"
-        print(f"| {workload.name} | {workload.members} | {size / 2**20:.0f} | {told} |", flush=True)
-    print(f"\nwanted: under {MOST:.0%}")
+        row = f"{size / 2**20:.0f} MiB | {added:.2f} s | {copying:.2f} s | {interval:.0f} s | {added / interval:.1%}"
+        print(f"| {workload.name} | {workload.members} | {row} |", flush=True)
+    print(f"\ntarget: less than {MOST:.0%}")
 
 
 if __name__ == "__main__":

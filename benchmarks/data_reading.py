@@ -49,7 +49,7 @@ def timed(function: Callable[[], object]) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Take turns, print seconds and ratios."""
+    """Runs all methods in turn and prints seconds and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data_dir", type=Path, default=None)
     parser.add_argument("--name", default="fashion_mnist")
@@ -73,7 +73,7 @@ def main() -> None:
             }
             rounds.append({way: timed(function) for way, function in ways.items()})
     print(f"{prepared.full_name}, {sum(prepared.sizes.values())} examples, {options.rounds} rounds\n")
-    print("| way | seconds | plain loop's over it | CPU seconds | plain loop's over it |\n|---|---|---|---|---|")
+    print("| method | seconds | speedup over plain loop | CPU seconds | speedup over plain loop |\n" + "|---" * 5 + "|")
     for way in rounds[0]:
         cells = []
         for clock in (0, 1):

@@ -68,7 +68,7 @@ def peers(flags: list[str]) -> tuple[float, dict[str, Any]]:
 
 
 def compare(rounds: int, flags: list[str], one_process: bool) -> None:
-    """Both sides in turn; print times, ratio and errors."""
+    """Runs both sides in turn and prints times, ratio and errors."""
     ours, theirs = [], []
     for number in range(rounds):
         ours.append(dlm(flags))
@@ -76,14 +76,14 @@ def compare(rounds: int, flags: list[str], one_process: bool) -> None:
         parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in theirs[-1][1]["seconds"].items())
         print(f"round {number + 1}: dlm {ours[-1][0]:.1f} s, peers {theirs[-1][0]:.1f} s ({parts})", flush=True)
     ratio = statistics.median(slow / fast for (slow, _), (fast, _) in zip(theirs, ours, strict=True))
-    print(f"\ndlm {statistics.median(seconds for seconds, _ in ours):.1f} s, peers {ratio:.2f} times as long\n")
+    print(f"\ndlm {statistics.median(seconds for seconds, _ in ours):.1f} s, peers {ratio:.2f} times this\n")
     print("| mean test error, largest size | dlm | scikit-learn, PyTorch |\n|---|---|---|")
     for name, error in ours[-1][1].items():
         print(f"| {name} | {error:.2%} | {theirs[-1][1]['errors'][name]:.2%} |")
 
 
 def twice(flags: list[str]) -> None:
-    """Where the time of a first and a second run goes."""
+    """Prints the phases of a first and a second run."""
     with tempfile.TemporaryDirectory() as folder:
         phases = []
         for name in ("first", "second"):
@@ -93,20 +93,20 @@ def twice(flags: list[str]) -> None:
             print(f"{name} run: " + ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in phases[-1].items()))
     first, second = phases
     whole, xla = (second[phase] / first[phase] for phase in ("compile", "xla"))
-    print(f"compiling the second time: {whole:.0%} of the first (wanted under {MOST_COMPILING:.0%}), by XLA {xla:.0%}")
+    print(f"compilation of the second run: {whole:.0%} of the first (target below {MOST_COMPILING:.0%}), XLA {xla:.0%}")
     for name, each in (("first", first), ("second", second)):
         share = each["measure"] / each["whole"]
-        print(f"measuring: {share:.1%} of the {name} run (wanted under {MOST_MEASURING:.0%})")
+        print(f"evaluation: {share:.1%} of the {name} run (target below {MOST_MEASURING:.0%})")
 
 
 def main() -> None:
-    """Compare, or run twice."""
+    """Compares with the peers, or runs the study twice."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--second", action="store_true", help="a second run that finds everything compiled")
-    parser.add_argument("--seeds", default="", help="fewer seeds, as launch.py takes them")
-    parser.add_argument("--train_sizes", default="", help="other sizes, as launch.py takes them")
-    parser.add_argument("--one_process", action="store_true", help="PyTorch as a plain loop, not in two processes")
+    parser.add_argument("--second", action="store_true", help="measure a second run with a filled compilation cache")
+    parser.add_argument("--seeds", default="", help="--seeds of launch.py")
+    parser.add_argument("--train_sizes", default="", help="--train_sizes of launch.py")
+    parser.add_argument("--one_process", action="store_true", help="PyTorch in one process instead of two")
     options = parser.parse_args()
     flags = [f"--{name}={value}" for name in ("seeds", "train_sizes") if (value := getattr(options, name))]
     if options.second:

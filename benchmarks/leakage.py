@@ -1,4 +1,4 @@
-"""Measures recall, false positives and time of the duplicate search on planted and real duplicates.
+"""Measures recall, false positives and time of the duplicate search on simulated and real duplicates.
 
     python -m benchmarks.leakage
     python -m benchmarks.leakage --part=time
@@ -27,7 +27,7 @@ from dlm.data.leakage import Leaks, find_leaks
 from dlm.data.near_duplicates import NO_SHINGLE, ImageSimilarity, TokenSimilarity
 from dlm.data.tfds.folders import data_folder
 
-PLANTED = 2000  # rows of the pool that are changed and looked for
+NUM_CHANGED = 2000  # pool rows of which changed copies are searched
 FOOTER = b" Sent from my phone. Reply STOP to end."
 
 
@@ -41,15 +41,15 @@ def read(name: str, split: str, data_dir: Path | None) -> list[dict]:
 
 
 def there(name: str, data_dir: Path | None) -> bool:
-    """Whether a set is prepared on this machine; says so if not."""
+    """Whether a dataset is prepared on this machine; prints a message if not."""
     folder = data_folder(data_dir) / name
     if not folder.is_dir():
-        print(f"{name}: left out, there is no {folder}")
+        print(f"{name}: skipped, {folder} does not exist")
     return folder.is_dir()
 
 
 def changed_pictures(x: np.ndarray, top: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Pictures [n, H, W, 1] of 0 … top as somebody else may have stored them."""
+    """Changed images [n, H, W, 1] with values 0 … top: noise, brightness, contrast, shift, JPEG."""
     rng = np.random.default_rng(0)
 
     def stored(values: np.ndarray) -> np.ndarray:
@@ -59,31 +59,31 @@ def changed_pictures(x: np.ndarray, top: int) -> Iterator[tuple[str, np.ndarray]
     yield "brighter by 20/255", stored(x + 20.0 * top / 255)
     yield "darker by 20/255", stored(x - 20.0 * top / 255)
     yield "contrast times 1.15", stored(x * 1.15)
-    yield "right by a pixel", np.pad(x, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]
-    yield "up by a pixel", np.pad(x, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, 1:]
-    yield "both", np.pad(x, ((0, 0), (0, 1), (1, 0), (0, 0)))[:, 1:, :-1]
+    yield "a pixel to the right", np.pad(x, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]
+    yield "a pixel up", np.pad(x, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, 1:]
+    yield "a pixel to the right and up", np.pad(x, ((0, 0), (0, 1), (1, 0), (0, 0)))[:, 1:, :-1]
     for quality in (90, 75, 50):
         yield f"JPEG, quality {quality}", stored(np.stack([jpeg(picture, top, quality) for picture in x]))
 
 
 def jpeg(picture: np.ndarray, top: int, quality: int) -> np.ndarray:
-    """A picture [H, W, 1] after JPEG."""
+    """An image [H, W, 1] after JPEG compression."""
     file = io.BytesIO()
     Image.fromarray((picture[..., 0] * (255.0 / top)).astype(np.uint8)).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file))[..., None] * (top / 255)
 
 
 def changed_table(x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Rows [n, D] of real numbers as somebody else may have written them down."""
+    """Changed rows [n, D] of real numbers: noise, rounding, one changed column."""
     rng = np.random.default_rng(0)
     columns = rng.integers(0, x.shape[1], len(x))
     yield "noise of 1 % of each column's s.d.", x + rng.normal(0, 0.01 * x.std(0), x.shape)
     yield "three significant digits", np.vectorize(lambda value: float(f"{value:.3g}"))(x)
-    yield "one column off by its s.d. (not near)", x + np.eye(x.shape[1])[columns] * x.std(0)
+    yield "one column off by its s.d. (another row)", x + np.eye(x.shape[1])[columns] * x.std(0)
 
 
 def changed_texts(texts: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
-    """Texts with a word replaced by another one of the collection, and with a footer."""
+    """Changed texts: one word replaced by another one of the collection, a footer, capitals."""
     rng = np.random.default_rng(0)
     words = sorted({word for text in texts for word in text.split()})
 
@@ -92,9 +92,9 @@ def changed_texts(texts: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
         parts[rng.integers(len(parts))] = words[rng.integers(len(words))]
         return b" ".join(parts)
 
-    yield "one word changed", [replaced(text) for text in texts]
+    yield "one word replaced", [replaced(text) for text in texts]
     yield f"{len(FOOTER)} bytes appended", [text + FOOTER for text in texts]
-    yield "in capitals (not near)", [text.upper() for text in texts]
+    yield "all in capitals (not searched for)", [text.upper() for text in texts]
 
 
 def padded(texts: list[bytes], length: int) -> np.ndarray:
@@ -102,43 +102,43 @@ def padded(texts: list[bytes], length: int) -> np.ndarray:
     return np.stack([np.frombuffer(text[:length].ljust(length, b"\0"), np.uint8) for text in texts])
 
 
-def recall(found: Leaks, planted: np.ndarray) -> float:
-    """Share of test rows that were found with the pool row they were made of. planted: int [M], those pool rows."""
-    return float(np.mean(found.test.of == planted))
+def recall(leaks: Leaks, originals: np.ndarray) -> float:
+    """Share of test rows that are detected as copies of the pool rows they were made from, `originals` [M]."""
+    return float(np.mean(leaks.test.of == originals))
 
 
 def search(name: str, pool: np.ndarray, test: np.ndarray, kind: str = "numbers") -> Leaks:
-    """Look for leaks and print how many rows have a duplicate, and the seconds it took."""
+    """Searches for leaks and prints the number of rows with a duplicate and the seconds."""
     start = time.process_time()
-    found = find_leaks(pool, test, kind=kind)
+    leaks = find_leaks(pool, test, kind=kind)
     seconds = time.process_time() - start
-    counts = (f"{each.exact.sum()} exact, {len(each) - each.exact.sum()} near" for each in (found.test, found.pool))
+    counts = (f"{each.exact.sum()} exact, {len(each) - each.exact.sum()} near" for each in (leaks.test, leaks.pool))
     print("{}, {:,} + {:,} rows: test rows {}; pool rows {};".format(name, len(pool), len(test), *counts), end=" ")
-    print(f"{seconds:.1f} s {found.note}")
-    return found
+    print(f"{seconds:.1f} s {leaks.note}")
+    return leaks
 
 
 def report(name: str, pool: np.ndarray, changes: Iterator, rows: np.ndarray, kind: str = "numbers") -> None:
-    """Print how many of the pool's rows are found when they are changed."""
+    """Prints the recall of each kind of change."""
     for change, test in changes:
         print(f"  {name}, {change}: {recall(find_leaks(pool, test, kind=kind), rows):.1%} of {len(rows):,}")
 
 
 def fashion(data_dir: Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures of the pool and the test set, as TFDS has them."""
+    """Images of the pool and the test set of Fashion-MNIST."""
     pool, test = (np.stack([row["image"] for row in read("fashion_mnist", s, data_dir)]) for s in ("train", "test"))
     return pool, test
 
 
 def pictures(data_dir: Path | None) -> None:
-    """Planted changes, and whether the search finds what a comparison of all pairs finds."""
+    """Recall of changed images, and comparison of the search with all pairs."""
     digits = load_digits().images[..., None].astype(np.uint8)
     search("digits", digits[:1437], digits[1437:])
     report("digits", digits[:1437], changed_pictures(digits[:1437], 16), np.arange(1437))
     if there("fashion_mnist", data_dir):
         pool, test = fashion(data_dir)
         print(of_all_pairs(pool, test, search("Fashion-MNIST", pool, test)))
-        rows = np.random.default_rng(0).choice(len(pool), PLANTED, replace=False)
+        rows = np.random.default_rng(0).choice(len(pool), NUM_CHANGED, replace=False)
         report("Fashion-MNIST", pool, changed_pictures(pool[rows], 255), rows)
     for name, taken in (("busi", "image"), ("fsdd", "audio")):
         if there(name, data_dir):
@@ -147,7 +147,7 @@ def pictures(data_dir: Path | None) -> None:
 
 
 def seen(row: np.ndarray) -> np.ndarray:
-    """A picture as it is; of a sound, the logarithm of the spectrogram of its first half second."""
+    """An image unchanged; of a sound, the log spectrogram of its first half second."""
     if row.ndim > 1:
         return row
     sound = np.pad(np.asarray(row, np.float32)[:4000], (0, max(0, 4000 - len(row))))
@@ -165,22 +165,22 @@ def tables() -> None:
 
 
 def texts(data_dir: Path | None) -> None:
-    """Texts as bytes: messages, dialogues, captions, and windows of one long text, which have nothing in common."""
+    """Texts as bytes: messages, dialogues, captions, and disjoint windows of one long text."""
     for name, length in (("sms_spam", 160), ("daily_dialog", 512), ("multi30k", 128), ("tiny_shakespeare", 128)):
         if not there(name, data_dir):
             continue
         pool, test = (text_of(name, split, data_dir) for split in ("train", "test"))
         if not test:
             pool, test = pool[:4000], pool[4000:]
-        x, held = padded(pool, length), padded(test, length)
-        print(of_all_texts(x, held, search(name, x, held, kind="tokens")))
-        rows = np.random.default_rng(0).permutation(np.flatnonzero((x != 0).sum(1) >= 80))[:PLANTED]
+        x, x_test = padded(pool, length), padded(test, length)
+        print(of_all_texts(x, x_test, search(name, x, x_test, kind="tokens")))
+        rows = np.random.default_rng(0).permutation(np.flatnonzero((x != 0).sum(1) >= 80))[:NUM_CHANGED]
         changed = changed_texts([pool[row] for row in rows])
         report(f"{name}, from 80 bytes", x, ((n, padded(t, length)) for n, t in changed), rows, kind="tokens")
 
 
 def text_of(name: str, split: str, data_dir: Path | None) -> list[bytes]:
-    """The texts of a split, empty where there is none; of one long text, its windows of 128 bytes."""
+    """The texts of a split, empty if there is none; of one long text, its windows of 128 bytes."""
     if name == "sms_spam" and split == "test":
         return []
     rows = read(name, split, data_dir)
@@ -189,8 +189,8 @@ def text_of(name: str, split: str, data_dir: Path | None) -> list[bytes]:
     return [b" ".join(row["dialog"]) if "dialog" in row else row["en" if "en" in row else "text"] for row in rows]
 
 
-def of_all_pairs(pool: np.ndarray, test: np.ndarray, found: Leaks) -> str:
-    """How many rows that are near another one when every two pictures are compared were found. No shifts."""
+def of_all_pairs(pool: np.ndarray, test: np.ndarray, leaks: Leaks) -> str:
+    """Share of the near-duplicate images of a comparison of all pairs that the search finds, without shifts."""
     similarity = ImageSimilarity.of(pool, np.arange(len(pool)))
     x = np.concatenate([pool, test])
     cells = np.concatenate([near_duplicates.cells(x[at : at + 5000], 0) for at in range(0, len(x), 5000)])
@@ -200,31 +200,31 @@ def of_all_pairs(pool: np.ndarray, test: np.ndarray, found: Leaks) -> str:
     for at in range(0, len(pool), 2000):
         first, second = np.nonzero(cells[at : at + 2000] @ cells.T >= similarity.COSINE)
         every |= {(a + at, b) for a, b in zip(first.tolist(), second.tolist()) if a + at < b}
-    return found_of(every, found, len(pool))
+    return share_found(every, leaks, len(pool))
 
 
-def of_all_texts(pool: np.ndarray, test: np.ndarray, found: Leaks) -> str:
-    """How many rows that are near another one when every two texts are compared were found."""
+def of_all_texts(pool: np.ndarray, test: np.ndarray, leaks: Leaks) -> str:
+    """Share of the near-duplicate texts of a comparison of all pairs that the search finds."""
     similarity, x = TokenSimilarity.of(pool, np.arange(len(pool))), np.concatenate([pool, test])
     shingles = similarity.shingles(x)
     row, column = np.nonzero((shingles != NO_SHINGLE) & similarity.comparable(x)[:, None])
     names, column = np.unique(shingles[row, column], return_inverse=True)
-    held = scipy.sparse.csr_array((np.ones(len(row), np.int32), (row, column)), shape=(len(x), len(names)))
-    counts, every = held.sum(1), set()
+    incidence = scipy.sparse.csr_array((np.ones(len(row), np.int32), (row, column)), shape=(len(x), len(names)))
+    counts, every = incidence.sum(1), set()
     for at in range(0, len(pool), 500):
-        shared = (held[at : min(at + 500, len(pool))] @ held.T).tocoo()
+        shared = (incidence[at : min(at + 500, len(pool))] @ incidence.T).tocoo()
         united = counts[shared.coords[0] + at] + counts[shared.coords[1]] - shared.data
         hits = shared.data >= similarity.RESEMBLANCE * united
         first, second = (axis[hits].tolist() for axis in shared.coords)
         every |= {(a + at, b) for a, b in zip(first, second) if a + at < b and (x[a + at] != x[b]).any()}
-    return found_of(every, found, len(pool))
+    return share_found(every, leaks, len(pool))
 
 
-def found_of(every: set[tuple[int, int]], found: Leaks, pool_size: int) -> str:
-    """Found of the later rows of every near pair, both of different contents; test rows follow the pool."""
-    rows = np.concatenate([found.pool.rows, found.test.rows + pool_size]).tolist()
+def share_found(every: set[tuple[int, int]], leaks: Leaks, pool_size: int) -> str:
+    """Share of the later rows of all near pairs that the search finds; test rows follow the pool rows."""
+    rows = np.concatenate([leaks.pool.rows, leaks.test.rows + pool_size]).tolist()
     later = {second for _, second in every}
-    return f"  of all near-duplicate rows, compared one by one: {len(later & set(rows))} of {len(later)} found"
+    return f"  near-duplicate rows of a comparison of all pairs: {len(later & set(rows))} of {len(later)} found"
 
 
 def timed(data_dir: Path | None) -> None:
@@ -240,7 +240,7 @@ def timed(data_dir: Path | None) -> None:
 
 
 def main() -> None:
-    """Print one part, or all."""
+    """Prints one part, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=("pictures", "tables", "texts", "time"))
     parser.add_argument("--data_dir", type=Path)

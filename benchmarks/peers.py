@@ -30,15 +30,15 @@ class Start:
 class TorchLoop:
     """A PyTorch loop over updates, eager, with AdamW; `threads` for one operation.
 
-    `as_taught`: as tutorials write it, with a DataLoader and a running sum of losses; else as lean as eager code gets.
+    `tutorial`: as in tutorials, with a DataLoader and a running sum of losses; otherwise minimal eager code.
     """
 
-    def __init__(self, start: Start, threads: int, fused: bool = False, as_taught: bool = False) -> None:
+    def __init__(self, start: Start, threads: int, fused: bool = False, tutorial: bool = False) -> None:
         import torch
 
         torch.set_num_threads(threads)
         torch.set_flush_denormal(True)  # as XLA does
-        self.torch, self.start, self.fused, self.as_taught = torch, start, fused, as_taught
+        self.torch, self.start, self.fused, self.tutorial = torch, start, fused, tutorial
         x, y = data(start)
         x = x.transpose(0, 3, 1, 2) if isinstance(start.workload.model, PlainCNN) else x
         self.x = torch.from_numpy(np.ascontiguousarray(x if x.dtype == np.float32 else x.astype(np.int64)))
@@ -57,14 +57,12 @@ class TorchLoop:
             loss = self.torch.nn.functional.cross_entropy(model(x), y)
             loss.backward()
             optimizer.step()
-            running += loss.item() if self.as_taught else 0.0
+            running += loss.item() if self.tutorial else 0.0
         return time.perf_counter() - begin, loss.item()
 
     def _batches(self, steps: int) -> Any:
-        rows = [
-            rows.tolist() if self.as_taught else self.torch.from_numpy(rows) for rows in all_rows(steps, self.start)
-        ]
-        if not self.as_taught:
+        rows = [rows.tolist() if self.tutorial else self.torch.from_numpy(rows) for rows in all_rows(steps, self.start)]
+        if not self.tutorial:
             return ((self.x[each], self.y[each]) for each in rows)
         data = self.torch.utils.data
         return data.DataLoader(data.TensorDataset(self.x, self.y), batch_sampler=rows)
@@ -81,10 +79,10 @@ class TorchLoop:
 class FlaxLoop:
     """A jitted step of one model, called from a Python loop, its state donated; convolutions as flax has them.
 
-    `as_taught`: as tutorials write it, with batches from the host and each step's loss noted down.
+    `tutorial`: as in tutorials, with batches from the host and the loss of each step read.
     """
 
-    def __init__(self, start: Start, as_taught: bool = False) -> None:
+    def __init__(self, start: Start, tutorial: bool = False) -> None:
         import jax
         import optax
 
@@ -102,9 +100,9 @@ class FlaxLoop:
             updates, opt_state = optimizer.update(gradient, opt_state, params)
             return optax.apply_updates(params, updates), opt_state, value
 
-        self.jax, self.start, self.as_taught = jax, start, as_taught
-        self.data = data(start) if as_taught else jax.device_put(data(start))
-        step = update if as_taught else lambda state, x, y, rows: update(state, x[rows], y[rows])
+        self.jax, self.start, self.tutorial = jax, start, tutorial
+        self.data = data(start) if tutorial else jax.device_put(data(start))
+        step = update if tutorial else lambda state, x, y, rows: update(state, x[rows], y[rows])
         self.update, self.init = jax.jit(step, donate_argnums=0), jax.jit(optimizer.init)
 
     def run(self, steps: int) -> tuple[float, float]:
@@ -112,10 +110,10 @@ class FlaxLoop:
         params = self.jax.tree.map(self.jax.numpy.array, self.start.params)
         state = params, self.init(params), self.jax.numpy.float32(0)
         batches, running = all_rows(steps, self.start), 0.0
-        batches = batches if self.as_taught else [self.jax.device_put(rows) for rows in batches]
+        batches = batches if self.tutorial else [self.jax.device_put(rows) for rows in batches]
         begin = time.perf_counter()
         for rows in batches:
-            if self.as_taught:
+            if self.tutorial:
                 state = self.update(state, *(column[rows] for column in self.data))
                 running += float(state[2])
             else:

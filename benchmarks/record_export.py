@@ -92,7 +92,7 @@ def measure(number: int, rounds: int) -> dict[str, list[tuple[float, float]]]:
 
 
 def main() -> None:
-    """Take turns, print medians, write them all."""
+    """Runs all operations in turn, prints medians and writes all times."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
@@ -100,7 +100,7 @@ def main() -> None:
     options = parser.parse_args()
     seconds = measure(options.rows, options.rounds)
     print(f"{options.rows:,} rows, {options.rounds} rounds, load {os.getloadavg()[0]:.1f}\n")
-    print("| what | seconds, median | least | CPU seconds, median |\n|---|---|---|---|")
+    print("| operation | seconds, median | minimum | CPU seconds, median |\n|---|---|---|---|")
     for way, taken in seconds.items():
         wall, busy = zip(*taken)
         print(f"| {way} | {statistics.median(wall):.2f} | {min(wall):.2f} | {statistics.median(busy):.2f} |")

@@ -44,23 +44,24 @@ def milliseconds(workload: Workload, updates: int, rounds: int) -> dict[int, lis
 
 
 def print_time(rounds: int) -> None:
-    """A table for each workload. How far off a time is, is judged within a round: the machine's speed drifts."""
+    """Prints a table per workload; deviations are from the median of a round, because the machine's speed drifts."""
     devices.configure()
     for workload in WORKLOADS:
         if workload.name not in TIMED:
             continue
         times = milliseconds(workload, TIMED[workload.name], rounds)
         middles = [statistics.median(each) for each in zip(*times.values(), strict=True)]
-        print(f"| {workload.name}: members | ms a member-update | off the median |\n|---|---|---|")
-        off = {}
+        print(f"| {workload.name}: models | ms per step and model | deviation |\n|---|---|---|")
+        deviation = {}
         for count, each in times.items():
-            off[count] = statistics.median(value / middle - 1 for value, middle in zip(each, middles, strict=True))
-            print(f"| {count} | {statistics.median(each):.4f} | {off[count]:+.1%} |")
-        print(f"\nat most {max(map(abs, off.values())):.1%} off the median, wanted within {MOST_TIME_OFF:.0%}\n")
+            ratios = (value / middle for value, middle in zip(each, middles, strict=True))
+            deviation[count] = statistics.median(ratios) - 1
+            print(f"| {count} | {statistics.median(each):.4f} | {deviation[count]:+.1%} |")
+        print(f"\nlargest deviation {max(map(abs, deviation.values())):.1%}, target at most {MOST_TIME_OFF:.0%}\n")
 
 
 def study(members: int) -> Study:
-    """Wide MLPs that are trained for a moment."""
+    """Wide MLPs with four updates."""
     return Study(
         data=Digits(),
         task=Classification(),
@@ -78,13 +79,13 @@ def resident(members: int) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         executor.run_trials(study(members), Path(folder) / "run")
-    # Not getrusage's: that one also counts what the parent held when it forked.
+    # getrusage would include the memory of the parent process at the fork.
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return 1024.0 * int(line.split()[1])
 
 
 def planned(members: int) -> float:
-    """Bytes that the plan of the study says."""
+    """Bytes in the plan of the study."""
     from dlm.execution.planner import plan
 
     with tempfile.TemporaryDirectory() as folder:
@@ -92,21 +93,21 @@ def planned(members: int) -> float:
 
 
 def in_a_process(function: Callable[[int], float], members: int) -> float:
-    """What a function says in a process of its own."""
+    """Result of a function in a separate process."""
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, members).result()
 
 
 def print_memory() -> None:
-    """A line a number of members, then the slopes."""
-    found = {name: [in_a_process(of, count) for count in SAVED_MEMBERS] for name, of in _SIDES.items()}
-    print("| members | peak resident, MiB | planned, MiB |\n|---|---|---|")
-    for count, real, said in zip(SAVED_MEMBERS, found["resident"], found["planned"], strict=True):
-        print(f"| {count} | {real / 2**20:.0f} | {said / 2**20:.0f} |")
-    real, said = (statistics.linear_regression(SAVED_MEMBERS, found[name]).slope / 2**20 for name in _SIDES)
-    print(f"\na member: {real:.2f} MiB resident, {said:.2f} MiB planned: {said / real - 1:+.0%}", end=", ")
-    print(f"wanted within {MOST_MEMORY_OFF:.0%}")
+    """Prints a row per number of models, then the slopes."""
+    memory = {name: [in_a_process(of, count) for count in SAVED_MEMBERS] for name, of in _SIDES.items()}
+    print("| models | peak resident, MiB | planned, MiB |\n|---|---|---|")
+    for count, real, plan in zip(SAVED_MEMBERS, memory["resident"], memory["planned"], strict=True):
+        print(f"| {count} | {real / 2**20:.0f} | {plan / 2**20:.0f} |")
+    real, plan = (statistics.linear_regression(SAVED_MEMBERS, memory[name]).slope / 2**20 for name in _SIDES)
+    print(f"\nper model: {real:.2f} MiB resident, {plan:.2f} MiB planned: {plan / real - 1:+.0%}", end=", ")
+    print(f"target at most {MOST_MEMORY_OFF:.0%}")
 
 
 _SIDES = {"resident": resident, "planned": planned}

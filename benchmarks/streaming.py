@@ -43,7 +43,7 @@ def started(x: np.ndarray | LazyRows, y: np.ndarray, *, streamed: bool) -> Cohor
 
 
 def timed(rounds: int, folder: Path) -> dict[str, list[float]]:
-    """Seconds of a member's update in each turn, by where its examples are."""
+    """Seconds per update and model in each turn, by location of the examples."""
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (POOL, 28, 28, 1), dtype=np.uint8)
     y = rng.integers(0, 10, POOL).astype(np.int32)
@@ -64,7 +64,7 @@ def timed(rounds: int, folder: Path) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Print medians, and the ratio to the resident way."""
+    """Prints medians and the ratio to the resident pool."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     rounds = parser.parse_args().rounds
@@ -73,7 +73,7 @@ def main() -> None:
         seconds = timed(rounds, Path(folder))
     for way in WAYS:
         ratio = statistics.median(a / b for a, b in zip(seconds[way], seconds["resident"]))
-        print(f"{way:12} {1e3 * statistics.median(seconds[way]):6.2f} ms a member-update, {ratio:.2f} x resident")
+        print(f"{way:12} {1e3 * statistics.median(seconds[way]):6.2f} ms per step and model, {ratio:.2f} x resident")
 
 
 if __name__ == "__main__":

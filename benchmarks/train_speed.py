@@ -4,8 +4,8 @@
     python -m benchmarks.train_speed --out=train_speed.json
     python -m benchmarks.train_speed --only=decoder --peers=torch,loop --rounds=9
 
-All contenders run in turn within each round; results are medians over rounds. PyTorch and the flax loop start from the
-same weights, use the same batches and must reach the same loss; Keras trains the same architecture from its own
+All implementations run in turn within each round; results are medians over rounds. PyTorch and the flax loop start from
+the same weights, use the same batches and must reach the same loss; Keras trains the same architecture from its own
 weights. Both loops are minimal (batches are selected in advance, the loss is not read); the tutorial variants use a
 DataLoader or batches from the host and sum the losses. Each peer runs in its own process; results appear on stderr per
 workload.
@@ -30,31 +30,31 @@ from benchmarks.peers import STEPS_A_CALL, FlaxLoop, KerasLoop, Start, TorchLoop
 from benchmarks.workloads import WORKLOADS, Workload, first_weights, population, row_of_seed_0, useful_operations
 from dlm.train import devices
 
-PEERS = ("torch", "keras", "loop", "taught")
-CHECKED_STEPS = 48  # after which losses are compared; a multiple of STEPS_A_CALL, which Keras then compiles for
-REST = 0.2  # seconds between turns, for threads that spin a while after their work
+PEERS = ("torch", "keras", "loop", "tutorial")
+CHECKED_STEPS = 48  # after which losses are compared; a multiple of STEPS_A_CALL
+REST = 0.2  # seconds between turns, because threads keep spinning for a while
 
 
 def workers(peers: tuple[str, ...], fused: bool) -> dict[str, list[Worker]]:
-    """By a contender's name, the processes that train side by side."""
+    """Worker processes that train in parallel, by name of the implementation."""
     made: dict[str, list[Worker]] = {}
     if "torch" in peers:
-        made["torch, 1 thread"] = [Worker(TorchLoop, 1, fused)]
-        made["torch, 2 threads"] = [Worker(TorchLoop, 2, fused)]
-        made["torch, 2 processes"] = [Worker(TorchLoop, 1, fused) for _ in range(2)]
+        made["PyTorch, 1 thread"] = [Worker(TorchLoop, 1, fused)]
+        made["PyTorch, 2 threads"] = [Worker(TorchLoop, 2, fused)]
+        made["PyTorch, 2 processes"] = [Worker(TorchLoop, 1, fused) for _ in range(2)]
     if "keras" in peers:
-        made["keras"] = [Worker(KerasLoop)]
-        made[f"keras, {STEPS_A_CALL} steps a call"] = [Worker(KerasLoop, STEPS_A_CALL)]
+        made["Keras"] = [Worker(KerasLoop)]
+        made[f"Keras, {STEPS_A_CALL} steps per call"] = [Worker(KerasLoop, STEPS_A_CALL)]
     if "loop" in peers:
-        made["jitted loop"] = [Worker(FlaxLoop)]
-    if "taught" in peers:
-        made["torch as taught"] = [Worker(TorchLoop, 1, fused, True)]
-        made["jitted loop as taught"] = [Worker(FlaxLoop, True)]
+        made["jitted flax loop"] = [Worker(FlaxLoop)]
+    if "tutorial" in peers:
+        made["PyTorch tutorial loop"] = [Worker(TorchLoop, 1, fused, True)]
+        made["flax tutorial loop"] = [Worker(FlaxLoop, True)]
     return made
 
 
 def together(workers: list[Worker], steps: int) -> tuple[float, float]:
-    """(seconds of one member's update, loss) while all workers train."""
+    """(seconds per update and model, loss) while all workers train."""
     for worker in workers:
         worker.ask(steps)
     answers = [worker.answer() for worker in workers]
@@ -62,7 +62,7 @@ def together(workers: list[Worker], steps: int) -> tuple[float, float]:
 
 
 def compare(workload: Workload, theirs: dict[str, list[Worker]], rounds: int, seconds: float) -> dict[str, Any]:
-    """A member's update timed in all rounds for every contender, and the losses after CHECKED_STEPS updates."""
+    """Times per update and model in all rounds, and the losses after CHECKED_STEPS updates, by implementation."""
     ours = population(workload)
     start = Start(workload, first_weights(ours), ours.device_data.orders[0])
     for worker in itertools.chain(*theirs.values()):
@@ -82,7 +82,7 @@ def compare(workload: Workload, theirs: dict[str, list[Worker]], rounds: int, se
 
 
 def alternate(turns: Mapping[str, Callable[[int], float]], rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Seconds of an update in each round, by contender; a turn takes about `seconds`."""
+    """Seconds per update in each round, by implementation; a turn takes about `seconds`."""
     each = {name: _whole_calls(seconds / turn(STEPS_A_CALL)) for name, turn in turns.items()}
     times: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(rounds):
@@ -104,8 +104,8 @@ def summary(workload: Workload, losses: dict[str, float], times: dict[str, list[
         for name, each in times.items()
         if name != "dlm"
     }
-    for peer in ("torch", "keras"):  # the best that one process makes of it
-        variants = [name for name in ratios if name.startswith(peer) and not name.endswith(("processes", "taught"))]
+    for peer in ("PyTorch", "Keras"):  # the best variant in one process
+        variants = [name for name in ratios if name.startswith(peer) and not name.endswith(("processes", "loop"))]
         if variants:
             ratios[peer] = ratios[min(variants, key=medians.__getitem__)]
     return {
@@ -114,15 +114,15 @@ def summary(workload: Workload, losses: dict[str, float], times: dict[str, list[
         "milliseconds": {name: 1e3 * value for name, value in medians.items()},
         "times_slower_than_dlm": ratios,
         "useful_flops_per_second": useful_operations(workload) / medians["dlm"],
-        "wanted": dict(workload.wanted),
+        "targets": dict(workload.targets),
         "losses": losses,
     }
 
 
 def table(results: list[dict[str, Any]], rate: float) -> str:
-    """A line a workload, a column a contender."""
+    """One row per workload, one column per implementation."""
     names = list(results[0]["milliseconds"])
-    lines = ["| ms a member-update (times dlm) | " + " | ".join(names) + " | share of matrix rate |"]
+    lines = ["| ms per step and model (ratio to dlm) | " + " | ".join(names) + " | share of the matrix rate |"]
     lines.append("|---" * (len(names) + 2) + "|")
     for result in results:
         cells = [
@@ -131,16 +131,16 @@ def table(results: list[dict[str, Any]], rate: float) -> str:
             for name in names
         ]
         share = f"{result['useful_flops_per_second'] / rate:.0%}"
-        lines.append(f"| {result['workload']}, {result['members']} members | " + " | ".join([*cells, share]) + " |")
+        lines.append(f"| {result['workload']}, {result['members']} models | " + " | ".join([*cells, share]) + " |")
     return "\n".join(lines)
 
 
-def wanted(results: list[dict[str, Any]], rate: float) -> str:
-    """What was asked for beside what was measured."""
-    lines = ["| workload | against | wanted | measured | |", "|---|---|---|---|---|"]
+def targets(results: list[dict[str, Any]], rate: float) -> str:
+    """Targets and measured ratios."""
+    lines = ["| workload | compared with | target | measured | |", "|---|---|---|---|---|"]
     for result in results:
         measured = result["times_slower_than_dlm"] | {"rate": result["useful_flops_per_second"] / rate}
-        for name, least in result["wanted"].items():
+        for name, least in result["targets"].items():
             if name in measured:
                 verdict = "reached" if measured[name] >= least else "missed"
                 lines.append(f"| {result['workload']} | {name} | {least:g} | {measured[name]:.2f} | {verdict} |")
@@ -148,10 +148,10 @@ def wanted(results: list[dict[str, Any]], rate: float) -> str:
 
 
 def main() -> None:
-    """Run all workloads, print the tables, write the JSON."""
+    """Runs all workloads, prints the tables and writes the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of one turn, about")
+    parser.add_argument("--seconds", type=float, default=1.0, help="approximate length of a turn")
     parser.add_argument("--only", default="", help="part of a workload's name")
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--fused", action="store_true", help="PyTorch's fused AdamW in place of the default one")
@@ -168,10 +168,10 @@ def main() -> None:
     for worker in itertools.chain(*theirs.values()):
         worker.close()
     machine = {"cores": devices.num_usable_cores(), "python": platform.python_version(), "jax": jax.__version__}
-    print(f"{table(results, max(rates))}\n\n{wanted(results, max(rates))}\n")
-    print(f"f32 matrix products: {max(rates) / 1e9:.0f} GFLOP/s. {machine}")
+    print(f"{table(results, max(rates))}\n\n{targets(results, max(rates))}\n")
+    print(f"float32 matrix products: {max(rates) / 1e9:.0f} GFLOP/s. {machine}")
     for result in results:
-        losses = ", ".join(f"{loss:.5f} ({name})" for name, loss in result["losses"].items() if "keras" not in name)
+        losses = ", ".join(f"{loss:.5f} ({name})" for name, loss in result["losses"].items() if "Keras" not in name)
         print(f"{result['workload']}: loss after {CHECKED_STEPS} updates {losses}")
     if options.out:
         with open(options.out, "w", encoding="utf-8") as file:

@@ -30,16 +30,16 @@ NUM_CLASSES, POOL_SIZE, HELD_OUT = 10, 1024, 100
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """A model on inputs of one shape, for a number of members, and how many times faster than each peer it should be.
+    """A model on inputs of one shape, the number of models, and the targets for the ratio to each peer.
 
-    `wanted`: by peer; "torch" is one process with the better number of threads; "rate" a share of the matrix rate.
+    `targets`: by peer; "PyTorch" is one process with the better number of threads; "rate" a share of the matrix rate.
     """
 
     name: str
     model: Any
     input_shape: tuple[int, ...]
     members: int
-    wanted: Mapping[str, float]
+    targets: Mapping[str, float]
     batch_size: int = 64
     task: Any = Classification()
 
@@ -50,25 +50,31 @@ WORKLOADS = (
         MLP((128, 128)),
         (8, 8, 1),
         56,
-        {"torch": 20, "torch, 2 processes": 10, "jitted loop": 20, "rate": 0.7},
+        {"PyTorch": 20, "PyTorch, 2 processes": 10, "jitted flax loop": 20, "rate": 0.7},
     ),
-    Workload("cnn 8x8, 32-32", PlainCNN(), (8, 8, 1), 8, {"torch": 2.5, "torch, 2 processes": 1.5, "jitted loop": 1.6}),
+    Workload(
+        "cnn 8x8, 32-32",
+        PlainCNN(),
+        (8, 8, 1),
+        8,
+        {"PyTorch": 2.5, "PyTorch, 2 processes": 1.5, "jitted flax loop": 1.6},
+    ),
     Workload(
         "cnn 28x28, 32-32",
         PlainCNN(),
         (28, 28, 1),
         8,
-        {"torch": 1.7, "torch, 2 processes": 1.2, "jitted loop": 1.2, "rate": 0.45},
+        {"PyTorch": 1.7, "PyTorch, 2 processes": 1.2, "jitted flax loop": 1.2, "rate": 0.45},
     ),
     Workload(
         "decoder, batch 64",
         Decoder(),
         (64,),
         8,
-        {"torch": 1.4, "torch, 2 processes": 1.1, "jitted loop": 1.7},
+        {"PyTorch": 1.4, "PyTorch, 2 processes": 1.1, "jitted flax loop": 1.7},
         task=NextSymbol(),
     ),
-    Workload("decoder, batch 4", Decoder(), (64,), 8, {"torch": 2.5}, batch_size=4, task=NextSymbol()),
+    Workload("decoder, batch 4", Decoder(), (64,), 8, {"PyTorch": 2.5}, batch_size=4, task=NextSymbol()),
 )
 
 

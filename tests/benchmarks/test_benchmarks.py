@@ -36,7 +36,7 @@ def trained(number):
 def test_the_jitted_loop_takes_the_same_batches_to_the_same_loss(number):
     start, loss = trained(number)
     assert FlaxLoop(start).run(STEPS)[1] == pytest.approx(loss, rel=1e-4)
-    assert number or FlaxLoop(start, as_taught=True).run(STEPS)[1] == pytest.approx(loss, rel=1e-4)
+    assert number or FlaxLoop(start, tutorial=True).run(STEPS)[1] == pytest.approx(loss, rel=1e-4)
 
 
 @pytest.mark.parametrize("number", range(len(SMALL)), ids=[workload.name for workload in SMALL])
@@ -45,7 +45,7 @@ def test_the_torch_twin_takes_the_same_batches_to_the_same_loss(number):
     start, loss = trained(number)
     try:
         assert TorchLoop(start, threads=1).run(STEPS)[1] == pytest.approx(loss, rel=1e-4)
-        assert number or TorchLoop(start, 1, as_taught=True).run(STEPS)[1] == pytest.approx(loss, rel=1e-4)
+        assert number or TorchLoop(start, 1, tutorial=True).run(STEPS)[1] == pytest.approx(loss, rel=1e-4)
     finally:
         torch.set_flush_denormal(False)  # or the other tests of this process would have no subnormal numbers
 
