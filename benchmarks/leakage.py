@@ -224,7 +224,7 @@ def share_found(every: set[tuple[int, int]], leaks: Leaks, pool_size: int) -> st
     """Share of the later rows of all near pairs that the search finds; test rows follow the pool rows."""
     rows = np.concatenate([leaks.pool.rows, leaks.test.rows + pool_size]).tolist()
     later = {second for _, second in every}
-    return f"  near-duplicate rows of a comparison of all pairs: {len(later & set(rows))} of {len(later)} found"
+    return f"  near-duplicate rows of a comparison of all pairs: {len(later & set(rows))} of {len(later)} detected"
 
 
 def timed(data_dir: Path | None) -> None:
@@ -244,11 +244,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=("pictures", "tables", "texts", "time"))
     parser.add_argument("--data_dir", type=Path)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     with threadpool_limits(1):
         for name, part in (("pictures", pictures), ("tables", lambda _: tables()), ("texts", texts), ("time", timed)):
-            if chosen.part in (None, name):
-                part(chosen.data_dir)
+            if options.part in (None, name):
+                part(options.data_dir)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ STEPS_A_CALL = 16  # Keras's `steps_per_execution`
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """Where a loop begins: a workload, the first weights (NumPy arrays) and the order of the pool of one member."""
+    """Start of a loop: a workload, initial weights (NumPy arrays) and the order of the pool of one model."""
 
     workload: Workload
     params: Any
@@ -28,7 +28,7 @@ class Start:
 
 
 class TorchLoop:
-    """A PyTorch loop over updates, eager, with AdamW; `threads` for one operation.
+    """An eager PyTorch loop over updates with AdamW; `threads` is the number of threads per operation.
 
     `tutorial`: as in tutorials, with a DataLoader and a running sum of losses; otherwise minimal eager code.
     """
@@ -45,7 +45,7 @@ class TorchLoop:
         self.y = torch.from_numpy(y.astype(np.int64))
 
     def run(self, steps: int) -> tuple[float, float]:
-        """(seconds of the first so many updates, the last one's loss)."""
+        """(seconds of the first `steps` updates, loss of the last one)."""
         from benchmarks.torch_models import twin
 
         model = twin(self.start.workload.model, self.start.params)
@@ -77,7 +77,7 @@ class TorchLoop:
 
 
 class FlaxLoop:
-    """A jitted step of one model, called from a Python loop, its state donated; convolutions as flax has them.
+    """A jitted step of one model, called from a Python loop, with donated state and the convolutions of flax.
 
     `tutorial`: as in tutorials, with batches from the host and the loss of each step read.
     """
@@ -106,7 +106,7 @@ class FlaxLoop:
         self.update, self.init = jax.jit(step, donate_argnums=0), jax.jit(optimizer.init)
 
     def run(self, steps: int) -> tuple[float, float]:
-        """(seconds of the first so many updates, the last one's loss)."""
+        """(seconds of the first `steps` updates, loss of the last one)."""
         params = self.jax.tree.map(self.jax.numpy.array, self.start.params)
         state = params, self.init(params), self.jax.numpy.float32(0)
         batches, running = all_rows(steps, self.start), 0.0
@@ -123,7 +123,7 @@ class FlaxLoop:
 
 
 class KerasLoop:
-    """Keras on JAX: `fit` for one epoch over batches that lie in order; its own first weights."""
+    """Keras on JAX: `fit` for one epoch over consecutive batches, with its own initial weights."""
 
     def __init__(self, start: Start, steps_a_call: int = 1) -> None:
         os.environ["KERAS_BACKEND"] = "jax"
@@ -133,7 +133,7 @@ class KerasLoop:
         self.model = compiled(start.workload, steps_a_call)
 
     def run(self, steps: int) -> tuple[float, float]:
-        """(seconds of so many more updates, their mean loss)."""
+        """(seconds of `steps` more updates, their mean loss)."""
         rows = np.concatenate(all_rows(steps, self.start))
         x, y = (column[rows] for column in self.data)
         begin = time.perf_counter()
@@ -142,19 +142,19 @@ class KerasLoop:
 
 
 def data(start: Start) -> tuple[np.ndarray, np.ndarray]:
-    """The pool's inputs and labels in the member's order."""
+    """Inputs and labels of the pool in the order of the model."""
     pool = dataset(start.workload).train.take(start.order)
     return pool.x, pool.y
 
 
 def all_rows(steps: int, start: Start) -> list[np.ndarray]:
-    """The rows of the first batches of the member with seed 0: the very same that dlm takes. int64 [B] each."""
+    """Rows of the first batches of the model with seed 0, the same as in dlm; int64 [B] each."""
     size, seed, batch_size = np.uint32(POOL_SIZE), np.uint32(0), start.workload.batch_size
     return [batch_rows(np.full(1, step, np.uint32), batch_size, size, seed).astype(np.int64) for step in range(steps)]
 
 
 class Worker:
-    """A kind of loop in a process of its own, so that no peer's threads or settings meddle with another's."""
+    """A loop in a separate process, so that threads and settings of the peers do not interfere."""
 
     def __init__(self, loop: Any, *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
@@ -164,25 +164,25 @@ class Worker:
         theirs.close()  # so that the pipe ends where the process does
 
     def begin(self, start: Start) -> None:
-        """Go to a workload."""
+        """Switches to a workload."""
         self.pipe.send(start)
 
     def ask(self, steps: int) -> None:
-        """Make so many updates."""
+        """Starts `steps` updates."""
         self.pipe.send(steps)
 
     def answer(self) -> tuple[float, float]:
-        """(seconds, loss) of what was asked for. EOFError if the process died."""
+        """(seconds, loss) of the started updates. EOFError if the process died."""
         return self.pipe.recv()
 
     def close(self) -> None:
-        """End the process."""
+        """Ends the process."""
         self.pipe.close()
         self.process.join()
 
 
 def _serve(pipe: Any, loop: Any, arguments: tuple[Any, ...]) -> None:
-    """Do what a Worker is told, until its pipe ends."""
+    """Executes the requests of a Worker until its pipe is closed."""
     run = None
     with contextlib.suppress(EOFError):
         while True:

@@ -23,12 +23,12 @@ from dlm.train.trainer import CohortRun
 EVENTS = {
     "trace": "/jax/core/compile/jaxpr_trace_duration",
     "lower": "/jax/core/compile/jaxpr_to_mlir_module_duration",
-    "xla": "/jax/core/compile/backend_compile_duration",  # or what it takes to read it from the cache
+    "xla": "/jax/core/compile/backend_compile_duration",  # or the time to read from the cache
 }
 
 
 class Union:
-    """Seconds covered by events that may lie inside one another; jax.monitoring tells of each when it ends."""
+    """Seconds covered by possibly nested events; jax.monitoring reports each event at its end."""
 
     def __init__(self, *events: str) -> None:
         self.events = events
@@ -36,7 +36,7 @@ class Union:
         jax.monitoring.register_event_duration_secs_listener(self.note)
 
     def note(self, event: str, seconds: float, **_: Any) -> None:
-        """What jax.monitoring calls."""
+        """Listener for jax.monitoring."""
         if event in self.events:
             end = time.perf_counter()
             self.intervals.append((end - seconds, end))
@@ -52,7 +52,7 @@ class Union:
 
 
 def clocked(function: Callable[..., Any], seconds: list[float]) -> Callable[..., Any]:
-    """The function, whose times are appended to `seconds`."""
+    """Wraps a function and appends the time of each call to `seconds`."""
 
     @functools.wraps(function)
     def run(*arguments: Any) -> Any:
@@ -66,7 +66,7 @@ def clocked(function: Callable[..., Any], seconds: list[float]) -> Callable[...,
 
 
 def main() -> int:
-    """Run the launcher, print the phases; the launcher's exit code."""
+    """Runs the command line, prints the phases and returns the exit code."""
     compiling = {name: Union(event) for name, event in EVENTS.items()} | {"compile": Union(*EVENTS.values())}
     training, measuring = [0.0], [0.0]
     CohortRun.advance = clocked(CohortRun.advance, training)  # type: ignore[method-assign]

@@ -144,12 +144,12 @@ class Setting:
 
 
 def measured(setting: Setting) -> Iterator[dict[str, Any]]:
-    """A row a size: test error of single members (mean over seeds) and of their mean prediction."""
-    for size, chosen in setting.choices():
+    """One row per size: test error of single models (mean over seeds) and of their mean prediction."""
+    for size, selected in setting.choices():
         test = artifacts.read_test_set(setting.folder)
-        kept = [artifacts.read_predictions(setting.folder, trial.trial_id) for trial in chosen]
+        predictions = [artifacts.read_predictions(setting.folder, trial.trial_id) for trial in selected]
         assert test is not None
-        outputs = np.stack([_outputs(each) for each in kept if each is not None])
+        outputs = np.stack([_outputs(each) for each in predictions if each is not None])
         yield {
             "table": setting.table,
             "learner": setting.learner,
@@ -157,21 +157,21 @@ def measured(setting: Setting) -> Iterator[dict[str, Any]]:
             "size": size,
             "single": float(np.mean([error_of(setting.table, each, test["y"]) for each in outputs])),
             "ensemble": error_of(setting.table, outputs.mean(axis=0), test["y"]),
-            "chosen": _told(chosen[0]),
+            "selected": _hyperparameters(selected[0]),
         }
 
 
-def _outputs(kept: dict[str, np.ndarray]) -> np.ndarray:
-    return np.asarray(kept.get("probabilities", kept.get("outputs")), np.float64)
+def _outputs(predictions: dict[str, np.ndarray]) -> np.ndarray:
+    return np.asarray(predictions.get("probabilities", predictions.get("outputs")), np.float64)
 
 
-def _told(trial: Trial) -> dict[str, Any]:
+def _hyperparameters(trial: Trial) -> dict[str, Any]:
     of = trial.learner.hyper if isinstance(trial.learner, Learner) else trial.learner
     return dataclasses.asdict(of)
 
 
 def error_of(table: str, outputs: np.ndarray, y: np.ndarray) -> float:
-    """1 − AUPRC of rare events, else the error rate; of numbers the RMSE. Probabilities [N, C] or numbers [N, 1]."""
+    """1 − AUPRC for rare events, error rate for classes, RMSE for numbers. Probabilities [N, C] or numbers [N, 1]."""
     if table == "vehicle_fraud":
         from sklearn.metrics import average_precision_score
 
@@ -182,16 +182,16 @@ def error_of(table: str, outputs: np.ndarray, y: np.ndarray) -> float:
 
 
 def printed(rows: list[dict[str, Any]]) -> None:
-    """Means over splits, ± standard error; and the difference from boosting, paired by split."""
+    """Prints means over splits ± standard error, and the difference from boosting, paired by split."""
     cells: dict[tuple[str, int, str], dict[int, dict[str, Any]]] = defaultdict(dict)
     for row in rows:
         cells[row["table"], row["size"], row["learner"]][row["split"]] = row
     print("| table | size | learner | single | ensemble | ensemble − boosting |\n|---|---|---|---|---|---|")
     for (table, size, learner), of in cells.items():
-        rival = cells.get((table, size, "boosting"), {})
-        apart = [of[split]["ensemble"] - rival[split]["single"] for split in of if split in rival]
+        boosting = cells.get((table, size, "boosting"), {})
+        difference = [of[split]["ensemble"] - boosting[split]["single"] for split in of if split in boosting]
         single, ensemble = ([row[kind] for row in of.values()] for kind in ("single", "ensemble"))
-        print("|", " | ".join([table, str(size), learner, *map(_with_error, (single, ensemble, apart))]), "|")
+        print("|", " | ".join([table, str(size), learner, *map(_with_error, (single, ensemble, difference))]), "|")
 
 
 def _with_error(values: list[float]) -> str:

@@ -79,7 +79,7 @@ WORKLOADS = (
 
 
 def dataset(workload: Workload) -> Dataset:
-    """Random inputs with labels that a network can learn from them."""
+    """Random inputs with learnable labels."""
     rng = np.random.default_rng(0)
     is_text = isinstance(workload.model, Decoder)
     x, y = _texts(workload, rng) if is_text else _images(workload, rng)
@@ -89,14 +89,14 @@ def dataset(workload: Workload) -> Dataset:
 
 
 def _images(workload: Workload, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Noise, in the class that a random linear map of it says."""
+    """Noise, labelled by a random linear map."""
     x = rng.normal(size=(POOL_SIZE + 2 * HELD_OUT, *workload.input_shape)).astype(np.float32)
     teacher = rng.normal(size=(x[0].size, NUM_CLASSES)).astype(np.float32)
     return x, (x.reshape(len(x), -1) @ teacher).argmax(axis=1).astype(np.int32)
 
 
 def _texts(workload: Workload, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Texts of symbols that repeat themselves: each is the one before it plus a step of the text's own."""
+    """Periodic symbol sequences: each symbol is the previous one plus a constant step of the sequence."""
     length, symbols = workload.input_shape[0], workload.model.num_symbols
     starts, steps = rng.integers(0, symbols, (2, POOL_SIZE + 2 * HELD_OUT, 1))
     texts = (starts + steps % 8 * np.arange(length + 1)) % symbols
@@ -104,7 +104,7 @@ def _texts(workload: Workload, rng: np.random.Generator) -> tuple[np.ndarray, np
 
 
 def useful_operations(workload: Workload) -> float:
-    """Operations of the matrix products and convolutions of one update: forward, and backward but to the inputs.
+    """Operations of the matrix products and convolutions of one update: forward, and backward except to the inputs.
 
     Attention counts whole, T × T, whether or not the masked half of it is computed.
     """
@@ -124,7 +124,7 @@ def useful_operations(workload: Workload) -> float:
 
 
 def study(workload: Workload, members: int, precision: Precision = "float32") -> Study:
-    """Members of a workload that train for ever. Its data is not read: the arrays are given."""
+    """A study of the models of a workload with an unlimited number of steps; the data are passed as arrays."""
     return Study(
         data=Digits(),
         task=workload.task,
@@ -139,7 +139,7 @@ def study(workload: Workload, members: int, precision: Precision = "float32") ->
 def population(
     workload: Workload, members: int = 0, packing: Packing = "exact", precision: Precision = "float32"
 ) -> CohortRun:
-    """The workload's members (or so many) as one cohort; its programs are compiled at their first use."""
+    """The models of a workload (or `members` of them) as one cohort; programs are compiled at the first call."""
     data = dataset(workload)
     cells = study(workload, members or workload.members, precision).trials
     cohort, placed = group_cohorts(cells)[0], put_on_devices(SubsetOrders(data, (trial.subset_seed for trial in cells)))
@@ -147,7 +147,7 @@ def population(
 
 
 def row_of_seed_0(run: CohortRun) -> int:
-    """The row of the member that the peers begin as."""
+    """The row of the model with the initial weights of the peers."""
     return next(row for row, trial in enumerate(run.rows) if trial and trial.init_seed == 0)
 
 

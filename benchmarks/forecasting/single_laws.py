@@ -124,15 +124,15 @@ def _starts(form: Form, x: Array, target: Array, sd: Array) -> list[Array]:
     factor = np.einsum("k,gk,fk->gf", weight, shape, gap) / (weight * shape**2).sum(axis=1)[:, None]
     curve = np.maximum(floors[None, :, None] + factor[:, :, None] * shape[:, None, :], _TINY)
     misfit = np.sqrt(1 + ((np.log(curve) - target) / sd) ** 2).sum(axis=2)
-    chosen: list[Array] = []
+    starts: list[Array] = []
     for flat in np.argsort(misfit, axis=None):
         row, column = np.unravel_index(flat, misfit.shape)
         logs = np.log(form.grid[row])
-        if all(np.abs(logs - other[2:]).max() > _APART for other in chosen):
-            chosen.append(np.concatenate([[floors[column], factor[row, column]], logs]))
-        if len(chosen) == NUM_STARTS:
+        if all(np.abs(logs - other[2:]).max() > _APART for other in starts):
+            starts.append(np.concatenate([[floors[column], factor[row, column]], logs]))
+        if len(starts) == NUM_STARTS:
             break
-    return chosen
+    return starts
 
 
 def positive(task: Task) -> Array:

@@ -1,4 +1,4 @@
-"""The peers of the benchmarks do the same arithmetic as dlm, and what is said of it is right."""
+"""The peers of the benchmarks compute the same as dlm, and the reported numbers are correct."""
 
 import dataclasses
 import functools
@@ -22,7 +22,7 @@ def named(workload):
 
 @functools.cache
 def trained(number):
-    """(where the peers of a small workload begin, the loss that dlm ends at)."""
+    """(start of the peers of a small workload, final loss of dlm)."""
     workload = SMALL[number]
     ours = population(workload)
     start = Start(workload, first_weights(ours), ours.device_data.orders[0])
@@ -57,7 +57,7 @@ def test_useful_operations_are_most_of_what_xla_counts(workload):
     assert 0.75 < useful_operations(workload) / counted < 1.05
 
 
-def test_an_accelerator_cell_is_timed_and_told():
+def test_an_accelerator_cell_is_timed_and_printed():
     workload = accelerator.variants(quick=True)[0]
     result = accelerator.cell(workload, 2, "float32", seconds=0.01)
     peak = {"float32": 2 * result["flops_per_second"]}

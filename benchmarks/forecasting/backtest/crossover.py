@@ -78,10 +78,10 @@ def groups(setting: Setting) -> list[Group]:
         train_sizes = collections.Counter(curve.dataset for curve in curves)
         names = list(by_hash(train_sizes, None))
         before = itertools.accumulate((train_sizes[name] for name in names), initial=0)
-        chosen = {name for name, count in zip(names, before) if setting.limit is None or count < setting.limit}
+        selected = {name for name, count in zip(names, before) if setting.limit is None or count < setting.limit}
         for curve in curves:
             if (
-                curve.dataset in chosen
+                curve.dataset in selected
                 and curve.learner != DUMMY
                 and len(visible_indices(curve.train_sizes, RATIO)) >= LEAST_SIZES
             ):
@@ -343,12 +343,12 @@ def _kinds(sets: dict[str, list[PairRow]]) -> list[list[Cell]]:
 def _crossings(sets: dict[str, list[PairRow]]) -> list[list[Cell]]:
     cells: list[list[Cell]] = []
     for name, rows in sets.items():
-        chosen = {
+        subsets = {
             "all": [row for row in rows if row.overtook],
             "clear at n_max": [row for row in rows if row.z_end < -CLEAR],
             "clear": [row for row in rows if row.z_end < -CLEAR and row.z_cut > CLEAR],
         }
-        cells += [[f"{name}, {what}", *_coverage(some)] for what, some in chosen.items() if some]
+        cells += [[f"{name}, {what}", *_coverage(some)] for what, some in subsets.items() if some]
     return cells
 
 

@@ -33,7 +33,7 @@ _SIZES: Array = 64.0 * 2.0 ** np.arange(8, dtype=np.float64)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabelledTask:
-    """A task, and whether each warning is expected; warnings without a clear answer are left out."""
+    """A task, and whether each warning is expected; warnings without a clear answer are omitted."""
 
     task: Task
     expected: dict[str, bool]

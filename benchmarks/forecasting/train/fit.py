@@ -57,9 +57,9 @@ def stretched(batch: Batch, spread: float, key: Any) -> Batch:
     """Multiplies log sizes and log errors of 75 % of the curves by random factors; removes 30 % of the bounds."""
     size_key, error_key, which, bound = jax.random.split(key, 4)
     num = (batch.level.shape[0], 1)
-    chosen = jax.random.uniform(which, num) < 0.75
+    is_stretched = jax.random.uniform(which, num) < 0.75
     by_size, by_error = (
-        jnp.where(chosen, jnp.exp(spread * jax.random.normal(one, num)), 1.0) for one in (size_key, error_key)
+        jnp.where(is_stretched, jnp.exp(spread * jax.random.normal(one, num)), 1.0) for one in (size_key, error_key)
     )
     return batch._replace(
         log_size=batch.log_size * by_size,
