@@ -23,6 +23,7 @@ os.environ.setdefault("XLA_FLAGS", QUICK)
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from absl import flags  # noqa: E402
+from programs import share_programs  # noqa: E402
 
 from dlm import cli  # noqa: E402
 from dlm.execution import preparation  # noqa: E402
@@ -32,6 +33,8 @@ devices.configure(num_cpu_devices=4)
 profiling.PROBE_SECONDS = 0.0  # nobody waits for the time left of a test: one call tells a speed too
 preparation.default_fit_workers = lambda: 0  # a process of its own takes seconds to start
 jax.config.update("jax_numpy_rank_promotion", "raise")
+if os.environ["XLA_FLAGS"] == QUICK:
+    share_programs()
 
 
 def pytest_collection_modifyitems(items):

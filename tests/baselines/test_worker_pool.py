@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -20,7 +19,6 @@ from dlm.execution import executor
 from dlm.storage import record_log
 from dlm.study import experiment
 
-LAUNCH = Path(__file__).parents[2] / "launch.py"
 EXPERIMENT = """
     import dataclasses, os, signal, time
     from dlm import Study
@@ -113,9 +111,7 @@ def test_data_classes_of_an_experiment_file_work_in_workers(tmp_path):
     path = tmp_path / "sine.py"
     path.write_text(textwrap.dedent(DATA_EXPERIMENT))
     for name, fit_workers in (("in_process", 0), ("in_workers", 1)):
-        command = ["--mode=run", f"--experiment={path}", f"--workdir={tmp_path / name}", f"--fit_workers={fit_workers}"]
-        run = subprocess.run([sys.executable, LAUNCH, *command], cwd=tmp_path, capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr
+        executor.run_trials(experiment.load(str(path)), tmp_path / name, executor.RunOptions(fit_workers=fit_workers))
     assert values(tmp_path / "in_workers") == values(tmp_path / "in_process")
     assert {status for _, status in values(tmp_path / "in_workers").values()} == {"done"}
 

@@ -1,5 +1,7 @@
 """Models tell their layers in order, take others in their place, and compute nothing else for it."""
 
+import functools
+
 import flax.linen
 import jax
 import jax.numpy as jnp
@@ -27,24 +29,29 @@ CASES = [
 ]
 
 
+@functools.cache
+def made(config, shape):
+    """(compiled `apply`, compiled `layers`, parameters) of a model for inputs of a shape."""
+    model, x = build(config, 50), next(x for x in (IMAGE, TEXT, TABLE) if x.shape == shape)
+    return jax.jit(model.apply), jax.jit(model.layers), jax.jit(model.init)(jax.random.key(0), x)
+
+
 @pytest.mark.parametrize(("config", "x", "names"), CASES)
 def test_layers_are_told_in_order_beside_the_same_outputs(config, x, names):
-    model = build(config, 50)
-    params = jax.jit(model.init)(jax.random.key(0), x)
-    outputs, layers = jax.jit(model.layers)(params, x)
+    apply, tell, params = made(config, x.shape)
+    outputs, layers = tell(params, x)
     assert list(layers) == names
-    np.testing.assert_allclose(outputs, jax.jit(model.apply)(params, x), atol=1e-5)
+    np.testing.assert_allclose(outputs, apply(params, x), atol=1e-5)
     assert all(len(value) == len(x) for value in layers.values())
 
 
 @pytest.mark.parametrize(("config", "x", "names"), CASES)
 def test_what_takes_a_layer_s_place_decides_all_that_follows(config, x, names):
-    model = build(config, 50)
-    params = jax.jit(model.init)(jax.random.key(0), x)
-    _, layers = jax.jit(model.layers)(params, x)
-    other, _ = jax.jit(model.layers)(params, x[::-1])
+    _, tell, params = made(config, x.shape)
+    _, layers = tell(params, x)
+    other, _ = tell(params, x[::-1])
     for name in names:
-        replaced, _ = jax.jit(model.layers)(params, x, {name: layers[name][::-1]})
+        replaced, _ = tell(params, x, {name: layers[name][::-1]})
         np.testing.assert_allclose(replaced, other, atol=1e-5)
 
 

@@ -83,7 +83,9 @@ def trained(members, stop=10**9):
 
 
 @pytest.mark.exact
-@pytest.mark.parametrize("model", [MLP((16,)), CNN((8,), (1,))], ids=["mlp", "cnn"])
+@pytest.mark.parametrize(
+    "model", [MLP((16,)), pytest.param(CNN((8,), (1,)), marks=pytest.mark.slow)], ids=["mlp", "cnn"]
+)
 def test_noise_and_changes_are_the_same_streamed_and_resident(model, placed, bits_equal):
     cells = study(NOISE, CHANGES, model).trials
     runs = [trained(started(group_cohorts(cells)[0], placed[way])) for way in ("device", "stream")]

@@ -41,7 +41,7 @@ def data(digits):
     ("train_sizes", "seeds", "budget"),
     [
         ((16, 32, 64, 128, 256, 512, 1024), 8, Budget(epochs=4, min_steps=6)),
-        ((20, 50, 90, 300, 700), 3, Budget(epochs=5)),
+        pytest.param((20, 50, 90, 300, 700), 3, Budget(epochs=5), marks=pytest.mark.slow),
         ((20, 50, 90, 300, 700), 3, Budget(steps=40, eval_every=7, patience=2)),
     ],
 )

@@ -21,7 +21,7 @@ from dlm.train.trainer import Measurement, train
 SEEDS = [0, 1]
 MODELS = {
     "mlp": MLP((16,)),
-    "cnn": CNN((8, 8), (1, 1)),
+    "cnn": CNN((8, 8), (0, 1)),
     "vit": ViT(patch=4, dim=8, depth=1, heads=2),
 }
 

@@ -63,7 +63,7 @@ def short_windows(monkeypatch):
     ("model", "packing", "budget"),
     [
         ("mlp", "exact", Budget(steps=50)),
-        ("cnn", "exact", Budget(steps=20)),
+        pytest.param("cnn", "exact", Budget(steps=20), marks=pytest.mark.slow),
         ("mlp", "fast", Budget(epochs=2, eval_every=8, patience=2)),
     ],
     ids=["mlp", "cnn", "stopping early"],
