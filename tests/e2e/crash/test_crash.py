@@ -20,8 +20,8 @@ STUDY = [
     "--experiment=digits",
     "--learners=mlp,logreg",
     "--train_sizes=32,128,1257",
-    "--seeds=4",
-    "--set=learners.mlp.model.widths=512,512",
+    "--seeds=2",
+    "--set=learners.mlp.model.widths=256,256",
     "--set=budget.epochs=30",
     "--save_seconds=0.3",
 ]
