@@ -97,16 +97,14 @@ def budget_sentences(budgets: Sequence[TuningBudget]) -> list[str]:
     if len(counts) < 2:
         return []
     by_count = {count: [budget.learner for budget in budgets if budget.num_settings == count] for count in counts}
-    parts = [
-        f"{' or '.join(names)} {f'the best of {count} settings' if count > 1 else 'this configuration'}"
+    (names, first), *others = [
+        (" or ".join(names), f"the best of {count} settings" if count > 1 else "this configuration")
         for count, names in by_count.items()
     ]
+    more = ", ".join(f"one about {other} {settings}" for other, settings in others)
     untuned = by_count.get(1)
-    lead = f"{_untuned_subject(untuned, budgets)} not tuned" if untuned else "Tuning budgets differ"
-    return [
-        f"{lead}; a statement about {parts[0].replace(' the best', ' concerns the best')}, one about "
-        f"{', one about '.join(parts[1:])}."
-    ]
+    beginning = f"{_untuned_subject(untuned, budgets)} not tuned" if untuned else "Tuning budgets differ"
+    return [f"{beginning}; a statement about {names} concerns {first}, {more}."]
 
 
 def _untuned_sentence(deep: Sequence[str]) -> str:
