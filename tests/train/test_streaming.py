@@ -138,7 +138,7 @@ def test_a_streamed_study_stopped_midway_ends_with_the_resident_numbers(tmp_path
 
 def test_the_input_is_chosen_by_the_size_of_the_pool(digits, monkeypatch):
     assert not preparation.is_streamed("auto", digits)
-    monkeypatch.setattr(executor.devices, "memory_limit", lambda: digits.train.nbytes)
+    monkeypatch.setattr(preparation.devices, "memory_limit", lambda: digits.train.nbytes)
     assert preparation.is_streamed("auto", digits)
     assert not preparation.is_streamed("device", digits)
     with pytest.raises(UsageError, match="input='disk' is unknown; choose one of auto, device, stream"):
