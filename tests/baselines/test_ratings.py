@@ -100,7 +100,7 @@ def test_als_alternates_regularized_least_squares(ratings):
 def test_matrix_factorization_is_biases_plus_dot_product():
     model = build(MatrixFactorization(vocabulary=11, dim=3), 1)
     x = np.array([[0, 7], [4, 10]], np.int32)
-    params = model.init(jax.random.key(0), x)
+    params = jax.jit(model.init)(jax.random.key(0), x)
     params = jax.tree.map(lambda leaf: jax.random.normal(jax.random.key(1), leaf.shape), params)
     vectors, biases = np.asarray(params["embedding"]), np.asarray(params["bias"])
     expected = (vectors[x[:, 0]] * vectors[x[:, 1]]).sum(axis=1) + biases[x].sum(axis=(1, 2))

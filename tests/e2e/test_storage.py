@@ -83,7 +83,7 @@ def test_a_full_disk_ends_with_a_clear_error_and_more_room_with_the_same_numbers
 def test_a_workdir_that_vanishes_ends_with_a_clear_error(tmp_path):
     folder = tmp_path / "run"
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "launch.py"), *STUDY, f"--workdir={folder}"],
+        [sys.executable, str(ROOT / "launch.py"), *STUDY, "--fit_workers=0", f"--workdir={folder}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

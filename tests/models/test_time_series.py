@@ -16,7 +16,7 @@ SMALL = PatchTST(patch=4, stride=2, dim=8, depth=2, heads=2, hidden=8)
 
 def started(config):
     model = build(config, H * C)
-    return model, model.init(jax.random.key(0), X)
+    return model, jax.jit(model.init)(jax.random.key(0), X)
 
 
 def test_a_moving_average_repeats_the_ends():
