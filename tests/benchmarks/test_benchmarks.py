@@ -12,6 +12,7 @@ from benchmarks.study_phases import Union
 from benchmarks.workloads import WORKLOADS, dataset, first_weights, population, row_of_seed_0, study, useful_operations
 from dlm.train.population import summarize_program
 
+pytestmark = pytest.mark.slow
 STEPS = 10
 SMALL = [dataclasses.replace(workload, members=2, batch_size=4) for workload in WORKLOADS[:4]]
 

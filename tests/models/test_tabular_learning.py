@@ -13,6 +13,8 @@ from dlm.models import MLP, FTTransformer, TabularMLP
 from dlm.storage import record_log
 from dlm.tasks import Classification, Regression
 
+pytestmark = pytest.mark.slow
+
 
 @dataclasses.dataclass(frozen=True)
 class Waves:

@@ -15,6 +15,7 @@ from dlm.storage.description import STUDY
 from dlm.train.population import Population
 from dlm.utils.files import DAMAGED
 
+pytestmark = pytest.mark.slow
 STUDY_ON_ITS_WAY = small(
     train_sizes=(32, 64), learners={"net": small().learners["net"]}, budget=Budget(steps=40, eval_every=10)
 )

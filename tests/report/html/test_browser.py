@@ -21,6 +21,7 @@ sync_api = pytest.importorskip(
     "playwright.sync_api", reason="Playwright is not installed; it is in requirements-dev.txt"
 )
 
+pytestmark = pytest.mark.slow
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 
 
