@@ -117,7 +117,7 @@ def wrap_population(life: Life, module) -> None:
         return program
 
     def advanced(self, members, states, data, steps, window):
-        life.tell("chunk", asked=[int(count) for count in steps], every=self.spec.eval_every)
+        life.tell("chunk", asked=[int(count) for count in steps], every=self.config.eval_every)
         return advance(self, members, states, data, steps, window)
 
     module.Population.compile, module.Population.advance = compiled, advanced

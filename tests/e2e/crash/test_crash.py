@@ -20,11 +20,10 @@ STUDY = [
     "--experiment=digits",
     "--learners=mlp,logreg",
     "--train_sizes=32,128,1257",
-    "--seeds=2",
-    "--set=learners.mlp.model.widths=128,128",
+    "--seeds=4",
+    "--set=learners.mlp.model.widths=512,512",
     "--set=budget.epochs=30",
-    "--save_seconds=0.1",
-    "--fit_workers=0",  # each takes seconds to start; the harness below has them
+    "--save_seconds=0.3",
 ]
 
 
@@ -76,7 +75,7 @@ def in_the_midst(folder, process):
 @pytest.mark.parametrize(
     ("number", "code"),
     [
-        (signal.SIGKILL, -9),
+        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 75, marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
     ],
