@@ -92,16 +92,20 @@ class FamilyComparison:
 
 
 def compare_families(
-    workdir: Path, records: Sequence[Record], test: TestSet | None, level: float
+    workdir: Path, records: Sequence[Record], test: TestSet | None, level: float, pool_size: int = 0
 ) -> FamilyComparison | None:
-    """Deep against classical learners; None where a family or its validation errors are missing."""
+    """Deep against classical learners; None where a family or its validation errors are missing.
+
+    `pool_size` as in `Curve`.
+    """
     families = best_of_each_family(records)
     if families is None:
         return None
     classical, deep = families
     ratio = error_ratio(workdir, deep.last, classical.last, test, level) if test else None
     last = {family.curve.learner: {family.curve.train_sizes[-1]: family.last} for family in families}
-    (one, other), correlation = with_sampling_errors(workdir, [classical.curve, deep.curve], last)
+    curves = [dataclasses.replace(family.curve, pool_size=pool_size) for family in families]
+    (one, other), correlation = with_sampling_errors(workdir, curves, last)
     where = crossover(one, other, level, as_given=True, test_correlation=correlation[0][1])
     return FamilyComparison(classical, deep, where, ratio)
 

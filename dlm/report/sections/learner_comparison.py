@@ -29,7 +29,7 @@ def learner_comparison_section(context: ReportContext) -> SectionContent:
     if context.workdir is None:
         return SectionContent()
     level, folder = context.summary.level, context.workdir.path
-    families = compare_families(folder, context.records, context.test_set, level)
+    families = compare_families(folder, context.records, context.test_set, level, context.workdir.description.pool_size)
     naive = compare_with_naive_baseline(folder, context.records, context.test_set, level)
     budgets = tuning_budgets(context.records)
     deep = family_sentences(families, level, budgets) if families else []
