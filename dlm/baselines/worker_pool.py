@@ -146,7 +146,7 @@ class WorkerPool:
 
 
 class _SharedData(NamedTuple):
-    """A folder with the buffer of each array of an object, 0.npy, 1.npy, …, and the pickle of the rest."""
+    """A folder with the buffer of each array of an object, 0.bin, 1.bin, …, and the pickle of the rest."""
 
     folder: Path
     num_buffers: int
@@ -159,13 +159,14 @@ class _SharedData(NamedTuple):
         stream = io.BytesIO()
         _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
         for number, buffer in enumerate(buffers):
-            np.save(folder / f"{number}.npy", np.frombuffer(buffer.raw(), np.uint8))
+            (folder / f"{number}.bin").write_bytes(buffer.raw())  # np.save hides the error of a full disk
         return cls(folder, len(buffers), stream.getvalue())
 
     def load(self) -> Any:
         """The object; its arrays are read-only views of the mapped files."""
-        paths = [self.folder / f"{number}.npy" for number in range(self.num_buffers)]
-        return pickle.loads(self.pickled, buffers=[np.load(path, mmap_mode="r") for path in paths])
+        paths = [self.folder / f"{number}.bin" for number in range(self.num_buffers)]
+        buffers = [np.memmap(path, mode="r") if path.stat().st_size else b"" for path in paths]
+        return pickle.loads(self.pickled, buffers=buffers)
 
 
 class _Pickler(cloudpickle.Pickler):

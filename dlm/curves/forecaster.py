@@ -124,6 +124,8 @@ def required_size_estimate(reached: Array, level: float) -> RequiredSizeEstimate
 
 def first_size_reaching(curves: Draws | NewExampleDraws, target: float | Array) -> Array:
     """Smallest size [D] at which each drawn curve is at or below `target` (scalar or [D]); inf beyond SEARCH_REACH."""
+    if isinstance(curves, NewExampleDraws):
+        return first_size_reaching(curves.draws, curves.on_test_set(np.asarray(target, dtype=float)))
     target = np.asarray(target, dtype=float)
     smallest, largest = curves.smallest, curves.largest
     grid = np.geomspace(smallest, largest * SEARCH_REACH, _SEARCH_SIZES)

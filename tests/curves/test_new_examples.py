@@ -15,7 +15,31 @@ def test_an_error_rate_gets_the_posterior_of_a_binomial_proportion():
 
     normal = np.array([-1.959964, 0.0, 1.959964])
     errors = SamplingError(num_examples=200).apply(np.full((3, 1), 0.05), normal)[:, 0]
-    np.testing.assert_allclose(errors, beta.ppf([0.025, 0.5, 0.975], 10.5, 190.5), rtol=1e-5)
+    np.testing.assert_allclose(errors, beta.ppf([0.025, 0.5, 0.975], 10.5, 190.5), rtol=1e-3)
+
+
+@pytest.mark.parametrize("num_examples", [1.0, 7.3, 200.0, 1e5])
+def test_posterior_quantiles_are_interpolated_within_a_thousandth_of_their_standard_deviation(num_examples):
+    from scipy.stats import beta, norm
+
+    rng = np.random.default_rng(0)
+    normal, errors = np.clip(rng.standard_normal(500), -4, 4), rng.random((500, 4)) ** 3
+    errors[:, 0] = 0
+    result = SamplingError(num_examples=num_examples).apply(errors, normal)
+    wrong = errors * num_examples
+    exact = beta.ppf(norm.cdf(normal)[:, None], wrong + 0.5, num_examples - wrong + 0.5)
+    assert np.abs((result - exact) / np.sqrt(exact * (1 - exact) / num_examples + 1e-12)).max() < 2e-3
+
+
+@pytest.mark.parametrize("sampling", [SamplingError(num_examples=200), SamplingError(relative=0.2)])
+def test_the_inverse_gives_the_error_on_the_test_set_that_becomes_the_target(sampling):
+    normal = np.linspace(-3, 3, 13)
+    inverse = sampling.inverse(np.float64(0.1), normal)
+    np.testing.assert_allclose(sampling.apply(inverse[:, None], normal)[:, 0], 0.1, rtol=1e-9)
+
+
+def test_the_inverse_has_no_error_below_the_posterior_of_no_wrong_example():
+    assert SamplingError(num_examples=100).inverse(np.float64(1e-4), np.array([2.0]))[0] < 0
 
 
 def test_an_error_of_zero_has_an_interval():

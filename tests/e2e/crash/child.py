@@ -23,6 +23,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,6 +41,7 @@ class Life:
         self.workdir = os.path.realpath(workdir)
         self.entries: collections.Counter[str] = collections.Counter()
         self.lock = threading.Lock()
+        self.in_training = False
 
     def tell(self, event: str, **facts: object) -> None:
         """Append an event to the log."""
@@ -117,15 +119,16 @@ def wrap_population(life: Life, module) -> None:
         return program
 
     def advanced(self, members, states, data, steps, window):
-        life.tell("chunk", asked=[int(count) for count in steps], every=self.config.eval_every)
+        if life.in_training:
+            life.tell("chunk", asked=[int(count) for count in steps], every=self.config.eval_every)
         return advance(self, members, states, data, steps, window)
 
     module.Population.compile, module.Population.advance = compiled, advanced
 
 
 def wrap_cohort_run(life: Life, module) -> None:
-    """`step` and `evaluate`, and the updates that every member stands at."""
-    run = module.CohortRun
+    """`step` and `evaluate`, and the updates of every member; a run that only measures speed restores nothing."""
+    run, training = module.CohortRun, weakref.WeakSet()
     advance, restore = run.advance, run.restore
     wrap(life, run, "measure", "evaluate")
 
@@ -134,14 +137,18 @@ def wrap_cohort_run(life: Life, module) -> None:
         life.tell(event, rows=rows, steps=[int(step) for step in self.steps()])
 
     def advanced(self, steps):
-        tell("advance", self)
+        life.in_training = self in training
+        if life.in_training:
+            tell("advance", self)
         with life.phase("step"):
             result = advance(self, steps)
-        tell("advanced", self)
+        if life.in_training:
+            tell("advanced", self)
         return result
 
     def restored(self, *args):
         restore(self, *args)
+        training.add(self)
         tell("restored", self)
 
     run.advance, run.restore = advanced, restored
