@@ -102,7 +102,7 @@ def test_killed_thrice_in_the_worst_moments(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("how", "count"), [("kill", 20), ("signal", 10)])
+@pytest.mark.parametrize(("how", "count"), [("kill", 8), ("signal", 6)])
 def test_ended_in_every_phase(how, count, tmp_path):
     tally = getattr(Harness(tmp_path, seed=1), how)(count)
     assert len(tally.sent) == count
