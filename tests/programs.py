@@ -4,13 +4,14 @@ import types
 
 import jax
 
-from dlm.execution import planner, trial_runner
+from dlm.execution import executor, planner, trial_runner
 from dlm.models import NNX
 from dlm.study.learner import Optax
+from dlm.study.trial import Cohort
 from dlm.train import population
 
-_population_of = population.population_of
-_functions = {}
+_population_of, _summarize_program = population.population_of, population.summarize_program
+_functions, _summaries = {}, {}
 
 
 class _Shared:
@@ -37,20 +38,32 @@ class _Shared:
 def shared_population_of(cohort, device_data, packing):
     """A cohort's programs, with the functions of an earlier cohort that differs in sizes, seeds and the like alone."""
     made = _population_of(cohort, device_data, packing)
-    learner = cohort.first.learner
-    if _is_own(learner.model) and _is_own(learner.optimizer) and _is_own(cohort.first.task):
+    if _has_own_parts(cohort.first):
         key = cohort.cohort_id, device_data.dataset.fingerprint, packing, tuple(device_data.devices)
         shared = {name: _Shared(function) for name, function in made._functions.items()}
         made._functions = _functions.setdefault(key, shared)
     return made
 
 
-def _is_own(part):
-    """Code of a test is not shared: its name tells little of what it computes."""
-    return type(part).__module__.startswith("dlm.") and not isinstance(part, (NNX, Optax))
+def shared_summary(trial, dataset):
+    """FLOPs and hash of a trial's programs, computed once for each cohort and dataset."""
+    if not _has_own_parts(trial):
+        return _summarize_program(trial, dataset)
+    key = Cohort((trial,)).cohort_id, dataset.fingerprint
+    if key not in _summaries:
+        _summaries[key] = _summarize_program(trial, dataset)
+    return _summaries[key]
+
+
+def _has_own_parts(trial):
+    """Whether the code is dlm's: that of a test is not shared, because its name does not identify it."""
+    parts = trial.learner.model, trial.learner.optimizer, trial.task
+    return all(type(part).__module__.startswith("dlm.") and not isinstance(part, (NNX, Optax)) for part in parts)
 
 
 def share_programs():
     """Every test from here on."""
     for module in (population, planner, trial_runner):
         module.population_of = shared_population_of
+    for module in (executor, planner):
+        module.summarize_program = shared_summary

@@ -16,7 +16,7 @@ import numpy as np
 
 from dlm.analysis.predictions import TestSet, block_size, power_of_mean, predictions, read_test_set
 from dlm.curves.new_examples import DEFAULT_CORRELATION
-from dlm.curves.types import Curve
+from dlm.curves.types import Curve, Tails
 from dlm.storage.record_log import Record
 
 NUM_REPLICATES = 1000
@@ -48,7 +48,9 @@ def with_sampling_errors(
         share = np.divide(covariance, scale, out=np.full_like(scale, DEFAULT_CORRELATION), where=scale > 0)
         correlation[np.ix_(known, known)] = np.clip(share, -1.0, 1.0)
         for k, variance in zip(known, variances):
-            result[k] = dataclasses.replace(curves[k], test_stderr=math.sqrt(variance) if variance > 0 else None)
+            stderr = math.sqrt(variance) if variance > 0 else None
+            tails = seeds[k].tails(groups_of(test))  # type: ignore[union-attr]
+            result[k] = dataclasses.replace(curves[k], test_stderr=stderr, test_tails=tails)
     np.fill_diagonal(correlation, 1.0)
     return result, correlation.tolist()
 
@@ -74,6 +76,21 @@ class _SeedErrors:
         if self.labels is not None:
             return np.stack([1 - _average_precision(scores, self.labels, weights) for scores in self.values])
         return np.asarray((self.values @ weights.T / weights.sum(axis=1)) ** self.power)
+
+    def tails(self, groups: np.ndarray) -> Tails:
+        """Shape of the groups' sums of the mean over seeds; that of a normal distribution for scores.
+
+        The degrees of freedom are those of the variance of N numbers with their kurtosis: 2N / (kurtosis - 1).
+        """
+        if self.labels is not None:
+            return Tails()
+        sums = np.bincount(groups, self.values.mean(axis=0))
+        deviation = sums - sums.mean()
+        if not (spread := float(deviation.std())):
+            return Tails(self.power)
+        skewness, kurtosis = (float(np.mean((deviation / spread) ** power)) for power in (3, 4))
+        freedom = max(2.0, 2 * len(sums) / max(kurtosis - 1, 1e-3))
+        return Tails(self.power, freedom, skewness / math.sqrt(len(sums)))
 
 
 def _errors(folder: Path, curve: Curve, selected: Selected, test: TestSet | None) -> _SeedErrors | None:

@@ -3,13 +3,16 @@
 All sizes and learners of a study are measured on the same test examples, so their sampling errors come from one draw
 per study: standard normal numbers, correlated between learners, and the same at all sizes of a learner. An error rate
 gets the posterior of a binomial proportion under Jeffreys' prior (Brown, Cai & DasGupta 2001), with the number of
-independent examples that has the standard error of the saved predictions. Other errors get a log-normal factor.
+independent examples that has the standard error of the saved predictions. Other errors get a factor: log-normal with
+Student's t instead of normal numbers, because the standard error is estimated, and above 1 at least that of Hall's
+transformation (1992, JRSS B 54), because a few large errors that the test set may lack raise the mean.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,7 +20,7 @@ import numpy as np
 
 from dlm.curves.points import Array
 from dlm.curves.predictive import Draws
-from dlm.curves.types import Curve
+from dlm.curves.types import Curve, Tails
 
 ON_NEW_EXAMPLES = "expected error on new examples"
 ON_TEST_SET = "expected error on the given test set"
@@ -32,11 +35,12 @@ class SamplingError:
 
     num_examples: float = 0.0
     relative: float = 0.0
+    tails: Tails = Tails()
 
     def apply(self, errors: Array, normal: Array) -> Array:
         """Errors on new examples [D, A], given errors on the test set [D, A] and standard normal numbers [D]."""
         if not self.num_examples:
-            return errors * np.exp(self.relative * normal[:, None])
+            return errors * self._factor(normal)[:, None]
         table = _posterior_table(self.num_examples)
         wrong = np.clip(errors, 0.0, 1.0) * self.num_examples
         place = (np.log((wrong + 0.5) / (self.num_examples - wrong + 0.5)) / table.end + 1) / 2 * (_FINE - 1)
@@ -51,7 +55,7 @@ class SamplingError:
     def inverse(self, target: Array, normal: Array) -> Array:
         """Errors on the test set [D] that give the error `target` (scalar or [D]) on new examples; -1 below all."""
         if not self.num_examples:
-            return np.asarray(target * np.exp(-self.relative * normal))
+            return np.asarray(target / self._factor(normal))
         table = _posterior_table(self.num_examples)
         level = np.clip(np.broadcast_to(target, normal.shape), 1e-300, 1 - 1e-16)
         logit = np.log(level / (1 - level))[:, None]
@@ -64,6 +68,19 @@ class SamplingError:
         odds = np.exp((2 * (after - 1 + share) / (_FINE - 1) - 1) * table.end)
         wrong = (odds * (self.num_examples + 0.5) - 0.5) / (1 + odds)
         return np.where(logit[:, 0] < curve[:, 0], -1.0, wrong / self.num_examples)
+
+    def _factor(self, normal: Array) -> Array:
+        """Error on new examples relative to that on the test set [D]."""
+        from scipy.special import ndtr, stdtrit  # slow to import
+
+        power, freedom, skewness = dataclasses.astuple(self.tails)
+        number = normal if math.isinf(freedom) else stdtrit(freedom, ndtr(normal))
+        spread = self.relative / power  # of the mean
+        factor = np.exp(spread * number)
+        if skewness > 0:
+            hall = 3 / skewness * (1 - np.cbrt(1 - skewness * (number + skewness / 6)))
+            factor = np.where(number > 0, np.maximum(factor, 1 + spread * hall), factor)
+        return np.asarray(factor**power)
 
 
 class _PosteriorTable(NamedTuple):
@@ -112,7 +129,7 @@ def sampling_error(curve: Curve) -> SamplingError | None:
         return SamplingError(num_examples=max(1.0, rate * (1 - rate) / curve.test_stderr**2))
     if curve.test_stderr is None or error <= 0:
         return None
-    return SamplingError(relative=curve.test_stderr / error)
+    return SamplingError(relative=curve.test_stderr / error, tails=curve.test_tails)
 
 
 def joint_normals(num_curves: int, num_draws: int, seed: int, correlation: Sequence[Sequence[float]] = ()) -> Array:

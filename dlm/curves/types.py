@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Literal
 
 from dlm.study.names import ChanceLevel
 
 RequiredSizeKind = Literal["reached", "interval", "unsupported", "not reachable", "undetermined"]
 CrossoverKind = Literal["already", "measured", "forecast", "never", "undetermined"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tails:
+    """Shape of the numbers whose mean over the test examples, to `power`, is an error.
+
+    `degrees_of_freedom`: of the estimated standard error of that mean. `skewness`: of the mean, not of the numbers.
+    """
+
+    power: float = 1.0
+    degrees_of_freedom: float = math.inf
+    skewness: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +40,7 @@ class Curve:
       noise: corruption of the training examples, for example `label=0.2`.
       test_stderr: standard error of the last error that the choice of the test examples causes, from the saved
         predictions; None: that of a binomial for an error rate with a known `num_test`, otherwise unknown.
+      test_tails: shape of the test examples' contributions to an error that is not a rate.
       pool_size: number of examples in the training pool, 0 if unknown; at that size all seeds share one subset, so
         their spread lacks that of the subset.
     """
@@ -41,6 +55,7 @@ class Curve:
     stderr: tuple[float, ...] = ()
     noise: str = ""
     test_stderr: float | None = None
+    test_tails: Tails = Tails()
     pool_size: int = 0
 
 

@@ -8,6 +8,8 @@ from dlm import GaussianNB, KNeighbors, LogisticRegression
 from dlm.analysis import sampling_error
 from dlm.analysis.sampling_error import with_sampling_errors
 from dlm.curves.from_records import make_curve, selected_rows
+from dlm.curves.new_examples import SamplingError
+from dlm.curves.types import Tails
 from dlm.execution.executor import run_trials
 from dlm.storage import artifacts
 from dlm.storage.workdir import Workdir
@@ -86,4 +88,21 @@ def test_a_root_mean_square_gets_half_the_relative_error_of_the_mean_square():
 def test_curves_are_otherwise_unchanged(workdir):
     curves, selected = curves_of(workdir)
     widened, _ = with_sampling_errors(workdir.path, curves, selected)
-    assert [dataclasses.replace(curve, test_stderr=None) for curve in widened] == curves
+    assert [dataclasses.replace(curve, test_stderr=None, test_tails=Tails()) for curve in widened] == curves
+
+
+@pytest.mark.parametrize(("freedom", "num_examples"), [(5, 200), (5, 1000), (100, 200)])
+def test_intervals_of_a_root_mean_square_hold_the_true_one_with_heavy_tails_too(freedom, num_examples):
+    rng, normal = np.random.default_rng(2), np.array([-1.959964, -1.281552, 1.281552, 1.959964])
+    inside = []
+    for _ in range(500):
+        squares = rng.standard_t(freedom, num_examples) ** 2
+        relative = squares.std() / np.sqrt(num_examples) / (2 * squares.mean())
+        tails = sampling_error._SeedErrors(squares[None], power=0.5).tails(np.arange(num_examples))
+        error = np.full((4, 1), np.sqrt(squares.mean()))
+        ends = SamplingError(relative=relative, tails=tails).apply(error, normal)[:, 0]
+        true = np.sqrt(freedom / (freedom - 2))
+        inside.append((ends[0] <= true <= ends[3], ends[1] <= true <= ends[2]))
+    wide, narrow = np.mean(inside, axis=0)
+    assert 0.925 < wide < 0.975  # 0.90 at 5 degrees of freedom and 200 examples without the tails
+    assert 0.755 < narrow < 0.845

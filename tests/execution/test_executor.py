@@ -221,6 +221,7 @@ def test_a_changed_program_is_refused_where_it_would_make_new_numbers_and_nowher
     before = {path: path.read_bytes() for path in tmp_path.glob("*.json*")}
     transform = optimizer.transform
     monkeypatch.setattr(optimizer, "transform", lambda *given: optax.chain(transform(*given), optax.scale(0.5)))
+    monkeypatch.setattr(executor, "summarize_program", summarize_program)  # not the one that tests share
     assert executor.run_trials(study, tmp_path).trained == 0, "nothing is left to make"
     with pytest.raises(UsageError, match=r"was made with other code: learners\.net computes another program") as error:
         executor.run_trials(small(train_sizes=(32, 64), seeds=1), tmp_path)

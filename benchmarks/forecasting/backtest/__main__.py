@@ -17,6 +17,7 @@ from benchmarks.forecasting import backtest
 from benchmarks.forecasting.backtest import (
     accuracy,
     calibration,
+    collecting,
     crossover,
     diagnostics,
     figures,
@@ -34,6 +35,7 @@ PARTS: dict[str, Callable[[Setting], Part]] = {
     "required-size": required_size.run,
     "warnings": diagnostics.run,
     "crossover": crossover.run,
+    "collecting": collecting.run,
 }
 
 
