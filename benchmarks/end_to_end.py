@@ -248,6 +248,9 @@ def statements(summary: Any, truth: Truth) -> Iterator[dict[str, Any]]:
             yield {"kind": "size", "learner": name, "target": size.target, "statement": size.kind,
                    "low": size.low, "high": size.high, "reached": _first_reached(truth, name, size.target)}  # fmt: skip
     for pair in summary.crossovers:
+        true = _crossing(truth, pair.incumbent, pair.challenger)
+        yield {"kind": "crossing", "learner": f"{pair.incumbent} {pair.challenger}", "statement": pair.kind,
+               "low": pair.low, "high": pair.high, "reached": true}  # fmt: skip
         for point in pair.probabilities:
             multiple = point.train_size / TRAIN_SIZES[-1]
             if multiple in MULTIPLES:
@@ -268,8 +271,20 @@ def _first_reached(truth: Truth, name: str, target: float) -> float:
     return float("inf")
 
 
+def _crossing(truth: Truth, incumbent: str, challenger: str) -> float:
+    """The true size from which the challenger is better, 0 if at all known sizes, inf if not at the largest."""
+    gaps = [(size, errors[challenger] - errors[incumbent]) for size, errors in truth.items()]
+    if gaps[-1][1] >= 0:
+        return float("inf")
+    crossing = 0.0
+    for (n, before), (m, after) in itertools.pairwise(gaps):
+        if before >= 0 > after:
+            crossing = n * (m / n) ** (before / (before - after))
+    return float(crossing)
+
+
 def report(rows: list[dict[str, Any]]) -> str:
-    """Tables of coverage, widths, required sizes and probabilities."""
+    """Tables of coverage, widths, probabilities, required sizes and crossings."""
     lines = ["| generator | test | at | " + " | ".join(f"in {100 * level:g} %" for level in LEVELS)
              + " | width | oracle's width |", "|---|---|---|---|---|---|---|"]  # fmt: skip
     table: dict[Any, dict[float, list[tuple[bool, float, float]]]] = defaultdict(lambda: defaultdict(list))
@@ -293,25 +308,31 @@ def report(rows: list[dict[str, Any]]) -> str:
         own = [is_better for p, is_better in better if low <= p < high]
         if own:
             lines.append(f"| {low:g}–{min(high, 1):g} | {len(own):,} | {np.mean(own):.3f} |")
-    lines += ["", "| generator | test | required sizes | interval holds the true size |", "|---|---|---|---|"]
-    sizes: dict[Any, list[bool]] = defaultdict(list)
-    for row in rows:
-        if row["kind"] == "size" and row["level"] == LEVELS[0] and row["statement"] != "undetermined":
-            sizes[row["generator"], row["num_test"]].append(_holds(row))
-    lines += [
-        f"| {generator} | {num_test:,} | {len(held)} | {np.mean(held):.3f} |"
-        for (generator, num_test), held in sorted(sizes.items())
-    ]
+    for kind, title in (("size", "required sizes"), ("crossing", "crossings")):
+        lines += ["", f"| generator | test | {title} | statement holds |", "|---|---|---|---|"]
+        statements: dict[Any, list[bool]] = defaultdict(list)
+        for row in rows:
+            if row["kind"] == kind and row["level"] == LEVELS[0] and row["statement"] != "undetermined":
+                statements[row["generator"], row["num_test"]].append(_holds(row))
+        lines += [
+            f"| {generator} | {num_test:,} | {len(held)} | {np.mean(held):.3f} |"
+            for (generator, num_test), held in sorted(statements.items())
+        ]
     return "\n".join(lines)
 
 
 def _holds(row: dict[str, Any]) -> bool:
-    """Whether the statement on a required size includes the true one, or says that it is beyond the supported range."""
-    low, high = row["low"] or 0, row["high"] or np.inf
-    if row["statement"] in ("interval", "reached"):
-        return bool((low <= row["reached"] <= high) or (row["reached"] < TRAIN_SIZES[0] and low <= TRAIN_SIZES[0]))
-    beyond = low if row["statement"] == "unsupported" else MULTIPLES[-1] * TRAIN_SIZES[-1]
-    return bool(row["reached"] >= beyond)
+    """Whether a statement on a required size or a crossing is true; an interval may end beyond the known sizes."""
+    low, high, true, smallest = row["low"] or 0, row["high"] or np.inf, row["reached"], TRAIN_SIZES[0]
+    match row["statement"]:
+        case "interval" | "reached" | "measured" | "forecast":
+            return bool(low <= max(true, smallest) <= high)
+        case "already":
+            return bool(true <= smallest)
+        case "unsupported":
+            return bool(true >= low)
+        case _:  # "not reachable" or "never"
+            return bool(true > MULTIPLES[-1] * TRAIN_SIZES[-1])
 
 
 def main() -> None:
