@@ -16,7 +16,7 @@ MOST_REPEATS, MOST_DRAWN = 100, 50_000  # a large test set needs few repeats: it
 
 @dataclasses.dataclass(frozen=True)
 class Reliability:
-    """Confidence and accuracy of the seeds' predictions of one test set.
+    """Confidence and accuracy of the seeds' predictions of their test sets.
 
     `confidence`, `accuracy`, `count` [K]: of the non-empty bins, all seeds together. `errors`: the expected calibration
     error of each seed; `expected_error`: what a perfectly calibrated classifier with the same confidences would have on
@@ -37,13 +37,13 @@ class Reliability:
         return float(((np.array(self.confidence) - np.array(self.accuracy)) * counts).sum() / counts.sum())
 
 
-def reliability(probabilities: Sequence[Array], y: NDArray[np.int64]) -> Reliability:
-    """probabilities: one [N, C] a seed; y [N] classes. Confidence of the top label (Naeini et al. 2015)."""
+def reliability(probabilities: Sequence[Array], labels: Sequence[NDArray[np.int64]]) -> Reliability:
+    """probabilities: one [N, C] a seed; labels: their classes [N]. Confidence of the top label (Naeini et al. 2015)."""
     rng = np.random.default_rng(0)
     confidences = [each.max(axis=1) for each in probabilities]
-    correct = [(each.argmax(axis=1) == y).astype(float) for each in probabilities]
+    correct = [(each.argmax(axis=1) == y).astype(float) for each, y in zip(probabilities, labels)]
     bins = [np.minimum((each * NUM_BINS).astype(np.int64), NUM_BINS - 1) for each in confidences]
-    repeats = max(1, min(MOST_REPEATS, MOST_DRAWN // len(y)))
+    repeats = max(1, min(MOST_REPEATS, MOST_DRAWN // len(labels[0])))
     expected = [
         calibration_error(confidence, (rng.random(len(confidence)) < confidence).astype(float), bin_of)
         for confidence, bin_of in zip(confidences, bins)
@@ -57,7 +57,10 @@ def reliability(probabilities: Sequence[Array], y: NDArray[np.int64]) -> Reliabi
         count=tuple(map(int, counts[filled])),
         errors=tuple(calibration_error(*parts) for parts in zip(confidences, correct, bins)),
         expected_error=float(np.mean(expected)),
-        brier=tuple(float(np.square(each - np.eye(each.shape[1])[y]).sum(axis=1).mean()) for each in probabilities),
+        brier=tuple(
+            float(np.square(each - np.eye(each.shape[1])[y]).sum(axis=1).mean())
+            for each, y in zip(probabilities, labels)
+        ),
     )
 
 
@@ -67,10 +70,10 @@ def calibration_error(confidence: Array, correct: Array, bins: NDArray[np.int64]
     return float((counts * np.abs(mean_confidence - accuracy)).sum() / counts.sum())
 
 
-def confusion(probabilities: Sequence[Array], y: NDArray[np.int64], num_classes: int) -> Array:
-    """Confusion matrix [C, C]: share of each true class (row) by predicted class, mean over seeds; rows sum to 1."""
+def confusion(probabilities: Sequence[Array], labels: Sequence[NDArray[np.int64]], num_classes: int) -> Array:
+    """Confusion matrix [C, C]: share of each true class (row) by predicted class, over all seeds; rows sum to 1."""
     counts = np.zeros((num_classes, num_classes))
-    for each in probabilities:
+    for each, y in zip(probabilities, labels):
         np.add.at(counts, (y, each.argmax(axis=1)), 1.0)
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
 

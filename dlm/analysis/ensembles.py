@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,21 +27,42 @@ LEAST_PROBABILITY = 1e-7  # float16 does not represent smaller ones
 PROBABILITIES, OUTPUTS = "probabilities", "outputs"  # a task saves one of them
 
 
-def ensembles_of(study: Study, orders: SubsetOrders, rows: Sequence[Record], workdir: Path) -> list[Ensemble]:
+def ensembles_of(study: Study, orders: Sequence[SubsetOrders], rows: Sequence[Record], workdir: Path) -> list[Ensemble]:
     """An ensemble for each learner and size with saved predictions of at least two seeds.
 
     Probabilities, or numbers, are averaged: deep ensembles (Lakshminarayanan, Pritzel & Blundell 2017), where members
-    differ by initial weights, order and subset; of classical learners it is bagging (Breiman 1996).
+    differ by initial weights, order and subset; of classical learners it is bagging (Breiman 1996). `orders` are those
+    of each hold-out. Members of an ensemble have one test set; of several hold-outs the results are averaged.
     """
     by_id = {trial.trial_id: trial for trial in study.trials}
     ensembles = []
     for learner, by_size in selected_rows(rows, by_id, list(study.learners)).items():
         for own in by_size.values():
-            saved = list(_saved(own, len(orders.dataset.test), workdir))
-            if len(saved) >= FEWEST:
-                noise = by_id[own[0].trial_id].test_noise
-                ensembles.append(_ensemble(study.task, orders, learner, noise, saved))
+            noise = by_id[own[0].trial_id].test_noise
+            members = []
+            for number, each in enumerate(orders):
+                on_test = [row for row in own if row.hold_out == number]
+                members.append((each, list(_saved(on_test, len(each.dataset.test), workdir))))
+            members = [(each, saved) for each, saved in members if len(saved) >= FEWEST]
+            count = min((len(saved) for _, saved in members), default=0)  # all hold-outs get ensembles of one size
+            if members:
+                of_hold_outs = [_ensemble(study.task, each, learner, noise, saved[:count]) for each, saved in members]
+                ensembles.append(_mean(of_hold_outs))
     return ensembles
+
+
+def _mean(ensembles: Sequence[Ensemble]) -> Ensemble:
+    """The mean of ensembles that differ in their hold-out only; measures that one of them lacks are omitted."""
+
+    def means(of: Sequence[dict[str, float]]) -> dict[str, float]:
+        return {name: float(np.mean([each[name] for each in of])) for name in of[0] if all(name in each for each in of)}
+
+    return dataclasses.replace(
+        ensembles[0],
+        examples=round(np.mean([each.examples for each in ensembles])),
+        values=means([each.values for each in ensembles]),
+        single=means([each.single for each in ensembles]),
+    )
 
 
 def _saved(own: Collection[Record], num_test: int, workdir: Path) -> Iterator[tuple[Record, str, np.ndarray]]:

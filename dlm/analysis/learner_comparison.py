@@ -16,10 +16,10 @@ from statistics import fmean
 import numpy as np
 from scipy import special
 
-from dlm.analysis.predictions import TestSet, block_size, power_of_mean, predictions
+from dlm.analysis.predictions import TestSet, block_size, on_test_set, power_of_mean, predictions
 from dlm.analysis.sampling_error import with_sampling_errors
 from dlm.curves.crossover import crossover
-from dlm.curves.from_records import BOUNDS, selected_rows, settings_by_size
+from dlm.curves.from_records import BOUNDS, selected_rows, settings_by_size, test_counts
 from dlm.curves.types import Crossover, Curve
 from dlm.storage.record_log import Record
 from dlm.study.names import NO_PRECISION
@@ -49,21 +49,27 @@ def ratio_of(relative_difference: float, power: float = 1.0) -> float:
 
 
 def error_ratio(
-    workdir: Path, trials: Sequence[Record], others: Sequence[Record], test: TestSet, level: float
+    workdir: Path, trials: Sequence[Record], others: Sequence[Record], tests: Sequence[TestSet], level: float
 ) -> ErrorRatio | None:
     """Ratio of the errors of two groups of trials at one size, paired by test example, each a mean over its seeds.
 
-    None where predictions were not saved, and where the recorded error is neither a mean over examples nor its root.
+    `tests` are the test sets of all hold-outs; each example is paired within its own. None where predictions were not
+    saved, and where the recorded error is neither a mean over examples nor its root.
     """
-    saved = [predictions(workdir, rows, len(test.y)) for rows in (trials, others)]
-    size = block_size(test)
-    num_blocks = len(test.y) // size
-    if num_blocks < FEWEST_BLOCKS or not all(saved):
+    errors: list[list[np.ndarray]] = []
+    powers: set[float | None] = set()
+    size = 1
+    for test in tests:
+        rows = [on_test_set(group, test) for group in (trials, others)]
+        saved = [predictions(workdir, group, test) for group in rows]
+        if all(saved):
+            powers |= {power_of_mean(seeds, group) for seeds, group in zip(saved, rows)}
+            errors.append([np.mean(np.stack([seed["error"] for seed in each]), axis=0, dtype=float) for each in saved])
+            size = block_size(test)
+    num_blocks = sum(len(a) for a, _ in errors) // size
+    if num_blocks < FEWEST_BLOCKS or len(powers) != 1 or (power := powers.pop()) is None:
         return None
-    power, *other_powers = {power_of_mean(seeds, rows) for seeds, rows in zip(saved, (trials, others))}
-    if power is None or other_powers:
-        return None
-    a, b = (np.mean([seed["error"] for seed in seeds], axis=0, dtype=np.float64) for seeds in saved)
+    a, b = (np.concatenate(each) for each in zip(*errors))
     scale = float(a.mean() + b.mean()) / 2 or 1.0
     blocks = [float(block.mean()) for block in np.array_split((a - b) / scale, num_blocks)]
     mean, t = float(np.mean(blocks)), float(special.stdtrit(num_blocks - 1, (1 + level) / 2))
@@ -92,7 +98,7 @@ class FamilyComparison:
 
 
 def compare_families(
-    workdir: Path, records: Sequence[Record], test: TestSet | None, level: float, pool_size: int = 0
+    workdir: Path, records: Sequence[Record], tests: Sequence[TestSet], level: float, pool_size: int = 0
 ) -> FamilyComparison | None:
     """Deep against classical learners; None where a family or its validation errors are missing.
 
@@ -102,7 +108,7 @@ def compare_families(
     if families is None:
         return None
     classical, deep = families
-    ratio = error_ratio(workdir, deep.last, classical.last, test, level) if test else None
+    ratio = error_ratio(workdir, deep.last, classical.last, tests, level)
     last = {family.curve.learner: {family.curve.train_sizes[-1]: family.last} for family in families}
     curves = [dataclasses.replace(family.curve, pool_size=pool_size) for family in families]
     (one, other), correlation = with_sampling_errors(workdir, curves, last)
@@ -138,8 +144,9 @@ def _family(name: str, selected: Mapping[int, tuple[float, str, list[Record]]]) 
     first = next(iter(selected.values()))[2][0]
     errors = tuple(tuple(float(row.value or 0.0) for row in rows) for _, _, rows in selected.values())
     bound = BOUNDS.get(first.unit, (0.0, None))
-    curve = Curve(name, tuple(selected), errors, first.unit, bound, first.num_examples)
     _, learners, rows = zip(*selected.values())
+    num_test, hold_outs = test_counts(rows[-1])
+    curve = Curve(name, tuple(selected), errors, first.unit, bound, num_test, hold_outs=hold_outs)
     return Family(curve, learners, tuple(rows[-1]))
 
 
@@ -159,7 +166,7 @@ class NaiveComparison:
 
 
 def compare_with_naive_baseline(
-    workdir: Path, records: Sequence[Record], test: TestSet | None, level: float
+    workdir: Path, records: Sequence[Record], tests: Sequence[TestSet], level: float
 ) -> NaiveComparison | None:
     """Compares at the largest size that all learners have; None where every learner is shown to be better."""
     curves = {
@@ -173,13 +180,13 @@ def compare_with_naive_baseline(
         for name, by_size in curves.items()
         if all(row.step == 0 and row.status == "done" for rows in by_size.values() for row in rows)
     ]
-    if not shared or not naive or len(naive) == len(curves) or test is None:
+    if not shared or not naive or len(naive) == len(curves) or not tests:
         return None
     size = max(shared)
     trials = {name: by_size[size] for name, by_size in curves.items()}
     best = min(naive, key=lambda name: _mean_error(trials[name]))
     ratios = {
-        name: error_ratio(workdir, rows, trials[best], test, level)
+        name: error_ratio(workdir, rows, trials[best], tests, level)
         for name, rows in trials.items()
         if name not in naive
     }

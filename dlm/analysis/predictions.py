@@ -24,11 +24,12 @@ Predictions = Mapping[str, Sequence[Mapping[str, np.ndarray]]]  # by learner, on
 
 @dataclasses.dataclass(frozen=True)
 class TestSet:
-    """The test examples of a workdir: targets, names, and inputs where they were saved."""
+    """The test examples of a hold-out of a workdir: targets, names, and inputs where they were saved."""
 
     __test__ = False  # not a test case
 
     content: Mapping[str, np.ndarray]
+    hold_out: int = 0
 
     @property
     def y(self) -> np.ndarray:
@@ -72,18 +73,29 @@ class TestSet:
         return int(self.content["vocabulary"]) == NUM_BYTES
 
 
-def read_test_set(folder: Path) -> TestSet | None:
-    """The test set of a workdir; None where it was not saved."""
-    content = artifacts.read_test_set(folder)
-    return TestSet(content) if content is not None and "y" in content and "pool_classes" in content else None
+def read_test_sets(folder: Path) -> list[TestSet]:
+    """The saved test sets of a workdir, one a hold-out."""
+    read = (read_test_set(folder, hold_out) for hold_out in artifacts.saved_test_sets(folder))
+    return [test for test in read if test is not None]
 
 
-def predictions(folder: Path, trials: Sequence[Record], num_test: int) -> list[dict[str, np.ndarray]]:
-    """Saved predictions of the first few seeds; those of another number of test examples are ignored."""
+def read_test_set(folder: Path, hold_out: int = 0) -> TestSet | None:
+    """The test set of a hold-out; None where it was not saved."""
+    content = artifacts.read_test_set(folder, hold_out)
+    return TestSet(content, hold_out) if content is not None and "y" in content and "pool_classes" in content else None
+
+
+def on_test_set(rows: Sequence[Record], test: TestSet) -> list[Record]:
+    """The rows that were measured on a test set."""
+    return [row for row in rows if row.hold_out == test.hold_out]
+
+
+def predictions(folder: Path, trials: Sequence[Record], test: TestSet) -> list[dict[str, np.ndarray]]:
+    """Saved predictions of a test set by the first few seeds; those of another number of examples are ignored."""
     saved: list[dict[str, np.ndarray]] = []
-    for row in trials:
+    for row in on_test_set(trials, test):
         content = artifacts.read_predictions(folder, row.trial_id) if len(saved) < MOST_SEEDS else None
-        if content is not None and all(len(each) == num_test for each in content.values()) and "error" in content:
+        if content is not None and all(len(each) == len(test.y) for each in content.values()) and "error" in content:
             saved.append(content)
     return saved
 
@@ -107,21 +119,22 @@ def power_of_mean(seeds: Sequence[dict[str, np.ndarray]], rows: Sequence[Record]
 class HardExample:
     """One test example: its row in the test split and its loss, mean over learners and seeds.
 
-    With classes: `label`, and `predicted` by learner: the class with the greatest mean probability over the seeds, that
-    probability, and the probability of the label.
+    `rank`: the greater, the harder or the more suspicious. With classes: `label`, and `predicted` by learner: the class
+    with the greatest mean probability over the seeds, that probability, and the probability of the label.
     """
 
     row: int
     loss: float
     label: int | None = None
     predicted: Mapping[str, tuple[int, float, float]] = dataclasses.field(default_factory=dict)
+    rank: float = 0.0
 
 
 def hardest_examples(saved: Predictions, y: np.ndarray, most: int = MOST_EXAMPLES) -> list[HardExample]:
     """The examples with the greatest mean loss; every learner has the same weight."""
     losses, probabilities = _mean_loss(saved), _mean_probabilities(saved)
     order = np.argsort(-losses, kind="stable")[:most]
-    return [_hard_example(int(row), losses, probabilities, y) for row in order]
+    return [_hard_example(int(row), losses, probabilities, y, float(losses[row])) for row in order]
 
 
 def suspicious_labels(saved: Predictions, y: np.ndarray) -> list[HardExample]:
@@ -141,7 +154,7 @@ def suspicious_labels(saved: Predictions, y: np.ndarray) -> list[HardExample]:
     rank = np.where(highest > 0.5, highest - overall[rows, y], -np.inf)
     losses = _mean_loss(saved)
     order = np.argsort(-rank, kind="stable")[:MOST_EXAMPLES]
-    return [_hard_example(int(row), losses, probabilities, y) for row in order if np.isfinite(rank[row])]
+    return [_hard_example(int(k), losses, probabilities, y, float(rank[k])) for k in order if np.isfinite(rank[k])]
 
 
 def _mean_loss(saved: Predictions) -> np.ndarray:
@@ -156,12 +169,14 @@ def _mean_probabilities(saved: Predictions) -> dict[str, np.ndarray]:
     }
 
 
-def _hard_example(row: int, losses: np.ndarray, probabilities: Mapping[str, np.ndarray], y: np.ndarray) -> HardExample:
+def _hard_example(
+    row: int, losses: np.ndarray, probabilities: Mapping[str, np.ndarray], y: np.ndarray, rank: float
+) -> HardExample:
     if not probabilities:
-        return HardExample(row, float(losses[row]))
+        return HardExample(row, float(losses[row]), rank=rank)
     label = int(y[row])
     predicted = {
         name: (int(each[row].argmax()), float(each[row].max()), float(each[row, label]))
         for name, each in probabilities.items()
     }
-    return HardExample(row, float(losses[row]), label, predicted)
+    return HardExample(row, float(losses[row]), label, predicted, rank)

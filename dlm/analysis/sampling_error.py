@@ -2,19 +2,21 @@
 
 All curves of a study are measured on one test set, so the bootstrap draws test examples (or groups of them, where
 examples of a group are not independent) once for all curves: its replicates give the standard error of each curve's
-last error and the correlations between curves.
+last error and the correlations between curves. Of a study with several hold-outs, whose test sets are disjoint, the
+variances and covariances add up, with the squared share of the seeds in each hold-out as weight.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from dlm.analysis.predictions import TestSet, block_size, power_of_mean, predictions, read_test_set
+from dlm.analysis.predictions import TestSet, block_size, on_test_set, power_of_mean, predictions, read_test_sets
 from dlm.curves.new_examples import DEFAULT_CORRELATION
 from dlm.curves.types import Curve, Tails
 from dlm.storage.record_log import Record
@@ -34,25 +36,46 @@ def with_sampling_errors(
 
     Curves without saved predictions, or whose error is not computed from them, keep `test_stderr` None.
     """
-    test = read_test_set(folder)
-    seeds = [_errors(folder, curve, selected, test) if test else None for curve in curves]
-    known = [k for k, item in enumerate(seeds) if item is not None]
-    correlation = np.full((len(curves), len(curves)), DEFAULT_CORRELATION)
-    result = list(curves)
-    if test is not None and known:
+    rows = [_last_rows(curve, selected) for curve in curves]
+    count = len(curves)
+    covariance, variances, squares = np.zeros((count, count)), np.zeros((count, count)), np.zeros(count)
+    parts: list[list[tuple[_SeedErrors, np.ndarray, float]]] = [[] for _ in curves]
+    for test in read_test_sets(folder):
+        on_test = [on_test_set(own, test) for own in rows]
+        seeds = [_errors(folder, curve, own, test) for curve, own in zip(curves, on_test)]
+        known = [k for k, item in enumerate(seeds) if item is not None]
+        if not known:
+            continue
+        weights = np.array([len(on_test[k]) / len(rows[k]) for k in known])
         replicates = _replicates([seeds[k] for k in known], groups_of(test))  # type: ignore[misc]
-        means = [item.mean(axis=0) for item in replicates]
-        variances = [_variance_without_seeds(item) for item in replicates]
-        scale = np.sqrt(np.outer(variances, variances))
-        covariance = np.atleast_2d(np.cov(means))
-        share = np.divide(covariance, scale, out=np.full_like(scale, DEFAULT_CORRELATION), where=scale > 0)
-        correlation[np.ix_(known, known)] = np.clip(share, -1.0, 1.0)
-        for k, variance in zip(known, variances):
-            stderr = math.sqrt(variance) if variance > 0 else None
-            tails = seeds[k].tails(groups_of(test))  # type: ignore[union-attr]
-            result[k] = dataclasses.replace(curves[k], test_stderr=stderr, test_tails=tails)
+        both = np.ix_(known, known)
+        covariance[both] += np.outer(weights, weights) * np.cov([item.mean(axis=0) for item in replicates])
+        # The variance of each row's curve, in the hold-outs where the column's curve is known too.
+        variances[both] += (weights**2 * [_variance_without_seeds(item) for item in replicates])[:, None]
+        squares[known] += weights**2
+        for k, weight in zip(known, weights.tolist()):
+            parts[k].append((seeds[k], groups_of(test), weight / len(test.y)))  # type: ignore[arg-type]
+    scale = np.sqrt(variances * variances.T)
+    correlation = np.divide(covariance, scale, out=np.full_like(scale, DEFAULT_CORRELATION), where=scale > 0)
     np.fill_diagonal(correlation, 1.0)
-    return result, correlation.tolist()
+    result = list(curves)
+    for k in np.flatnonzero(squares).tolist():
+        # Hold-outs without saved predictions have the mean variance of the others.
+        variance = variances[k, k] / squares[k] * _sum_of_squared_shares(rows[k])
+        stderr = math.sqrt(variance) if variance > 0 else None
+        result[k] = dataclasses.replace(curves[k], test_stderr=stderr, test_tails=_tails(parts[k]))
+    return result, np.clip(correlation, -1.0, 1.0).tolist()
+
+
+def _last_rows(curve: Curve, selected: Selected) -> list[Record]:
+    """The final rows behind a curve's last error."""
+    rows = selected.get(curve.learner, {}).get(curve.train_sizes[-1], ()) if curve.train_sizes else ()
+    return [row for row in rows if row.value is not None]
+
+
+def _sum_of_squared_shares(rows: Sequence[Record]) -> float:
+    """Sum of the squared shares of the rows in each hold-out: 1 for one, 1/k for k of equal shares."""
+    return sum((count / len(rows)) ** 2 for count in Counter(row.hold_out for row in rows).values())
 
 
 def groups_of(test: TestSet) -> np.ndarray:
@@ -77,28 +100,28 @@ class _SeedErrors:
             return np.stack([1 - _average_precision(scores, self.labels, weights) for scores in self.values])
         return np.asarray((self.values @ weights.T / weights.sum(axis=1)) ** self.power)
 
-    def tails(self, groups: np.ndarray) -> Tails:
-        """Shape of the groups' sums of the mean over seeds; that of a normal distribution for scores.
 
-        The degrees of freedom are those of the variance of N numbers with their kurtosis: 2N / (kurtosis - 1).
-        """
-        if self.labels is not None:
-            return Tails()
-        sums = np.bincount(groups, self.values.mean(axis=0))
-        deviation = sums - sums.mean()
-        if not (spread := float(deviation.std())):
-            return Tails(self.power)
-        skewness, kurtosis = (float(np.mean((deviation / spread) ** power)) for power in (3, 4))
-        freedom = max(2.0, 2 * len(sums) / max(kurtosis - 1, 1e-3))
-        return Tails(self.power, freedom, skewness / math.sqrt(len(sums)))
+def _tails(parts: Sequence[tuple[_SeedErrors, np.ndarray, float]]) -> Tails:
+    """Shape of the groups' sums of the mean over seeds; that of a normal distribution for scores.
+
+    parts: of each hold-out the errors, the groups, and the weight of an example in the mean. The degrees of freedom are
+    those of the variance of N numbers with their kurtosis: 2N / (kurtosis - 1).
+    """
+    first, _, unit = parts[0]
+    if first.labels is not None:
+        return Tails()
+    sums = [np.bincount(groups, item.values.mean(axis=0)) for item, groups, _ in parts]
+    deviation = np.concatenate([weight / unit * (own - own.mean()) for own, (_, _, weight) in zip(sums, parts)])
+    if not (spread := float(deviation.std())):
+        return Tails(first.power)
+    skewness, kurtosis = (float(np.mean((deviation / spread) ** power)) for power in (3, 4))
+    freedom = max(2.0, 2 * len(deviation) / max(kurtosis - 1, 1e-3))
+    return Tails(first.power, freedom, skewness / math.sqrt(len(deviation)))
 
 
-def _errors(folder: Path, curve: Curve, selected: Selected, test: TestSet | None) -> _SeedErrors | None:
-    """The saved predictions behind a curve's last error; None if the error cannot be computed from them."""
-    if not curve.train_sizes or test is None:
-        return None
-    rows = [row for row in selected.get(curve.learner, {}).get(curve.train_sizes[-1], ()) if row.value is not None]
-    saved = predictions(folder, rows, len(test.y))
+def _errors(folder: Path, curve: Curve, rows: Sequence[Record], test: TestSet) -> _SeedErrors | None:
+    """The saved predictions of a test set behind a curve's last error; None if they do not determine the error."""
+    saved = predictions(folder, rows, test)
     if not saved:
         return None
     if curve.unit == MISSED_AUPRC and all("probabilities" in item for item in saved):

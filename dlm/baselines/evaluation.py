@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -236,6 +236,15 @@ def chance_level(task: Any, dataset: Dataset, test_noise: Noise) -> ChanceLevel 
     chosen = choose_on_validation(task, fitted, view)
     error = evaluate_split(task, fitted, view, dataset.test, test_noise, TEST_SEED, None, chosen).values[ERROR]
     return ChanceLevel(error, name) if np.isfinite(error) else None
+
+
+def mean_chance_level(task: Any, datasets: Sequence[Dataset], test_noise: Noise) -> ChanceLevel | None:
+    """The mean chance level of several hold-outs, see `chance_level`; None if one has none."""
+    levels = [chance_level(task, dataset, test_noise) for dataset in datasets]
+    known = [level for level in levels if level is not None]
+    if len(known) < len(levels):
+        return None
+    return ChanceLevel(float(np.mean([level.error for level in known])), known[0].prediction)
 
 
 def _constant(dataset: Dataset) -> tuple[Outputs, str] | None:

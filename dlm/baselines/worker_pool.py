@@ -36,7 +36,7 @@ PARENT_CHECK_INTERVAL = 1.0  # seconds
 FOLDER = "workers"  # in the workdir, while workers run: the data, which all of them map into memory
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
-_orders: SubsetOrders  # in a worker process
+_orders: Sequence[SubsetOrders]  # by hold-out, in a worker process
 
 
 class CompletedFit(NamedTuple):
@@ -53,11 +53,11 @@ class CompletedFit(NamedTuple):
 class WorkerPool:
     """At most `count` processes that fit trials in order, while the caller does other work.
 
-    The data are written to `folder` once and mapped into memory by each process. `close` kills the processes; the next
-    run fits the remaining trials.
+    The data, one `SubsetOrders` a hold-out, are written to `folder` once and mapped into memory by each process.
+    `close` kills the processes; the next run fits the remaining trials.
     """
 
-    def __init__(self, orders: SubsetOrders, trials: Sequence[Trial], count: int, folder: Path) -> None:
+    def __init__(self, orders: Sequence[SubsetOrders], trials: Sequence[Trial], count: int, folder: Path) -> None:
         self._waiting, self._results = deque(trials), queue.SimpleQueue[CompletedFit]()
         self._remaining, self._folder = len(trials), folder
         self._running: dict[int, Trial] = {}
@@ -227,4 +227,4 @@ def _import(name: str, path: str) -> None:
 
 def _fit(trial: Trial) -> tuple[FitResult, float]:
     start = time.process_time()
-    return fit_and_evaluate(trial, _orders), time.process_time() - start
+    return fit_and_evaluate(trial, _orders[trial.hold_out]), time.process_time() - start

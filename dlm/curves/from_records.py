@@ -98,6 +98,7 @@ def make_curve(name: str, by_size: Mapping[int, Sequence[Record]], pool_size: in
     errors = {size: tuple(row.value for row in rows if row.value is not None) for size, rows in by_size.items()}
     measured = tuple(size for size in errors if errors[size])
     first = next(iter(by_size.values()))[0]
+    num_test, hold_outs = test_counts(by_size[measured[-1]] if measured else (first,))
     return Curve(
         learner=name,
         noise=first.noise,
@@ -105,7 +106,16 @@ def make_curve(name: str, by_size: Mapping[int, Sequence[Record]], pool_size: in
         errors=tuple(errors[size] for size in measured),
         unit=first.unit,
         bound=BOUNDS.get(first.unit, (0.0, None)),
-        num_test=first.num_examples,
+        num_test=num_test,
         num_failed=sum(row.value is None for rows in by_size.values() for row in rows),
         pool_size=pool_size,
+        hold_outs=hold_outs,
     )
+
+
+def test_counts(rows: Iterable[Record]) -> tuple[int, int]:
+    """Numbers of distinct test examples and of hold-outs behind the values of some rows."""
+    counts = {row.hold_out: row.num_examples for row in rows if row.value is not None} or {
+        row.hold_out: row.num_examples for row in rows
+    }
+    return sum(counts.values()), len(counts)

@@ -1,7 +1,7 @@
 """Noise of measured errors: variance over seeds, and binomial variance of the test set.
 
 All seeds share one test set, so they do not show its noise: at most sqrt(p(1 − p) / num_test), which only a larger test
-set reduces.
+set reduces. With several hold-outs they show a part of it, which counts twice.
 """
 
 from __future__ import annotations
@@ -83,9 +83,10 @@ def noise_warning(curve: Curve) -> str:
     few = error * curve.num_test < FEW_MISTAKES
     if not few and (of_the_mean is None or noise.test <= max(of_the_mean, _MIN_RELATIVE_NOISE * error)):
         return ""
+    hold_outs = f" of {curve.hold_outs} hold-outs" if curve.hold_outs > 1 else ""
     message = (
         f"the error at {noise.train_size:,} examples is about {error * curve.num_test:.0f} mistakes in "
-        f"{curve.num_test:,} test examples; another test split may differ by ±{200 * noise.test:.1f} %"
+        f"{curve.num_test:,} test examples{hold_outs}; another test split may differ by ±{200 * noise.test:.1f} %"
     )
     if of_the_mean is None:
         return message

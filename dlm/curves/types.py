@@ -34,7 +34,8 @@ class Curve:
       errors: one row per size with one error per finished seed, at least one.
       unit: of the errors, for example "error rate" or "nats per byte".
       bound: their possible range.
-      num_test: number of test examples behind each error, 0 if unknown; determines the binomial noise.
+      num_test: number of test examples behind each error, 0 if unknown; determines the binomial noise. With several
+        hold-outs, the number of distinct examples in all of them, behind each mean error.
       num_failed: diverged or failed trials, which `errors` omits.
       stderr: [K] standard errors of the means, if given; otherwise they follow from the seeds or the test set.
       noise: corruption of the training examples, for example `label=0.2`.
@@ -43,6 +44,7 @@ class Curve:
       test_tails: shape of the test examples' contributions to an error that is not a rate.
       pool_size: number of examples in the training pool, 0 if unknown; at that size all seeds share one subset, so
         their spread lacks that of the subset.
+      hold_outs: number of test sets over which the seeds are distributed.
     """
 
     learner: str
@@ -57,6 +59,7 @@ class Curve:
     test_stderr: float | None = None
     test_tails: Tails = Tails()
     pool_size: int = 0
+    hold_outs: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

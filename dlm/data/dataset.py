@@ -114,7 +114,9 @@ class Dataset:
     k for a one-hot category; empty if inputs are not a table. groups: group columns and the names of their groups.
     time_ordered: the pool is in order of time, subsets are its latest rows, and targets have the scale of the inputs.
     expected_overlap: why examples overlap by design, which skips the search for leaks. test_groups: int [N], the group
-    of each test example, if examples of a group (a patient, a speaker) are not independent.
+    of each test example, and pool_groups of each pool example, if examples of a group (a patient, a speaker) are not
+    independent. split_by: what the splits follow, such as "time", which random splits would mix. splits: the number of
+    hold-outs of which this is one, see `dlm.data.groups.hold_outs`.
     """
 
     name: str
@@ -136,6 +138,9 @@ class Dataset:
     time_ordered: bool = False
     expected_overlap: str = ""
     test_groups: np.ndarray | None = None
+    pool_groups: np.ndarray | None = None
+    split_by: str = ""
+    splits: int = 1
 
     @cached_property
     def digests(self) -> np.ndarray:
@@ -185,22 +190,26 @@ class Dataset:
 
     @property
     def test_precision(self) -> str:
-        """How precisely the test split measures an error, in a sentence; empty for tokens and other dense targets.
+        """How precisely the test split, or those of all hold-outs, measure an error; empty for dense targets.
 
         The standard error of a share p is √(p(1 − p)/n); of a root-mean-square error, relative, about √(1/2n). Examples
         of a group may all be wrong together: then n is the effective number of groups, n²/Σ nᵍ² (Kish 1965).
         """
         total, count = sum(map(len, (self.train, self.validation, self.test))), len(self.test)
+        groups, hold_outs = self.test_groups, ""
+        if self.splits > 1:
+            count, hold_outs = count + len(self.train), f" in {self.splits} hold-outs"
+            groups = groups if self.pool_groups is None else np.concatenate([self.pool_groups, self.test_groups])
         if self.test.y.ndim > 1 or not (self.num_classes or self.has_numeric_targets) or not count:
             return ""
         what, spread, unit = "an error rate of 20 % has a standard error", math.sqrt(0.2 * 0.8), "points"
         if self.has_numeric_targets:
             what, spread, unit = "a root-mean-square error has a relative standard error", math.sqrt(0.5), "%"
         stderr = 100 * spread / math.sqrt(count)
-        text = f"Held out {count:,} of {total:,} examples for testing: {what} of {stderr:.2g} {unit}"
-        if self.test_groups is None:
+        text = f"Held out {count:,} of {total:,} examples for testing{hold_outs}: {what} of {stderr:.2g} {unit}"
+        if groups is None:
             return f"{text}."
-        sizes = np.unique(self.test_groups, return_counts=True)[1]
+        sizes = np.unique(groups, return_counts=True)[1]
         most = 100 * spread * math.sqrt(np.sum(sizes**2)) / count
         return f"{text}; up to {most:.2g} {unit} if the examples of a group ({len(sizes):,} groups) are wrong together."
 
@@ -247,7 +256,8 @@ def check_train_sizes(dataset: Dataset, train_sizes: tuple[int, ...]) -> None:
         if size > len(dataset.train):
             raise UsageError(
                 f"train_size={size} exceeds the {len(dataset.train)} examples in the training pool of "
-                f"{dataset.name!r}; choose at most {len(dataset.train)}"
+                f"{dataset.name!r}{f' with splits={dataset.splits}' if dataset.splits > 1 else ''}; choose at most "
+                f"{len(dataset.train)}"
             )
         if size < dataset.num_classes:
             raise UsageError(

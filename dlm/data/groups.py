@@ -1,4 +1,4 @@
-"""Assigns examples to groups by the values of columns: to compare errors between them, or to keep them in one split."""
+"""Groups of examples by columns, to compare their errors or to keep them in one split; and folds for hold-outs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from dlm.data.columns import Column, Columns, find_column
-from dlm.data.dataset import Groups, Split, hold_out_order, num_held_out
+from dlm.data.dataset import Dataset, Groups, LazyRows, Split, hold_out_order, num_held_out
 from dlm.utils.errors import UsageError
 
 MAX_VALUES = 12  # a column of numbers with more distinct values is divided at the pool's quartiles
@@ -21,6 +21,7 @@ MAX_NAMES = 20  # groups of a column of texts; rarer values form one group
 OTHERS = "others"
 MAX_FOLDS = 10  # from which a share is put together; more for shares below 1/10
 MAX_STRATIFIED_GROUPS = 2000  # more are held out in the order of a hash, which keeps class shares nearly
+DISJOINT = "no group is in two splits."
 
 Coded = tuple[tuple[str, ...], dict[str, np.ndarray]]  # names of the groups; group of each row by split, −1 unknown
 
@@ -171,7 +172,7 @@ class SplitGroups:
         counts = {part: len(np.unique(codes)) for part, codes in self.codes.items()}
         return (
             f"Groups by {self.column}: {counts['train']:,} in the training pool, {counts['validation']:,} in "
-            f"validation and {counts['test']:,} in test; no group is in two splits."
+            f"validation and {counts['test']:,} in test; {DISJOINT}"
         )
 
 
@@ -229,3 +230,106 @@ def _distance(held: np.ndarray, strata: np.ndarray, share: float) -> float:
     _, each = np.unique(strata, return_inverse=True)
     of_held, of_all = np.bincount(each[held], minlength=each.max() + 1), np.bincount(each)
     return float(abs(held.mean() - share) + np.abs(of_held / held.sum() - of_all / len(held)).sum() / 2)
+
+
+def hold_outs(dataset: Dataset, splits: int) -> tuple[Dataset, ...]:
+    """The hold-outs of a dataset: its pool and test split together are divided into `splits` folds.
+
+    Fold k is the test split of hold-out k, the other folds are its pool; validation is the same for all. Folds depend
+    on content, are stratified by class, and keep groups together. Raises UsageError for data that follow time or
+    documents, for too few examples or groups, and if a pool would lack a class.
+    """
+    if splits == 1:
+        return (dataset,)
+    by = dataset.split_by or ("time" if dataset.time_ordered else "history" if dataset.expected_overlap else "")
+    if by:
+        raise UsageError(
+            f"splits={splits} holds out examples at random, and {dataset.name!r} is split by {by}; set splits=1"
+        )
+    examples, groups = _joined(dataset.train, dataset.test), None
+    if dataset.test_groups is not None:
+        if dataset.pool_groups is None:
+            raise UsageError(
+                f"splits={splits} needs the group of each pool example, and {dataset.name!r} has test_groups only; set "
+                "Dataset(pool_groups=…) too, or splits=1"
+            )
+        groups = np.concatenate([dataset.pool_groups, dataset.test_groups])
+    order = hold_out_order(examples)
+    fold = np.zeros(len(examples), int)
+    fold[order] = _folds(examples.strata[order], None if groups is None else groups[order], splits)
+    _check_folds(dataset, examples, fold, splits)
+    result = []
+    for number in range(splits):
+        rows, rest = order[fold[order] == number], np.flatnonzero(fold != number)
+        test = examples.take(rows)
+        result.append(
+            dataclasses.replace(
+                dataset,
+                train=examples.take(rest),
+                test=dataclasses.replace(test, x=np.asarray(test.x)),
+                pool_groups=None if groups is None else groups[rest],
+                test_groups=None if groups is None else groups[rows],
+                splits=splits,
+            )
+        )
+    remarks = _remarks(dataset, result[0], groups)
+    return tuple(dataclasses.replace(each, remarks=remarks) for each in result)
+
+
+def _joined(pool: Split, test: Split) -> Split:
+    """Pool and test examples; splits that are taken from them share one array of inputs."""
+    x = np.concatenate([np.asarray(pool.x), np.asarray(test.x)])
+    pairs = ((pool.groups, test.groups), (pool.sounds, test.sounds))
+    extras = [None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs]
+    return Split(LazyRows(x, np.arange(len(x))), np.concatenate([pool.y, test.y]), *extras)
+
+
+def _folds(strata: np.ndarray, groups: np.ndarray | None, splits: int) -> np.ndarray:
+    """The fold of each row by scikit-learn, int [N]: stratified where some class has a row for each fold."""
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+    number = len(strata) if groups is None else len(np.unique(groups))
+    if splits > number:
+        what = "examples" if groups is None else "groups by data.group"
+        raise UsageError(f"splits={splits} exceeds the {number} {what} in pool and test; choose at most {number}")
+    counts = np.unique(strata, return_counts=True)[1]
+    stratified = len(counts) > 1 and counts.max() >= splits
+    if groups is None:
+        kind = StratifiedKFold if stratified else KFold
+    else:
+        kind = StratifiedGroupKFold if stratified and number <= MAX_STRATIFIED_GROUPS else GroupKFold
+    fold = np.zeros(len(strata), int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds
+        for index, (_, rows) in enumerate(kind(splits).split(strata, strata, groups)):
+            fold[rows] = index
+    return fold
+
+
+def _check_folds(dataset: Dataset, examples: Split, fold: np.ndarray, splits: int) -> None:
+    """UsageError for an empty fold, and for a class that is in one fold only, which its pool would lack."""
+    for number in range(splits):
+        inside = fold == number
+        if not inside.any():
+            raise UsageError(f"splits={splits} leaves hold-out {number} without test examples; choose fewer splits")
+        lacking = np.setdiff1d(examples.strata, examples.strata[~inside])
+        if len(lacking):
+            name = dataset.class_names[lacking[0]] if dataset.class_names else str(lacking[0])
+            raise UsageError(
+                f"splits={splits} leaves the pool of hold-out {number} without class {name!r}, whose examples are all "
+                "in one fold; choose another number of splits, or remove or merge rare classes"
+            )
+
+
+def _remarks(before: Dataset, hold_out: Dataset, groups: np.ndarray | None) -> tuple[str, ...]:
+    """The remarks of a dataset, with those on its splits replaced by that on its hold-outs."""
+    remarks = []
+    for remark in before.remarks:
+        if groups is not None and remark.endswith(DISJOINT):
+            count = len(np.unique(groups))
+            remark = (
+                f"{remark.partition(':')[0]}: {count:,} in pool and test of {hold_out.splits} hold-outs; {DISJOINT}"
+            )
+        if not before.test_precision or not remark.startswith(before.test_precision):
+            remarks.append(remark)
+    return (*remarks, hold_out.test_precision) if hold_out.test_precision else tuple(remarks)

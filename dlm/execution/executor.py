@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.ensembles import ensembles_of
-from dlm.baselines.evaluation import chance_level
+from dlm.baselines.evaluation import mean_chance_level
 from dlm.data.leakage import check_leakage
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
-from dlm.execution.preparation import DEFAULT_OPTIONS, RunOptions, folder_of, load_dataset, remaining, subset_orders
+from dlm.execution.preparation import DEFAULT_OPTIONS, RunOptions, folder_of, load_datasets, remaining, subset_orders
 from dlm.execution.result import Result, write_report
 from dlm.execution.trial_runner import TrialRunner, log
 from dlm.storage import artifacts, records
@@ -102,26 +102,27 @@ def _run_trials(study: Study, folder: Path, options: RunOptions, watch: Watch | 
     with contextlib.ExitStack() as stack:
         watch = watch or stack.enter_context(Watch())
         # The data are checked before the workdir is made: a usage error leaves nothing behind.
-        dataset, leaks = check_leakage(load_dataset(study, options))
+        datasets, leaks = zip(*map(check_leakage, load_datasets(study, options)))
         watch.check()
         workdir = stack.enter_context(Workdir.create_or_resume(folder, report=log))
         watch.before_end.append(workdir.close)  # the process may end at a signal
         work = remaining(study, workdir)
-        programs = {cohort: summarize_program(cohort.first, dataset) for cohort in work.cohorts}
+        programs = {cohort: summarize_program(cohort.first, datasets[cohort.first.hold_out]) for cohort in work.cohorts}
         workdir.claim(
             study,
-            data={"name": dataset.name, "fingerprint": dataset.fingerprint},
+            data={"name": datasets[0].name, "fingerprint": ",".join(each.fingerprint for each in datasets)},
             provenance=provenance(programs, work.classical),
             question=options.question,
             command=options.command,
-            chance=chance_level(study.task, dataset, study.test_noise),
-            pool_size=len(dataset.train),
+            chance=mean_chance_level(study.task, datasets, study.test_noise),
+            pool_size=min(len(each.train) for each in datasets),
             report=log,
         )
         flops = {cohort.cohort_id: program.flops for cohort, program in programs.items()}
-        orders = subset_orders(study, dataset)
-        runner = TrialRunner(study, orders, workdir, options.resolve(dataset), watch, flops)
-        artifacts.write_leak_counts(folder, leaks)
+        orders = subset_orders(study, datasets)
+        runner = TrialRunner(study, orders, workdir, options.resolve(datasets[0]), watch, flops)
+        for hold_out, counts in enumerate(leaks):
+            artifacts.write_leak_counts(folder, counts, hold_out)
         runner.run(work)
         artifacts.write_ensembles(folder, ensembles_of(study, orders, workdir.records, folder))
         records.write(workdir.table, folder)

@@ -16,7 +16,7 @@ import psutil
 from dlm.baselines.evaluation import fit_and_evaluate
 from dlm.curves.summary import summarize
 from dlm.curves.types import Curve
-from dlm.execution.preparation import RunOptions, folder_of, is_streamed, load_dataset, remaining, subset_orders
+from dlm.execution.preparation import RunOptions, folder_of, is_streamed, load_datasets, remaining, subset_orders
 from dlm.report.figures import save_learning_curves
 from dlm.report.formatting import duration
 from dlm.storage.workdir import Workdir
@@ -67,7 +67,7 @@ class Cost:
 class Plan:
     """Cost of each part, and seconds before the first part (start, data) and after the last (report).
 
-    test_precision: how precisely the test split measures an error, in a sentence.
+    test_precision: how precisely the test examples measure an error, in a sentence.
     """
 
     study_name: str
@@ -127,17 +127,19 @@ def plan(study: Study, workdir: str | os.PathLike[str] | None = None, **options:
     """
     run_options, folder = RunOptions(**options), folder_of(study, workdir)
     devices.configure(run_options.num_cpu_devices)
-    dataset = load_dataset(study, run_options)
+    datasets = load_datasets(study, run_options)
     work = remaining(study, Workdir(folder, None))
-    orders = subset_orders(study, dataset)
-    device_data = put_on_devices(orders, streamed=is_streamed(run_options.input, dataset))
-    start_seconds = time.time() - psutil.Process().create_time()
-    parts = [_cohort_cost(cohort, device_data, devices.packing(run_options.packing)) for cohort in work.cohorts]
+    orders, streamed = subset_orders(study, datasets), is_streamed(run_options.input, datasets[0])
+    start_seconds, parts = time.time() - psutil.Process().create_time(), []
+    for number, own in enumerate(orders):
+        if cohorts := [cohort for cohort in work.cohorts if cohort.first.hold_out == number]:
+            device_data, packing = put_on_devices(own, streamed=streamed), devices.packing(run_options.packing)
+            parts += [_cohort_cost(cohort, device_data, packing) for cohort in cohorts]
     for name in dict.fromkeys(trial.name for trial in work.classical):
         trials = [trial for trial in work.classical if trial.name == name]
         parts.append(_classical_cost(name, trials, orders))
     complete = len(study.trials) - work.num_trials
-    return Plan(study.name, tuple(parts), start_seconds, _report_seconds(study), complete, dataset.test_precision)
+    return Plan(study.name, tuple(parts), start_seconds, _report_seconds(study), complete, datasets[0].test_precision)
 
 
 def _cohort_cost(cohort: Cohort, device_data: DeviceData, packing: Packing) -> Cost:
@@ -153,7 +155,7 @@ def _cohort_cost(cohort: Cohort, device_data: DeviceData, packing: Packing) -> C
     every = cohort.first.budget.eval_every
     evaluations = sum(1 + (trial.num_steps // every if every else 0) for trial in cohort.trials)
     return Cost(
-        name=cohort.first.name,
+        name=f"{cohort.first.name}, hold-out {cohort.first.hold_out}" if cohort.first.splits > 1 else cohort.first.name,
         trials=len(cohort.trials),
         programs=run.population.num_compiled,
         updates=updates,
@@ -164,7 +166,7 @@ def _cohort_cost(cohort: Cohort, device_data: DeviceData, packing: Packing) -> C
     )
 
 
-def _classical_cost(name: str, trials: Sequence[Trial], orders: SubsetOrders) -> Cost:
+def _classical_cost(name: str, trials: Sequence[Trial], orders: Sequence[SubsetOrders]) -> Cost:
     """Time fits of increasing size; beyond the largest timed size, time is proportional to the size."""
     trial_of_size = {trial.train_size: trial for trial in trials}
     timed: dict[int, float] = {}
@@ -173,7 +175,7 @@ def _classical_cost(name: str, trials: Sequence[Trial], orders: SubsetOrders) ->
             break
         for _ in range(2):  # the first fit of a size also imports and compiles
             start = time.perf_counter()
-            fit_and_evaluate(trial, orders)
+            fit_and_evaluate(trial, orders[trial.hold_out])
             timed[size] = time.perf_counter() - start
             if timed[size] > 1.0:
                 break

@@ -1,10 +1,11 @@
-"""Prepares a run: its options, its checked dataset, and the trials that remain."""
+"""Prepares a run: its options, its checked datasets, and the trials that remain."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import jax
 
 from dlm.data.corruption import check_noise
 from dlm.data.dataset import Dataset, check_train_sizes
+from dlm.data.groups import hold_outs
 from dlm.data.subset_orders import SubsetOrders
 from dlm.execution.recording import DEFAULT_MIB
 from dlm.study.learner import Learner
@@ -107,10 +109,10 @@ def folder_of(study: Study, workdir: str | os.PathLike[str] | None) -> Path:
     return local_folder(f"runs/{study.name}" if workdir is None else workdir, "workdir")
 
 
-def load_dataset(study: Study, options: RunOptions = DEFAULT_OPTIONS) -> Dataset:
-    """Read a study's data, unless `options.dataset` holds them, and check the study against them.
+def load_datasets(study: Study, options: RunOptions = DEFAULT_OPTIONS) -> tuple[Dataset, ...]:
+    """Read a study's data, unless `options.dataset` holds them, and check the study against each of its hold-outs.
 
-    Raises UsageError if the data cannot be read, or do not fit the study's task, sizes, noise or learners.
+    Raises UsageError if the data cannot be read, or do not fit the study's task, sizes, splits, noise or learners.
     """
     for name, learner in study.learners.items():
         if not isinstance(learner, Learner) and not hasattr(learner, "fit"):
@@ -121,17 +123,25 @@ def load_dataset(study: Study, options: RunOptions = DEFAULT_OPTIONS) -> Dataset
         raise UsageError(f"task={study.task!r} is not a task; use one of dlm.tasks, or a subclass of dlm.tasks.Task")
     data_dir = Path(options.data_dir).expanduser() if options.data_dir else None
     load_options = _load_options(study, options.download)
-    dataset = options.dataset or study.data.load(data_dir, **load_options)
+    loaded = options.dataset or study.data.load(data_dir, **load_options)
+    if study.splits > 1 and is_streamed(options.input, loaded):
+        raise UsageError(
+            f"splits={study.splits} needs the training pool in memory, and --input={options.input} reads it from the "
+            "host; set --input=device, or splits=1"
+        )
+    datasets = hold_outs(loaded, study.splits)
+    dataset = min(datasets, key=lambda each: len(each.train))
     check_train_sizes(dataset, study.train_sizes)
-    study.task.check(dataset)
+    for each in datasets:
+        study.task.check(each)
     for trial in {(trial.noise, trial.test_noise): trial for trial in study.trials}.values():
         for where, noise in (("noise", trial.noise), ("test_noise", trial.test_noise)):
             check_noise(noise, dataset.num_classes, tokens=dataset.vocabulary > 0, where=where)
     for cohort in study.cohorts:
-        check_model(cohort.first, dataset)
+        check_model(cohort.first, datasets[cohort.first.hold_out])
     for learner in {trial.learner for trial in study.trials if hasattr(trial.learner, "check")}:
         learner.check(dataset)
-    return dataset
+    return datasets
 
 
 def _load_options(study: Study, download: bool) -> dict[str, Any]:
@@ -162,9 +172,12 @@ def remaining(study: Study, workdir: Workdir) -> Work:
     return Work(group_cohorts(gradient_trained), classical)
 
 
-def subset_orders(study: Study, dataset: Dataset) -> SubsetOrders:
-    """The pool's orders for the subset seeds of a study."""
-    return SubsetOrders(dataset, (trial.subset_seed for trial in study.trials))
+def subset_orders(study: Study, datasets: Sequence[Dataset]) -> tuple[SubsetOrders, ...]:
+    """The orders of each hold-out's pool, for the subset seeds that the study trains there."""
+    return tuple(
+        SubsetOrders(dataset, (trial.subset_seed for trial in study.trials if trial.hold_out == number))
+        for number, dataset in enumerate(datasets)
+    )
 
 
 def default_fit_workers() -> int:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from dlm.baselines import HistGradientBoosting, KneserNey, LogisticRegression, Ridge, TfidfLogisticRegression
 from dlm.data.dataset import Dataset
+from dlm.data.groups import hold_outs
 from dlm.data.sources.column_sources import File
 from dlm.models import CNN, MLP, Transformer
 from dlm.report.terminal import print_list
@@ -58,6 +59,9 @@ def for_path(path: str, target: str, assignments: Sequence[str] = ()) -> tuple[S
     tuning = {name: axes for name, axes in study.tuning.items() if f"learners.{name}.hyper.lr" not in assigned}
     study = dataclasses.replace(study, tuning=tuning)
     study = overrides.apply(study, [text for text in assignments if text not in of_data])
+    if study.splits > 1 and "train_sizes" not in assigned:
+        pool = min(len(each.train) for each in hold_outs(dataset, study.splits))
+        study = dataclasses.replace(study, train_sizes=train_sizes_for(pool, dataset.num_classes))
     predicted = study.data.target or "what comes next"
     question = f"How well can {predicted} be predicted in {study.name}, and how much would more data help?"
     return study, question, dataset
@@ -65,8 +69,10 @@ def for_path(path: str, target: str, assignments: Sequence[str] = ()) -> tuple[S
 
 def print_remarks(study: Study, dataset: Dataset, console: Console) -> None:
     """Print how the data were read and what was proposed for them."""
+    dataset = hold_outs(dataset, study.splits)[0]
     counts = [len(split) for split in (dataset.train, dataset.validation, dataset.test)]
     splits = "{:,} training, {:,} validation and {:,} test examples".format(*counts)
+    splits += f" in the first of {study.splits} hold-outs" if study.splits > 1 else ""
     tuned = {name: f" (best of {len(axes)} learning rates by validation)" for name, axes in study.tuning.items()}
     learners = f"learners: {', '.join(name + tuned.get(name, '') for name in study.learners)}"
     remarks = [*dataset.remarks, f"{splits}; {learners}; --save_experiment=FILE.py writes the study to edit it."]

@@ -39,21 +39,20 @@ DEFAULT_MIB = 512  # of predictions, and as much of parameters
 class Recorder:
     """Appends measurements to a workdir, each with its provenance, and counts them in the progress.
 
-    `flops` are the floating-point operations per update, by cohort id.
+    `orders` are those of each hold-out; `flops` are the floating-point operations per update, by cohort id.
     """
 
     def __init__(
         self,
         study: Study,
-        orders: SubsetOrders,
+        orders: Sequence[SubsetOrders],
         workdir: Workdir,
         packing: str,
         flops: Mapping[str, float],
         progress: ProgressTracker,
     ) -> None:
-        self.study, self.orders, self.dataset = study, orders, orders.dataset
+        self.study, self.orders = study, orders
         self.workdir, self.packing, self.flops, self.progress = workdir, packing, flops, progress
-        self.num_leaked = 0 if self.dataset.leaked_rows is None else len(self.dataset.leaked_rows)
         self.versions = " ".join(f"{name}={version}" for name, version in description.versions().items())
 
     def record(self, measurement: Measurement, note: str = "", inference_seconds: float | None = None) -> None:
@@ -91,16 +90,18 @@ class Recorder:
                 self.record(failed, f"{type(error).__name__}: {error}"[:MAX_NOTE_CHARACTERS])
 
     def _num_examples(self, trial: Trial, split: str, metric: str) -> int:
+        dataset = self.orders[trial.hold_out].dataset
         if split != TRAIN:
-            num_leaked = self.num_leaked if metric == ERROR_WITHOUT_LEAKS else 0
-            return len(getattr(self.dataset, split)) - num_leaked
+            leaked = dataset.leaked_rows if metric == ERROR_WITHOUT_LEAKS else None
+            return len(getattr(dataset, split)) - (0 if leaked is None else len(leaked))
         if not isinstance(trial.learner, Learner):
             return trial.train_size
-        return num_train_examples(trial.train_size, self.dataset) if metric == ERROR else trial.budget.batch_size
+        return num_train_examples(trial.train_size, dataset) if metric == ERROR else trial.budget.batch_size
 
     def _shared_fields(self, measurement: Measurement) -> dict[str, Any]:
         """The fields that all rows of one measurement share."""
         trial, usage = measurement.trial, measurement.usage
+        orders = self.orders[trial.hold_out]
         trained: dict[str, Any] = {"packing": "none", "precision": "none", "device": "host", "flops": None}
         if isinstance(trial.learner, Learner):
             flops = measurement.step * self.flops.get(Cohort((trial,)).cohort_id, 0.0)
@@ -116,12 +117,13 @@ class Recorder:
             "hyper": json.dumps(canonical(trial.learner), sort_keys=True),
             "step": measurement.step,
             "status": measurement.status,
-            "subset_hash": self.orders.hash(trial.subset_seed, trial.train_size),
-            "data": f"{self.dataset.name}@{self.dataset.fingerprint}",
+            "subset_hash": orders.hash(trial.subset_seed, trial.train_size),
+            "data": f"{orders.dataset.name}@{orders.dataset.fingerprint}",
             "seconds": round(usage.seconds, 6),
             "joules": usage.joules,
             "versions": self.versions,
             "noise": trial_noise_text(trial),
+            "hold_out": trial.hold_out,
         }
 
 
@@ -147,18 +149,18 @@ class Retention:
         params: ids of the trials whose parameters are saved.
     """
 
-    def __init__(self, study: Study, dataset: Dataset, workdir: Workdir, limit: int) -> None:
+    def __init__(self, study: Study, datasets: Sequence[Dataset], workdir: Workdir, limit: int) -> None:
         self.workdir = workdir
         rank = {seed: index for index, seed in enumerate(dict.fromkeys(trial.subset_seed for trial in study.trials))}
         ordered = sorted(study.trials, key=lambda trial: (rank[trial.subset_seed], -trial.train_size))
-        num_bytes = prediction_bytes(study.task, dataset)
-        self.predictions = _within(limit, [(trial.trial_id, num_bytes) for trial in ordered])
+        num_bytes = [prediction_bytes(study.task, dataset) for dataset in datasets]
+        self.predictions = _within(limit, [(trial.trial_id, num_bytes[trial.hold_out]) for trial in ordered])
         networks = [trial for trial in ordered if isinstance(trial.learner, Learner)]
         first_of = {trial.learner.model: trial for trial in networks}  # tracing a model's shapes takes milliseconds
-        params_bytes = {model: _nbytes(params_shapes(trial, dataset)) for model, trial in first_of.items()}
+        params_bytes = {model: _nbytes(params_shapes(trial, datasets[0])) for model, trial in first_of.items()}
         self.params = _within(limit, [(trial.trial_id, params_bytes[trial.learner.model]) for trial in networks])
-        if limit:
-            artifacts.write_test_set(workdir, test_set(dataset))
+        for hold_out, dataset in enumerate(datasets if limit else ()):
+            artifacts.write_test_set(workdir, test_set(dataset), hold_out)
 
     def save_params(self, trial: Trial, params: Any) -> None:
         """Save a model's parameters, a tree of arrays, if the limit allows."""

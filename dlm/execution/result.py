@@ -138,14 +138,14 @@ def interpret(study: Study, folder: Path, trials: Sequence[str], console: Consol
     `trials` are `learner:size:seed` or starts of trial ids; empty: the largest trial of the first network.
     """
     from dlm.analysis.interpretability.analysis import analyze_trials
-    from dlm.execution.preparation import RunOptions, load_dataset
+    from dlm.execution.preparation import RunOptions, load_datasets
     from dlm.report.sections.interpretability import print_analysis
     from dlm.train import devices
 
     run_options = RunOptions(**options)
     devices.configure(run_options.num_cpu_devices)
     workdir = Workdir.open(folder)
-    for analysis in analyze_trials(study, workdir, trials, load_dataset(study, run_options)):
+    for analysis in analyze_trials(study, workdir, trials, load_datasets(study, run_options)):
         print_analysis(analysis, folder, console)
     write_report(workdir, None, study, run_options.question)
     console.print(f"The analysis is also in {folder / PAGE}.", soft_wrap=True, highlight=False)

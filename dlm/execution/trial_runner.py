@@ -82,7 +82,7 @@ class ClassicalFits:
             self.progress.running([trial.trial_id])
             begin = time.monotonic()
             try:
-                result: FitResult | Exception = fit_and_evaluate(trial, self.recorder.orders)
+                result: FitResult | Exception = fit_and_evaluate(trial, self.recorder.orders[trial.hold_out])
             except Exception as error:  # any exception of a library fails this trial, not the study
                 result = error
             self._record(trial, result, time.monotonic() - begin)
@@ -106,12 +106,15 @@ def _first_seeds_first(trials: Sequence[Trial]) -> list[Trial]:
 
 
 class TrialRunner:
-    """Runs the work of one study in one workdir. `options` are resolved for the dataset and the devices."""
+    """Runs the work of one study in one workdir. `options` are resolved for the dataset and the devices.
+
+    `orders` are those of each hold-out. Hold-outs are trained one after another, so that the devices hold one pool.
+    """
 
     def __init__(
         self,
         study: Study,
-        orders: SubsetOrders,
+        orders: Sequence[SubsetOrders],
         workdir: Workdir,
         options: RunOptions,
         watch: Watch,
@@ -124,31 +127,37 @@ class TrialRunner:
             study.name, curve_sizes(study), workdir=workdir.path, memory=devices.memory_in_use, stopping=watch
         )
         self.recorder = Recorder(study, orders, workdir, options.packing, flops, self.progress)
-        self.retention = Retention(study, orders.dataset, workdir, options.keep_mib * MEBIBYTE)
+        datasets = [each.dataset for each in orders]
+        self.retention = Retention(study, datasets, workdir, options.keep_mib * MEBIBYTE)
         self.fits = ClassicalFits(self.recorder, self.retention, watch, options.fit_workers or 0)
 
     def run(self, work: Work) -> None:
         """Train and fit all trials of `work`."""
         if not work.num_trials:
             return
-        device_data: Any = None
-        if work.cohorts:
-            streamed = self.options.input == "stream"
-            device_data = put_on_devices(self.orders, streamed=streamed, workers=self.options.input_workers)
         self._expect(work)
         self.watch.before_end.insert(0, self.progress.close)  # before the lock is released
         self.watch.is_silent = lambda: self.progress.is_live
         with self.progress, self.fits.start(work.classical):
-            compiled = []
-            for cohort in work.cohorts:
-                compiled.append(self._compile(cohort, device_data))
-                self._collect_fits()
-            for chunks, population in compiled:
-                self._train_chunks(chunks, population, device_data)
+            for number, orders in enumerate(self.orders):
+                self._train_cohorts([cohort for cohort in work.cohorts if cohort.first.hold_out == number], orders)
             while self.fits.remaining:
                 self.watch.check()
                 self.progress.phase("fit", f"{self.fits.remaining:,} fits left")
                 self._collect_fits(COLLECT_SECONDS)
+
+    def _train_cohorts(self, cohorts: Sequence[Cohort], orders: SubsetOrders) -> None:
+        """Compile and train the cohorts of one hold-out."""
+        if not cohorts:
+            return
+        streamed = self.options.input == "stream"
+        device_data = put_on_devices(orders, streamed=streamed, workers=self.options.input_workers)
+        compiled = []
+        for cohort in cohorts:
+            compiled.append(self._compile(cohort, device_data))
+            self._collect_fits()
+        for chunks, population in compiled:
+            self._train_chunks(chunks, population, device_data)
 
     def _expect(self, work: Work) -> None:
         """Report remaining and complete work to the progress."""
@@ -244,7 +253,8 @@ class TrialRunner:
         self.retention.save_params(trial, params)
         seconds = None
         try:
-            examples = predictor(params, self.orders.normalization_stats(trial.subset_seed, trial.train_size))
+            stats = self.orders[trial.hold_out].normalization_stats(trial.subset_seed, trial.train_size)
+            examples = predictor(params, stats)
         except Exception as error:  # a failed prediction pass does not fail the trial
             reason = str(error).partition("\n")[0][:200]
             log(f"{trial.name}, {trial.train_size:,} examples: predictions are not saved ({reason})")

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -24,8 +25,14 @@ _MAX_MESSAGE = 300  # characters of an error message that quotes the file
 
 def to_json(summary: StudySummary) -> str:
     """The text of forecast.json. ValueError for NaN and infinity: a number is finite or absent."""
+    content = dataclasses.asdict(summary, dict_factory=_without_defaults)
     # `item` converts the scalars of NumPy.
-    return json.dumps(dataclasses.asdict(summary), indent=1, allow_nan=False, default=lambda number: number.item())
+    return json.dumps(content, indent=1, allow_nan=False, default=lambda number: number.item())
+
+
+def _without_defaults(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of a dataclass; a curve of one hold-out has no `hold_outs`, as in files of older versions."""
+    return {name: value for name, value in fields if (name, value) != ("hold_outs", 1)}
 
 
 def from_json(text: str | bytes) -> StudySummary:

@@ -89,6 +89,11 @@ def duration(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def of_hold_outs(count: int) -> str:
+    """ " of 5 hold-outs", after a number of test examples; empty for one."""
+    return f" of {count} hold-outs" if count > 1 else ""
+
+
 def listed(parts: Sequence[str]) -> str:
     """Parts in words: "a", "a and b", "a, b and c"."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

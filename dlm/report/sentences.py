@@ -11,6 +11,7 @@ from dlm.report.formatting import (
     forecast_text,
     listed,
     multiple_text,
+    of_hold_outs,
     percent,
     probability_text,
     required_size_text,
@@ -95,15 +96,15 @@ def noise_levels(summary: StudySummary) -> list[str]:
     """How much another seed and another test set would change the error at the largest size."""
     lines = []
     for learner in summary.learners:
-        noise, unit = learner.noise, learner.curve.unit
+        noise, curve, unit = learner.noise, learner.curve, learner.curve.unit
         if noise is None:
             continue
         by_source = {
             f"by training (s.d. of {seeds(noise.num_seeds)})": noise.training,
-            f"by the test set (s.e. of {learner.curve.num_test:,} examples)": noise.test,
+            f"by the test set (s.e. of {curve.num_test:,} examples{of_hold_outs(curve.hold_outs)})": noise.test,
         }
         parts = [f"±{error_text(value, unit)} {name}" for name, value in by_source.items() if value is not None]
-        lines.append(f"{learner.curve.learner}: {', '.join(parts)}")
+        lines.append(f"{curve.learner}: {', '.join(parts)}")
     return lines
 
 

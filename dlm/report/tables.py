@@ -18,6 +18,7 @@ from dlm.report.formatting import (
     forecast_text,
     is_rate,
     multiple_text,
+    of_hold_outs,
     percent,
     required_size_cell,
     target_text,
@@ -138,8 +139,10 @@ def forecast_table(summary: StudySummary) -> Table | None:
 
 def estimand_notes(summary: StudySummary) -> tuple[str, ...]:
     """What the intervals refer to, and the chance level."""
-    counts = sorted({learner.curve.num_test for learner in summary.learners if learner.curve.num_test})
-    tests = f"the {counts[0]:,} test examples" if len(counts) == 1 else "the test set"
+    counts = sorted({(each.curve.num_test, each.curve.hold_outs) for each in summary.learners if each.curve.num_test})
+    tests = "the test set"
+    if len(counts) == 1:
+        tests = f"the {counts[0][0]:,} test examples{of_hold_outs(counts[0][1])}"
     if summary.estimand == ON_NEW_EXAMPLES:
         note = f"Intervals are of the expected error on new examples; they include the sampling error of {tests}."
     else:

@@ -72,14 +72,19 @@ class Ensemble:
     single: dict[str, float]
 
 
-def write_leak_counts(workdir: Location, counts: LeakCounts) -> None:
-    """Write leaks.json."""
-    _write_json(Path(workdir) / LEAKS_FILE, counts)
+def write_leak_counts(workdir: Location, counts: LeakCounts, hold_out: int = 0) -> None:
+    """Write leaks.json, or the file of another hold-out."""
+    _write_json(_of_hold_out(workdir, LEAKS_FILE, hold_out), counts)
 
 
 def read_leak_counts(workdir: Location) -> LeakCounts | None:
-    """Content of leaks.json; None if the data were not searched."""
-    return _read_json(Path(workdir) / LEAKS_FILE, LeakCounts)
+    """Counts of test examples of all hold-outs together, and of the first one's pool; None without a search."""
+    read = [_read_json(_of_hold_out(workdir, LEAKS_FILE, k), LeakCounts) for k in _hold_outs(workdir, LEAKS_FILE)]
+    counts = [each for each in read if each is not None]
+    if len(counts) < 2:
+        return counts[0] if counts else None
+    totals = {name: sum(getattr(each, name) for each in counts) for name in ("test", "leaked", "leaked_near")}
+    return dataclasses.replace(counts[0], **totals)
 
 
 def write_ensembles(workdir: Location, ensembles: Sequence[Ensemble]) -> None:
@@ -137,14 +142,32 @@ def read_parameters(workdir: Location, trial_id: str) -> dict[str, Any] | None:
     return tree
 
 
-def write_test_set(workdir: Location, values: NamedArrays) -> None:
-    """Write the test set that predictions refer to: targets, names and, if they are small, inputs."""
-    _write_arrays(Path(workdir) / TEST_SET, values)
+def write_test_set(workdir: Location, values: NamedArrays, hold_out: int = 0) -> None:
+    """Write the test set that predictions of a hold-out refer to: targets, names and, if they are small, inputs."""
+    _write_arrays(_of_hold_out(workdir, TEST_SET, hold_out), values)
 
 
-def read_test_set(workdir: Location) -> dict[str, np.ndarray] | None:
-    """The test set; None if it was not saved."""
-    return _read_arrays(Path(workdir) / TEST_SET)
+def read_test_set(workdir: Location, hold_out: int = 0) -> dict[str, np.ndarray] | None:
+    """The test set of a hold-out; None if it was not saved."""
+    return _read_arrays(_of_hold_out(workdir, TEST_SET, hold_out))
+
+
+def saved_test_sets(workdir: Location) -> list[int]:
+    """The hold-outs whose test sets were saved."""
+    return _hold_outs(workdir, TEST_SET)
+
+
+def _of_hold_out(workdir: Location, name: str, hold_out: int) -> Path:
+    """The path of a file of one hold-out: test_set.npz, test_set_1.npz, …"""
+    path = Path(workdir) / name
+    return path.with_stem(f"{path.stem}_{hold_out}") if hold_out else path
+
+
+def _hold_outs(workdir: Location, name: str) -> list[int]:
+    """The hold-outs that have a file of this name."""
+    stem, suffix = Path(name).stem, Path(name).suffix
+    ends = [path.stem.removeprefix(stem).removeprefix("_") for path in Path(workdir).glob(f"{stem}*{suffix}")]
+    return sorted(int(end or 0) for end in ends if not end or end.isdecimal())
 
 
 def _leaves(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

@@ -110,6 +110,7 @@ def differences(before: StudyDescription, now: StudyDescription) -> list[str]:
     for name, learner in before.study["learners"].items():
         if name in now.study["learners"]:
             pairs.append((f"learners.{name}.", learner, now.study["learners"][name]))
+    pairs.append(("splits", before.study.get("splits", 1), now.study.get("splits", 1)))
     changes = []
     for prefix, old, new in [*pairs, ("read.", before.data, now.data)]:
         old_fields, new_fields = flat(old, prefix), flat(new, prefix)

@@ -68,6 +68,7 @@ class Record:
         "time of one prediction on the test set: in batches on all devices for a network; on one CPU core for a "
         "classical learner", "seconds per example", "the trial has not ended, or its predictions did not fit in memory",
         default=None)
+    hold_out: int = _column("index of the trial's hold-out in a study with `splits`, otherwise 0", default=0)
     # fmt: on
 
     @property

@@ -117,7 +117,7 @@ class Workdir:
 
         Args:
             study: may differ from the workdir's study in its sizes, seeds, axes and learners only.
-            data: `name` and `fingerprint` of the data read.
+            data: `name` and `fingerprint` of the data read; the fingerprints of several hold-outs, with commas.
             provenance: of the trials that remain, from `dlm.storage.description.provenance`.
             question, command: the study's question and the command line, for reports.
             chance, pool_size: the chance level of the task on the data, and the size of the training pool.
@@ -162,7 +162,8 @@ class Workdir:
     def _check_data(self, data: Mapping[str, str]) -> None:
         """UsageError for records of other data, in a workdir without a study.json."""
         name = f"{data['name']}@{data['fingerprint']}"
-        others = {row.data for row in self.records} - {name}
+        known = {f"{data['name']}@{fingerprint}" for fingerprint in data["fingerprint"].split(",")}
+        others = {row.data for row in self.records} - known
         if others:
             raise UsageError(
                 f"--workdir={self.path} holds records of {', '.join(sorted(others))}, and the study reads {name}; "

@@ -73,6 +73,7 @@ class Study(HtmlDisplay):
         tuning: points per learner, crossed with `axes`.
         equal_tuning: whether all tuned learners must have the same number of points.
         costs: prices, by which the report decides whether to collect more data.
+        splits: number of hold-outs that rotate with the seeds: seed number i is tested on hold-out i mod `splits`.
     """
 
     data: Any
@@ -92,6 +93,7 @@ class Study(HtmlDisplay):
     tuning: Mapping[str, Axes] = FrozenDict()
     equal_tuning: bool = True
     costs: Costs = Costs()
+    splits: int = dataclasses.field(default=1, metadata={"omit_default": True})
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -108,6 +110,8 @@ class Study(HtmlDisplay):
                 raise UsageError(
                     f"{name}={getattr(self, name)!r} is not a config; use for example Digits() or Classification()"
                 )
+        if not isinstance(self.splits, int) or isinstance(self.splits, bool) or self.splits < 1:
+            raise UsageError(f"splits={self.splits!r} must be a number of hold-outs, an integer of at least 1")
         choose("precision", self.precision, PRECISIONS)
         check_frozen(self, "")
         check_tuning(self.tuning, self.learners, self.axes, equal=self.equal_tuning)

@@ -25,7 +25,8 @@ _UNTUNED = Axes()
 class Trial:
     """One training run: everything that determines its numbers.
 
-    `precision` is "float32" for a classical learner, whatever the study's.
+    `precision` is "float32" for a classical learner, whatever the study's. `hold_out` is the index of the trial's test
+    set among `splits`.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Trial:
     precision: Precision = "float32"
     noise: Noise = Noise()
     test_noise: Noise = Noise()
+    hold_out: int = dataclasses.field(default=0, metadata={"omit_default": True})
+    splits: int = dataclasses.field(default=1, metadata={"omit_default": True})
 
     @property
     def num_steps(self) -> int:
@@ -75,6 +78,12 @@ class Cohort:
 
 def expand(study: Study) -> tuple[Trial, ...]:
     """All distinct trials of a study, by learner and ascending size."""
+    seeds: tuple[int, ...] = study.seeds  # type: ignore[assignment]
+    if study.splits > len(seeds):
+        raise UsageError(
+            f"splits={study.splits} exceeds the {len(seeds)} seeds, and each hold-out needs one; choose at most "
+            f"{len(seeds)} splits, or at least {study.splits} seeds"
+        )
     trials = tuple(
         dict.fromkeys(
             Trial(
@@ -89,11 +98,13 @@ def expand(study: Study) -> tuple[Trial, ...]:
                 precision=study.precision if isinstance(learner, Learner) else "float32",
                 noise=noise,
                 test_noise=test_noise,
+                hold_out=number % study.splits,
+                splits=study.splits,
             )
             for name, base in study.learners.items()
             for learner, noise, test_noise in variants(base, study, study.tuning.get(name, _UNTUNED))
             for size in study.train_sizes
-            for seed in study.seeds  # type: ignore[union-attr]
+            for number, seed in enumerate(seeds)
         )
     )
     for trial in trials:
@@ -155,6 +166,7 @@ def static_fields(trial: Trial) -> dict[str, Any]:
         "precision": trial.precision,
         "noise": trial.noise.kinds,
         "test_noise": trial.test_noise,
+        **({"hold_out": trial.hold_out, "splits": trial.splits} if trial.splits > 1 else {}),
     }
 
 

@@ -26,12 +26,12 @@ def test_the_error_is_its_definition(drawn):
         inside = (sure >= low) & ((sure < high) | ((high == 1) & (sure == 1)))
         if inside.any():
             wanted += inside.mean() * abs(sure[inside].mean() - right[inside].mean())
-    assert reliability([probabilities], y).errors == pytest.approx((wanted,))
+    assert reliability([probabilities], [y]).errors == pytest.approx((wanted,))
 
 
 def test_what_is_calibrated_shows_no_more_than_chance(drawn):
     probabilities, y = drawn
-    told = reliability([probabilities], y)
+    told = reliability([probabilities], [y])
     assert told.errors[0] < 1.6 * told.expected_error
     assert 0.005 < told.expected_error < 0.04
 
@@ -39,14 +39,14 @@ def test_what_is_calibrated_shows_no_more_than_chance(drawn):
 def test_what_is_too_sure_shows_it(drawn):
     probabilities, y = drawn
     sharper = probabilities**3 / (probabilities**3).sum(1, keepdims=True)
-    told = reliability([sharper], y)
+    told = reliability([sharper], [y])
     assert told.errors[0] > 4 * told.expected_error
     assert np.average(told.confidence, weights=told.count) > np.average(told.accuracy, weights=told.count) + 0.1
-    assert told.brier[0] > reliability([probabilities], y).brier[0]
+    assert told.brier[0] > reliability([probabilities], [y]).brier[0]
 
 
 def test_confusion_is_scikit_learns(drawn):
     probabilities, y = drawn
     wanted = confusion_matrix(y, probabilities.argmax(1), normalize="true")
-    np.testing.assert_allclose(confusion([probabilities, probabilities], y, 4), wanted)
-    assert confusion([probabilities], np.zeros(2000, int), 5)[4].tolist() == [0] * 5  # a class without examples
+    np.testing.assert_allclose(confusion([probabilities, probabilities], [y, y], 4), wanted)
+    assert confusion([probabilities], [np.zeros(2000, int)], 5)[4].tolist() == [0] * 5  # a class without examples

@@ -58,7 +58,7 @@ def ratio(tmp_path):
 
     def ratio(function):
         trials = [[dataclasses.replace(row, value=float(function(each.mean())))] for row, each in zip(rows, SQUARES)]
-        return error_ratio(tmp_path, *trials, read_test_set(tmp_path), 0.95)
+        return error_ratio(tmp_path, *trials, [read_test_set(tmp_path)], 0.95)
 
     return ratio
 
@@ -91,8 +91,8 @@ def test_best_learner_is_selected_by_validation_errors():
 
 def test_trials_with_noise_and_studies_of_one_family_are_not_compared(tmp_path):
     classical = {name: laws for name, laws in LEARNERS.items() if laws[0] == "none"}
-    assert compare_families(tmp_path, make_records(classical), None, 0.95) is None
-    assert compare_families(tmp_path, make_records(noise="label=0.2"), None, 0.95) is None
+    assert compare_families(tmp_path, make_records(classical), [], 0.95) is None
+    assert compare_families(tmp_path, make_records(noise="label=0.2"), [], 0.95) is None
 
 
 NUM_TEST = 40
@@ -113,7 +113,7 @@ def compare(tmp_path):
             artifacts.write_predictions(tmp_path, trial_id, {"error": np.broadcast_to(errors, NUM_TEST)})
             change = {"trial_id": trial_id, "learner": name, "train_size": size[0] if size else 100, "step": step}
             rows.append(dataclasses.replace(ROW, value=float(np.mean(errors)), unit="MSE", **change))
-        return compare_with_naive_baseline(tmp_path, rows, read_test_set(tmp_path), 0.95)
+        return compare_with_naive_baseline(tmp_path, rows, [read_test_set(tmp_path)], 0.95)
 
     return compare
 
@@ -142,4 +142,4 @@ def test_no_comparison_without_a_naive_baseline_or_predictions(compare, tmp_path
     assert compare(("a", 0.3, 5), ("b", 0.1, 5)) is None
     row = dataclasses.replace(ROW, trial_id="x", step=0)
     rows = [row, dataclasses.replace(row, learner="y", step=3)]
-    assert compare_with_naive_baseline(tmp_path / "empty", rows, None, 0.95) is None
+    assert compare_with_naive_baseline(tmp_path / "empty", rows, [], 0.95) is None

@@ -6,6 +6,7 @@ from small import small
 
 from dlm import GaussianNB, KNeighbors, LogisticRegression
 from dlm.analysis import sampling_error
+from dlm.analysis.predictions import read_test_sets
 from dlm.analysis.sampling_error import with_sampling_errors
 from dlm.curves.from_records import make_curve, selected_rows
 from dlm.curves.new_examples import SamplingError
@@ -98,7 +99,8 @@ def test_intervals_of_a_root_mean_square_hold_the_true_one_with_heavy_tails_too(
     for _ in range(500):
         squares = rng.standard_t(freedom, num_examples) ** 2
         relative = squares.std() / np.sqrt(num_examples) / (2 * squares.mean())
-        tails = sampling_error._SeedErrors(squares[None], power=0.5).tails(np.arange(num_examples))
+        item = sampling_error._SeedErrors(squares[None], power=0.5)
+        tails = sampling_error._tails([(item, np.arange(num_examples), 1.0)])
         error = np.full((4, 1), np.sqrt(squares.mean()))
         ends = SamplingError(relative=relative, tails=tails).apply(error, normal)[:, 0]
         true = np.sqrt(freedom / (freedom - 2))
@@ -106,3 +108,28 @@ def test_intervals_of_a_root_mean_square_hold_the_true_one_with_heavy_tails_too(
     wide, narrow = np.mean(inside, axis=0)
     assert 0.925 < wide < 0.975  # 0.90 at 5 degrees of freedom and 200 examples without the tails
     assert 0.755 < narrow < 0.845
+
+
+def test_the_variances_of_hold_outs_are_pooled(tmp_path):
+    """Of the mean over hold-outs with shares w of the seeds: the sum of w² times each hold-out's variance."""
+    learners = {"logreg": LogisticRegression(), "bayes": GaussianNB()}
+    study = small(learners=learners, train_sizes=(32, 128), seeds=3, splits=2)
+    run_trials(study, tmp_path)
+    rows = selected_rows(Workdir.open(tmp_path).records)
+    (one, other), correlation = with_sampling_errors(tmp_path, *curves_of(Workdir.open(tmp_path)))
+    variances, covariance, items = np.zeros(2), 0.0, []
+    for test, share in zip(read_test_sets(tmp_path), (2 / 3, 1 / 3)):
+        replicates = []
+        for number, name in enumerate(learners):
+            own = [row for row in rows[name][128] if row.hold_out == test.hold_out]
+            saved = [artifacts.read_predictions(tmp_path, row.trial_id)["error"] for row in own]
+            item = sampling_error._SeedErrors(np.stack(saved).astype(float))
+            replicates += sampling_error._replicates([item], np.arange(len(test.y)))
+            variances[number] += share**2 * sampling_error._variance_without_seeds(replicates[-1])
+        items.append((item, test, share))
+        covariance += share**2 * np.cov([each.mean(axis=0) for each in replicates])[0, 1]
+    assert [one.test_stderr, other.test_stderr] == pytest.approx(np.sqrt(variances))
+    assert correlation[0][1] == pytest.approx(covariance / np.sqrt(variances.prod()))
+    parts = [(item, np.arange(len(test.y)), share / len(test.y)) for item, test, share in items]
+    assert other.test_tails == sampling_error._tails(parts)
+    assert one.num_test == sum(len(test.y) for test in read_test_sets(tmp_path)) == 1617

@@ -11,10 +11,12 @@ from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 
 from dlm import UsageError, from_items
-from dlm.data import File
+from dlm.data import BreastCancer, File, StdlibText
 from dlm.data import groups as groups_module
 from dlm.data.columns import Column, text_values
-from dlm.data.groups import SplitGroups, groups_of
+from dlm.data.dataset import Dataset, Split
+from dlm.data.groups import SplitGroups, groups_of, hold_outs
+from dlm.data.subsets import row_digests
 
 
 def test_each_kind_of_column_defines_groups():
@@ -131,7 +133,7 @@ def patients_of(split):
     """The patients of a split's rows."""
     rows = patients().to_pylist()
     patient_of = {tuple(np.float32([row[name] for name in "abcdef"]).tolist()): row["patient_id"] for row in rows}
-    return {patient_of[tuple(row)] for row in split.x.tolist()}
+    return {patient_of[tuple(row)] for row in np.asarray(split.x).tolist()}
 
 
 def test_examples_of_a_group_are_in_one_split_and_a_nearest_neighbour_gains_nothing(table):
@@ -295,3 +297,68 @@ def test_the_default_test_split_is_large_enough_where_the_data_allow(rows, test)
             "Held out 600 of 3,000 examples for testing: an error rate of 20 % has a standard error of 1.6 points."
         )
         assert dataset.remarks[-1].startswith(dataset.test_precision)
+
+
+def contents(*splits):
+    return np.sort(np.concatenate([row_digests(split.x, split.y) for split in splits])).tolist()
+
+
+def test_hold_outs_test_every_example_of_pool_and_test_once_with_the_shares_of_the_classes():
+    dataset = BreastCancer().load()
+    parts = hold_outs(dataset, 5)
+    assert contents(*(part.test for part in parts)) == contents(dataset.train, dataset.test)
+    for part in parts:
+        assert contents(part.train, part.test) == contents(dataset.train, dataset.test)
+        assert not set(contents(part.train)) & set(contents(part.test))
+        assert part.validation is dataset.validation
+        assert abs(len(part.test) - 489 / 5) < 1
+        assert abs(part.test.y.sum() - sum(each.test.y.sum() for each in parts) / 5) < 1
+    assert len({part.fingerprint for part in parts}) == 5
+    assert hold_outs(dataset, 1) == (dataset,)
+    assert parts[0].test_precision.startswith("Held out 489 of 569 examples for testing in 5 hold-outs: ")
+
+
+@pytest.mark.parametrize("most", [2000, 10])
+def test_hold_outs_depend_on_content_and_keep_groups_together(table, tmp_path, monkeypatch, most):
+    monkeypatch.setattr(groups_module, "MAX_STRATIFIED_GROUPS", most)
+    pyarrow.parquet.write_table(patients().take(np.random.default_rng(1).permutation(400)), tmp_path / "p.parquet")
+    paths = (table, str(tmp_path / "p.parquet"))
+    ours, others = (hold_outs(File(path, target="label", group="patient_id").load(), 3) for path in paths)
+    assert [part.fingerprint for part in ours] == [part.fingerprint for part in others]
+    tested = [patients_of(part.test) for part in ours]
+    assert sum(map(len, tested)) == len(set.union(*tested)) == 37
+    for part, other, of_test in zip(ours, others, tested):
+        np.testing.assert_array_equal(part.test.x, other.test.x)
+        assert not of_test & patients_of(part.train)
+        assert len(np.unique(part.test_groups)) == len(of_test)
+        assert not set(part.pool_groups) & set(part.test_groups)
+        assert abs(np.mean(part.test.y == 0) - 0.25) < (0.1 if most == 2000 else 0.3)
+    assert "Groups by patient_id: 37 in pool and test of 3 hold-outs; no group is in two splits." in ours[0].remarks
+    assert "37 groups" in ours[0].remarks[-1]
+
+
+def some_dataset(y, **fields):
+    x = np.arange(len(y), dtype=np.float32)[:, None]
+    pool, validation, test = (Split(x[rows], y[rows]) for rows in np.split(np.arange(len(y)), [24, 27]))
+    return Dataset("some", pool, validation, test, **fields)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "splits", "message"),
+    [
+        (some_dataset(np.zeros(30, np.int32), split_by="time"), 2, "'some' is split by time; set splits=1"),
+        (some_dataset(np.zeros(30, np.int32), time_ordered=True), 2, "'some' is split by time; set splits=1"),
+        (StdlibText(max_bytes=300_000).load(), 2, "is split by file; set splits=1"),
+        (some_dataset(np.zeros(30, np.int32)), 28, "splits=28 exceeds the 27 examples in pool and test"),
+        (some_dataset(np.eye(30, dtype=np.int32)[0]), 3, "without class '1', whose examples are all in one fold"),
+        (some_dataset(np.zeros(30, np.float32), test_groups=np.zeros(3, int)), 2, "set Dataset.pool_groups"),
+        (
+            some_dataset(np.zeros(30, np.float32), test_groups=np.zeros(3, int), pool_groups=np.ones(24, int)),
+            3,
+            "splits=3 exceeds the 2 groups by data.group in pool and test; choose at most 2",
+        ),
+    ],
+)
+def test_data_without_such_hold_outs_are_refused(dataset, splits, message):
+    with pytest.raises(UsageError, match=message):
+        hold_outs(dataset, splits)

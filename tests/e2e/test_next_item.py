@@ -157,4 +157,4 @@ def test_a_study_of_next_items_learns_what_follows(tmp_path):
     shown = text(read_test_set(tmp_path / "run"), 0)  # items are no letters
     assert shown.split()[1:] == [str(item) for item in study.data.load().test.x[0]]
     with pytest.raises(UsageError, match="next item"):
-        next(analyze_trials(study, Workdir.open(tmp_path / "run"), [], study.data.load()))
+        next(analyze_trials(study, Workdir.open(tmp_path / "run"), [], [study.data.load()]))

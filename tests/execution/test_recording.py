@@ -95,9 +95,9 @@ def test_predictions_that_cannot_be_had_are_no_failure(tmp_path, monkeypatch, ca
 
 def test_a_limit_saves_the_first_seeds_of_all_sizes(study, digits, tmp_path):
     num_bytes = recording.prediction_bytes(study.task, digits)
-    saved = recording.Retention(study, digits, Workdir(tmp_path, None), 4 * num_bytes).predictions
+    saved = recording.Retention(study, [digits], Workdir(tmp_path, None), 4 * num_bytes).predictions
     assert saved == {trial.trial_id for trial in study.trials if trial.subset_seed == 0}
-    saved = recording.Retention(study, digits, Workdir(tmp_path, None), 2 * num_bytes + 1).predictions
+    saved = recording.Retention(study, [digits], Workdir(tmp_path, None), 2 * num_bytes + 1).predictions
     assert saved == {trial.trial_id for trial in study.trials if (trial.subset_seed, trial.train_size) == (0, 64)}
     assert recording._within(25, [("large", 30), ("small", 20)]) == {"small"}
 
@@ -113,7 +113,7 @@ def test_a_model_is_looked_at_once_however_many_cells_it_has(study, digits, tmp_
     looked, look = [], recording.params_shapes
     monkeypatch.setattr(recording, "params_shapes", lambda trial, dataset: looked.append(trial) or look(trial, dataset))
     swept = dataclasses.replace(study, axes=grid(lr=(1e-3, 1e-2)))
-    keeper = recording.Retention(swept, digits, Workdir(tmp_path, None), 2**20)
+    keeper = recording.Retention(swept, [digits], Workdir(tmp_path, None), 2**20)
     assert len(looked) == 1
     assert keeper.params == {trial.trial_id for trial in swept.trials if trial.name == "net"}
 
@@ -138,5 +138,5 @@ def test_an_unread_source_of_groups_is_refused(study):
     from dlm.utils.errors import UsageError
 
     with pytest.raises(UsageError, match=r"groups=\('sex',\) names columns, but data=Digits has none"):
-        preparation.load_dataset(dataclasses.replace(study, groups=("sex",)))
+        preparation.load_datasets(dataclasses.replace(study, groups=("sex",)))
     assert Digits().load().groups == ()

@@ -78,7 +78,7 @@ def test_the_calibration_error_is_the_report_s():
     probabilities = np.asarray(jax.nn.softmax(outputs, axis=-1), np.float64)
     assert whole.NUM_BINS == NUM_BINS
     found = float(jax.jit(whole.calibration_error)(*padded(outputs, y)))
-    assert found == pytest.approx(reliability([probabilities], y).errors[0], abs=1e-6)
+    assert found == pytest.approx(reliability([probabilities], [y]).errors[0], abs=1e-6)
 
 
 def test_a_split_without_positives_has_no_number():

@@ -64,12 +64,14 @@ def analyze_groups(
 ) -> GroupReport | None:
     """The report of the trials of these records; None if the study declares no groups or has no saved predictions.
 
-    The hyperparameters at each size are those selected for the learner's curve. All learners have one unit.
+    The hyperparameters at each size are those selected for the learner's curve. All learners have one unit. Of several
+    hold-outs the first is used, which a note says.
     """
     test = artifacts.read_test_set(workdir)
     if test is None or "groups" not in test:
         return None
-    read = (_learner_errors(workdir, name, by_size, test) for name, by_size in selected_rows(records).items())
+    selected = selected_rows(records)
+    read = (_learner_errors(workdir, name, by_size, test) for name, by_size in selected.items())
     learners = [learner for learner in read if learner]
     if not learners:
         return None
@@ -88,7 +90,7 @@ def analyze_groups(
         tuple(metrics),
         level,
         learners[0].unit,
-        (*_notes(learners, columns), *notes),
+        (*_hold_out_note(selected), *_notes(learners, columns), *notes),
     )
 
 
@@ -155,6 +157,11 @@ def _notes(learners: Sequence[LearnerErrors], columns: Sequence[GroupColumn]) ->
     return notes
 
 
+def _hold_out_note(selected: Mapping[str, Mapping[int, Sequence[Record]]]) -> list[str]:
+    used = {row.hold_out for by_size in selected.values() for rows in by_size.values() for row in rows}
+    return [f"Groups are compared on the test examples of the first of {len(used)} hold-outs."] if len(used) > 1 else []
+
+
 def columns_of(test: Mapping[str, np.ndarray]) -> list[GroupColumn]:
     """The columns of a saved test set that define groups."""
     return [
@@ -174,7 +181,8 @@ def _learner_errors(
     """A learner's errors, of the trials with saved predictions; with the classes if there are two."""
     saved: dict[int, list[dict[str, np.ndarray]]] = {}
     for size, trials in train_sizes.items():
-        read = [artifacts.read_predictions(workdir, row.trial_id) for row in trials if row.value is not None]
+        ends = [row for row in trials if row.value is not None and row.hold_out == 0]
+        read = [artifacts.read_predictions(workdir, row.trial_id) for row in ends]
         complete = [seed for seed in read if seed and seed.get("error", np.zeros(0)).shape == (len(test["groups"]),)]
         if complete:
             saved[size] = complete

@@ -108,7 +108,7 @@ def select_trial(study: Study, asked: str, workdir: Workdir) -> Trial:
 
 def siblings(study: Study, trial: Trial) -> tuple[list[Trial], list[Trial]]:
     """(trials that differ only in size, ascending; trials that differ only in seed, this one first)."""
-    variant = operator.attrgetter("name", "learner", "precision", "noise", "test_noise")
+    variant = operator.attrgetter("name", "learner", "precision", "noise", "test_noise", "hold_out")
     alike = [other for other in study.trials if variant(other) == variant(trial)]
     sizes = sorted((each for each in alike if each.subset_seed == trial.subset_seed), key=lambda each: each.train_size)
     return sizes, [trial, *(each for each in alike if each.train_size == trial.train_size and each != trial)]
@@ -149,19 +149,20 @@ class ProbeActivations:
 
 
 def analyze_trials(
-    study: Study, workdir: Workdir, requested: Sequence[str], dataset: Dataset
+    study: Study, workdir: Workdir, requested: Sequence[str], datasets: Sequence[Dataset]
 ) -> Iterator[NetworkAnalysis]:
     """Analyses the requested trials, see `select_trial`, one after another, and saves each analysis in the workdir.
 
-    Raises UsageError for a trial without saved parameters, before the first is analysed.
+    `datasets` are the study's hold-outs; a trial is analysed on its own, with the networks trained there. Raises
+    UsageError for a trial without saved parameters, before the first is analysed.
     """
-    _check(study, workdir, dataset)
+    _check(study, workdir, datasets)
     trials = dict.fromkeys(select_trial(study, request, workdir) for request in requested or [""])
     for trial in trials:
         if artifacts.read_parameters(workdir.path, trial.trial_id) is None:
             raise UsageError(_absent(workdir, trial))
     for trial in trials:
-        analysis = analyze_network(study, workdir, trial, dataset)
+        analysis = analyze_network(study, workdir, trial, datasets[trial.hold_out])
         results.write_analysis(workdir.path, analysis)
         yield analysis
 
@@ -211,13 +212,13 @@ def _kind(of: Network) -> str:
     return "text" if of.spec.tokens else "image" if len(map_shape(of.spec)) == 2 else "table"
 
 
-def _check(study: Study, workdir: Workdir, dataset: Dataset) -> None:
+def _check(study: Study, workdir: Workdir, datasets: Sequence[Dataset]) -> None:
     """UsageError for a workdir of other data, and for a task that probes do not support."""
     if isinstance(study.task, NextItem):
         raise UsageError("--mode=interpret does not support recommenders of the next item; choose another study")
-    if workdir.description.data["fingerprint"] != dataset.fingerprint:
+    if workdir.description.data["fingerprint"] != ",".join(dataset.fingerprint for dataset in datasets):
         raise UsageError(
-            f"--workdir={workdir.path} was made with other data than the current {dataset.name!r}; choose another"
+            f"--workdir={workdir.path} was made with other data than the current {datasets[0].name!r}; choose another"
         )
 
 

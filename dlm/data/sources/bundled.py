@@ -46,7 +46,8 @@ class StdlibText:
         if not all(parts):
             raise UsageError(f"the standard library in {folder} has too few .py files; use a complete installation")
         train, validation, test = (Split(*byte_blocks(part, self.length)) for part in parts)
-        return Dataset(f"stdlib_text/{platform.python_version()}", train, validation, test, vocabulary=256)
+        name = f"stdlib_text/{platform.python_version()}"
+        return Dataset(name, train, validation, test, vocabulary=256, split_by="file")
 
 
 def _documents(folder: Path) -> Iterator[bytes]:

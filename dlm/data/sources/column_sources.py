@@ -72,7 +72,7 @@ class ColumnSource:
         grouped = self._hold_out(encoded, grouped)
         dataset = _dataset_of(name, encoded, columns, encoding)
         if grouped:
-            dataset = replace(dataset, test_groups=grouped.codes["test"])
+            dataset = replace(dataset, test_groups=grouped.codes["test"], pool_groups=grouped.codes["train"])
         notes = [grouped.remark()] if grouped else []
         if "test" not in splits and dataset.test_precision:
             notes += [f"{dataset.test_precision} data.test sets another number."]
@@ -157,6 +157,7 @@ def _dataset_of(name: str, splits: Mapping[str, Split], columns: Columns, encodi
         vocabulary=encoding.vocabulary(columns),
         standardize=table is not None,
         rate=columns[encoding.inputs[0]].rate,
+        split_by="document" if encoding.is_language_model else "",
         class_names=target.names if is_class else (),
         feature_names=table.feature_names(columns) if table else (),
         fields=table.fields(columns) if table else (),

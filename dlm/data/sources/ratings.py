@@ -152,7 +152,9 @@ class Ratings:
         else:
             counts = (_count(share, len(examples)) for share in (self.validation, self.test))
             pool, validation, test = hold_out_both(examples, *counts)
-        return Dataset(events.name, pool, validation, test, vocabulary=events.num_users + events.num_items)
+        by = "time" if self.split == "last" else ""
+        vocabulary = events.num_users + events.num_items
+        return Dataset(events.name, pool, validation, test, vocabulary=vocabulary, split_by=by)
 
 
 def _count(held_out: float, total: int) -> int:
@@ -191,8 +193,15 @@ class NextItems:
         user, item = events.user[order], events.item[order]
         examples = Split(histories(user, item + 1, self.length), (item + 1)[:, None].astype(np.int32))
         pool, validation, test = (examples.take(rows) for rows in leave_last_out(user))
-        vocabulary = events.num_items + 1
-        return Dataset(events.name, pool, validation, test, vocabulary=vocabulary, expected_overlap=EXPECTED_OVERLAP)
+        return Dataset(
+            events.name,
+            pool,
+            validation,
+            test,
+            vocabulary=events.num_items + 1,
+            expected_overlap=EXPECTED_OVERLAP,
+            split_by="time",
+        )
 
 
 def histories(user: np.ndarray, item: np.ndarray, length: int) -> np.ndarray:

@@ -140,7 +140,14 @@ def windowed_dataset(
         splits[part] = Split(np.ascontiguousarray(x), np.ascontiguousarray(y))
     train, held_out, test_split = (splits[part] for part in SPLITS)
     return Dataset(
-        name, train, held_out, test_split, remarks=remarks, standardize=not time_ordered, time_ordered=time_ordered
+        name,
+        train,
+        held_out,
+        test_split,
+        remarks=remarks,
+        standardize=not time_ordered,
+        time_ordered=time_ordered,
+        split_by="time",
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.measures import Trials
-from dlm.analysis.predictions import TestSet, read_test_set
+from dlm.analysis.predictions import TestSet, read_test_sets
 from dlm.curves.from_records import selected_rows
 from dlm.curves.types import StudySummary
 from dlm.report.html.elements import PageSection
@@ -52,9 +52,9 @@ class ReportContext:
         return {name: trials[name] for name in self.learners if name in trials}
 
     @functools.cached_property
-    def test_set(self) -> TestSet | None:
-        """The saved test set."""
-        return read_test_set(self.workdir.path) if self.workdir else None
+    def test_sets(self) -> list[TestSet]:
+        """The saved test sets, one a hold-out."""
+        return read_test_sets(self.workdir.path) if self.workdir else []
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlm.analysis.calibration import Reliability, confusion, reliability
-from dlm.analysis.predictions import TestSet, predictions
+from dlm.analysis.predictions import predictions
 from dlm.report.formatting import percent
 from dlm.report.html.elements import Chart, Choice, axis, band, size_axis, trace
 from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced, section_content
@@ -18,25 +18,25 @@ from dlm.report.tables import Table
 MOST_ERROR_SIZES, MOST_DIAGRAM_SIZES = 12, 4  # of calibration errors; of reliability diagrams and confusion matrices
 MOST_CLASSES, MOST_PAIRS = 20, 15
 
-Probabilities = Mapping[str, Mapping[int, list[np.ndarray]]]  # by learner and size, one array a seed
+Predictions = tuple[list[np.ndarray], list[np.ndarray]]  # probabilities and labels of each seed
+Probabilities = Mapping[str, Mapping[int, Predictions]]  # by learner and size
 Reliabilities = Mapping[str, Mapping[int, Reliability]]
 
 
 def calibration_section(context: ReportContext) -> SectionContent:
     """Calibration errors, reliability diagrams and confusion matrices; empty without saved class probabilities."""
-    test = context.test_set
-    if test is None or not test.has_classes:
+    if not context.test_sets or not context.test_sets[0].has_classes:
         return SectionContent()
-    probabilities = _probabilities(context, test)
+    probabilities = _probabilities(context)
     reliabilities = {
-        name: {size: reliability(seeds, test.y) for size, seeds in by_size.items()}
-        for name, by_size in probabilities.items()
+        name: {size: reliability(*seeds) for size, seeds in by_size.items()} for name, by_size in probabilities.items()
     }
     train_sizes = sorted({size for by_size in reliabilities.values() for size in by_size})
     if not train_sizes:
         return SectionContent()
     chosen = evenly_spaced(train_sizes, MOST_DIAGRAM_SIZES)
-    diagrams = tuple((f"{size:,}", tuple(_diagrams(size, reliabilities, probabilities, test))) for size in chosen)
+    names = context.test_sets[0].class_names
+    diagrams = tuple((f"{size:,}", tuple(_diagrams(size, reliabilities, probabilities, names))) for size in chosen)
     return section_content(
         "calibration",
         "Calibration and confusion",
@@ -47,15 +47,20 @@ def calibration_section(context: ReportContext) -> SectionContent:
     )
 
 
-def _probabilities(context: ReportContext, test: TestSet) -> Probabilities:
+def _probabilities(context: ReportContext) -> Probabilities:
     train_sizes = sorted({size for by_size in context.trials.values() for size in by_size})
-    probabilities: dict[str, dict[int, list[np.ndarray]]] = {name: {} for name in context.trials}
+    result: dict[str, dict[int, Predictions]] = {name: {} for name in context.trials}
     for name, by_size in context.trials.items():
         for size in evenly_spaced(train_sizes, MOST_ERROR_SIZES):
-            saved = predictions(context.folder, by_size.get(size, ()), len(test.y))
-            if seeds := [np.asarray(each["probabilities"], float) for each in saved if "probabilities" in each]:
-                probabilities[name][size] = seeds
-    return probabilities
+            probabilities: list[np.ndarray] = []
+            labels: list[np.ndarray] = []
+            for test in context.test_sets:
+                saved = predictions(context.folder, by_size.get(size, ()), test)
+                seeds = [np.asarray(each["probabilities"], float) for each in saved if "probabilities" in each]
+                probabilities, labels = [*probabilities, *seeds], [*labels, *[test.y] * len(seeds)]
+            if probabilities:
+                result[name][size] = probabilities, labels
+    return result
 
 
 def _errors_chart(reliabilities: Reliabilities) -> Chart:
@@ -107,14 +112,12 @@ def _error_traces(name: str, by_size: Mapping[int, Reliability]) -> Iterator[dic
 
 
 def _diagrams(
-    size: int, reliabilities: Reliabilities, probabilities: Probabilities, test: TestSet
+    size: int, reliabilities: Reliabilities, probabilities: Probabilities, names: tuple[str, ...]
 ) -> Iterator[Chart | Choice]:
     here = {name: by_size[size] for name, by_size in reliabilities.items() if size in by_size}
     yield _reliability_chart(size, here)
-    names = test.class_names
     options = tuple(
-        (name, (_confusion_table(name, confusion(probabilities[name][size], test.y, len(names)), names),))
-        for name in here
+        (name, (_confusion_table(name, confusion(*probabilities[name][size], len(names)), names),)) for name in here
     )
     yield Choice(f"confusion-{size}", "Learner", options)
 

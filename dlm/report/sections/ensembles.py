@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dlm.report.formatting import error_number, error_text, is_rate
-from dlm.report.html.elements import Chart, error_axis, size_axis, trace
+from dlm.report.html.elements import Chart, Sentences, error_axis, size_axis, trace
 from dlm.report.sections.base import ReportContext, SectionContent, section_content
 from dlm.report.tables import ABSENT, Table
 from dlm.storage.artifacts import Ensemble, read_ensembles
@@ -20,15 +20,19 @@ def ensembles_section(context: ReportContext) -> SectionContent:
     if not ensembles:
         return SectionContent()
     heading = "Ensembles over seeds"
+    one_test_set = [
+        "Members of an ensemble have one test set: numbers are means over the hold-outs with several seeds."
+    ]
+    sentences = [*(one_test_set if len(context.test_sets) > 1 else []), *ensemble_sentences(ensembles)]
     return section_content(
         "ensembles",
         heading,
-        (_chart(ensembles), _table(ensembles)),
+        (Sentences(sentences[:1]) if len(context.test_sets) > 1 else None, _chart(ensembles), _table(ensembles)),
         note="The mean of the predictions of all seeds at one size, which needs no further training. Each seed has its "
         "own subset, so an ensemble has seen more examples than one member; the table states how many. At the size of "
         "the whole pool all members have seen the same examples. Dotted lines are ensembles, solid lines the mean of "
         "single members.",
-        sentences={heading: ensemble_sentences(ensembles)},
+        sentences={heading: sentences},
     )
 
 

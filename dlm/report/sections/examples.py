@@ -8,7 +8,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from dlm.analysis.predictions import HardExample, TestSet, hardest_examples, predictions, suspicious_labels
+from dlm.analysis.predictions import (
+    MOST_EXAMPLES,
+    HardExample,
+    TestSet,
+    hardest_examples,
+    predictions,
+    suspicious_labels,
+)
 from dlm.report.formatting import percent
 from dlm.report.html.elements import Card, Cards, Sentences
 from dlm.report.html.page import png
@@ -50,27 +57,33 @@ def _printable(text: str) -> str:
 
 
 def _hard_example_cards(context: ReportContext) -> list[Cards]:
-    test, trials = context.test_set, context.trials
+    trials = context.trials
     shared = set.intersection(*(set(by_size) for by_size in trials.values())) if trials else set()
-    if test is None or context.workdir is None or not shared:
+    if context.workdir is None or not shared:
         return []
     size, folder = max(shared), context.workdir.path
-    saved = {name: predictions(folder, by_size[size], len(test.y)) for name, by_size in trials.items()}
-    saved = {name: seeds for name, seeds in saved.items() if seeds}
-    if not saved:
-        return []
+    suspicious, hardest = [], []
+    for test in context.test_sets:
+        saved = {name: predictions(folder, by_size[size], test) for name, by_size in trials.items()}
+        if saved := {name: seeds for name, seeds in saved.items() if seeds}:
+            suspicious += [(each, test) for each in (suspicious_labels(saved, test.y) if test.has_classes else [])]
+            hardest += [(each, test) for each in hardest_examples(saved, test.y)]
     unit = next((row.unit for row in context.records if (row.split, row.metric) == (TEST, LOSS)), "")
-    examples = {
-        "Labels that look wrong": suspicious_labels(saved, test.y) if test.has_classes else [],
-        f"Hardest examples, with {size:,} training examples": hardest_examples(saved, test.y),
-    }
-    return [Cards(heading, [_card(each, test, unit) for each in own]) for heading, own in examples.items() if own]
+    headings = {"Labels that look wrong": suspicious, f"Hardest examples, with {size:,} training examples": hardest}
+    several = len(context.test_sets) > 1
+    cards = []
+    for heading, examples in headings.items():
+        first = sorted(examples, key=lambda pair: -pair[0].rank)[:MOST_EXAMPLES]
+        if first:
+            cards.append(Cards(heading, [_card(each, test, unit, several) for each, test in first]))
+    return cards
 
 
-def _card(example: HardExample, test: TestSet, loss_unit: str) -> Card:
+def _card(example: HardExample, test: TestSet, loss_unit: str, name_hold_out: bool = False) -> Card:
     row, label = example.row, example.label
-    lines = [f"test example {row:,}"]
-    alt = f"test example {row}"
+    where = f" of hold-out {test.hold_out}" if name_hold_out else ""
+    lines = [f"test example {row:,}{where}"]
+    alt = f"test example {row}{where}"
     if label is not None:
         names = test.class_names
         lines.append(f"label: {names[label]}")

@@ -29,8 +29,9 @@ def learner_comparison_section(context: ReportContext) -> SectionContent:
     if context.workdir is None:
         return SectionContent()
     level, folder = context.summary.level, context.workdir.path
-    families = compare_families(folder, context.records, context.test_set, level, context.workdir.description.pool_size)
-    naive = compare_with_naive_baseline(folder, context.records, context.test_set, level)
+    tests, pool_size = context.test_sets, context.workdir.description.pool_size
+    families = compare_families(folder, context.records, tests, level, pool_size)
+    naive = compare_with_naive_baseline(folder, context.records, tests, level)
     budgets = tuning_budgets(context.records)
     deep = family_sentences(families, level, budgets) if families else []
     sentences = {

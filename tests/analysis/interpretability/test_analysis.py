@@ -31,7 +31,7 @@ def of_digits(tmp_path_factory, digits):
     """(study, its workdir, what was found analysis the largest network of its first seed)."""
     study, folder = small(budget=Budget(steps=300)), tmp_path_factory.mktemp("digits")
     executor.run_trials(study, folder, executor.RunOptions(dataset=digits))
-    return study, folder, next(analyze_trials(study, Workdir.open(folder), [], digits))
+    return study, folder, next(analyze_trials(study, Workdir.open(folder), [], [digits]))
 
 
 def test_probe_errors_of_each_layer_by_size(of_digits):
@@ -110,7 +110,7 @@ def test_printed_lines_fit_the_width(of_digits, width):
 def test_sizes_without_parameters_are_reported(of_digits, digits):
     study, folder, _ = of_digits
     more = dataclasses.replace(study, train_sizes=(*study.train_sizes, 200))
-    analysis = next(analyze_trials(more, Workdir.open(folder), ["net:128:1"], digits))
+    analysis = next(analyze_trials(more, Workdir.open(folder), ["net:128:1"], [digits]))
     assert (analysis.seed, analysis.missing, [network.train_size for network in analysis.networks]) == (
         1,
         (200,),
@@ -132,33 +132,34 @@ def test_sizes_without_parameters_are_reported(of_digits, digits):
 def test_an_invalid_trial_is_refused(of_digits, digits, asked, complaint):
     study, folder, _ = of_digits
     with pytest.raises(UsageError, match=complaint):
-        next(analyze_trials(study, Workdir.open(folder), [asked], digits))
+        next(analyze_trials(study, Workdir.open(folder), [asked], [digits]))
 
 
 def test_a_prefix_of_the_trial_id_selects_a_trial(of_digits, digits):
     study, folder, analysis = of_digits
     assert (
-        next(analyze_trials(study, Workdir.open(folder), [analysis.trial_id[:9]], digits)).trial_id == analysis.trial_id
+        next(analyze_trials(study, Workdir.open(folder), [analysis.trial_id[:9]], [digits])).trial_id
+        == analysis.trial_id
     )
 
 
 def test_untrained_trials_and_unsaved_parameters_are_refused(of_digits, digits, tmp_path):
     study, folder, analysis = of_digits
     with pytest.raises(UsageError, match="not trained yet"):
-        next(analyze_trials(dataclasses.replace(study, seeds=3), Workdir.open(folder), ["net:128:2"], digits))
+        next(analyze_trials(dataclasses.replace(study, seeds=3), Workdir.open(folder), ["net:128:2"], [digits]))
     with pytest.raises(UsageError, match="holds no study"):
-        next(analyze_trials(study, Workdir.open(tmp_path), [], digits))
+        next(analyze_trials(study, Workdir.open(tmp_path), [], [digits]))
     with pytest.raises(UsageError, match="other data"):
         next(
             analyze_trials(
-                study, Workdir.open(folder), [], dataclasses.replace(digits, train=digits.train.take(np.arange(1000)))
+                study, Workdir.open(folder), [], [dataclasses.replace(digits, train=digits.train.take(np.arange(1000)))]
             )
         )
     kept = folder / artifacts.TRIALS / analysis.trial_id / "params.npz"
     kept.rename(kept.with_suffix(".away"))
     try:
         with pytest.raises(UsageError, match="keep_mib"):
-            next(analyze_trials(study, Workdir.open(folder), [], digits))
+            next(analyze_trials(study, Workdir.open(folder), [], [digits]))
     finally:
         kept.with_suffix(".away").rename(kept)
 
@@ -185,7 +186,7 @@ def test_important_columns_of_a_table(tmp_path):
         name="table",
     )
     executor.run_trials(study, tmp_path)
-    analysis = next(analyze_trials(study, Workdir.open(tmp_path), [], study.data.load()))
+    analysis = next(analyze_trials(study, Workdir.open(tmp_path), [], [study.data.load()]))
     assert (analysis.kind, analysis.unit, analysis.feature_names) == ("table", "RMSE", tuple("abcdef"))
     for method, of in analysis.maps.items():
         strength = np.abs(of).mean(axis=0)
@@ -222,7 +223,7 @@ def test_attributions_of_a_language_model(tmp_path):
         name="counting",
     )
     executor.run_trials(study, tmp_path)
-    analysis = next(analyze_trials(study, Workdir.open(tmp_path), [], study.data.load()))
+    analysis = next(analyze_trials(study, Workdir.open(tmp_path), [], [study.data.load()]))
     assert (analysis.kind, analysis.layers) == ("text", ("input", "embedding", "block 1", "last hidden"))
     assert analysis.filters is None
     for method, of in analysis.maps.items():
