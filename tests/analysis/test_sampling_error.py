@@ -133,3 +133,15 @@ def test_the_variances_of_hold_outs_are_pooled(tmp_path):
     parts = [(item, np.arange(len(test.y)), share / len(test.y)) for item, test, share in items]
     assert other.test_tails == sampling_error._tails(parts)
     assert one.num_test == sum(len(test.y) for test in read_test_sets(tmp_path)) == 1617
+
+
+def test_the_tails_of_two_hold_outs_are_those_of_their_examples_together():
+    squares = np.random.default_rng(3).standard_t(5, 400) ** 2
+    halves = [
+        (sampling_error._SeedErrors(each[None], power=0.5), np.arange(200), 1.0)
+        for each in (squares[:200], squares[200:])
+    ]
+    centred = np.concatenate([each - each.mean() for each in (squares[:200], squares[200:])])
+    whole = (sampling_error._SeedErrors(centred[None], power=0.5), np.arange(400), 1.0)
+    told, expected = sampling_error._tails(halves), sampling_error._tails([whole])
+    assert dataclasses.astuple(told) == pytest.approx(dataclasses.astuple(expected))
