@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -74,7 +73,7 @@ class SamplingError:
         from scipy.special import ndtr, stdtrit  # slow to import
 
         power, freedom, skewness = dataclasses.astuple(self.tails)
-        number = normal if math.isinf(freedom) else stdtrit(freedom, ndtr(normal))
+        number = normal if freedom is None else stdtrit(freedom, ndtr(normal))
         spread = self.relative / power  # of the mean
         factor = np.exp(spread * number)
         if skewness > 0:

@@ -99,7 +99,7 @@ def _features(log_size: Array) -> Array:
 WEIGHTS = "network.npz"
 # On datasets outside the training set, the error sometimes decreases more than predicted: with probability SURPRISE it
 # is LOWER standard deviations lower. Selected by cross-validation on the training half.
-SURPRISE, LOWER = 0.04, 2.0
+SURPRISE, LOWER = 0.01, 2.0
 # Constants for curves with only zero errors, from such curves of LCDB in half of its datasets.
 _ALL_ZERO = 0.9  # probability that the next error is zero
 _NEAR_ZERO = np.log(1e-3), 1.5  # otherwise: mean and s.d. of the log error relative to the largest possible one

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Literal
 
 from dlm.study.names import ChanceLevel
@@ -16,11 +15,12 @@ CrossoverKind = Literal["already", "measured", "forecast", "never", "undetermine
 class Tails:
     """Shape of the numbers whose mean over the test examples, to `power`, is an error.
 
-    `degrees_of_freedom`: of the estimated standard error of that mean. `skewness`: of the mean, not of the numbers.
+    `degrees_of_freedom`: of the estimated standard error of that mean, None for many. `skewness`: of the mean, not of
+    the numbers.
     """
 
     power: float = 1.0
-    degrees_of_freedom: float = math.inf
+    degrees_of_freedom: float | None = None
     skewness: float = 0.0
 
 

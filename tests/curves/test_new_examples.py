@@ -100,7 +100,8 @@ def test_a_study_has_an_inner_interval_on_its_test_set():
     (learner,) = summary.learners
     assert summary.estimand == ON_NEW_EXAMPLES
     for item in (learner.current, *learner.predictions):
-        assert item.low < item.test_set_low <= item.median <= item.test_set_high < item.high
+        assert item.low < item.test_set_low <= item.test_set_high < item.high
+        assert item.low < item.median < item.high
     unknown = summarize([Curve("a", SIZES, ERRORS)]).learners[0]
     assert unknown.current.test_set_low is None
 
