@@ -20,9 +20,9 @@ from dlm.analysis.predictions import TestSet, block_size, on_test_set, power_of_
 from dlm.curves.new_examples import DEFAULT_CORRELATION
 from dlm.curves.types import Curve, Tails
 from dlm.storage.record_log import Record
+from dlm.study.names import UNIT_MISSED_AUPRC
 
 NUM_REPLICATES = 1000
-MISSED_AUPRC = "missed AUPRC"
 _LEAST_SHARE = 0.25  # of the variance of the mean over seeds, that remains without the seeds' own noise
 _CHUNK = 2**24  # weights in memory
 
@@ -124,7 +124,7 @@ def _errors(folder: Path, curve: Curve, rows: Sequence[Record], test: TestSet) -
     saved = predictions(folder, rows, test)
     if not saved:
         return None
-    if curve.unit == MISSED_AUPRC and all("probabilities" in item for item in saved):
+    if curve.unit == UNIT_MISSED_AUPRC and all("probabilities" in item for item in saved):
         scores = np.stack([np.asarray(item["probabilities"][:, 1], float) for item in saved])
         return _SeedErrors(scores, labels=np.asarray(test.y == 1, float))
     power = power_of_mean(saved, rows)

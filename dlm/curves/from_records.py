@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from dlm.curves.types import Curve
 from dlm.storage.record_log import Record, ends
-from dlm.study.names import ERROR, VALIDATION
+from dlm.study.names import ERROR, UNIT_ERROR_RATE, UNIT_MISSED_AUPRC, VALIDATION
 
-BOUNDS: dict[str, tuple[float, float | None]] = {"error rate": (0.0, 1.0), "missed AUPRC": (0.0, 1.0)}
+BOUNDS: dict[str, tuple[float, float | None]] = {UNIT_ERROR_RATE: (0.0, 1.0), UNIT_MISSED_AUPRC: (0.0, 1.0)}
 
 
 @dataclasses.dataclass(frozen=True)

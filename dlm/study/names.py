@@ -28,6 +28,7 @@ NO_PRECISION = "none"  # recorded for learners that are not gradient-trained
 
 Unit = NewType("Unit", str)  # of a recorded value; a task may define its own
 UNIT_ERROR_RATE = Unit("error rate")
+UNIT_MISSED_AUPRC = Unit("missed AUPRC")
 UNIT_NATS = Unit("nats")
 UNIT_NATS_PER_BYTE = Unit("nats per byte")
 

@@ -17,8 +17,8 @@ from dlm.utils.errors import UsageError, nearest
 RESTRICTIONS = ("train_sizes", "seeds", "learners", "precision", "target_error")  # flags that `restrict` takes
 
 
-def apply(study: Any, assignments: Sequence[str]) -> Any:
-    """The study with all `path=value` assignments applied at once; the last one of a path counts.
+def apply(study: Any, assignments: Sequence[str], flag: str = "--set") -> Any:
+    """The study, or other config, with all `path=value` assignments of a flag applied at once; the last one counts.
 
     Raises UsageError for text without `=`, an unknown path, a value that does not have the field's type, and a value
     that the study's own checks refuse.
@@ -28,8 +28,8 @@ def apply(study: Any, assignments: Sequence[str]) -> Any:
         path, equals, value = text.partition("=")
         path = path.strip()
         if not equals or not path:
-            raise UsageError(f"--set={text} does not have the form path=value; for example --set=budget.epochs=20")
-        changes[path] = parse(value.strip(), declared_type(study, path), path)
+            raise UsageError(f"{flag}={text} does not have the form path=value; for example --set=budget.epochs=20")
+        changes[path] = parse(value.strip(), declared_type(study, path, flag), path)
     return replaced(study, changes)
 
 
@@ -82,7 +82,7 @@ def paths(config: Any, prefix: str = "") -> list[str]:
     return result
 
 
-def declared_type(study: Study, path: str) -> Any:
+def declared_type(study: Study, path: str, flag: str = "--set") -> Any:
     """The type hint of the field at `path`."""
     config: Any = study
     hint: Any = None
@@ -91,14 +91,14 @@ def declared_type(study: Study, path: str) -> Any:
         if part not in fields:
             parent = ".".join(path.split(".")[:depth])
             if config is None:
-                raise UsageError(f"--set={path}: {parent} is None in this study; declare it in the experiment first")
-            raise UsageError(f"--set={path}: no such field; {nearest(path, paths(study))}")
+                raise UsageError(f"{flag}={path}: {parent} is None in this study; declare it in the experiment first")
+            raise UsageError(f"{flag}={path}: no such field; {nearest(path, paths(study))}")
         config, hint = fields[part]
     if _is_node(config) or not is_plain(hint):
         inner = [known for known in paths(study) if known.startswith(path + ".")]
         listed = ", ".join(inner[:12]) + ", …" * (len(inner) > 12)
         remedy = f"set one of {listed}" if inner else "change it in the experiment file"
-        raise UsageError(f"--set={path} is not a single value; {remedy}")
+        raise UsageError(f"{flag}={path} is not a single value; {remedy}")
     return hint
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import jax
 
+from dlm.study.names import UNIT_MISSED_AUPRC
 from dlm.tasks.classification import Classification, check_two_classes
 from dlm.tasks.metrics import auprc
 from dlm.utils.errors import UsageError
@@ -25,7 +26,7 @@ class RareEvents(Classification):
 
     extra_metrics: tuple[str, ...] = ("auroc", "recall_at_1", "recall_at_5")
 
-    unit = "missed AUPRC"
+    unit = UNIT_MISSED_AUPRC
     needs_whole_split = True
 
     @property

@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.io import wavfile
-from scipy.signal import resample_poly
 
 from dlm.data.columns import Column, ragged
 from dlm.data.readers.files import MediaFile, check_broken, check_fits, opened
@@ -47,6 +45,8 @@ def read_audio(files: Sequence[MediaFile]) -> tuple[Column, np.ndarray, tuple[st
 
 def _read(file: MediaFile) -> tuple[int, np.ndarray, int] | None:
     """(rate, samples int16 [T], channels), or None for files that are not WAV or have no samples."""
+    from scipy.io import wavfile  # slow to import
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wavfile.WavFileWarning)
@@ -68,6 +68,8 @@ def _read(file: MediaFile) -> tuple[int, np.ndarray, int] | None:
 
 
 def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    from scipy.signal import resample_poly  # slow to import
+
     if rate == wanted:
         return samples
     common = math.gcd(rate, wanted)

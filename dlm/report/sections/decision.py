@@ -51,7 +51,7 @@ def print_decision(context: ReportContext, console: Console, costs: Costs | str)
     """
     prices = costs if isinstance(costs, Costs) else recorded_costs(context)
     if isinstance(costs, str) and costs:
-        prices = overrides.apply(prices, costs.split(","))
+        prices = overrides.apply(prices, costs.split(","), "--costs")
     if not prices:
         raise UsageError("the study has no prices; give --costs=per_example=PRICE,per_error=PRICE, see dlm.Costs")
     decision = decide_for(context, prices)
