@@ -1,7 +1,8 @@
 """Noise of measured errors: variance over seeds, and binomial variance of the test set.
 
 All seeds share one test set, so they do not show its noise: at most sqrt(p(1 − p) / num_test), which only a larger test
-set reduces. With several hold-outs they show a part of it, which counts twice.
+set reduces. With several hold-outs they show it too; it is removed from their spread, because it is added as the
+sampling error of all test sets.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dlm.curves.types import Curve, MeasurementNoise
 
 FEW_MISTAKES = 25  # with fewer, the standard error exceeds a fifth of the error
 _MIN_RELATIVE_NOISE = 0.05  # relative test-set noise below which no warning is given
+_LEAST_TRAINING_SHARE = 0.1  # of the variance over hold-outs, that training is assumed to cause
 _RATE = (0.0, 1.0)
 
 
@@ -117,8 +119,28 @@ def repeats(curve: Curve) -> Array:
 
     Seeds that share the whole pool are one repeat: the noise at that size is then estimated from the other sizes.
     """
+    if curve.hold_outs > 1:
+        return padded(_without_test_noise(curve))
     rows = zip(curve.train_sizes, curve.errors)
     return padded([(float(np.mean(errors)),) if size == curve.pool_size else errors for size, errors in rows])
+
+
+def _without_test_noise(curve: Curve) -> list[Array]:
+    """The errors of each size, closer to their mean by the share of the hold-outs' sampling error in their variance."""
+    rows = [np.array(errors) for errors in curve.errors]
+    spread = sum(float(row.var(ddof=1)) for row in rows if len(row) > 1)
+    test = sum(_test_variance(float(row.mean()), curve) for row in rows if len(row) > 1)
+    share = max(1 - test / spread, _LEAST_TRAINING_SHARE) if spread else 1.0
+    return [row.mean() + math.sqrt(share) * (row - row.mean()) for row in rows]
+
+
+def _test_variance(error: float, curve: Curve) -> float:
+    """Variance of an error by the choice of one hold-out; 0 if unknown."""
+    last = float(np.mean(curve.errors[-1]))
+    binomial, at_last = binomial_noise(error, curve), binomial_noise(last, curve)
+    if binomial is None or at_last is None:
+        return curve.hold_outs * ((curve.test_stderr or 0.0) * error / last) ** 2 if last else 0.0
+    return curve.hold_outs * (binomial * (curve.test_stderr or at_last) / at_last) ** 2
 
 
 def curve_points(curve: Curve) -> Points:

@@ -85,3 +85,16 @@ def test_seeds_that_share_the_whole_pool_are_one_repeat():
     np.testing.assert_allclose(repeats(Curve("a", (100, 800), ((0.3, 0.4), (0.1, 0.2)), pool_size=800))[1, :1], 0.15)
     assert known.noise[-1] > 1.5 * unknown.noise[-1]
     assert known.noise[-1] > known.noise[0]
+
+
+def test_the_sampling_error_of_hold_outs_is_removed_from_the_spread_of_seeds():
+    rng = np.random.default_rng(0)
+    folds = 0.2 + np.sqrt(0.2 * 0.8 / 100) * rng.standard_normal(400)  # each seed has its own 100 test examples
+    training = 0.02 * rng.standard_normal((3, 400))
+    errors = tuple(tuple(row) for row in folds + training)
+    curve = Curve("a", (10, 20, 40), errors, num_test=400 * 100, hold_outs=400)
+    spread = repeats(curve).std(axis=1, ddof=1)
+    np.testing.assert_allclose(spread, 0.02, rtol=0.15)
+    np.testing.assert_allclose(repeats(curve).mean(axis=1), np.mean(errors, axis=1))
+    one_test_set = Curve("a", (10, 20, 40), errors, num_test=100)
+    np.testing.assert_allclose(repeats(one_test_set), errors)
