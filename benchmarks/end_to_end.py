@@ -161,7 +161,7 @@ def _true_errors(generator: str, size: int) -> dict[str, float]:
     rng = np.random.default_rng([size, zlib.crc32(generator.encode())])
     total: dict[str, list[float]] = defaultdict(list)
     for _ in range(TRUTH_REPEATS[size]):
-        x, y, _ = make(rng, size)
+        x, y, _ = _with_all_classes(make, rng, size)
         x_test, y_test, _ = make(rng, TRUTH_EXAMPLES)
         mean, scale = x.mean(axis=0), x.std(axis=0)
         for name, learner in learners(generator).items():
@@ -176,6 +176,14 @@ def _true_errors(generator: str, size: int) -> dict[str, float]:
                 total[name].append(float(np.mean((outputs.ravel() * factor + shift - y_test) ** 2)))
     power = 0.5 if generator == "heavy_tails" else 1.0
     return {name: float(np.mean(errors)) ** power for name, errors in total.items()}
+
+
+def _with_all_classes(make: Callable[..., Examples], rng: np.random.Generator, count: int) -> Examples:
+    """Examples of every class, as in the stratified subsets of a study."""
+    while True:
+        x, y, group = make(rng, count)
+        if y.dtype.kind != "i" or len(np.unique(y)) > 1:
+            return x, y, group
 
 
 def _with_fewer_tests(source: Path, folder: Path, count: int) -> Path:
@@ -335,6 +343,18 @@ def _holds(row: dict[str, Any]) -> bool:
             return bool(true > MULTIPLES[-1] * TRAIN_SIZES[-1])
 
 
+def _cached_truth(names: list[str], pool: concurrent.futures.Executor, out: Path | None) -> dict[str, Truth]:
+    """The true errors of all generators, kept beside `out` because they take minutes."""
+    file = out.with_suffix(".truth.json") if out else None
+    if file and file.exists():
+        saved = json.loads(file.read_text())
+        return {name: {int(size): errors for size, errors in saved[name].items()} for name in names}
+    truth = dict(zip(names, pool.map(true_errors, names)))
+    if file:
+        file.write_text(json.dumps(truth))
+    return truth
+
+
 def main() -> None:
     """Simulate, save every statement and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -348,7 +368,7 @@ def main() -> None:
     jobs = [(name, seed) for seed in range(arguments.first, arguments.first + arguments.studies) for name in names]
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(arguments.processes, mp_context=context) as pool:
-        truth = dict(zip(names, pool.map(true_errors, names)))
+        truth = _cached_truth(names, pool, arguments.out)
         futures = [pool.submit(simulate, name, seed, truth[name]) for name, seed in jobs]
         rows = []
         with open(arguments.out or os.devnull, "w", encoding="utf-8") as out:
