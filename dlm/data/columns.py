@@ -126,6 +126,70 @@ class Column:
 
 Columns = Mapping[str, Column]
 
+FLOAT32_SPACING = 1e-3  # largest tolerable distance of neighbouring float32 numbers, relative to the spread
+SMALLEST, LARGEST = 1e-12, 1e15  # numbers whose squares and sums float32 represents
+
+
+@dataclasses.dataclass(frozen=True)
+class Centring:
+    """x ↦ (x − reference) / scale, after which float32 represents the numbers [N, K]; the identity for usual ones.
+
+    reference, scale: float64 [K]. The reference is a value of the column near its median, so the difference is exact.
+    """
+
+    reference: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def fit(cls, values: np.ndarray) -> Centring:
+        """The map for numbers [N, K], NaN where missing."""
+        pairs = [_centring(np.asarray(column, np.float64)) for column in values.T]
+        reference, scale = np.array(pairs, np.float64).reshape(len(pairs), 2).T
+        return cls(reference, scale)
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """float32 [N, K]."""
+        if self.is_identity:
+            return np.asarray(values).astype(np.float32)
+        with np.errstate(over="ignore"):
+            return ((np.asarray(values, np.float64) - self.reference) / self.scale).astype(np.float32)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether numbers are only cast."""
+        return not self.reference.any() and bool(np.all(self.scale == 1))
+
+    def check(self, what: str) -> Centring:
+        """Raises UsageError for numbers whose squared errors exceed the range of float32; `what` names them."""
+        wrong = np.flatnonzero(self.scale != 1)
+        if len(wrong):
+            unit = self.scale[wrong[0]]
+            raise UsageError(
+                f"{what} has numbers of the order of {unit:g}, whose squared errors exceed the range of float32 "
+                f"({SMALLEST:g} to {LARGEST:g} are supported); divide them by {unit:g}, or take their logarithm"
+            )
+        return self
+
+    def names(self, names: Sequence[str]) -> list[str]:
+        """Names of the K columns with what is subtracted from them and what they are divided by."""
+        offsets = [f"{name} − {value:.17g}" if value else name for name, value in zip(names, self.reference)]
+        return [f"({name}) / {scale:g}" if scale != 1 else name for name, scale in zip(offsets, self.scale)]
+
+
+def _centring(values: np.ndarray) -> tuple[float, float]:
+    """(reference, scale) of one column: (0, 1) where float32 represents its differences."""
+    known = np.sort(values[np.isfinite(values)])
+    top = float(np.abs(known).max(initial=0.0))
+    if not top:
+        return 0.0, 1.0
+    low, middle, high = (float(known[len(known) * k // 4]) for k in (1, 2, 3))
+    spread = (high / top - low / top) or float((known / top).std())
+    reference = middle if np.finfo(np.float32).eps * abs(middle / top) > FLOAT32_SPACING * spread > 0 else 0.0
+    with np.errstate(over="ignore"):
+        top = float(np.abs(known - reference).max())
+    scale = 1.0 if SMALLEST <= top <= LARGEST else float(10.0 ** max(-300.0, np.floor(np.log10(min(top, 1e300)))))
+    return reference, scale
+
 
 def num_rows(columns: Columns) -> int:
     """Number of rows. Raises UsageError if there is no column or lengths differ."""

@@ -73,7 +73,7 @@ class ColumnSource:
         dataset = _dataset_of(name, encoded, columns, encoding)
         if grouped:
             dataset = replace(dataset, test_groups=grouped.codes["test"], pool_groups=grouped.codes["train"])
-        notes = [grouped.remark()] if grouped else []
+        notes = [*encoding.remarks(columns), *([grouped.remark()] if grouped else [])]
         if "test" not in splits and dataset.test_precision:
             notes += [f"{dataset.test_precision} data.test sets another number."]
         return replace(dataset, groups=names, remarks=(*remarks, *notes))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlm.data.columns import SPLITS, Column
+from dlm.data.columns import SPLITS, Centring, Column
 from dlm.data.dataset import Dataset, Split
 from dlm.data.tfds.reader import read
 from dlm.utils.errors import UsageError, at_least, nearest
@@ -127,7 +127,7 @@ def windowed_dataset(
         past = values[: max(border, 0)]
         std = past.std(axis=0) if len(past) else np.ones(values.shape[1])
         values = (values - past.mean(axis=0)) / np.where(std > 0, std, 1.0)
-    splits, values = {}, values.astype(np.float32)
+    splits, values = {}, values.astype(np.float32) if time_ordered else Centring.fit(values).check(name)(values)
     for part, start, end in zip(SPLITS, (context, border, last), (border, last, len(values))):
         if end - start < horizon:
             raise UsageError(

@@ -67,10 +67,10 @@ def test_a_table_is_encoded_with_one_hot_categories_and_missing_flags(mixed):
     number, missing, *_ = dataset.train.x.T
     assert np.array_equal(np.isnan(number), missing == 1)
     assert 0.05 < missing.mean() < 0.15
-    one_hot = dataset.train.x[:, 2:-7]
+    one_hot = dataset.train.x[:, 2:-5]
     assert set(np.unique(one_hot)) == {0.0, 1.0}
     assert np.all(one_hot.sum(axis=1) == 1)
-    assert dataset.train.x[:, -7].min() >= 2020
+    assert dataset.train.x[:, -5].min() >= 2020
     assert any("price" in remark for remark in dataset.remarks)
 
 
@@ -390,3 +390,48 @@ def test_fashion_mnist_has_balanced_nested_subsets(fashion):
         assert np.all(np.bincount(fashion.train.y[order[:size]], minlength=10) == size // 10)
     for size in (37, 12_345):
         assert np.ptp(np.bincount(fashion.train.y[order[:size]], minlength=10)) <= 1
+
+
+def numeric_table(folder, x, y):
+    rows = [[repr(float(a)), repr(float(b))] for a, b in zip(x, y)]
+    return write_csv(folder / "numeric.csv", ["clock", "reading"], rows)
+
+
+@pytest.mark.parametrize(("offset", "unit"), [(1.7e12, 1.0), (-3e9, 0.01), (0.0, 1e40), (0.0, 1e-40), (5e15, 1e4)])
+def test_features_that_float32_would_round_are_centred_and_scaled(tmp_path, offset, unit):
+    steps = np.random.default_rng(0).permutation(400).astype(float)
+    dataset = File(numeric_table(tmp_path, offset + unit * steps, np.sin(steps)), target="reading").load()
+    assert np.isfinite(dataset.train.x).all()
+    assert len(np.unique(dataset.train.x)) == len(dataset.train)
+    assert dataset.feature_names[0] != "clock"
+    stats = SubsetOrders(dataset, (0,)).normalization_stats(0, 100)
+    assert 0.5 < dataset.features(dataset.test.x, stats).std() < 2
+
+
+def test_usual_features_are_stored_unchanged(tmp_path):
+    x = np.random.default_rng(0).normal(50, 10, 400).round(2)
+    dataset = File(numeric_table(tmp_path, x, x), target="reading").load()
+    assert np.isin(dataset.train.x[:, 0], x.astype(np.float32)).all()
+    assert dataset.feature_names == ("clock",)
+
+
+def test_targets_that_float32_would_round_keep_their_differences(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 10, 400)
+    dataset = File(numeric_table(tmp_path, noise, 1.2e9 + noise), target="reading").load()
+    y = np.concatenate([split.y for split in (dataset.train, dataset.validation, dataset.test)])
+    assert y.std() == pytest.approx(noise.std(), rel=1e-4)
+    assert any("Target reading" in remark and "subtracted" in remark for remark in dataset.remarks)
+
+
+@pytest.mark.parametrize("unit", [1e40, 6e23, 1e-20])
+def test_targets_beyond_the_range_of_float32_are_refused(tmp_path, unit):
+    noise = np.random.default_rng(0).normal(size=400)
+    with pytest.raises(UsageError, match=r"data\.target='reading' has numbers of the order of .* divide them by"):
+        File(numeric_table(tmp_path, noise, unit * noise), target="reading").load()
+
+
+def test_outliers_that_hide_the_other_values_are_reported(tmp_path):
+    x = np.random.default_rng(0).normal(size=400)
+    x[7] = 1e12
+    dataset = File(numeric_table(tmp_path, x, np.arange(400)), target="reading").load()
+    assert any("stay distinct in float32" in remark and "clock" in remark for remark in dataset.remarks)
