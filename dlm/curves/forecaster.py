@@ -15,7 +15,7 @@ from dlm.curves.diagnostics import PLATEAU_FALL, PLATEAU_REACH, diagnose
 from dlm.curves.laws import LawMixture, fit_mixture
 from dlm.curves.measurement_noise import repeats, standard_errors
 from dlm.curves.new_examples import ON_NEW_EXAMPLES, ON_TEST_SET, NewExampleDraws, SamplingError, joint_normals
-from dlm.curves.points import Array, Bound, Points, check_at_sizes, make_points
+from dlm.curves.points import Array, Bound, Points, check_at_sizes, make_points, rectangular
 from dlm.curves.predictive import Draws, draw, predictive
 from dlm.curves.types import Curve
 from dlm.utils.display import HtmlDisplay
@@ -166,7 +166,7 @@ def forecast(
 
     Args:
       train_sizes: [K] positive, at least 3 distinct; equal sizes are pooled.
-      errors: [K] means, or [K, S] repeats with NaN for missing ones; non-negative.
+      errors: [K] means, or [K, S] repeats with NaN for missing ones, or K lists of repeats; non-negative.
       stderr: standard error of each mean, scalar or [K]; default: from the repeats, otherwise from the misfit.
       repeats: number of repeats behind each mean, scalar or [K].
       at: [A] positive sizes.
@@ -202,7 +202,7 @@ def _check_rate(num_test: int, errors: ArrayLike | Sequence[Sequence[float]]) ->
     """The bound of error rates. ValueError unless `num_test` is a count and no error exceeds 1."""
     if isinstance(num_test, bool) or num_test != int(num_test) or num_test < 1:
         raise ValueError(f"num_test={num_test} is not a number of test examples; give an integer of at least 1")
-    largest = np.nanmax(np.asarray(errors, dtype=float), initial=0.0)
+    largest = np.nanmax(rectangular(errors), initial=0.0)
     if largest > 1:
         raise ValueError(
             f"num_test={num_test} needs error rates, and an error is {largest:g}; give fractions between 0 and 1, or "

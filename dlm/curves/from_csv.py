@@ -49,6 +49,7 @@ MAX_ROWS = 200_000
 MAX_LEARNERS = 30
 LARGEST = 10**15
 _LONGEST_NAME = 80
+_PERCENT = re.compile(r"_*[(\[]?_*(in_)?(%|percent|per_cent|percentage|pct)_*[)\]]?$")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # float() also reads "1_000" and "nan"
 
 
@@ -81,6 +82,11 @@ def read_curve_table(path: Path, *, bound: Bound | None = None, learners: Sequen
     try:
         header, columns, rows = _read(path)
         name = _normalized(header[columns["error"]])
+        percent = name != _base(name)
+        if percent:
+            rows = _as_fractions(name, rows)
+            low, high = bound or (0.0, 100.0)
+            name, bound = _base(name), (low / 100, None if high is None else high / 100)
         unit, taken, remark = _unit_and_bound(name, rows, bound)
         if name in ACCURACY:
             rows = [row._replace(error=round(1 - row.error, 12)) for row in rows]
@@ -91,6 +97,9 @@ def read_curve_table(path: Path, *, bound: Bound | None = None, learners: Sequen
         raise UsageError(f"{path}: {error}") from None
     unused = [name.strip() for k, name in enumerate(header) if k not in columns.values() and name.strip()]
     remarks = [remark] if remark else []
+    if percent:
+        column = header[columns["error"]].strip()
+        remarks.insert(0, f"Column {column}: read as per cent and divided by 100. Target errors are fractions: 0.05.")
     if unused:
         listed = ", ".join(name[:40] for name in unused[:12] if name.isprintable())
         remarks.append(f"Columns not used: {listed}{' …' if len(unused) > 12 else ''}.")
@@ -136,13 +145,13 @@ def _parse(file: Iterable[str]) -> tuple[list[str], dict[str, int], list[_Measur
 
 def _columns(header: Sequence[str]) -> dict[str, int]:
     """Index of each role's column. UsageError if size or error is missing, or a role is ambiguous."""
-    names = [_normalized(name) for name in header]
+    names = [_base(_normalized(name)) for name in header]
     columns = {}
     for role, known in _NAMES.items():
         preferred = [k for k, name in enumerate(names) if name == known[0]]
         indices = preferred or [k for k, name in enumerate(names) if name in known]
         if len(indices) > 1:
-            both = " and ".join(repr(names[k]) for k in indices)
+            both = " and ".join(repr(_normalized(header[k])) for k in indices)
             raise UsageError(
                 f"the first line names {both}, and each could be the {role}; rename the intended column to {known[0]!r}"
             )
@@ -161,6 +170,24 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
 
 def _normalized(name: str) -> str:
     return re.sub(r"[\s\-.]+", "_", name.strip().casefold())
+
+
+def _base(name: str) -> str:
+    """The normalized name of an error column without its unit, if that is per cent."""
+    base = _PERCENT.sub("", name)
+    return base if base in (*ERROR, *ACCURACY, *_NAMES["stderr"]) else name
+
+
+def _as_fractions(name: str, rows: Sequence[_Measurement]) -> list[_Measurement]:
+    """Percentages as fractions. UsageError for one above 100."""
+    above = next((row for row in rows if row.error > 100), None)
+    if above:
+        raise UsageError(
+            f"line {above.line}: {name} {above.error:g} is above 100; correct it, or name the column error if "
+            "it is not a percentage"
+        )
+    scaled = [(row, None if row.stderr is None else round(row.stderr / 100, 12)) for row in rows]
+    return [row._replace(error=round(row.error / 100, 12), stderr=stderr) for row, stderr in scaled]
 
 
 def _row(cells: Sequence[str], header: Sequence[str], columns: dict[str, int], line: int) -> _Measurement:
@@ -204,7 +231,7 @@ def _unit_and_bound(name: str, rows: Iterable[_Measurement], bound: Bound | None
     above = next((f"line {row.line}: {name} {row.error:g} is above 1" for row in rows if row.error > 1), "")
     if above and (name in ACCURACY or (name in ERROR and "rate" in name and not bound)):
         remedy = "1 minus it as error" if name in ACCURACY else "name the column error"
-        raise UsageError(f"{above}; give a share, or {remedy}")
+        raise UsageError(f"{above}; give a share, name the column {name}_percent, or {remedy}")
     if name in ACCURACY:
         remark = f"Column {name}: read as error = 1 − {name}, a rate from 0 to 1. Targets are errors too."
         return "error rate", bound or (0.0, 1.0), remark
@@ -214,7 +241,9 @@ def _unit_and_bound(name: str, rows: Iterable[_Measurement], bound: Bound | None
     if name not in ERROR:
         remark = "assumed to be non-negative without an upper bound; set one with --bound=0,5."
     elif above:
-        remark = "values above 1, so it is not read as a rate; set a bound with --bound=0,100."
+        remark = (
+            "values above 1, so it is not read as a rate; name it error_percent if it is one, or set --bound=0,100."
+        )
     else:
         remark = "all values are in [0, 1], so it is read as a rate; --bound=0, removes the bound."
         return "error rate", (0.0, 1.0), f"Column {name}: {remark}"

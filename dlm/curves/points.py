@@ -91,7 +91,7 @@ def _columns(
 ) -> tuple[Array, Array, Array, Array]:
     """Size, mean, standard error of the mean (NaN if unknown) and number of repeats per row."""
     size = np.atleast_1d(np.asarray(train_sizes, dtype=float))
-    table = np.atleast_1d(np.asarray(errors, dtype=float))
+    table = rectangular(errors)
     if size.ndim != 1 or table.ndim > 2:
         raise ValueError(f"sizes have shape {size.shape} and errors {table.shape}; give [K] and [K] or [K, repeats]")
     if len(table) != len(size):
@@ -114,6 +114,20 @@ def _columns(
         if not (count >= 1).all():
             raise ValueError(f"repeats={count.min():g} must be at least 1; leave out sizes without a repeat")
     return size, mean, spread, count
+
+
+def rectangular(errors: ArrayLike | Sequence[Sequence[float]]) -> Array:
+    """Errors as [K] or [K, S]; lists of different numbers of repeats are filled up with NaN. ValueError for text."""
+    try:
+        if isinstance(errors, list | tuple) and any(map(np.ndim, errors)):
+            rows = [np.atleast_1d(np.asarray(row, dtype=float)) for row in errors]
+            if {row.ndim for row in rows} == {1}:
+                return padded(rows)
+        return np.atleast_1d(np.asarray(errors, dtype=float))
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"errors={str(errors)[:60]} are not numbers; give one error, or one list of repeats, for each size"
+        ) from None
 
 
 def _group(size: Array, errors: Array) -> tuple[Array, Array]:

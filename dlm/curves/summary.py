@@ -32,6 +32,7 @@ from dlm.curves.types import (
     RequiredSizeKind,
     StudySummary,
 )
+from dlm.utils.errors import UsageError
 
 FIGURE_REACH = 10.0
 _FIGURE_SIZES, _FIGURE_DRAWS = 60, 1000
@@ -59,6 +60,7 @@ def summarize(
         for value in values:
             if not (math.isfinite(value) and value >= rule):
                 raise ValueError(f"{name}={value} is not a {'non-negative' if rule == 0 else 'positive'} number")
+    _check_targets(curves, targets)
     clean = [only_finite(curve) for curve in curves]
     normals = joint_normals(len(clean), NUM_DRAWS, seed, test_correlation).T
     results = [_try_forecast(curve, multiples, level, seed, normal) for curve, normal in zip(clean, normals)]
@@ -75,6 +77,16 @@ def summarize(
     known = all(sampling_error(curve) for curve in clean)
     estimand = ON_NEW_EXAMPLES if known else ON_TEST_SET
     return StudySummary(learners, crossovers, tuple(map(float, multiples)), level, estimand)
+
+
+def _check_targets(curves: Sequence[Curve], targets: Sequence[float]) -> None:
+    """UsageError for a target that every error meets, such as a percentage where errors are fractions."""
+    ends = [curve.bound[1] for curve in curves]
+    largest = max((end for end in ends if end is not None), default=math.inf) if None not in ends else math.inf
+    for target in targets:
+        if target >= largest:
+            remedy = f"; {target:g} % is written {target / 100:g}" if largest == 1 and target <= 100 else ""
+            raise UsageError(f"target error {target:g} is not below {largest:g}, the largest possible error{remedy}")
 
 
 @dataclasses.dataclass(frozen=True)

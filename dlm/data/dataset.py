@@ -222,7 +222,7 @@ class Dataset:
 def num_held_out(total: int, count: float, name: str) -> int:
     """Number of examples to hold out. Raises UsageError unless held-out examples and rest are both non-empty."""
     number = round(count * total) if 0 < count < 1 else int(count)
-    if not 0 < number < total:
+    if not 0 < number < total or (count > 1 and number != count):
         raise UsageError(
             f"{name}={count} does not fit {total} examples; choose 1 to {total - 1}, or a share between 0 and 1"
         )

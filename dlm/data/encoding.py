@@ -183,6 +183,11 @@ class Encoding:
             raise UsageError(f"data.target={target!r} is not a column of the data; {nearest(target, columns)}")
         inputs = inputs or infer_inputs(columns, target)
         first, reference = columns[inputs[0]], _reference(target, columns[target])
+        if target in inputs and (len(inputs) > 1 or first.kind != "text"):
+            raise UsageError(
+                f"data.target={target!r} is also among the inputs, which is only possible for one text; remove it from "
+                "data.inputs, or choose another target"
+            )
         if len(inputs) > 1 or first.is_tabular:
             return cls(inputs, target, table=TableEncoding.fit(columns, inputs), reference=reference)
         if first.kind in ("text", "audio") or (first.kind == "number" and not first.is_array):
@@ -218,10 +223,7 @@ class Encoding:
     def encode(self, columns: Columns) -> Split:
         """Inputs and targets of one split."""
         if self.is_language_model:
-            column = columns[self.target]
-            if column.kind != "text":
-                raise UsageError(f"data.target={self.target!r} is also the input, which only works for a text")
-            return Split(*byte_blocks(column.row_bytes(), self.length))
+            return Split(*byte_blocks(columns[self.target].row_bytes(), self.length))
         return Split(self._inputs(columns), self._targets(columns[self.target]), sounds=self._waveforms(columns))
 
     def _inputs(self, columns: Columns) -> Any:

@@ -240,3 +240,17 @@ def test_import_leaves_scipy_and_jax_alone():
     code = "import sys, dlm.curves; print(*(m for m in ('jax', 'scipy', 'flax') if m in sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
+
+
+def test_lists_of_different_numbers_of_repeats_equal_a_table_with_gaps():
+    table = [[0.3, 0.31, np.nan], [0.2, 0.22, 0.21], [0.15, np.nan, np.nan]]
+    lists = [[0.3, 0.31], (0.2, 0.22, 0.21), np.array([0.15])]
+    for num_test in (None, 500):
+        given = [forecast([100, 200, 400], errors, at=[800], num_test=num_test) for errors in (table, lists)]
+        np.testing.assert_array_equal(given[0].samples, given[1].samples)
+
+
+@pytest.mark.parametrize("errors", [[["a"], [0.2, 0.1], [0.1]], [[[0.1]], [0.2, 0.1], [0.1]], ["a", "b", "c"]])
+def test_errors_that_are_not_numbers_are_refused(errors):
+    with pytest.raises(ValueError, match="are not numbers"):
+        forecast([100, 200, 400], errors, at=[800])

@@ -112,8 +112,14 @@ def test_columns_that_are_not_used_are_named(read):
         ("size,error,se\n1,0.1,1\n1,0.2,1\n", "line 3: model has size 1 on line 2 too, and stderr is that of a mean"),
         ("size,error,se,seed\n1,0.1,1,0\n1,0.2,1,1\n", "stderr is that of a mean"),
         ("size,error,seed\n1,0.1,7\n1,0.2,7\n", "line 3: model has size 1, repeat '7' on line 2 too"),
-        ("size,accuracy\n1,93.5\n", "line 2: accuracy 93.5 is above 1; give a share, or 1 minus it as error"),
-        ("size,error_rate\n1,31\n", "line 2: error_rate 31 is above 1; give a share, or name the column error"),
+        (
+            "size,accuracy\n1,93.5\n",
+            "line 2: accuracy 93.5 is above 1; give a share, name the column accuracy_percent, or 1 minus it as error",
+        ),
+        (
+            "size,error_rate\n1,31\n",
+            "line 2: error_rate 31 is above 1; give a share, name the column error_rate_percent",
+        ),
         ("size,error,model\n1,0.1, \n", "line 2: learner '' is not a valid name"),
         ("size,error,model\n1,0.1,\x1b[31mred\n", "is not a valid name; give 1 to 80 printable characters"),
         ("size,error,model\n" + "".join(f"1,0.1,m{k}\n" for k in range(MAX_LEARNERS + 1)), "choose some, with --learn"),
@@ -163,3 +169,32 @@ def test_whatever_the_file_holds_it_is_read_or_refused(tmp_path_factory, text):
     path.write_bytes(text)
     with contextlib.suppress(UsageError):
         assert read_curve_table(path).curves
+
+
+@pytest.mark.parametrize(
+    ("header", "values", "errors"),
+    [
+        ("error (%)", (31, 24, 19), (0.31, 0.24, 0.19)),
+        ("Test error [%]", (31, 24, 0.5), (0.31, 0.24, 0.005)),
+        ("error_percent", (0.9, 0.8, 0.7), (0.009, 0.008, 0.007)),
+        ("err in pct", (100, 24, 19), (1.0, 0.24, 0.19)),
+        ("accuracy_percent", (69, 76, 81), (0.31, 0.24, 0.19)),
+    ],
+)
+def test_columns_in_per_cent_are_read_as_fractions(read, header, values, errors):
+    rows = "".join(f"{size},{value},1\n" for size, value in zip((100, 200, 400), values))
+    table = read(f"size,{header},stderr\n{rows}")
+    [curve] = table.curves
+    assert [error for (error,) in curve.errors] == list(errors)
+    assert (curve.unit, curve.bound, curve.stderr) == ("error rate", (0.0, 1.0), (0.01,) * 3)
+    assert f"Column {header}: read as per cent" in table.remarks[0]
+
+
+def test_percentages_above_100_are_refused(read):
+    with pytest.raises(UsageError, match=r"line 2: error_\(%\) 131 is above 100"):
+        read("size,error (%)\n100,131\n200,24\n400,19\n")
+
+
+def test_two_columns_of_errors_in_two_units_are_refused(read):
+    with pytest.raises(UsageError, match="'error' and 'error_percent'"):
+        read("size,error,error_percent\n100,0.31,31\n")

@@ -148,3 +148,12 @@ def test_a_test_split_too_small_for_its_errors_is_said() -> None:
     assert "10 mistakes in 360 test examples" in few.note
     assert few.predictions
     assert many.note == ""
+
+
+@pytest.mark.parametrize("target", [1, 5, 500])
+def test_target_of_an_error_rate_must_be_below_1(target):
+    curve = Curve("cnn", (100, 200, 400), ((0.3,), (0.2,), (0.15,)), "error rate", (0.0, 1.0))
+    with pytest.raises(ValueError, match=f"target error {target} is not below 1"):
+        summarize([curve], targets=(target,))
+    loss = Curve("gpt", (100, 200, 400), ((30.0,), (20.0,), (15.0,)), "nats", (0.0, None))
+    assert summarize([loss], targets=(target,)).learners

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import difflib
 import io
-import os
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +21,10 @@ SPLIT_NAMES = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+_SYSTEM_NAMES = {  # casefolded
+    "__macosx", "@eadir", "#recycle", "#snapshot", "@recycle", "$recycle.bin", "system volume information",
+    "lost+found", "thumbs.db", "ehthumbs.db", "desktop.ini",
+}  # fmt: skip
 MediaFile = Path | bytes  # an image or sound, or its content
 MAX_BROKEN_SHARE = 0.05  # of media files; with more, reading fails
 
@@ -138,7 +142,7 @@ def class_files(folder: Path, suffixes: Collection[str]) -> tuple[tuple[Labelled
     root = _unwrapped(folder)
     parts, others = _split_folders(root)
     every = [file for split, part in parts.items() for file in _files(part, split)]
-    visible = [file for file in every if not any(map(is_hidden, file.path.relative_to(root).parts))]
+    visible = [file for file in every if not is_hidden_inside(file.path, root)]
     wanted = [file for file in visible if file.path.suffix.casefold() in suffixes]
     labelled = {file.split for file in wanted if file.label}
     # If there are class folders, files beside them have no class.
@@ -146,7 +150,8 @@ def class_files(folder: Path, suffixes: Collection[str]) -> tuple[tuple[Labelled
     flat = [part.name for split, part in parts.items() if labelled and split not in labelled]
     used_set = set(used)
     ignored = [str(file.path.relative_to(root)) for file in visible if file not in used_set]
-    empty = {path.name for part in parts.values() for path in _folders_in(part)} - {file.label for file in wanted}
+    folders = {class_name(path) for part in parts.values() for path in _folders_in(part)}
+    empty = folders - {file.label for file in wanted}
     num_hidden = len(every) - len(visible)
     remarks = {
         f"Read from {root.relative_to(folder)}, the only folder inside.": root != folder,
@@ -176,22 +181,39 @@ def split_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder belongs to the operating system."""
-    return name.startswith(".") or name == "__MACOSX"
+    """Whether a file or folder belongs to the operating system, a file server, or an archive program."""
+    return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
+
+
+def is_hidden_inside(path: Path, folder: Path) -> bool:
+    """Whether a path below a folder, or a folder on the way to it, belongs to the system."""
+    return any(map(is_hidden, path.relative_to(folder).parts))
 
 
 def walk(folder: Path) -> Iterable[Path]:
-    """All files below a folder, hidden ones too, sorted by name."""
-    for here, names, files in os.walk(folder, onerror=_raise):
-        names.sort()
-        yield from (Path(here, name) for name in sorted(files))
+    """All files below a folder, hidden ones too, sorted by name. Links are followed, except to a folder above them."""
+    paths = sorted(folder.iterdir())
+    yield from (path for path in paths if not path.is_dir())
+    for path in paths:
+        if path.is_dir() and not _is_loop(path):
+            yield from walk(path)
+
+
+def _is_loop(path: Path) -> bool:
+    """Whether a path is a link to a folder on the way to it."""
+    return path.is_symlink() and any(path.samefile(parent) for parent in path.absolute().parents)
+
+
+def class_name(folder: Path) -> str:
+    """The name of a class; macOS stores accents as separate characters, which other systems do not."""
+    return unicodedata.normalize("NFC", folder.name)
 
 
 def _files(folder: Path, split: str) -> Iterable[LabelledFile]:
     """All files of a split. A class folder may be a link."""
     for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            yield from (LabelledFile(inside, split, path.name) for inside in walk(path))
+        if path.is_dir() and not _is_loop(path):
+            yield from (LabelledFile(inside, split, class_name(path)) for inside in walk(path))
         elif path.is_file():
             yield LabelledFile(path, split, "")
 
@@ -213,10 +235,6 @@ def _unwrapped(folder: Path) -> Path:
     """The innermost folder, if an archive was unpacked into a folder with a single folder inside."""
     while True:
         paths = [path for path in sorted(folder.iterdir()) if not is_hidden(path.name)]
-        if len(paths) != 1 or not paths[0].is_dir() or not _folders_in(paths[0]):
+        if len(paths) != 1 or not paths[0].is_dir() or _is_loop(paths[0]) or not _folders_in(paths[0]):
             return folder
         folder = paths[0]
-
-
-def _raise(error: OSError) -> None:
-    raise error

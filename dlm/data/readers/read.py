@@ -129,7 +129,7 @@ def _class_folders(folder: Path, kind: FileKind, group: str = "") -> SplitTables
 
 def _inner_folder(file: files.LabelledFile, folder: Path) -> str | None:
     """The first folder inside the class folder of a file; None without one."""
-    parts = file.path.relative_to(folder).parts[:-1]
+    parts = [files.class_name(parent) for parent in file.path.relative_to(folder).parents[-2::-1]]
     inside = parts[parts.index(file.label) + 1 :] if file.label in parts else ()
     return inside[0] if inside else None
 
@@ -229,11 +229,8 @@ def _unknown_target(names: Sequence[str]) -> str:
 
 def _folder_kind(folder: Path) -> FileKind:
     """The kind of most files; a table counts as ten files of other kinds, which may be notes on it."""
-    suffixes = Counter(
-        path.suffix.casefold()
-        for path in islice(files.walk(folder), MAX_FILES_INSPECTED)
-        if not files.is_hidden(path.name)
-    )
+    visible = (path for path in files.walk(folder) if not files.is_hidden_inside(path, folder))
+    suffixes = Counter(path.suffix.casefold() for path in islice(visible, MAX_FILES_INSPECTED))
     counts = {kind: sum(suffixes[suffix] for suffix in known) for kind, known in _SUFFIXES.items()}
     counts["table"] *= 10
     kind = max(counts, key=lambda each: counts[each])

@@ -65,8 +65,8 @@ def test_other_and_hidden_files_are_skipped_with_a_remark(folder):
     (folder / "empty").mkdir()
     found = read_folder(folder, kind="images")
     assert found.counts == {"all": 6}
-    assert has_remark(found, "Skipped hidden files: 2")
-    assert has_remark(found, "Skipped other files: 2", "Thumbs.db")
+    assert has_remark(found, "Skipped hidden files: 3")
+    assert has_remark(found, "Skipped other files: 1", "readme.txt")
     assert has_remark(found, "without suitable files: empty")
 
 

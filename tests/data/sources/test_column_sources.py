@@ -435,3 +435,17 @@ def test_outliers_that_hide_the_other_values_are_reported(tmp_path):
     x[7] = 1e12
     dataset = File(numeric_table(tmp_path, x, np.arange(400)), target="reading").load()
     assert any("stay distinct in float32" in remark and "clock" in remark for remark in dataset.remarks)
+
+
+@pytest.mark.parametrize("inputs", [("label",), ("label", "a"), ("a", "label")])
+def test_target_among_the_inputs_is_refused(tmp_path, inputs):
+    path = write_csv(tmp_path / "t.csv", ["a", "b", "label"], [(k * k % 97, -k % 7, "yn"[k % 2]) for k in range(300)])
+    with pytest.raises(UsageError, match="'label' is also among the inputs"):
+        File(path, target="label", inputs=inputs).load()
+
+
+@pytest.mark.parametrize("test", [1.5, 40.2])
+def test_number_of_held_out_examples_is_an_integer_or_a_share(tmp_path, test):
+    path = write_csv(tmp_path / "t.csv", ["a", "b", "label"], [(k * k % 97, -k % 7, "yn"[k % 2]) for k in range(300)])
+    with pytest.raises(UsageError, match=f"data.test={test} does not fit 300 examples; choose 1 to 299, or a share"):
+        File(path, target="label", test=test).load()
