@@ -39,7 +39,7 @@ SEEDS = 3
 MULTIPLES = (1, 2, 10)
 LEVELS = (0.95, 0.80)
 TRUTH_EXAMPLES = 5000  # new ones for each training set
-TRUTH_REPEATS = {**dict.fromkeys(TRAIN_SIZES, 200), 2 * TRAIN_SIZES[-1]: 100, 10 * TRAIN_SIZES[-1]: 40}
+TRUTH_REPEATS = dict(zip((*TRAIN_SIZES, 2 * TRAIN_SIZES[-1], 10 * TRAIN_SIZES[-1]), (*[30] * 5, 100, 60, 20)))
 GROUP_SIZE = 10
 
 Truth = dict[int, dict[str, float]]  # expected error by training-set size and by learner
