@@ -23,6 +23,10 @@ def console() -> None:
     from dlm import cli
 
     code = cli.main(sys.argv)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # a reader such as `head` has ended; Python's own flush would fail once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for number in _SIGNALS:  # everything is saved; a signal during the interpreter's shutdown must not change the code
         signal.signal(number, signal.SIG_IGN)
     sys.exit(code)

@@ -32,6 +32,7 @@ from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.study import experiment, overrides
 from dlm.study.learner import PRECISIONS
 from dlm.study.study import Study
+from dlm.utils.display import encodable, replace_unencodable
 from dlm.utils.errors import Interrupted, UsageError
 from dlm.utils.files import local_folder
 
@@ -85,6 +86,7 @@ _flag(("export",), "string", "out", "", "Output folder; <workdir>/export by defa
 
 def main(argv: list[str]) -> int:
     """Parse the flags, run the mode, and return the exit code."""
+    replace_unencodable()
     try:
         if extra := FLAGS(argv)[1:]:
             raise UsageError(f"{' '.join(extra)!r} is not a flag; write --name=value, such as --train_sizes=100,1000")
@@ -99,14 +101,14 @@ def main(argv: list[str]) -> int:
             return 0
         _check_flags()
         return _CALLS[FLAGS.mode]() or 0
-    except UsageError as error:
-        return _report_error(str(error), 2)
-    except flags.Error as error:
-        return _report_error(f"{error} (--help lists the flags)", 2)
+    except (UsageError, flags.Error) as error:
+        return _report_error(f"{error}{'' if isinstance(error, UsageError) else ' (--help lists the flags)'}", 2)
     except Interrupted as error:
         return _report_error(str(error), error.exit_code)
     except KeyboardInterrupt:  # outside a run, when nothing has to be saved
         return _report_error("interrupted; run the same command again to continue", EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
+        return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         remedy = "finished trials are saved; fix the cause and run the same command again"
@@ -162,9 +164,9 @@ def _decide() -> None:
 
 
 def _console() -> Any:
-    from rich.console import Console
+    from dlm.report.terminal import TerminalConsole
 
-    return Console()
+    return TerminalConsole()
 
 
 def _interpret() -> None:
@@ -209,8 +211,8 @@ def _compare() -> None:
 def _export() -> None:
     from dlm.report.export.export import export
 
-    folder = _path("workdir", required="DIR, the folder of a run, such as runs/digits")
-    print("wrote", *export(folder, [name.strip() for name in FLAGS.to], _path("out")), sep="\n  ")
+    folder, formats = _path("workdir", required="DIR, the folder of a run, such as runs/digits"), FLAGS.to
+    print("wrote", *export(folder, [name.strip() for name in formats], _path("out")), sep="\n  ")
 
 
 def _study() -> tuple[Study, Path, dict[str, Any]]:
@@ -220,29 +222,27 @@ def _study() -> tuple[Study, Path, dict[str, Any]]:
             raise UsageError(f"--{name}={FLAGS[name].value} needs --data=PATH")
     if FLAGS.data and FLAGS.experiment:
         raise UsageError(f"--data={FLAGS.data} and --experiment={FLAGS.experiment} are two studies; choose one")
-    dataset: Any = None
     if FLAGS.data:
         from dlm.execution import proposal
 
-        study, question, dataset = proposal.for_path(FLAGS.data, FLAGS.target, FLAGS.set)
+        study, question, dataset = proposal.for_path(FLAGS.data, FLAGS.target, FLAGS.set, FLAGS.train_sizes)
     else:
-        study = overrides.apply(experiment.load(FLAGS.experiment), FLAGS.set)
+        study, dataset = overrides.apply(experiment.load(FLAGS.experiment), FLAGS.set), None
         question = experiment.question(experiment.find(FLAGS.experiment))
     study = overrides.restrict(study, **{name: FLAGS[name].value for name in overrides.RESTRICTIONS})
-    if FLAGS.data and FLAGS.mode in ("run", "plan") and not FLAGS.save_experiment:
+    if dataset and FLAGS.mode in ("run", "plan") and not FLAGS.save_experiment:
         proposal.print_remarks(study, dataset, _console())
     program = ["python", "launch.py"] if sys.argv[0].endswith("launch.py") else ["dlm"]
-    options = {"question": question, "dataset": dataset, "command": shlex.join([*program, *sys.argv[1:]])}
+    options = {"question": question, "command": encodable(shlex.join([*program, *sys.argv[1:]])), "dataset": dataset}
     options |= {name: FLAGS[name].value for name in dlm.RunOptions.__dataclass_fields__ if name in FLAGS}
     return study, _path("workdir", f"runs/{study.name}"), options
 
 
 def _path(flag: str, default: str = "", required: str = "") -> Any:
     """The path of a flag, or the default; None without either, but a UsageError if the mode requires one."""
-    value = FLAGS[flag].value or default
-    if required and not value:
+    if required and not (FLAGS[flag].value or default):
         raise UsageError(f"--mode={FLAGS.mode} needs --{flag}={required}")
-    return local_folder(value, f"--{flag}") if value else None
+    return local_folder(value, f"--{flag}") if (value := FLAGS[flag].value or default) else None
 
 
 _CALLS: Any = dict(

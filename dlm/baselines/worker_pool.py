@@ -1,4 +1,8 @@
-"""Fits classical trials in worker processes beside the training on the devices; a crash fails only its own trial."""
+"""Fits classical trials in worker processes beside the training on the devices.
+
+A trial whose process died, for example at the hands of the system when memory ran out, is fitted once more; a second
+death fails this trial only.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import gc
 import importlib
 import importlib.util
 import io
+import multiprocessing.resource_tracker
 import os
 import pickle
 import queue
@@ -62,7 +67,9 @@ class WorkerPool:
         self._remaining, self._folder = len(trials), folder
         self._running: dict[int, Trial] = {}
         self._executors: dict[int, Any] = {}
+        self._died: set[str] = set()  # ids of the trials whose process died once
         self._closed = threading.Event()
+        _start_resource_trackers()
         self._data = _SharedData.dump(orders, folder / str(os.getpid()))
         self._modules = _module_files((orders, trials))
         for number in range(min(count, len(trials))):
@@ -122,6 +129,11 @@ class WorkerPool:
                 result, seconds = self._executor(number).submit(_fit, trial).result()
             except BrokenProcessPool as error:
                 self._executors.pop(number, None)
+                if trial.trial_id not in self._died and not self._closed.is_set():
+                    self._died.add(trial.trial_id)
+                    self._running.pop(number)
+                    self._waiting.append(trial)  # last, when fewer fits may run beside it
+                    continue
                 result = RuntimeError(f"the worker process died ({str(error).splitlines()[0]})")
             except Exception as error:  # whatever a library raises fails only this trial
                 result = error
@@ -190,6 +202,14 @@ def _module_files(value: object) -> dict[str, str]:
     pickler.dump(value)
     files = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(pickler.modules)}
     return {name: file for name, file in files.items() if file and name != "__main__"}
+
+
+def _start_resource_trackers() -> None:
+    """Start the helper processes of multiprocessing and loky, whose start in a thread would unblock its signals."""
+    from loky.backend import resource_tracker as loky_tracker
+
+    loky_tracker.ensure_running()
+    multiprocessing.resource_tracker.ensure_running()
 
 
 def _initialize(parent: int, modules: Mapping[str, str], data: _SharedData) -> None:

@@ -79,7 +79,7 @@ def run(
             if console is None:
                 log(outcome.describe(folder))
             answer = write_report(workdir, console, study, run_options.question)
-            return Result(folder, answer, study.name, run_options.question, outcome)
+            return Result(folder, answer, study.name, run_options.question, outcome, workdir.description.remarks)
     except (Interrupted, KeyboardInterrupt) as stop:
         code = stop.exit_code if isinstance(stop, Interrupted) else EXIT_INTERRUPTED
         message = f"stopped by a signal; finished trials and the last checkpoint are in {folder}; run again to resume"
@@ -116,6 +116,7 @@ def _run_trials(study: Study, folder: Path, options: RunOptions, watch: Watch | 
             command=options.command,
             chance=mean_chance_level(study.task, datasets, study.test_noise),
             pool_size=min(len(each.train) for each in datasets),
+            remarks=datasets[0].remarks,
             report=log,
         )
         flops = {cohort.cohort_id: program.flops for cohort, program in programs.items()}

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 TIMED_SECONDS = 2.0  # of training, for each cohort
 FITTED_SECONDS = 3.0  # of classical fits, for each learner
+LONGEST_WARM_UP = 60.0  # seconds of a first fit that is repeated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Cost:
 class Plan:
     """Cost of each part, and seconds before the first part (start, data) and after the last (report).
 
-    test_precision: how precisely the test examples measure an error, in a sentence.
+    test_precision: how precisely the test examples measure an error, in a sentence. remarks: how the data were read.
     """
 
     study_name: str
@@ -76,6 +77,7 @@ class Plan:
     report_seconds: float
     trials_done: int
     test_precision: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -93,7 +95,7 @@ class Plan:
             f"at most {_scaled(memory, 'B')} of device memory.\n"
             f"The run takes about {duration(self.seconds)}: {duration(self.start_seconds)} to start and read the data, "
             f"{duration(self.report_seconds)} for the report, the rest as above."
-            + (f"\n{self.test_precision}" if self.test_precision else "")
+            + "".join(f"\n{line}" for line in (*self.remarks, self.test_precision) if line)
         )
 
     def __rich__(self) -> Group:
@@ -139,7 +141,9 @@ def plan(study: Study, workdir: str | os.PathLike[str] | None = None, **options:
         trials = [trial for trial in work.classical if trial.name == name]
         parts.append(_classical_cost(name, trials, orders))
     complete = len(study.trials) - work.num_trials
-    return Plan(study.name, tuple(parts), start_seconds, _report_seconds(study), complete, datasets[0].test_precision)
+    remarks = () if run_options.dataset else datasets[0].remarks  # with `dataset`, the caller read them
+    precision = "" if any(datasets[0].test_precision in remark for remark in remarks) else datasets[0].test_precision
+    return Plan(study.name, tuple(parts), start_seconds, _report_seconds(study), complete, precision, remarks)
 
 
 def _cohort_cost(cohort: Cohort, device_data: DeviceData, packing: Packing) -> Cost:
@@ -173,11 +177,12 @@ def _classical_cost(name: str, trials: Sequence[Trial], orders: Sequence[SubsetO
     for size, trial in sorted(trial_of_size.items()):
         if sum(timed.values()) > FITTED_SECONDS:
             break
-        for _ in range(2):  # the first fit of a size also imports and compiles
+        # The first fit of a size also compiles, and the first of all imports libraries, however long that takes.
+        for most in (1.0 if timed else LONGEST_WARM_UP, 0.0):
             start = time.perf_counter()
             fit_and_evaluate(trial, orders[trial.hold_out])
             timed[size] = time.perf_counter() - start
-            if timed[size] > 1.0:
+            if timed[size] > most:
                 break
     largest = max(timed)
     seconds = sum(timed.get(t.train_size, timed[largest] * t.train_size / largest) for t in trials)

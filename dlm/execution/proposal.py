@@ -29,8 +29,8 @@ TEXT_BUDGET = Budget(epochs=20, min_steps=200, max_steps=1000, batch_size=32, ev
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)  # of gradient-trained learners, selected by validation; see docs/method/tuning.md
 
 
-def propose(source: Any, dataset: Dataset) -> Study:
-    """The study for a source, given the dataset that it loads."""
+def propose(source: Any, dataset: Dataset, train_sizes: tuple[int, ...] = ()) -> Study:
+    """The study for a source, given the dataset that it loads; `train_sizes` instead of those proposed."""
     other = Regression() if dataset.has_numeric_targets else LanguageModelling()
     task: Any = Classification() if dataset.num_classes else other
     learners = _learners(dataset)
@@ -38,7 +38,7 @@ def propose(source: Any, dataset: Dataset) -> Study:
         data=source,
         task=task,
         learners=learners,
-        train_sizes=train_sizes_for(len(dataset.train), dataset.num_classes),
+        train_sizes=train_sizes or train_sizes_for(len(dataset.train), dataset.num_classes),
         seeds=NUM_SEEDS,
         budget=TEXT_BUDGET if dataset.vocabulary else BUDGET,
         name=dataset.name,
@@ -46,20 +46,27 @@ def propose(source: Any, dataset: Dataset) -> Study:
     )
 
 
-def for_path(path: str, target: str, assignments: Sequence[str] = ()) -> tuple[Study, str, Dataset]:
+def for_path(
+    path: str, target: str, assignments: Sequence[str] = (), train_sizes: str = ""
+) -> tuple[Study, str, Dataset]:
     """The study proposed for a file or folder, with the assignments of `--set`; its question; and its dataset.
 
-    A learner whose learning rate is assigned is not tuned.
+    A learner whose learning rate is assigned is not tuned. Train sizes are proposed, which may be refused, unless
+    `train_sizes` or an assignment gives others.
     """
     of_data = [text for text in assignments if text.strip().startswith(("data.", "groups"))]
     source = overrides.apply(_Source(File(path, target=target)), of_data)
     dataset = source.data.load(groups=source.groups)
-    study = dataclasses.replace(propose(source.data, dataset), groups=source.groups)
     assigned = {text.partition("=")[0].strip() for text in assignments}
+    has_sizes = bool(train_sizes) or "train_sizes" in assigned
+    sizes = (max(dataset.num_classes, 1),) if has_sizes else ()  # replaced below
+    study = dataclasses.replace(propose(source.data, dataset, sizes), groups=source.groups)
     tuning = {name: axes for name, axes in study.tuning.items() if f"learners.{name}.hyper.lr" not in assigned}
     study = dataclasses.replace(study, tuning=tuning)
     study = overrides.apply(study, [text for text in assignments if text not in of_data])
-    if study.splits > 1 and "train_sizes" not in assigned:
+    if train_sizes:
+        study = overrides.restrict(study, train_sizes)
+    elif study.splits > 1 and not has_sizes:
         pool = min(len(each.train) for each in hold_outs(dataset, study.splits))
         study = dataclasses.replace(study, train_sizes=train_sizes_for(pool, dataset.num_classes))
     predicted = study.data.target or "what comes next"

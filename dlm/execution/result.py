@@ -14,7 +14,7 @@ from rich.console import Console
 from dlm.report import notebook, sentences, study_report
 from dlm.report.figures import make_figure
 from dlm.report.study_report import PAGE, report_options, summarize
-from dlm.report.terminal import print_summary
+from dlm.report.terminal import print_list, print_summary
 from dlm.storage.workdir import Workdir
 from dlm.utils.errors import UsageError
 
@@ -39,6 +39,7 @@ class Result:
         title: name of the study.
         question: its question.
         outcome: how many trials the run trained; None for a loaded result.
+        remarks: sentences on how the data were read.
     """
 
     workdir: Path
@@ -46,6 +47,7 @@ class Result:
     title: str = ""
     question: str = ""
     outcome: Outcome | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> list[str]:
@@ -76,18 +78,20 @@ class Result:
         """The report as the command line prints it."""
         text = Console(file=io.StringIO(), width=_PRINTED_WIDTH)
         print_summary(self.answer, text, title=self.title, question=self.question)
+        print_list(text, "How the data were read", self.remarks)
         assert isinstance(text.file, io.StringIO)
         return text.file.getvalue().strip("\n")
 
     def _repr_html_(self) -> str:
-        return notebook.summary_html(self.answer, title=self.title, question=self.question, footer=self._foot())
+        return notebook.summary_html(self.answer, **self._labels())
 
     def _repr_markdown_(self) -> str:
-        return notebook.summary_markdown(self.answer, title=self.title, question=self.question, footer=self._foot())
+        return notebook.summary_markdown(self.answer, **self._labels())
 
-    def _foot(self) -> str:
+    def _labels(self) -> dict[str, Any]:
         page = f"; full report: {self.workdir / PAGE}" if (self.workdir / PAGE).is_file() else ""
-        return f"Records: {self.workdir}{page}"
+        footer = f"Records: {self.workdir}{page}"
+        return {"title": self.title, "question": self.question, "footer": footer, "remarks": self.remarks}
 
 
 def load(workdir: str | os.PathLike[str]) -> Result:
@@ -98,7 +102,8 @@ def load(workdir: str | os.PathLike[str]) -> Result:
     opened = Workdir.open(workdir)
     options = report_options(opened)
     title, question = options.pop("title"), options.pop("question")
-    return Result(opened.path, summarize(opened, **options), title, question)
+    summary = summarize(opened, **options)
+    return Result(opened.path, summary, title, question, remarks=opened.description.remarks)
 
 
 def decide(workdir: str | os.PathLike[str], console: Console | None = None, *, costs: Costs | str = "") -> Decision:

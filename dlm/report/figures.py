@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import io
 import math
 import pathlib
@@ -34,6 +36,7 @@ _STYLE: typing.Any = {
     "font.size": 9.0,
     "axes.edgecolor": _INK,
     "axes.linewidth": 0.8,
+    "text.usetex": False,
     "svg.fonttype": "none",  # text remains text: searchable and restyled by the page
     "svg.hashsalt": "dlm",  # the same figure gives the same bytes
 }
@@ -87,6 +90,7 @@ def make_figure(answer: StudySummary, *, title: str = "", inches: tuple[float, f
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=inches, layout="constrained")
         _draw(figure, answer, title)
+        _set_plain_texts(figure)
     figure._repr_png_ = lambda: _saved(figure, "png", dpi=110)  # type: ignore[attr-defined]
     return figure
 
@@ -103,6 +107,38 @@ def _saved(figure: Figure, kind: str, **options: typing.Any) -> bytes:
     with matplotlib.rc_context(_STYLE):
         figure.savefig(buffer, format=kind, **options)
     return buffer.getvalue()
+
+
+def _set_plain_texts(figure: Figure) -> None:
+    """Let no text be read as mathematics, and give characters that the font lacks another font, or their code."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+    from matplotlib.text import Text
+
+    known = get_font(findfont(FontProperties(family=_STYLE["font.family"]))).get_charmap()
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        missing = {letter for letter in text.get_text() if letter != "\n" and ord(letter) not in known}
+        if not missing:
+            continue
+        family, there = _family_with(frozenset(missing))
+        if family:
+            text.set_fontfamily([_STYLE["font.family"], family])
+        codes = {letter: letter.encode("ascii", "backslashreplace").decode() for letter in missing - there}
+        text.set_text("".join(codes.get(letter, letter) for letter in text.get_text()))
+
+
+@functools.cache
+def _family_with(letters: frozenset[str]) -> tuple[str, frozenset[str]]:
+    """The installed font that has most of the letters, and which; an empty name if none has any."""
+    from matplotlib.font_manager import fontManager, get_font
+
+    best, most = "", frozenset[str]()
+    for font in sorted(fontManager.ttflist, key=lambda font: (font.name, font.fname)):
+        with contextlib.suppress(OSError, RuntimeError):
+            known = get_font(font.fname).get_charmap()
+            there = frozenset(letter for letter in letters if ord(letter) in known)
+            best, most = (font.name, there) if len(there) > len(most) else (best, most)
+    return best, most
 
 
 def _draw(figure: Figure, answer: StudySummary, title: str) -> None:
@@ -275,7 +311,7 @@ def _label_curves(axes: Axes, lines: Sequence[_Line]) -> None:
         axes.plot([size, right], [error] * 2, ":", color=line.colour, linewidth=0.7, alpha=0.7, zorder=1)
         arrow = {"arrowstyle": "-", "relpos": (0.0, 0.5), "color": line.colour, "linewidth": 0.7}
         axes.annotate(
-            line.learner.replace("$", r"\$"),  # not mathtext
+            line.learner,
             xy=(1.0, start),
             xytext=(1.04, height),
             xycoords="axes fraction",

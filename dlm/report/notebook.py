@@ -36,15 +36,19 @@ _THEMED = {  # colours on white paper -> colours on any background
 }
 
 
-def summary_html(summary: StudySummary, *, title: str = "", question: str = "", footer: str = "") -> str:
-    """The summary in sentences, the learning curves, tables and caveats."""
+def summary_html(
+    summary: StudySummary, *, title: str = "", question: str = "", footer: str = "", remarks: Sequence[str] = ()
+) -> str:
+    """The summary in sentences, the learning curves, tables, caveats, and remarks on how the data were read."""
     svg = _svg(summary) if summary.learners else ""
-    return _render(**_parts(summary), title=title, question=question, footer=footer, svg=svg)
+    return _render(**_parts(summary, remarks), title=title, question=question, footer=footer, svg=svg)
 
 
-def summary_markdown(summary: StudySummary, *, title: str = "", question: str = "", footer: str = "") -> str:
+def summary_markdown(
+    summary: StudySummary, *, title: str = "", question: str = "", footer: str = "", remarks: Sequence[str] = ()
+) -> str:
     """The same as Markdown, without the figure."""
-    parts = _parts(summary)
+    parts = _parts(summary, remarks)
     texts = [
         f"**{title}** {question}".strip() if title else question,
         "\n".join(f"- {line}" for line in parts["sentences"]),
@@ -94,13 +98,13 @@ def _render(**parts: Any) -> str:
     return template("notebook.html.j2").render(**parts)
 
 
-def _parts(summary: StudySummary) -> dict[str, Any]:
+def _parts(summary: StudySummary, remarks: Sequence[str]) -> dict[str, Any]:
     curves = [learner.curve for learner in summary.learners]
     tables = (measured_table(curves, few_sizes=True), forecast_table(summary), required_size_table(summary))
     return {
         "sentences": sentences.brief(summary),
         "tables": [table for table in tables if table and table.rows],
-        "caveats": sentences.caveats(summary),
+        "caveats": [*sentences.caveats(summary), *remarks],
     }
 
 

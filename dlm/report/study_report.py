@@ -39,7 +39,8 @@ def report(workdir: Workdir, console: Console, *, title: str = "", question: str
     """
     summary, trial_ids = summarize(workdir, **options), options.get("trial_ids")
     rows = [row for row in workdir.records if trial_ids is None or row.trial_id in trial_ids]
-    context = ReportContext(summary, workdir.path, workdir, rows, options.get("targets", ()))
+    remarks = {f"How {workdir.description.data.get('name', 'the data')} was read": workdir.description.remarks}
+    context = ReportContext(summary, workdir.path, workdir, rows, options.get("targets", ()), remarks)
     return publish(context, console, title=title, question=question)
 
 
@@ -70,13 +71,14 @@ def publish(
     figures = save_learning_curves(context.summary, folder / "figures" / "learning_curve", title=title)
     context = dataclasses.replace(context, summary=write_forecast(context.summary, folder))
     contents = [section(context) for section in sections]
+    # Written before it is printed: a reader such as `head` may end the output early.
+    write_atomically(folder / PAGE, page_html(page_of(context.summary, contents, title=title, question=question)))
     print_summary(context.summary, console, title=title, question=question)
     for content in contents:
         for table in content.tables:
             print_table(console, table)
         for heading, lines in content.sentences.items():
             print_list(console, heading, list(lines))
-    write_atomically(folder / PAGE, page_html(page_of(context.summary, contents, title=title, question=question)))
     written = [*figures, folder / FORECAST, folder / PAGE]
     console.print("\nWritten: " + ", ".join(map(str, written)), soft_wrap=True, highlight=False)
     return context.summary

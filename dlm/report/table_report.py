@@ -19,6 +19,7 @@ from dlm.report.sections.learning_curve import learning_curve_section
 from dlm.report.study_report import default_targets, publish
 from dlm.storage.workdir import STUDY
 from dlm.study import overrides
+from dlm.utils.display import encodable
 from dlm.utils.errors import UsageError
 
 MAX_MULTIPLE = 1e6
@@ -47,9 +48,9 @@ def report_table(
         summary = summarize(table.curves, targets=targets, multiples=multiples, level=level)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    remarks = {f"How {path.name} was read": table.remarks}
+    remarks = {f"How {encodable(path.name)} was read": table.remarks}
     context = ReportContext(add_stamp(summary, {}), folder, remarks=remarks)
-    return publish(context, console, title=path.stem, sections=(learning_curve_section, caveats_section))
+    return publish(context, console, title=encodable(path.stem), sections=(learning_curve_section, caveats_section))
 
 
 def read_bound(text: str) -> Bound:

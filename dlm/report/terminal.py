@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from dlm.curves.types import StudySummary
 from dlm.report import sentences
 from dlm.report.formatting import percent
 from dlm.report.tables import Table, forecast_table, measured_table, required_size_table
+from dlm.utils.display import encodable
 
 __all__ = ["print_list", "print_summary", "print_table", "say"]
 
@@ -23,7 +25,20 @@ _INDENT = 2
 _GAP = 3  # columns of a table are this far apart
 _NO_BREAK = "\u00a0"
 _PART = r"\[[^\]]*\]|\([^)]*\)|± \S+|\S+"  # a part of a numeric cell
-_ASCII = str.maketrans({"–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "≈": "~", "≤": "<=", "≥": ">=", "…": "..."})
+
+
+class TerminalConsole(Console):
+    """A console that goes quiet when the reader of its pipe has ended, such as `head`; the program goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Discard this and all later output."""
+        self.quiet = True
+        discard_output(2 if self.stderr else 1)
+
+
+def discard_output(descriptor: int) -> None:
+    """Send what is written to a file descriptor to nowhere, also what a stream still holds."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def print_summary(summary: StudySummary, console: Console, *, title: str = "", question: str = "") -> None:
@@ -124,8 +139,4 @@ def say(console: Console, text: str, *, style: str = "", first: str = "", rest: 
 
 def _text(console: Console, text: str, style: str = "") -> Text:
     """Text without characters that the encoding of the console lacks."""
-    try:
-        text.encode(console.encoding)
-    except (UnicodeEncodeError, LookupError):
-        text = text.translate(_ASCII).encode("ascii", "replace").decode()
-    return Text(text, style)
+    return Text(encodable(text, console.encoding), style)

@@ -45,7 +45,7 @@ class StudyDescription:
     `study` is the canonical form of the `Study` that ran last. `data` holds `name` and `fingerprint` of the data read.
     `provenance` maps a cohort id or "classical NAME" to the code and library versions of its numbers. `versions` are
     those of the last run, `command` its command line. `chance` is None if the task has no constant prediction;
-    `pool_size` is the number of examples in the training pool.
+    `pool_size` is the number of examples in the training pool, `remarks` are sentences on how the data were read.
     """
 
     question: str
@@ -57,6 +57,7 @@ class StudyDescription:
     format: int
     chance: ChanceLevel | None = None
     pool_size: int = 0
+    remarks: tuple[str, ...] = ()
 
     @property
     def study_name(self) -> str:

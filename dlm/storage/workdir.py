@@ -111,6 +111,7 @@ class Workdir:
         command: str = "",
         chance: ChanceLevel | None = None,
         pool_size: int = 0,
+        remarks: Sequence[str] = (),
         report: Callable[[str], None] = lambda message: None,
     ) -> None:
         """Write study.json for a study, and move damaged lines of the record log aside, which is reported.
@@ -121,6 +122,7 @@ class Workdir:
             provenance: of the trials that remain, from `dlm.storage.description.provenance`.
             question, command: the study's question and the command line, for reports.
             chance, pool_size: the chance level of the task on the data, and the size of the training pool.
+            remarks: sentences on how the data were read, for reports.
             report: receives messages about damaged files.
 
         UsageError, without a change, if the workdir holds another study, or numbers of other code or data.
@@ -135,6 +137,7 @@ class Workdir:
             format=FORMAT,
             chance=chance,
             pool_size=pool_size,
+            remarks=tuple(remarks),
         )
         if self._description is None:
             self._check_data(data)

@@ -12,9 +12,28 @@ from dlm.report.formatting import is_rate
 from dlm.report.tables import Table
 
 
+def plotly_text(text: str) -> str:
+    """Text in which Plotly, which reads some HTML and `%{...}`, finds neither."""
+    return html.escape(text, quote=False).replace("%{", "% {")
+
+
+def _plotly_texts(values: Any) -> Any:
+    """The values with texts escaped, also in rows of values."""
+    if isinstance(values, str):
+        return plotly_text(values)
+    if isinstance(values, list | tuple) and any(isinstance(value, str | list | tuple) for value in values):
+        return [*map(_plotly_texts, values)]
+    return values
+
+
 def axis(title: str, kind: str = "linear", **options: Any) -> dict[str, Any]:
     """A Plotly axis; `kind` is "log", "linear" or "category"."""
-    return {"title": {"text": title}, "type": kind, **({"dtick": "D2"} if kind == "log" else {}), **options}
+    return {
+        "title": {"text": plotly_text(title)},
+        "type": kind,
+        **({"dtick": "D2"} if kind == "log" else {}),
+        **options,
+    }
 
 
 def size_axis(title: str = "training examples") -> dict[str, Any]:
@@ -41,11 +60,15 @@ def trace(
     legend: str = "",
     **style: Any,
 ) -> dict[str, Any]:
-    """A Plotly trace in the colour of a learner or of a number; `legend` names it in the legend."""
+    """A Plotly trace in the colour of a learner or of a number; `legend` names it in the legend.
+
+    Texts are escaped, but not `hover`, a template: names in it need `plotly_text`.
+    """
     meta = {"role": role, **({"learner": learner} if learner else {}), **({} if colour is None else {"colour": colour})}
     template = {"hovertemplate": f"{hover}<extra></extra>"} if hover else {}
-    named = {"name": legend, "showlegend": True} if legend else {}
-    return {"x": x, "y": y, "mode": mode, "meta": meta, **template, **named, **style}
+    named = {"name": plotly_text(legend), "showlegend": True} if legend else {}
+    style = {key: _plotly_texts(value) if key in ("text", "customdata") else value for key, value in style.items()}
+    return {"x": _plotly_texts(x), "y": _plotly_texts(y), "mode": mode, "meta": meta, **template, **named, **style}
 
 
 def band(
@@ -63,7 +86,7 @@ def error_bars(below: Sequence[float], above: Sequence[float]) -> dict[str, Any]
 
 def horizontal_line(y: float, name: str = "") -> dict[str, Any]:
     """A dotted Plotly shape across the whole width."""
-    label = {"text": html.escape(name), "textposition": "start", "yanchor": "bottom", "font": {"size": 11}}
+    label = {"text": plotly_text(name), "textposition": "start", "yanchor": "bottom", "font": {"size": 11}}
     shape = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": {"dash": "dot"}}
     return shape | ({"label": label} if name else {})
 

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from dlm.report.formatting import duration, error_number, is_rate
 from dlm.report.progress.status import RunStatus, SizeProgress
+from dlm.report.terminal import TerminalConsole
 
 COUNTS = ("trained", "num_trials", "running", "failed")  # fields of SizeProgress
 
@@ -53,7 +54,7 @@ class ProgressDisplay:
     ) -> None:
         # The variables COLUMNS and LINES may be outdated.
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-        self._console = console or Console(stderr=True, _environ=environment)
+        self._console = console or TerminalConsole(stderr=True, _environ=environment)
         self._notebook = NotebookLine() if self._console.is_jupyter else None
         self._interval, self._clock = 1.0 if self._notebook else interval_seconds, clock
         self._printed_at: float | None = None

@@ -35,7 +35,8 @@ def announce(text: str) -> None:
     if Console(stderr=True).is_jupyter:
         NotebookLine().show(text)
     else:
-        print(text, file=sys.stderr, flush=True)
+        with contextlib.suppress(BrokenPipeError):
+            print(text, file=sys.stderr, flush=True)
 
 
 @dataclasses.dataclass

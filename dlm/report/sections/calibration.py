@@ -11,7 +11,7 @@ import numpy as np
 from dlm.analysis.calibration import Reliability, confusion, reliability
 from dlm.analysis.predictions import predictions
 from dlm.report.formatting import percent
-from dlm.report.html.elements import Chart, Choice, axis, band, size_axis, trace
+from dlm.report.html.elements import Chart, Choice, axis, band, plotly_text, size_axis, trace
 from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced, section_content
 from dlm.report.tables import Table
 
@@ -98,7 +98,7 @@ def _error_traces(name: str, by_size: Mapping[int, Reliability]) -> Iterator[dic
         train_sizes,
         [of.expected_error for of in of_sizes],
         name,
-        hover=f"{name}, expected if calibrated<br>n=%{{x:,}}<br>%{{y:.2%}}",
+        hover=f"{plotly_text(name)}, expected if calibrated<br>n=%{{x:,}}<br>%{{y:.2%}}",
         mode="lines",
         line={"dash": "dot", "width": 1.3},
     )
@@ -106,7 +106,7 @@ def _error_traces(name: str, by_size: Mapping[int, Reliability]) -> Iterator[dic
         train_sizes,
         [statistics.median(of.errors) for of in of_sizes],
         name,
-        hover=f"<b>{name}</b><br>n=%{{x:,}}<br>%{{y:.2%}}, %{{text}}",
+        hover=f"<b>{plotly_text(name)}</b><br>n=%{{x:,}}<br>%{{y:.2%}}, %{{text}}",
         text=[f"median of {len(of.errors)} seeds" for of in of_sizes],
     )
 
@@ -130,7 +130,7 @@ def _reliability_chart(size: int, here: Mapping[str, Reliability]) -> Chart:
             of.confidence,
             of.accuracy,
             name,
-            hover=f"<b>{name}</b><br>confidence %{{x:.1%}}, accuracy %{{y:.1%}}<br>%{{text}}",
+            hover=f"<b>{plotly_text(name)}</b><br>confidence %{{x:.1%}}, accuracy %{{y:.1%}}<br>%{{text}}",
             text=[f"{count:,} predictions" for count in of.count],
             marker={"size": [4 + 14 * (count / max(of.count)) ** 0.5 for count in of.count]},
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dlm.report.formatting import error_number, error_text, is_rate
-from dlm.report.html.elements import Chart, Sentences, error_axis, size_axis, trace
+from dlm.report.html.elements import Chart, Sentences, error_axis, plotly_text, size_axis, trace
 from dlm.report.sections.base import ReportContext, SectionContent, section_content
 from dlm.report.tables import ABSENT, Table
 from dlm.storage.artifacts import Ensemble, read_ensembles
@@ -86,7 +86,7 @@ def _traces(ensembles: Sequence[Ensemble]) -> Iterator[dict[str, Any]]:
                 [each.train_size for each in own],
                 [(each.values if name == "ensemble" else each.single)["error"] for each in own],
                 learner,
-                hover=f"<b>{learner}</b>, {name}<br>n=%{{x:,}}<br>%{{y}}<br>%{{text}}",
+                hover=f"<b>{plotly_text(learner)}</b>, {plotly_text(name)}<br>n=%{{x:,}}<br>%{{y}}<br>%{{text}}",
                 text=[f"{each.members} members, {each.examples:,} examples" for each in own],
                 mode=mode,
                 line={"dash": dash},

@@ -11,7 +11,18 @@ from rich.console import Console
 
 from dlm.analysis.interpretability.results import FOLDER, NetworkAnalysis, Similarity, read_analyses
 from dlm.report.formatting import error_number, error_text, is_rate
-from dlm.report.html.elements import Card, Cards, Chart, Choice, Marked, Sentences, error_axis, size_axis, trace
+from dlm.report.html.elements import (
+    Card,
+    Cards,
+    Chart,
+    Choice,
+    Marked,
+    Sentences,
+    error_axis,
+    plotly_text,
+    size_axis,
+    trace,
+)
 from dlm.report.html.page import png, signed_png
 from dlm.report.sections.base import ReportContext, SectionContent, section_content
 from dlm.report.tables import ABSENT, Table
@@ -198,7 +209,7 @@ def _probe_chart(analysis: NetworkAnalysis) -> Chart:
         trace(
             list(by_size),
             list(by_size.values()),
-            hover=f"{name}<br>n=%{{x:,}}<br>%{{y}}",
+            hover=f"{plotly_text(name)}<br>n=%{{x:,}}<br>%{{y}}",
             colour=index,
             legend=name,
             line={"dash": "dash" if name == "network" else "solid"},

@@ -27,6 +27,7 @@ from dlm.report.html.elements import (
     error_axis,
     error_bars,
     horizontal_line,
+    plotly_text,
     size_axis,
     trace,
     vertical_line,
@@ -109,7 +110,7 @@ def _chance_line(answer: StudySummary) -> list[dict[str, Any]]:
 def _with_legend(each: dict[str, Any], answer: StudySummary) -> dict[str, Any]:
     names = [learner.curve.learner for learner in answer.learners]
     meta = {"colour": names.index(each["meta"]["learner"]), "role": each["meta"]["role"]}
-    return each | {"meta": meta, "name": each["meta"]["learner"], "showlegend": meta["role"] == "median"}
+    return each | {"meta": meta, "name": plotly_text(each["meta"]["learner"]), "showlegend": meta["role"] == "median"}
 
 
 def _error_axis(answer: StudySummary) -> dict[str, Any]:
@@ -136,7 +137,7 @@ def _traces(learner: LearnerSummary, trials: Trials, most: int) -> Iterator[dict
             train_sizes,
             [item.median for item in ahead],
             name,
-            hover=f"<b>{_safe(name)}</b>, forecast<br>n=%{{x:,}}<br>%{{text}}",
+            hover=f"<b>{plotly_text(name)}</b>, forecast<br>n=%{{x:,}}<br>%{{text}}",
             mode="lines",
             role="forecast",
             text=[forecast_text(item, curve.unit) for item in ahead],
@@ -149,7 +150,7 @@ def _traces(learner: LearnerSummary, trials: Trials, most: int) -> Iterator[dict
         curve.train_sizes,
         [spread.mean for spread in spreads],
         name,
-        hover=f"<b>{_safe(name)}</b><br>n=%{{x:,}}<br>%{{text}}",
+        hover=f"<b>{plotly_text(name)}</b><br>n=%{{x:,}}<br>%{{text}}",
         role="median",
         text=[_spread_text(spread, curve.unit) for spread in spreads],
         line={"width": 2.2},
@@ -174,7 +175,7 @@ def _dots(learner: LearnerSummary, own: Mapping[int, Sequence[Record]], role: st
             text.append(f"{error_number(error, curve.unit)}{' %' if is_rate(curve.unit) else ''}")
             row = known[place] if len(known) == len(errors) else None
             about.append([row.subset_seed, row.trial_id, row.subset_hash] if row else ["", "", ""])
-    hover = f"<b>{_safe(curve.learner)}</b><br>n=%{{x:,}}<br>error %{{text}}"
+    hover = f"<b>{plotly_text(curve.learner)}</b><br>n=%{{x:,}}<br>error %{{text}}"
     if own:
         hover += "<br>seed %{customdata[0]}<br>trial %{customdata[1]}<br>subset %{customdata[2]}"
     custom, name = about if own else [], curve.learner
@@ -209,11 +210,6 @@ def _height(learner: LearnerSummary, size: float) -> float | None:
     if not points or not points[0][0] <= size <= points[-1][0]:
         return None
     return float(np.exp(np.interp(math.log(size), *np.log(points).T)))
-
-
-def _safe(name: str) -> str:
-    """A name for a hover text, in which Plotly interprets some HTML."""
-    return name.replace("&", "&amp;").replace("<", "&lt;").replace("%{", "% {")
 
 
 def better_block(answer: StudySummary) -> Chart | Choice | None:

@@ -16,7 +16,7 @@ from dlm.analysis.measures import (
     validation_histories,
 )
 from dlm.report.formatting import error_number, error_text, is_rate, unit_text
-from dlm.report.html.elements import Chart, Choice, Sentences, axis, band, error_axis, size_axis, trace
+from dlm.report.html.elements import Chart, Choice, Sentences, axis, band, error_axis, plotly_text, size_axis, trace
 from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced, section_content
 from dlm.report.tables import ABSENT, Table
 
@@ -101,7 +101,9 @@ def _measure_chart(measure: TestMeasure) -> Chart:
     traces, ends = [], []
     for learner, by_size in measure.means.items():
         train_sizes, means = zip(*sorted(by_size.items()))
-        traces.append(trace(train_sizes, means, learner, hover=f"<b>{learner}</b><br>n=%{{x:,}}<br>%{{y}}"))
+        traces.append(
+            trace(train_sizes, means, learner, hover=f"<b>{plotly_text(learner)}</b><br>n=%{{x:,}}<br>%{{y}}")
+        )
         ends.append(f"{learner} {_text(measure, learner, train_sizes[-1])}")
     name, rate = _label(measure), is_rate(measure.unit)
     unit = f" ({measure.unit})" if measure.unit and measure.unit.casefold() != name else ""
@@ -153,7 +155,7 @@ def _training_traces(name: str, steps: Steps, unit: str) -> Iterator[dict[str, A
         updates,
         means,
         name,
-        hover=f"{name}<br>update %{{x:,}}<br>%{{text}}",
+        hover=f"{plotly_text(name)}<br>update %{{x:,}}<br>%{{text}}",
         # Trials that stopped early have no later evaluations: the number of seeds shows it.
         text=[f"{error_number(mean, unit)} (mean of {len(own)})" for mean, own in zip(means, errors)],
         mode="lines+markers" if len(updates) < 40 else "lines",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlm.analysis.measures import SUMMED, Resource, Trials, mean_error, resources
 from dlm.report.formatting import duration, error_number, error_text, is_rate
-from dlm.report.html.elements import Chart, Choice, Listing, Sentences, axis, error_axis, trace
+from dlm.report.html.elements import Chart, Choice, Listing, Sentences, axis, error_axis, plotly_text, trace
 from dlm.report.sections.base import ReportContext, SectionContent, section_content
 from dlm.report.tables import ABSENT, Table
 from dlm.storage.record_log import Record, ends
@@ -95,7 +95,7 @@ def _cost_chart(item: Resource, context: ReportContext) -> Chart:
         points = [(size, error) for size in sorted(costs) if (error := mean_error(by_size[size])) is not None]
         if not points:
             continue
-        hover = f"<b>{learner}</b><br>%{{text}}<br>%{{x:.3s}}{cost_unit}<br>%{{y}}"
+        hover = f"<b>{plotly_text(learner)}</b><br>%{{text}}<br>%{{x:.3s}}{cost_unit}<br>%{{y}}"
         of_points = [costs[size] for size, _ in points]
         texts = [f"n={size:,}" for size, _ in points]
         traces.append(trace(of_points, [error for _, error in points], learner, hover=hover, text=texts))

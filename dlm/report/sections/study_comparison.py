@@ -22,6 +22,7 @@ from dlm.report.html.elements import (
     axis,
     error_bars,
     horizontal_line,
+    plotly_text,
     size_axis,
     trace,
 )
@@ -158,7 +159,7 @@ _RatioPoint = tuple[int | None, float, float, float, str]  # size, ratio, its in
 def _ratio_trace(pair: StudyComparison, points: Sequence[_RatioPoint]) -> dict[str, Any]:
     """Ratios of a pair of learners against size, with error bars."""
     train_sizes, ratios, lows, highs, texts = zip(*points)
-    hover = f"{pair.a} compared with {pair.b}<br>n=%{{x:,}}<br>%{{text}}"
+    hover = f"{plotly_text(pair.a)} compared with {plotly_text(pair.b)}<br>n=%{{x:,}}<br>%{{text}}"
     bars = error_bars(np.subtract(ratios, lows).tolist(), np.subtract(highs, ratios).tolist())
     return trace(train_sizes, ratios, pair.a, hover=hover, error_y=bars, text=texts)
 

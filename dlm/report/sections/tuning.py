@@ -19,7 +19,7 @@ from dlm.analysis.tuning import (
 )
 from dlm.curves.exponent import Exponent
 from dlm.report.formatting import error_number, error_text, listed
-from dlm.report.html.elements import Chart, Sentences, axis, error_axis, trace
+from dlm.report.html.elements import Chart, Sentences, axis, error_axis, plotly_text, trace
 from dlm.report.sections.base import ReportContext, SectionContent, evenly_spaced, section_content
 from dlm.report.tables import ABSENT, Table
 
@@ -222,7 +222,7 @@ def _sweep_traces(sweep: Sweep, train_sizes: Sequence[int], unit: str) -> Iterat
             [sweep.values[k] if sweep.numeric else _value_text(sweep.values[k]) for k in errors],
             [of.mean for of in errors.values()],
             sweep.learner,
-            hover=f"n={size:,}<br>{sweep.path}=%{{x}}<br>%{{text}}",
+            hover=f"n={size:,}<br>{plotly_text(sweep.path)}=%{{x}}<br>%{{text}}",
             colour=colour,
             text=[f"{error_number(of.mean, unit)} (mean of {of.num_seeds})" for of in errors.values()],
             legend=f"n={size:,}",
