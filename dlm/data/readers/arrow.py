@@ -10,26 +10,76 @@ from dlm.data.columns import Column, Ragged, text_values
 from dlm.data.schema_inference import is_free_text
 
 _EXACT = 2**24  # integers up to here are exact in float32
+_EXACT_DOUBLE = 2**53  # and in float64
+
+
+def decoded(array: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same values in a type with Arrow functions: views, dictionaries, runs and extensions are decoded.
+
+    Decimals and half floats become floats, and binary values texts if they are UTF-8. Other types are unchanged.
+    """
+    kind, types = array.type, pa.types
+    if isinstance(kind, pa.BaseExtensionType):
+        return decoded(pa.chunked_array([chunk.storage for chunk in array.chunks], kind.storage_type))
+    if types.is_run_end_encoded(kind):
+        return decoded(pa.chunked_array([pc.run_end_decode(chunk) for chunk in array.chunks], kind.value_type))
+    if types.is_dictionary(kind):
+        return decoded(pa.chunked_array([chunk.dictionary_decode() for chunk in array.chunks], kind.value_type))
+    if types.is_decimal(kind):
+        return pc.cast(array, pa.float64())
+    if types.is_float16(kind):
+        return pc.cast(array, pa.float32())
+    if kind == pa.string_view():
+        return pc.cast(array, pa.large_string())
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind) or _is_view(kind):
+        array = pc.cast(array, pa.large_binary()) if _is_view(kind) or types.is_fixed_size_binary(kind) else array
+        try:
+            return pc.cast(array, pa.large_string())
+        except pa.ArrowInvalid:
+            return array
+    if types.is_list_view(kind) or types.is_large_list_view(kind):
+        array = pc.cast(array, pa.large_list(kind.value_type))
+    if (
+        _is_list(array.type)
+        and (values := decoded(pa.chunked_array([], array.type.value_type)).type) != kind.value_type
+    ):
+        size = [kind.list_size] if types.is_fixed_size_list(kind) else []
+        return pc.cast(array, pa.list_(values, *size) if size else pa.large_list(values))
+    return array
+
+
+def _exceeds_double(array: pa.ChunkedArray) -> bool:
+    """Whether an array has integers that float64 would round."""
+    if not pa.types.is_integer(array.type) or array.type.bit_width < 64:
+        return False
+    ends = pc.min_max(array).as_py()
+    return any(abs(end or 0) > _EXACT_DOUBLE for end in ends.values())
+
+
+def _is_view(kind: pa.DataType) -> bool:
+    return kind == pa.binary_view()
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
 def column(name: str, array: pa.ChunkedArray) -> Column | None:
     """The column, or None for an unsupported type. Missing numbers are NaN, missing classes −1."""
     kind = array.type
-    if pa.types.is_dictionary(kind):
-        array = pc.cast(array, kind.value_type)
-        return class_column(array) if is_string(array.type) else column(name, array)
     if pa.types.is_boolean(kind):
         return Column(_numbers(pc.cast(array, pa.uint8())), "number")
     if pa.types.is_time(kind) or pa.types.is_duration(kind):
         return Column(_seconds(array), "number")
     if _is_number(kind):
+        if array.null_count and _exceeds_double(array):
+            return class_column(pc.cast(array, pa.string()))
         return Column(_numbers(array), "number")
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return Column(_seconds(pc.cast(array, pa.timestamp("us", getattr(kind, "tz", None)), safe=False)), "date")
     if is_string(kind):
         return text_column(array) if is_free_text(name, array) else class_column(array)
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return _arrays(array) if is_list and _is_number(kind.value_type) and not array.null_count else None
+    return _arrays(array) if _is_list(kind) and _is_number(kind.value_type) and not array.null_count else None
 
 
 def class_column(array: pa.ChunkedArray) -> Column:
@@ -52,8 +102,13 @@ def text_column(array: pa.ChunkedArray) -> Column:
 
 
 def _numbers(array: pa.ChunkedArray) -> np.ndarray:
-    """float32 if the type is no larger, or all numbers are integers that float32 represents exactly; else float64."""
+    """float32 if the type is no larger, or all numbers are integers that float32 represents exactly; else float64.
+
+    Integers that float64 would round stay integers if none is missing.
+    """
     kind = array.type
+    if not array.null_count and _exceeds_double(array):
+        return array.to_numpy()
     values = pc.cast(array, pa.float64(), safe=False).to_numpy().astype(np.float64)
     values[np.isinf(values)] = np.nan
     known = values[~np.isnan(values)]
@@ -91,4 +146,4 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def is_string(kind: pa.DataType) -> bool:
     """Whether an Arrow type is text."""
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)

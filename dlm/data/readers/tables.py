@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dlm.data.columns import Column, FileKind, Size
-from dlm.data.readers import arrow, text_tables
+from dlm.data.readers import arrow, notations, text_tables
 from dlm.data.readers.audio import read_audio
 from dlm.data.readers.files import check_fits, error_context, listed
 from dlm.data.readers.images import read_images
@@ -68,17 +68,36 @@ def read_tables(files: Mapping[str, Sequence[Path]]) -> SplitTables:
 
 def read_table(path: Path) -> tuple[pa.Table, tuple[str, ...]]:
     """An Arrow table, and remarks on how it was read."""
-    suffix = path.suffix.casefold()
-    remarks: tuple[str, ...] = ()
+    suffix, separator = path.suffix.casefold(), ","
     if suffix in PARQUET_SUFFIXES:
         table = _parquet(path)
     elif suffix in text_tables.JSON_SUFFIXES:
         table = text_tables.read_json(path)
     else:
-        table, remarks = text_tables.read_csv(path)
+        table, separator = text_tables.read_csv(path)
     if not table.num_rows:
         raise UsageError("the table has no rows; give one row per example")
-    return table, remarks
+    return _normalized(table, separator)
+
+
+def _normalized(table: pa.Table, separator: str) -> tuple[pa.Table, tuple[str, ...]]:
+    """The table with plain types and cleaned texts, which are numbers or dates if they are written like these.
+
+    All formats of tables share this step. Also returns remarks. Raises UsageError for names that differ in white space
+    or Unicode form only.
+    """
+    names = notations.cleaned(pa.chunked_array([pa.array(table.column_names, pa.string())])).to_pylist()
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise UsageError(f"the column names {listed(repeated)} occur more than once; give each column its own name")
+    columns, remarks = [], []
+    for name, array in zip(names, table.columns):
+        column, remark = arrow.decoded(array), ""
+        if arrow.is_string(column.type):
+            column, remark = notations.converted(column, separator)
+        columns.append(column)
+        remarks += [f"Column {name}: {remark}"] if remark else []
+    return pa.table(columns, names), tuple(remarks)
 
 
 def from_tables(data: SplitTables, size: Size | None = None) -> UserDataset:

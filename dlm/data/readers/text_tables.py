@@ -7,11 +7,13 @@ import io
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from dlm.data.readers import notations
@@ -25,45 +27,71 @@ _SAMPLE = 1 << 16
 _BLOCK = 1 << 24
 
 
-def read_csv(path: Path) -> tuple[pa.Table, tuple[str, ...]]:
-    """The table of a CSV file whose first line names the columns, and remarks on numbers and dates.
+def read_csv(path: Path) -> tuple[pa.Table, str]:
+    """The table of a CSV file whose first line names the columns, and its separator; a line sep=; before it is skipped.
+
+    Integers that float64 would round are texts.
 
     Raises UsageError for text that is not UTF-8, rows of different length, and files that exceed the memory.
     """
     check_fits(path.stat().st_size, "save fewer columns, or sample its rows")
     text = read_text(path)
     separator, names, lines = _header(text)
+    types: dict[str, pa.DataType] = {}
     try:
-        table = pacsv.read_csv(
-            pa.BufferReader(text.encode()),
-            pacsv.ReadOptions(block_size=_BLOCK, column_names=names, skip_rows=lines),
-            pacsv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            pacsv.ConvertOptions(null_values=notations.MISSING, strings_can_be_null=True),
-        )
+        table = _parsed(text, separator, names, lines, types)
+        for name, column in zip(names, table.columns):
+            if pa.types.is_floating(column.type) and (pc.max(pc.abs(column)).as_py() or 0) >= 2**53:
+                types[name] = pa.string()
+        if types:
+            table = _with_doubles(table, _parsed(text, separator, names, lines, types), types)
     except pa.ArrowInvalid as error:
         reason = "a quote is not closed, or a row is too long" if "straddling" in str(error) else f"{error}"
         raise UsageError(_row_error(text, separator, len(names)) or f"not a valid CSV file: {reason}") from None
-    remarks: list[str] = []
-    for index, name in enumerate(names):
-        if pa.types.is_string(table.schema.field(index).type):
-            column, remark = notations.converted(table.column(index), separator)
-            table = table.set_column(index, name, column)
-            remarks += [f"Column {name}: {remark}"] if remark else []
-    return table, tuple(remarks)
+    return table, separator
+
+
+def _parsed(text: str, separator: str, names: list[str], lines: int, types: dict[str, pa.DataType]) -> pa.Table:
+    return pacsv.read_csv(
+        pa.BufferReader(text.encode()),
+        pacsv.ReadOptions(block_size=_BLOCK, column_names=names, skip_rows=lines),
+        pacsv.ParseOptions(delimiter=separator, newlines_in_values=True),
+        pacsv.ConvertOptions(null_values=notations.MISSING, strings_can_be_null=True, column_types=types),
+    )
+
+
+def _with_doubles(table: pa.Table, texts: pa.Table, names: Iterable[str]) -> pa.Table:
+    """The table with columns as texts where all are integers, which float64 would round."""
+    for name in names:
+        column = pc.utf8_trim_whitespace(texts.column(name))
+        if pc.all(pc.match_substring_regex(column, r"^[+-]?\d+$")).as_py():
+            table = table.set_column(table.column_names.index(name), name, column)
+    return table
 
 
 def _header(text: str) -> tuple[str, list[str], int]:
     """The separator on which most rows agree, the names of the columns, and the number of lines of the header."""
     if not text.strip():
         raise UsageError("the file is blank; choose one whose first line names the columns")
+    declared = re.match(r'\s*"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)', text)  # as spreadsheets write it
+    if declared and declared[1] not in _SEPARATORS:
+        raise UsageError(f"the first line declares sep={declared[1]}; use a comma, a semicolon or a tab")
+    skipped = declared[0] if declared else ""
+    text = text[len(skipped) :]
     sample = text[:_SAMPLE]
     if len(text) > _SAMPLE:
         sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
-    separator = max(_SEPARATORS, key=lambda each: _agreement(sample, each))
+    separator = declared[1] if declared else max(_SEPARATORS, key=lambda each: _agreement(sample, each))
     reader = _csv(sample, separator)
     cells = [cell.strip() for cell in next(filter(None, reader))]
     _check_header(cells)
-    return separator, [cell or f"column {number}" for number, cell in enumerate(cells, start=1)], reader.line_num
+    names: list[str] = []
+    for number, cell in enumerate(cells, start=1):
+        generated = f"column {number}"
+        while generated in cells:
+            generated += "_"
+        names.append(cell or generated)
+    return separator, names, reader.line_num + len(re.findall(r"\r\n|\r|\n", skipped))
 
 
 def _csv(text: str, separator: str) -> Any:
@@ -91,7 +119,7 @@ def _check_header(cells: list[str]) -> None:
         )
     repeated = [name for name, count in Counter(filter(None, cells)).items() if count > 1]
     if repeated:
-        raise UsageError(f"the first line repeats the names {listed(repeated)}; give each column its own name")
+        raise UsageError(f"the first line has the names {listed(repeated)} more than once; give each column its own name")
 
 
 def _row_error(text: str, separator: str, width: int) -> str:

@@ -150,7 +150,7 @@ def test_long_texts_are_texts_and_short_ones_classes(read):
         ("a,b\n3,14,2\n", ["line 2 has 3 cells", "quote cells"]),
         ("5.1,3.5,setosa\n4.9,3.0,setosa\n", ["first line must name the columns", "5.1"]),
         ("5,0,0,0\n1,0,0,0\n", ["first line must name the columns"]),
-        ("a,b,a\n1,2,3\n", ["repeats the names a"]),
+        ("a,b,a\n1,2,3\n", ["names a more than once"]),
         ("a,b\n", ["has no rows"]),
         (" \n\n", ["is blank"]),
         (b"a,b\n1,\xe4\n", ["not UTF-8", "byte 6", "0xe4"]),
