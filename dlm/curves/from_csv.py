@@ -122,10 +122,13 @@ def _read(path: Path) -> tuple[list[str], dict[str, int], list[_Measurement]]:
 def _parse(file: Iterable[str]) -> tuple[list[str], dict[str, int], list[_Measurement]]:
     lines = enumerate(file)
     num_blank, first = next(((number, line) for number, line in lines if line.strip()), (0, ""))
+    separator = re.fullmatch(r'"?sep=(.)"?', first.strip())  # as spreadsheets write it
+    if separator:
+        num_blank, first = next(((number, line) for number, line in lines if line.strip()), (0, ""))
     if not first:
         raise UsageError("is empty; its first line names columns, such as size,error, and each row is a measurement")
     text = itertools.chain([first], (line for _, line in lines))
-    reader = csv.reader(text, delimiter=max(",;\t", key=first.count), strict=True)
+    reader = csv.reader(text, delimiter=separator[1] if separator else max(",;\t", key=first.count), strict=True)
     rows: list[_Measurement] = []
     try:
         header = next(reader)

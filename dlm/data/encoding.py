@@ -251,7 +251,10 @@ class Encoding:
         if self.table or column.kind != "audio" or 2 * len(column) * self.length > MAX_WAVEFORM_BYTES:
             return None
         samples = self._samples(column)
-        return samples if samples.dtype == np.int16 else np.round(32_767 * np.clip(samples, -1, 1)).astype(np.int16)
+        if samples.dtype == np.int16:
+            return samples
+        peak = np.maximum(np.abs(samples).max(axis=1, keepdims=True, initial=0), 1)
+        return np.round(32_767 * samples / peak).astype(np.int16)
 
     def _samples(self, column: Column) -> np.ndarray:
         """Waveforms of equal length. [N, length]."""

@@ -16,19 +16,34 @@ _EXACT_DOUBLE = 2**53  # and in float64
 def decoded(array: pa.ChunkedArray) -> pa.ChunkedArray:
     """The same values in a type with Arrow functions: views, dictionaries, runs and extensions are decoded.
 
-    Decimals and half floats become floats, and binary values texts if they are UTF-8. Other types are unchanged.
+    Decimals and half floats become floats, durations and times seconds, and binary values texts if they are UTF-8.
+    Other types are unchanged.
     """
+    try:
+        return _decoded(array)
+    except pa.ArrowNotImplementedError:  # a combination without a function, such as runs of views
+        try:
+            return _decoded(pa.chunked_array([pa.array(array.to_pylist())]))
+        except (pa.ArrowException, TypeError, ValueError):
+            return array
+
+
+def _decoded(array: pa.ChunkedArray) -> pa.ChunkedArray:
     kind, types = array.type, pa.types
     if isinstance(kind, pa.BaseExtensionType):
         return decoded(pa.chunked_array([chunk.storage for chunk in array.chunks], kind.storage_type))
     if types.is_run_end_encoded(kind):
         return decoded(pa.chunked_array([pc.run_end_decode(chunk) for chunk in array.chunks], kind.value_type))
     if types.is_dictionary(kind):
-        return decoded(pa.chunked_array([chunk.dictionary_decode() for chunk in array.chunks], kind.value_type))
+        values = [decoded(pa.chunked_array([chunk.dictionary])).combine_chunks() for chunk in array.chunks]
+        parts = [value.take(chunk.indices) for value, chunk in zip(values, array.chunks)]
+        return pa.chunked_array(parts) if parts else decoded(pa.chunked_array([], kind.value_type))
     if types.is_decimal(kind):
         return pc.cast(array, pa.float64())
     if types.is_float16(kind):
         return pc.cast(array, pa.float32())
+    if types.is_time(kind) or types.is_duration(kind):
+        return pa.chunked_array([pa.array(_seconds(array), from_pandas=True)])
     if kind == pa.string_view():
         return pc.cast(array, pa.large_string())
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind) or _is_view(kind):
@@ -38,7 +53,8 @@ def decoded(array: pa.ChunkedArray) -> pa.ChunkedArray:
         except pa.ArrowInvalid:
             return array
     if types.is_list_view(kind) or types.is_large_list_view(kind):
-        array = pc.cast(array, pa.large_list(kind.value_type))
+        # Not cast, which gives an invalid array for large list views.
+        array = pa.chunked_array([pa.array(array.to_pylist(), pa.large_list(kind.value_type))])
     if (
         _is_list(array.type)
         and (values := decoded(pa.chunked_array([], array.type.value_type)).type) != kind.value_type

@@ -7,6 +7,7 @@ import struct
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from dlm.data.columns import Column, ragged
 from dlm.data.readers.files import MediaFile, check_broken, check_fits, opened
 
 SUFFIXES = (".wav", ".wave")
+MIN_PEAK = 2.0**-9  # of full range, below which 16 bits leave fewer than 64 levels
 OTHER_SUFFIXES = (".mp3", ".flac", ".ogg", ".m4a", ".opus", ".aiff", ".aif")
 
 
@@ -29,22 +31,37 @@ def read_audio(files: Sequence[MediaFile]) -> tuple[Column, np.ndarray, tuple[st
     sounds = [_read(file) for file in files]
     readable = [sound is not None for sound in sounds]
     dropped = check_broken(files, readable, "sounds", "convert them to PCM, or remove them")
-    rates = Counter(rate for rate, _, _ in filter(None, sounds))
+    rates = Counter(sound.rate for sound in filter(None, sounds))
     rate = min(rates, key=lambda each: (-rates[each], -each))
-    samples = [np.zeros(0, np.int16) if sound is None else _resampled(sound[1], sound[0], rate) for sound in sounds]
+    samples = [
+        np.zeros(0, np.int16) if sound is None else _resampled(sound.samples, sound.rate, rate) for sound in sounds
+    ]
     others = rates.total() - rates[rate]
-    num_stereo = sum(channels > 1 for _, _, channels in filter(None, sounds))
+    num_stereo, scaled = (
+        sum(getattr(sound, name) for sound in filter(None, sounds)) for name in ("is_stereo", "is_scaled")
+    )
     other_rates = ", ".join(f"{each:,} Hz" for each in sorted(rates) if each != rate)
     remarks = {
         f"{num_stereo:,} of {rates.total():,} sounds have several channels, which are averaged.": num_stereo,
+        f"{scaled:,} of {rates.total():,} sounds exceed the range of their type, or are too quiet for 16 bits, and are "
+        "scaled to full range; convert them to 16-bit PCM to set their loudness.": scaled,
         f"{others:,} of {rates.total():,} sounds ({other_rates}) are resampled to {rate:,} Hz.": others,
     }
     column = Column(ragged(samples, np.int16, 1), "audio", rate=rate)
     return column, np.array(readable), (*dropped, *(remark for remark, applies in remarks.items() if applies))
 
 
-def _read(file: MediaFile) -> tuple[int, np.ndarray, int] | None:
-    """(rate, samples int16 [T], channels), or None for files that are not WAV or have no samples."""
+class _Sound(NamedTuple):
+    """A sound that was read, samples int16 [T]; whether channels were averaged and samples scaled."""
+
+    rate: int
+    samples: np.ndarray
+    is_stereo: bool
+    is_scaled: bool
+
+
+def _read(file: MediaFile) -> _Sound | None:
+    """A sound; None for files that are not WAV or have no samples."""
     from scipy.io import wavfile  # slow to import
 
     try:
@@ -55,16 +72,28 @@ def _read(file: MediaFile) -> tuple[int, np.ndarray, int] | None:
         raise
     except (ValueError, OSError, EOFError, struct.error, KeyError, UnboundLocalError, ZeroDivisionError):
         return None
-    if not samples.size or rate <= 0:
+    if not samples.size or rate <= 0 or samples.dtype.kind not in "uif":
         return None
-    # SciPy returns 24 bits as the upper bits of 32.
-    peak = {"uint8": 128.0, "int16": 32768.0, "int32": 2.0**31, "int64": 2.0**63}.get(samples.dtype.name, 1.0)
-    if peak == 1.0 and samples.dtype.kind != "f":
-        return None
-    zero = 128.0 if samples.dtype == np.uint8 else 0.0
-    wave = (np.nan_to_num(samples.astype(np.float64)) - zero) / peak
-    channels = wave.shape[1] if wave.ndim == 2 else 1
-    return int(rate), _int16(wave.mean(axis=1) if wave.ndim == 2 else wave), channels
+    wave, is_scaled = unit_range(samples)
+    is_stereo = wave.ndim == 2 and wave.shape[1] > 1
+    return _Sound(int(rate), _int16(wave.mean(axis=1) if wave.ndim == 2 else wave), is_stereo, is_scaled)
+
+
+def unit_range(samples: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Samples of any type as float64 in −1 … 1, and whether they were scaled to their peak.
+
+    They are if floats exceed 1, such as unscaled 16-bit numbers, and if samples of more than 16 bits are so quiet that
+    16 bits would not represent them.
+    """
+    zero, full = 0.0, 1.0
+    if samples.dtype.kind == "u":  # unsigned samples are centred
+        zero = full = 2.0 ** (8 * samples.itemsize - 1)
+    elif samples.dtype.kind == "i":  # SciPy returns 24 bits as the upper bits of 32
+        full = 2.0 ** (8 * samples.itemsize - 1)
+    wave = (np.nan_to_num(samples.astype(np.float64), posinf=0.0, neginf=0.0) - zero) / full
+    peak = float(np.abs(wave).max(initial=0.0))
+    is_scaled = peak > 1 or (samples.itemsize > 2 and 0 < peak < MIN_PEAK)
+    return (wave / peak if is_scaled else wave), is_scaled
 
 
 def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from dlm.data.columns import Column, Ragged, ragged
-from dlm.data.readers import arrow
+from dlm.data.readers import arrow, notations
+from dlm.data.readers.audio import unit_range
 from dlm.data.readers.files import listed
 from dlm.data.readers.user_dataset import UserDataset
 from dlm.utils.errors import UsageError
@@ -124,7 +125,8 @@ def _texts(name: str, values: list[Any]) -> Column:
     """Texts or dates, with the rules for tables."""
     try:
         array = pa.array([value.decode() if isinstance(value, bytes) else value for value in values])
-        column = arrow.column(name, pa.chunked_array([array]))
+        chunks = pa.chunked_array([array])
+        column = arrow.column(name, notations.cleaned(chunks) if arrow.is_string(array.type) else chunks)
     except UnicodeDecodeError:
         raise UsageError(f"{name} has bytes that are not UTF-8 text; decode them to arrays first") from None
     except (pa.ArrowInvalid, pa.ArrowTypeError):
@@ -149,6 +151,10 @@ def _sounds(name: str, values: list[Any]) -> Column:
     dtype = np.int16 if all(wave.dtype == np.int16 for wave in sounds) else np.float32
     if any(wave.ndim != 1 for wave in sounds):
         raise UsageError(f"{name} has sounds of several channels; give one channel, [T]")
+    if dtype == np.float32:
+        sounds = [
+            wave if wave.dtype.kind == "f" and not np.any(np.abs(wave) > 1) else unit_range(wave)[0] for wave in sounds
+        ]
     return Column(ragged(sounds, dtype, 1), "audio", rate=rates.pop())
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from dlm.data.columns import SPLITS, Column, text_values
 from dlm.data.readers.arrow import class_column
 from dlm.data.readers.files import SPLIT_NAMES, check_fits, listed
+from dlm.data.readers.notations import cleaned
 from dlm.data.readers.user_dataset import UserDataset
 from dlm.utils.errors import UsageError, nearest
 
@@ -25,7 +26,7 @@ def read_npz(path: Path, target: str = "") -> UserDataset:
     target: name of the target array, if it is unusual. Raises UsageError for missing arrays, arrays of Python objects
     (unpickling could run code), and arrays that exceed the memory.
     """
-    stored = _load(path)
+    stored = _load(path, target)
     pairs = _pairs(stored, target)
     first_x, first_y = next(iter(pairs.values()))
     name_x, name_y = ("x", "y") if len(pairs) > 1 else (first_x, first_y)
@@ -44,23 +45,37 @@ def read_npz(path: Path, target: str = "") -> UserDataset:
     return UserDataset({name_x: x_column, name_y: y_column}, counts, name_y, (*remarks, *x_remarks, *y_remarks))
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
+def _load(path: Path, target: str) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             check_fits(sum(part.file_size for part in archive.infolist()), "save a part of it")
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            return {name: array for name in file.files if (array := _array(file, name, target)) is not None}
     except zipfile.BadZipFile:
         raise UsageError("not an .npz file; save one with numpy.savez_compressed(path, x=inputs, y=targets)") from None
     except (OSError, UsageError):
         raise
     except Exception as error:  # NumPy and zlib raise many types
-        if "pickle" in str(error):
-            raise UsageError(
-                "the file has an array of Python objects, which is not loaded since unpickling can run code; save "
-                "arrays of numbers or texts"
-            ) from None
         raise UsageError(f"an array cannot be read ({error}); save the file again") from None
+
+
+def _array(file: np.lib.npyio.NpzFile, name: str, target: str) -> np.ndarray | None:
+    """An array of the file; None for one of Python objects that has no role, such as an unused None.
+
+    Raises UsageError for such inputs or targets.
+    """
+    try:
+        return file[name]
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        role = "_".join(word for word in name.casefold().split("_") if word not in SPLIT_NAMES)
+        if name != target and role not in (*INPUTS, *TARGETS):
+            return None
+        raise UsageError(
+            f"array {name} has Python objects, which are not loaded since unpickling can run code; save numbers or "
+            "texts"
+        ) from None
 
 
 def _pairs(stored: Mapping[str, np.ndarray], target: str) -> dict[str, tuple[str, str]]:
@@ -123,7 +138,7 @@ def _targets(name: str, values: np.ndarray) -> tuple[Column, tuple[str, ...]]:
         raise UsageError(f"targets {name} have shape {values.shape}; give one number, K numbers, or a text per example")
     if values.dtype.kind in "US":
         texts = values if values.dtype.kind == "U" else np.char.decode(values, errors="replace")
-        return class_column(pa.chunked_array([pa.array(texts.tolist())])), ()
+        return class_column(cleaned(pa.chunked_array([pa.array(texts.tolist(), pa.string())]))), ()
     _check_numbers(name, values)
     if values.ndim == 2 and np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all():
         names = tuple(map(str, range(values.shape[1])))

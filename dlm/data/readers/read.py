@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
@@ -117,7 +118,7 @@ def _class_folders(folder: Path, kind: FileKind, group: str = "") -> SplitTables
             with files.error_context(file.path.relative_to(folder)):
                 value = files.read_text(file.path).strip()
         if value:
-            row = {name: value, "label": file.label, FOLDER: _inner_folder(file, folder)}
+            row = {name: value, "label": unicodedata.normalize("NFC", file.label), FOLDER: _inner_folder(file, folder)}
             rows.setdefault(file.split, []).append(row)
         else:
             empty += 1

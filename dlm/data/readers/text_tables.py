@@ -119,7 +119,9 @@ def _check_header(cells: list[str]) -> None:
         )
     repeated = [name for name, count in Counter(filter(None, cells)).items() if count > 1]
     if repeated:
-        raise UsageError(f"the first line has the names {listed(repeated)} more than once; give each column its own name")
+        raise UsageError(
+            f"the first line has the names {listed(repeated)} more than once; give each column its own name"
+        )
 
 
 def _row_error(text: str, separator: str, width: int) -> str:

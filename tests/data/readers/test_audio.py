@@ -60,9 +60,20 @@ def test_24_bits_give_the_same_samples(tmp_path):
     assert np.abs(column.values[0].astype(int) - int16(TONE)).max() <= 1
 
 
-def test_floats_above_one_are_clipped(tmp_path):
-    column, _, _ = read_audio([save(tmp_path / "a.wav", np.array([-3.0, 0, 3.0], np.float32))])
-    assert column.values[0].tolist() == [-32768, 0, 32767]
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.array([-3.0, 0, 1.5, 3.0], np.float32),
+        np.array([-12_000.0, 0, 6000.0, 12_000.0], np.float32),
+        np.array([-12_000, 0, 6000, 12_000], np.int32),
+        np.array([-1e-5, 0, 0.5e-5, 1e-5], np.float32),
+    ],
+    ids=["above one", "16 bits as floats", "16 bits as 32", "quiet"],
+)
+def test_samples_in_another_unit_keep_their_shape_with_a_remark(tmp_path, samples):
+    column, _, remarks = read_audio([save(tmp_path / "a.wav", samples)])
+    assert column.values[0].tolist() == [-32768, 0, 16384, 32767]
+    assert has_remark(remarks, "1 of 1 sounds", "scaled to full range")
 
 
 def test_channels_are_averaged_with_a_remark(tmp_path):

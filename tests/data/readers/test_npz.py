@@ -70,7 +70,7 @@ def test_shapes_and_kinds(read):
     [
         ({"x": PICTURES}, "inputs and targets of the arrays x; name them x and y"),
         ({"x": PICTURES, "y": LABELS[:5]}, r"x has shape \(6, 4, 5\) and y \(5,\)"),
-        ({"x": np.array([{}] * 6, object), "y": LABELS}, "array of Python objects"),
+        ({"x": np.array([{}] * 6, object), "y": LABELS}, "array x has Python objects"),
         ({"x": PICTURES.astype(complex), "y": LABELS}, "complex"),
         ({"x": PICTURES, "y": np.zeros((6, 2, 2))}, r"targets y have shape \(6, 2, 2\)"),
         ({"x_train": PICTURES, "y_train": LABELS, "x_test": PICTURES[:, 1:], "y_test": LABELS}, "differ in shape"),
