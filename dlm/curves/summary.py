@@ -102,9 +102,8 @@ class _ForecastResult:
 def _try_forecast(curve: Curve, multiples: Sequence[float], level: float, seed: int, normal: Array) -> _ForecastResult:
     train_sizes = np.unique(np.array(curve.train_sizes, dtype=float))
     if len(train_sizes) < MIN_SIZES:
-        return _ForecastResult(
-            None, note=f"{len(train_sizes)} sizes are too few to fit a law; measure at least {MIN_SIZES}"
-        )
+        number = "1 size is" if len(train_sizes) == 1 else f"{len(train_sizes)} sizes are"
+        return _ForecastResult(None, note=f"{number} too few to fit a law; measure at least {MIN_SIZES}")
     supported = tuple(multiple for multiple in multiples if multiple <= carried_reach(train_sizes))
     try:
         at = np.array([*supported, 1.0]) * train_sizes[-1]
@@ -145,6 +144,7 @@ def _learner_summary(curve: Curve, result: _ForecastResult, targets: Sequence[fl
         current=_predictions(forecast, np.array([largest]), level)[0],
         noise=noise,
         grid=_grid(curve, forecast, level) if result.carries else None,
+        warnings=tuple(forecast.diagnostics["warnings"]),
     )
 
 

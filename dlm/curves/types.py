@@ -148,7 +148,8 @@ class RequiredSize:
 class LearnerSummary:
     """Summary of one learner. `law`: formula of the best law; `note`: why no forecast is given, or a caveat.
 
-    `current`: the expected error at the largest measured size; None without a forecast.
+    `current`: the expected error at the largest measured size; None without a forecast. `warnings`: names of the
+    warnings of `dlm.curves.diagnostics` that apply.
     """
 
     curve: Curve
@@ -160,6 +161,7 @@ class LearnerSummary:
     current: Prediction | None = None
     noise: MeasurementNoise | None = None  # at the largest size
     grid: ForecastGrid | None = None  # None without a forecast beyond the measured sizes
+    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Result:
         return make_figure(self.answer, title=self.title)
 
     def __repr__(self) -> str:
-        return "\n".join([f"Result of {self.title or 'a study'} in {self.workdir}", *sentences.ranking(self.answer)])
+        return "\n".join([f"Result of {self.title or 'a study'} in {self.workdir}", *sentences.headline(self.answer)])
 
     def __str__(self) -> str:
         """The report as the command line prints it."""

@@ -31,8 +31,8 @@ def to_json(summary: StudySummary) -> str:
 
 
 def _without_defaults(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The fields of a dataclass; a curve of one hold-out has no `hold_outs`, as in files of older versions."""
-    return {name: value for name, value in fields if (name, value) != ("hold_outs", 1)}
+    """The fields of a dataclass, without `hold_outs` of one hold-out and `warnings` without any, as in older files."""
+    return {name: value for name, value in fields if (name, value) not in (("hold_outs", 1), ("warnings", ()))}
 
 
 def from_json(text: str | bytes) -> StudySummary:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+from dlm.curves.diagnostics import NOISE, PLATEAU, RISE, ZERO
 from dlm.curves.seed_spread import seed_spread
 from dlm.curves.types import Crossover, LearnerSummary, RequiredSize, StudySummary
 from dlm.report.formatting import (
@@ -20,6 +23,13 @@ from dlm.report.formatting import (
     target_text,
 )
 
+MAJORITY = "the majority class"  # the constant prediction of classification, see `ChanceLevel`
+IMBALANCED = 0.1  # error of the majority class from which on classes are reported as imbalanced
+_WARNINGS = {  # forecast diagnostics; RISE is in the headline, FEW and FAR follow from the sizes
+    PLATEAU: "the error hardly falls any more; 8 times the data probably reduce it by less than 5 %",
+    NOISE: "noise hides how the error falls; add seeds or test examples",
+    ZERO: "some errors are exactly zero; a larger test set would show how small they are",
+}
 MAX_RANKED = 6  # of more learners the ranking names the best and the last
 MAX_PAIRS = 6  # of more pairs only those with the best learner are listed, at most MAX_LISTED_PAIRS
 MAX_LISTED_PAIRS = 10
@@ -27,30 +37,37 @@ MAX_BRIEF_FORECASTS = 4  # forecasts of more learners are left out of the brief 
 
 
 def sentences(summary: StudySummary) -> list[str]:
-    """The whole summary: ranking, laws, noise, forecasts, required sizes, crossovers and caveats."""
-    parts = (ranking, laws, noise_levels, forecasts, required_sizes, crossovers, caveats)
+    """The whole summary: headline, laws, noise, forecasts, required sizes, crossovers and caveats."""
+    parts = (headline, laws, noise_levels, forecasts, required_sizes, crossovers, caveats)
     return [line for part in parts for line in part(summary)]
 
 
 def brief(summary: StudySummary) -> list[str]:
-    """Ranking, forecasts and required sizes of a few learners, and crossovers."""
+    """Headline, forecasts and required sizes of a few learners, and crossovers."""
     few = len(summary.learners) <= MAX_BRIEF_FORECASTS
     return [
-        *ranking(summary),
-        *no_better_than_chance(summary),
+        *headline(summary),
         *(forecasts(summary) + required_sizes(summary) if few else ()),
         *crossovers(summary),
     ]
 
 
+def headline(summary: StudySummary) -> list[str]:
+    """The sentences that lead every report: ranking, errors that rise with size, and the chance level if it matters."""
+    return [*ranking(summary), *rising(summary), *no_better_than_chance(summary), *imbalance(summary)]
+
+
 def ranking(summary: StudySummary) -> list[str]:
-    """The errors at the largest size that every learner was measured at, best first."""
-    curves = [learner.curve for learner in summary.learners]
-    if not any(curve.train_sizes for curve in curves):
+    """The errors at the largest size that every learner was measured at, best first; without one, at its own."""
+    curves = [learner.curve for learner in summary.learners if learner.curve.train_sizes]
+    if not curves:
         return ["No trial has finished yet."]
     shared = set.intersection(*(set(curve.train_sizes) for curve in curves))
     if not shared or len({curve.unit for curve in curves}) > 1:
-        return []
+        ends = [(curve, error_text(seed_spread(curve.errors[-1]).mean, curve.unit)) for curve in curves[:MAX_RANKED]]
+        largest = [f"{curve.learner} {error} (n={curve.train_sizes[-1]:,})" for curve, error in ends]
+        reason = "have no measured size in common" if not shared else "have errors of different units"
+        return [f"The learners {reason}; at their largest sizes the mean errors are {listed(largest)}."]
     size = max(shared)
     ranked = [(curve, seed_spread(curve.errors[curve.train_sizes.index(size)])) for curve in curves]
     ranked.sort(key=lambda pair: pair[1].mean)  # stable: ties keep the order of the study
@@ -85,6 +102,37 @@ def no_better_than_chance(summary: StudySummary) -> list[str]:
                 f"{curve.train_sizes[-1]:,} examples: {chance.prediction} has {error_text(chance.error, curve.unit)}."
             )
     return lines
+
+
+def rising(summary: StudySummary) -> list[str]:
+    """The learners whose error rises with size by more than its noise, and between which sizes most."""
+    lines = []
+    for learner in summary.learners:
+        if RISE not in learner.warnings:
+            continue
+        curve = learner.curve
+        points = [(size, seed_spread(errors).mean) for size, errors in zip(curve.train_sizes, curve.errors)]
+        (small, low), (large, high) = max(
+            itertools.combinations(points, 2), key=lambda pair: pair[1][1] / max(pair[0][1], 1e-300)
+        )
+        after = "" if large == points[-1][0] else "; it falls again after that" if points[-1][1] < high else ""
+        lines.append(
+            f"The error of {curve.learner} rises with more data, from {error_text(low, curve.unit)} at {small:,} to "
+            f"{error_text(high, curve.unit)} at {large:,} examples{after}; check the data, tuning and training budget."
+        )
+    return lines
+
+
+def imbalance(summary: StudySummary) -> list[str]:
+    """A remark on classes of which one is so frequent that a small error rate is no success."""
+    chance = summary.chance
+    if chance is None or chance.prediction != MAJORITY or chance.error > IMBALANCED or not summary.learners:
+        return []
+    error = error_text(chance.error, summary.learners[0].curve.unit)
+    return [
+        f"The classes are imbalanced: a constant answer, {MAJORITY}, has an error of only {error}; judge by measures "
+        "that weigh the rare classes."
+    ]
 
 
 def laws(summary: StudySummary) -> list[str]:
@@ -138,6 +186,8 @@ def caveats(summary: StudySummary) -> list[str]:
         if curve.num_failed:
             subject, verb = ("1 trial", "is") if curve.num_failed == 1 else (f"{curve.num_failed:,} trials", "are")
             lines.append(f"{curve.learner}: {subject} failed or diverged and {verb} excluded.")
+        known = _WARNINGS.keys() - ({PLATEAU} if RISE in learner.warnings else ())
+        lines += [f"{curve.learner}: {_WARNINGS[name]}." for name in learner.warnings if name in known]
         if learner.note:
             note = learner.note.strip()
             lines.append(f"{curve.learner}: {note if note.endswith(('.', '!', '?')) else f'{note}.'}")

@@ -51,7 +51,7 @@ def print_summary(summary: StudySummary, console: Console, *, title: str = "", q
     say(console, title, style="bold")
     say(console, question)
     console.print()
-    for sentence in (*sentences.ranking(summary), *sentences.no_better_than_chance(summary)):
+    for sentence in sentences.headline(summary):
         say(console, sentence)
     if not summary.learners:
         return

@@ -29,7 +29,9 @@ from dlm.report.forecast_file import (
 
 NOON = datetime.datetime(2026, 11, 25, 13, 0, 5, 678, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
 SIZES = (64, 128, 256, 512)
-SUMMARY = summarize([Curve("a", SIZES, tuple((0.05 + 2 * n**-0.5, 0.06 + 2 * n**-0.5) for n in SIZES))], targets=(0, 1))
+SUMMARY = summarize(
+    [Curve("a", SIZES, tuple((0.05 + 2 * n**-0.5, 0.06 + 2 * n**-0.5) for n in SIZES))], targets=(0, 0.9)
+)
 STAMPED = add_stamp(SUMMARY, {"a": [1024, 64], "other": [7]}, NOON)
 
 

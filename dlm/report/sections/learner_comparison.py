@@ -18,6 +18,7 @@ from dlm.analysis.learner_comparison import (
     compare_with_naive_baseline,
 )
 from dlm.analysis.tuning import TuningBudget, tuning_budgets
+from dlm.curves.types import Crossover
 from dlm.report.formatting import error_text, listed, percent
 from dlm.report.html.elements import Sentences
 from dlm.report.sections.base import ReportContext, SectionContent, section_content
@@ -33,7 +34,7 @@ def learner_comparison_section(context: ReportContext) -> SectionContent:
     families = compare_families(folder, context.records, tests, level, pool_size)
     naive = compare_with_naive_baseline(folder, context.records, tests, level)
     budgets = tuning_budgets(context.records)
-    deep = family_sentences(families, level, budgets) if families else []
+    deep = family_sentences(families, level, budgets, context.summary.crossovers) if families else []
     sentences = {
         "Deep against classical learners": deep,
         "Learners against the naive baseline": naive_sentences(naive, level) if naive else [],
@@ -54,17 +55,25 @@ def _paired_text(ratio: ErrorRatio, level: float) -> str:
     return f"{percent(level)} interval, paired over {ratio.num_blocks:,} {blocks}"
 
 
-def family_sentences(comparison: FamilyComparison, level: float, budgets: Sequence[TuningBudget] = ()) -> list[str]:
+def family_sentences(
+    comparison: FamilyComparison,
+    level: float,
+    budgets: Sequence[TuningBudget] = (),
+    crossovers: Sequence[Crossover] = (),
+) -> list[str]:
     """Where deep learning becomes better, the ratio of errors at the largest size, and which learners were selected.
 
-    `budgets`: the tuning budgets, which are named unless all are equal and above 1.
+    `budgets`: the tuning budgets, which are named unless all are equal and above 1. `crossovers` of the learners: if
+    each family is one learner, the sentence is that of the two learners.
     """
     classical, deep = comparison.classical, comparison.deep
-    named = dataclasses.replace(
-        comparison.crossover,
-        incumbent=f"{CLASSICAL} ({_names(classical)})",
-        challenger=f"{DEEP} ({_names(deep)})",
-    )
+    names = {CLASSICAL: f"{CLASSICAL} ({_names(classical)})", DEEP: f"{DEEP} ({_names(deep)})"}
+    named = dataclasses.replace(comparison.crossover, incumbent=names[CLASSICAL], challenger=names[DEEP])
+    if len({*classical.selected}) == len({*deep.selected}) == 1:
+        names = {classical.selected[0]: names[CLASSICAL], deep.selected[0]: names[DEEP]}
+        pairs = [pair for pair in crossovers if {pair.incumbent, pair.challenger} == set(names)]
+        for pair in pairs[:1]:
+            named = dataclasses.replace(pair, incumbent=names[pair.incumbent], challenger=names[pair.challenger])
     sentence = crossover_sentence(named)
     lines = [sentence[0].upper() + sentence[1:]]
     if ratio := comparison.ratio:

@@ -91,7 +91,7 @@ def curve_chart(answer: StudySummary, trials: Trials, name: str, title: str, *, 
     return Chart(
         name,
         title,
-        " ".join(sentences.ranking(answer)),
+        " ".join(sentences.headline(answer)),
         traces,
         size_axis(),
         _error_axis(answer),
