@@ -21,7 +21,9 @@ def console() -> None:
     for number in _SIGNALS:
         signal.signal(number, _exit)
     from dlm import cli
+    from dlm.utils.display import replace_unencodable
 
+    replace_unencodable()
     code = cli.main(sys.argv)
     try:
         sys.stdout.flush()

@@ -31,8 +31,6 @@ import dlm
 from dlm.execution.preemption import EXIT_INTERRUPTED, Watch
 from dlm.study import experiment, overrides
 from dlm.study.learner import PRECISIONS
-from dlm.study.study import Study
-from dlm.utils.display import encodable, replace_unencodable
 from dlm.utils.errors import Interrupted, UsageError
 from dlm.utils.files import local_folder
 
@@ -86,7 +84,6 @@ _flag(("export",), "string", "out", "", "Output folder; <workdir>/export by defa
 
 def main(argv: list[str]) -> int:
     """Parse the flags, run the mode, and return the exit code."""
-    replace_unencodable()
     try:
         if extra := FLAGS(argv)[1:]:
             raise UsageError(f"{' '.join(extra)!r} is not a flag; write --name=value, such as --train_sizes=100,1000")
@@ -215,7 +212,7 @@ def _export() -> None:
     print("wrote", *export(folder, [name.strip() for name in formats], _path("out")), sep="\n  ")
 
 
-def _study() -> tuple[Study, Path, dict[str, Any]]:
+def _study() -> tuple[dlm.Study, Path, dict[str, Any]]:
     """The study of the flags, its workdir, and the options to run it with."""
     for name in ("save_experiment", "target"):
         if FLAGS[name].value and not FLAGS.data:
@@ -233,7 +230,7 @@ def _study() -> tuple[Study, Path, dict[str, Any]]:
     if dataset and FLAGS.mode in ("run", "plan") and not FLAGS.save_experiment:
         proposal.print_remarks(study, dataset, _console())
     program = ["python", "launch.py"] if sys.argv[0].endswith("launch.py") else ["dlm"]
-    options = {"question": question, "command": encodable(shlex.join([*program, *sys.argv[1:]])), "dataset": dataset}
+    options = {"question": question, "command": shlex.join([*program, *sys.argv[1:]]), "dataset": dataset}
     options |= {name: FLAGS[name].value for name in dlm.RunOptions.__dataclass_fields__ if name in FLAGS}
     return study, _path("workdir", f"runs/{study.name}"), options
 

@@ -25,6 +25,7 @@ from dlm.storage.lock import hold_lock
 from dlm.storage.record_log import Record
 from dlm.study.config import canonical
 from dlm.study.names import ChanceLevel, Status
+from dlm.utils.display import encodable
 from dlm.utils.errors import UsageError
 from dlm.utils.files import DAMAGED, local_folder, set_aside
 
@@ -133,7 +134,7 @@ class Workdir:
             data=dict(data),
             provenance={key: dict(value) for key, value in (provenance or {}).items()},
             versions=descriptions.versions(),
-            command=command,
+            command=encodable(command),
             format=FORMAT,
             chance=chance,
             pool_size=pool_size,

@@ -33,6 +33,9 @@ EXPERIMENT = """
         def fit(self, x, y, num_outputs, seed):
             if len(y) > 64 and self.mode == "crashes":
                 os.kill(os.getpid(), signal.SIGSEGV)
+            if len(y) > 64 and self.mode.startswith("once:") and not os.path.exists(self.mode[5:]):
+                open(self.mode[5:], "w").close()
+                os.kill(os.getpid(), signal.SIGKILL)
             if len(y) > 64 and self.mode == "raises":
                 raise ValueError("more than 64 examples are too many")
             if len(y) > 64 and self.mode == "is slow":
@@ -74,6 +77,15 @@ def test_a_fit_that_crashes_its_process_fails_alone(fragile, tmp_path):
     assert {name: row.train_size for name, row in failed.items()} == {"crashes": 128, "raises": 128}
     assert "the worker process died" in failed["crashes"].note
     assert failed["raises"].note == "ValueError: more than 64 examples are too many"
+
+
+def test_a_fit_whose_process_died_once_is_fitted_again(fragile, tmp_path):
+    study = experiment.load(str(fragile))
+    works = study.learners["works"]
+    once = dataclasses.replace(works, mode=f"once:{tmp_path / 'died'}")
+    study = dataclasses.replace(study, learners={"once": once, "works": works}, tuning={})
+    assert executor.run_trials(study, tmp_path / "w", executor.RunOptions(fit_workers=1)).failed == 0
+    assert (tmp_path / "died").exists()
 
 
 DATA_EXPERIMENT = """

@@ -82,3 +82,13 @@ def test_labels_that_overlap_are_moved_apart() -> None:
     assert spread_apart([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
     heights = spread_apart([0.1, 0.15, 0.22, 0.8], 0.1)
     assert all(b - a > 0.0999 for a, b in itertools.pairwise(heights))
+
+
+@pytest.mark.parametrize(
+    "name", ["gain $x^$", "$5-$10", "a$", "模型 中文", "\U0001f600 \U00013000", r"\frac{", "two\nlines"]
+)
+@pytest.mark.filterwarnings("error")
+def test_names_are_plain_text_and_need_no_glyphs(name: str, tmp_path: pathlib.Path) -> None:
+    curve = Curve(name, (64, 128), ((0.2,), (0.1,)), unit=f"{name} loss", bound=(0.0, None))
+    summary = StudySummary((LearnerSummary(curve, "", (), (), ()),), (), (), 0.95)
+    assert all(path.stat().st_size for path in save_learning_curves(summary, tmp_path / "curve", title=name))

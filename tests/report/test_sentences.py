@@ -6,9 +6,11 @@ import math
 
 import pytest
 
-from dlm.curves.types import Crossover, Prediction, ProbabilityBetter, RequiredSize, StudySummary
+from dlm.curves.summary import summarize
+from dlm.curves.types import Crossover, Curve, Prediction, ProbabilityBetter, RequiredSize, StudySummary
 from dlm.report.formatting import about, error_number, forecast_text, percent, probability_text
-from dlm.report.sentences import crossover_sentence, crossovers, sentences
+from dlm.report.sentences import brief, crossover_sentence, crossovers, headline, sentences
+from dlm.study.names import ChanceLevel
 
 
 def with_required_size(digits: StudySummary, need: RequiredSize) -> list[str]:
@@ -169,3 +171,34 @@ def test_ranking_with_unequal_seeds_one_learner_and_many(digits: StudySummary) -
     assert alone == "At 1,257 examples the mean error of 8 seeds is 2.5 %."
     many = sentences(StudySummary((first,) * 9, (), (), 0.95))[0]
     assert many.endswith("mlp 2.5 %, 4 more and mlp 2.5 %.")
+
+
+def test_an_error_that_rises_leads_every_summary():
+    curve = Curve(
+        "cnn", (100, 200, 400, 800, 1600), ((0.1,), (0.12,), (0.15,), (0.2,), (0.25,)), "error rate", (0.0, 1.0)
+    )
+    summary = summarize([curve])
+    rise = "The error of cnn rises with more data, from 10.0 % at 100 to 25.0 % at 1,600 examples"
+    assert any(line.startswith(rise) for line in headline(summary))
+    for text in (brief(summary), sentences(summary)):
+        assert any(line.startswith(rise) for line in text)
+        assert not any("hardly falls" in line for line in text)
+
+
+def test_imbalanced_classes_lead_every_summary():
+    curve = Curve("cnn", (100, 200), ((0.01,), (0.01,)), "error rate", (0.0, 1.0), num_test=1000)
+    summary = dataclasses.replace(summarize([curve]), chance=ChanceLevel(0.01, "the majority class"))
+    lines = headline(summary)
+    assert lines[1].startswith("cnn is not better than chance at 200 examples: the majority class has 1.0 %")
+    assert "a constant answer, the majority class, has an error of only 1.0 %" in lines[2]
+
+
+def test_learners_without_a_common_size_are_reported_at_their_own():
+    curves = [
+        Curve(name, sizes, ((0.2,),) * len(sizes), "error rate") for name, sizes in (("a", (10, 20)), ("b", (30,)))
+    ]
+    summary = summarize([*curves, Curve("c", (), ())])
+    assert headline(summary) == [
+        "The learners have no measured size in common; at their largest sizes the mean errors are a 20.0 % (n=20) and "
+        "b 20.0 % (n=30)."
+    ]
