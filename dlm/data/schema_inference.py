@@ -27,9 +27,12 @@ MIN_TEXT_LETTERS, MIN_TEXT_WORDS = 20, 3  # mean per row, of texts that are not 
 MAX_DISTINCT_CLASSES = 20  # distinct texts up to which a column is one of classes, whatever their length
 MAX_INTEGER_CLASSES = 20  # distinct integers up to which a target is one of classes
 MIN_ROWS_PER_CLASS = 5  # of integer classes, on average
-_ID_NAME = re.compile(
-    r"(^|[\W_])(?i:id|ids|uid|uuid|guid|key|index|idx|rownames)$|[a-z](Id|ID)$|^Unnamed: ?\d+$|^__index_level_\d+__$"
-)
+MIN_RUN = 20  # distinct consecutive integers that are row numbers, in any order
+MAX_NOTE_BYTES = 100  # mean length of a text that is not the input if there are several other columns
+MAX_LISTED = 12  # names in a remark
+_UNNAMED = re.compile(r"^Unnamed: ?\d+(\.\d+)*(_level_\d+)?$|^__index_level_\d+__$|^column \d+_*$|^(level_\d+|index)$")
+_REPEATED_ID_NAME = re.compile(r"(^|[\W_])(?i:id|ids|uid|uuid|guid)$|[a-z](Id|ID)$")
+_ID_NAME = re.compile(rf"(^|[\W_])(?i:id|ids|uid|uuid|guid|key|index|idx|rownames)$|[a-z](Id|ID)$|{_UNNAMED.pattern}")
 _HASH = r"^[0-9A-Fa-f-]{16,}$"  # hashes and UUIDs
 
 
@@ -55,24 +58,44 @@ def target_by_name(names: Sequence[str]) -> str:
 
 
 def infer_inputs(columns: Columns, target: str) -> tuple[str, ...]:
-    """The inputs: a column of a usual name, else the only image, sound, text or array, else all tabular columns."""
+    """The inputs: images, else sounds, texts or sequences, unless a table has more to learn from; else all of a table.
+
+    Content decides; a usual name only selects among columns of one kind.
+    """
     if len(columns) == 1:
         return (target,)
     free = {name: column for name, column in columns.items() if name != target}
+    tabular = tuple(name for name, column in free.items() if column.is_tabular)
+    whole = {name: column for name, column in free.items() if not column.is_tabular}
+    whole = {name: column for name, column in whole.items() if column.kind != "text" or not _is_note(column, tabular)}
     for name in INPUT_NAMES:
-        if name in free:
+        if name in whole:
             return (name,)
-    for kind in ("image", "audio", "text"):
-        names = [name for name, column in free.items() if column.kind == kind]
+    for kind in ("image", "audio", "text", "number"):
+        names = [name for name, column in whole.items() if column.kind == kind]
         if len(names) == 1 or (names and kind == "image"):
             return (names[0],)
-    numeric = [name for name, column in free.items() if not column.is_tabular and column.kind == "number"]
-    if len(numeric) == 1:
-        return (numeric[0],)
-    tabular = tuple(name for name, column in free.items() if column.is_tabular)
     if not tabular:
         raise UsageError(f"cannot infer the input columns; set data.inputs to some of: {_with_kinds(columns)}")
     return tabular
+
+
+def _is_note(column: Column, tabular: tuple[str, ...]) -> bool:
+    """Whether a text is a short note beside a table, and not the input."""
+    length = column.ragged.shapes[:, 0].mean()
+    return bool(tabular) and length < (MAX_NOTE_BYTES if len(tabular) > 1 else MIN_TEXT_LETTERS)
+
+
+def inputs_remark(columns: Columns, inputs: Sequence[str], target: str) -> str:
+    """Which inputs were inferred, which columns are not used, and how to change that; empty for a text alone."""
+    if tuple(inputs) == (target,):
+        return ""
+    first = ", ".join(inputs[:MAX_LISTED]) + (
+        f" and {len(inputs) - MAX_LISTED:,} more" if len(inputs) > MAX_LISTED else ""
+    )
+    unused = {name: column for name, column in columns.items() if name not in (*inputs, target)}
+    rest = f" Not used: {_with_kinds(unused)};" if unused else ""
+    return f"Inputs: {first}{'.' if unused else ';'}{rest} data.inputs sets others."
 
 
 def _with_kinds(columns: Columns) -> str:
@@ -114,11 +137,38 @@ def why_unusable(name: str, array: pa.ChunkedArray, column: Column | None) -> st
         return f"nearly all values are distinct ({distinct:,} in {len(array):,} rows)"
     if column.kind == "text" and pc.all(pc.match_substring_regex(array, _HASH)).as_py():
         return "their values are hashes"
-    if distinct == len(array) and column.kind in ("number", "text"):
-        counts_rows = column.is_scalar and column.array[0] in (0, 1) and bool(np.all(np.diff(column.array) == 1))
-        if counts_rows or _ID_NAME.search(name):
-            return f"all {distinct:,} values are distinct, like identifiers"
+    if column.kind in ("number", "text") and _is_identifier(name, column, distinct, present):
+        return f"{distinct:,} of {present:,} values are distinct, like identifiers or row numbers"
     return ""
+
+
+def _is_identifier(name: str, column: Column, distinct: int, present: int) -> bool:
+    """Whether a column numbers the rows: all values differ, and are consecutive or have a name of identifiers.
+
+    Fractions are measurements. A column without a name of its own, as pandas saves an index, may have repeated values.
+    """
+    if column.kind == "text":
+        return distinct == present and bool(_ID_NAME.search(name))
+    values = column.array[column.is_known()] if column.is_scalar else np.array([0.5])
+    if not np.all(values % 1 == 0):
+        return False
+    if _UNNAMED.search(name):
+        return distinct > present / 2
+    if distinct < present:
+        return False
+    in_order = bool(np.all(np.diff(values) == 1))
+    is_run = (in_order or present >= MIN_RUN) and values.min() in (0, 1) and values.max() - values.min() == present - 1
+    return (is_run and present == len(column)) or bool(_ID_NAME.search(name))
+
+
+def repeated_identifier(name: str, column: Column) -> bool:
+    """Whether an integer column has the name of an identifier, but values that repeat, such as a patient's."""
+    return (
+        column.kind == "number"
+        and column.is_scalar
+        and bool(_REPEATED_ID_NAME.search(name))
+        and bool(np.all(column.array[column.is_known()] % 1 == 0))
+    )
 
 
 def with_target(columns: Columns, target: str, task: Task = "auto") -> tuple[dict[str, Column], str]:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import get_args
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dlm.data.columns import FileKind, Size
 from dlm.data.readers import audio, files, images, npz, tables
+from dlm.data.readers.arrow import is_string
 from dlm.data.readers.tables import SplitTables
 from dlm.data.readers.user_dataset import UserDataset, check, labelled
 from dlm.data.schema_inference import Task, target_by_name, with_target
@@ -53,18 +53,19 @@ def read_path(
     size: Size | None = None,
     task: Task = "auto",
     group: str = "",
+    inputs: tuple[str, ...] = (),
 ) -> UserDataset:
     """The data of a table, folder, text or array file, whose kind is detected unless `kind` is set.
 
     target: the column to predict; folders of classes need none. size: height and width of images. task: whether the
-    target is classes or numbers. group: a column of a table, or "folder", that is always kept. Raises UsageError,
-    prefixed with the path, for a path that is absent, unreadable or not suitable for a study.
+    target is classes or numbers. group: a column of a table, or "folder", that is always kept, as are `inputs`. Raises
+    UsageError, prefixed with the path, for a path that is absent, unreadable or not suitable for a study.
     """
     choose("kind", kind, get_args(FileKind))
     choose("task", task, get_args(Task))
     with files.error_context(path):
         where = files.checked_path(path)
-        data = (read_folder if where.is_dir() else _from_file)(where, target, kind, size, group)
+        data = (read_folder if where.is_dir() else _from_file)(where, target, kind, size, group, inputs)
         if data.target:
             columns, remark = with_target(data.columns, data.target, task)
             data = labelled(dataclasses.replace(data, columns=columns).with_remarks(remark))
@@ -75,12 +76,18 @@ def read_path(
 
 
 def read_folder(
-    folder: Path, target: str = "", kind: FileKind = "auto", size: Size | None = None, group: str = ""
+    folder: Path,
+    target: str = "",
+    kind: FileKind = "auto",
+    size: Size | None = None,
+    group: str = "",
+    inputs: tuple[str, ...] = (),
 ) -> UserDataset:
     """The data of a folder of tables, or of images, sounds or texts in class folders, before it is checked."""
     kind = _folder_kind(folder) if kind == "auto" else kind
     if kind == "table":
-        return _from_tables(tables.read_tables(_table_files(folder)), target, kind, size, group)
+        data = dataclasses.replace(tables.read_tables(_table_files(folder)), inputs=inputs)
+        return _from_tables(data, target, kind, size, group)
     if kind == "arrays":
         raise UsageError("the path is a folder; give one file of arrays, for example data.npz")
     if group not in ("", FOLDER):
@@ -146,10 +153,12 @@ def read_lines(path: Path) -> UserDataset:
     return tables.from_tables(SplitTables({"all": documents}, tuple(remarks), {"text": "texts"}))
 
 
-def _from_file(path: Path, target: str, kind: FileKind, size: Size | None, group: str) -> UserDataset:
+def _from_file(
+    path: Path, target: str, kind: FileKind, size: Size | None, group: str, inputs: tuple[str, ...]
+) -> UserDataset:
     suffix = path.suffix.casefold()
     if suffix in tables.SUFFIXES and kind != "arrays":
-        data = tables.read_tables({"all": [path]})
+        data = dataclasses.replace(tables.read_tables({"all": [path]}), inputs=inputs)
         if kind in ("auto", "images", "sounds"):
             data = _with_files(data, path.parent, target, group)
         return _from_tables(data, target, kind, size, group)
@@ -188,6 +197,7 @@ def _with_files(data: SplitTables, folder: Path, target: str, group: str) -> Spl
     """
     table = data.first
     kinds = {name: kind for name in table.column_names if (kind := _media_kind(table.column(name)))}
+    kinds = {name: kind for name, kind in kinds.items() if not data.inputs or name in data.inputs}
     column = next((name for name in kinds if name.casefold() in PATH_NAMES), next(iter(kinds), None))
     if column is None:
         return data
@@ -197,30 +207,44 @@ def _with_files(data: SplitTables, folder: Path, target: str, group: str) -> Spl
         raise UsageError(_unknown_target(table.column_names))
     if target not in others:
         return data
-    names = table.column(column).to_pylist()
-    missing = [name for name in names if not (folder / name).is_file()]
+    paths = [_existing(folder, name) for name in table.column(column).to_pylist()]
+    missing = [row for row, path in enumerate(paths) if path is None]
+    remarks = [*data.remarks]
     if missing:
-        raise UsageError(
-            f"{len(missing):,} of {len(names):,} files in column {column!r} do not exist, for example {missing[0]!r}; "
-            "write them relative to the table's folder"
-        )
+        name = table.column(column)[missing[0]].as_py()
+        what = f"{len(missing):,} of {len(paths):,} rows name no existing file in column {column!r}, the first is row "
+        what += f"{missing[0] + 1:,} ({name!r})"
+        if len(missing) > files.MAX_BROKEN_SHARE * len(paths):
+            raise UsageError(f"{what}; write file names relative to the table's folder")
+        remarks.append(f"These rows are left out: {what}.")
     unused = [name for name in others if name != target]
-    remarks = (*data.remarks, *([f"Columns not used beside the files: {files.listed(unused)}."] if unused else []))
-    extra = {name: table.column(name) for name in (target, group) if name in table.column_names}
-    table = pa.table({column: [str(folder / name) for name in names], **extra})
-    return SplitTables({"all": table}, remarks, {column: kinds[column]}, target)
+    if unused:
+        remarks.append(
+            f"Columns not used beside the files: {files.listed(unused)}; data.inputs uses these instead of the files."
+        )
+    rows = pa.array([row for row, path in enumerate(paths) if path is not None], pa.int64())
+    extra = {name: table.column(name).take(rows) for name in (target, group) if name in table.column_names}
+    table = pa.table({column: [path for path in paths if path is not None], **extra})
+    return SplitTables({"all": table}, tuple(remarks), {column: kinds[column]}, target, inputs=data.inputs)
+
+
+def _existing(folder: Path, name: str | None) -> str | None:
+    """The path of a file of a table, whatever the Unicode form of its name; None if there is none."""
+    forms = [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))] if name else []
+    return next((str(folder / form) for form in forms if (folder / form).is_file()), None)
 
 
 def _media_kind(paths: pa.ChunkedArray) -> FileKind | None:
-    """The kind of the files that all values of a column name; None if they do not name files of one kind."""
-    if not pa.types.is_string(paths.type) or paths.null_count:
+    """The kind of the files that nearly all values of a column name; None if they do not name files of one kind."""
+    if not is_string(paths.type):
         return None
     kind: FileKind | None = None
     for rows in (paths.slice(0, 100), paths):  # the first rows exclude most columns
-        suffixes = {Path(name).suffix.casefold() for name in pc.unique(rows).to_pylist()}
-        kind = next((kind for kind in _FILES if suffixes and suffixes <= {*_SUFFIXES[kind]}), None)
-        if kind is None:
-            break
+        suffixes = [Path(name or "").suffix.casefold() for name in rows.to_pylist()]
+        counts = {each: sum(suffix in _SUFFIXES[each] for suffix in suffixes) for each in _FILES}
+        kind, count = max(counts.items(), key=lambda item: item[1])
+        if count < (1 - files.MAX_BROKEN_SHARE) * len(suffixes):
+            return None
     return kind
 
 

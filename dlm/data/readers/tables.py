@@ -19,7 +19,7 @@ from dlm.data.readers.audio import read_audio
 from dlm.data.readers.files import check_fits, error_context, listed
 from dlm.data.readers.images import read_images
 from dlm.data.readers.user_dataset import UserDataset
-from dlm.data.schema_inference import why_unusable
+from dlm.data.schema_inference import repeated_identifier, why_unusable
 from dlm.utils.errors import UsageError, nearest
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -32,7 +32,7 @@ class SplitTables:
 
     splits: a single one is "all", several are train, test and perhaps validation. kinds: columns of a known kind, which
     are texts, or names of files of images or sounds. target: the column to predict, if it is known. group: a column of
-    names, which is always kept.
+    names. Target, group and `inputs` are always kept.
     """
 
     splits: Mapping[str, pa.Table]
@@ -40,6 +40,7 @@ class SplitTables:
     kinds: Mapping[str, FileKind] = dataclasses.field(default_factory=dict)
     target: str = ""
     group: str = ""
+    inputs: tuple[str, ...] = ()
 
     @property
     def first(self) -> pa.Table:
@@ -119,7 +120,7 @@ def from_tables(data: SplitTables, size: Size | None = None) -> UserDataset:
     if others:
         remarks.append(f"Dropped columns that are not in every split: {listed(others)}.")
     table = _concatenated([table.select(names) for table in splits.values()])
-    columns, readable, column_remarks = columns_of_table(table, target, data.kinds, size, data.group)
+    columns, readable, column_remarks = columns_of_table(table, target, data.kinds, size, data.group, data.inputs)
     counts = {split: part.num_rows for split, part in splits.items()}
     counts = counts if len(counts) > 1 else {"all": table.num_rows}
     return UserDataset(columns, counts, target, (*remarks, *column_remarks)).where(readable)
@@ -131,8 +132,9 @@ def columns_of_table(
     kinds: Mapping[str, FileKind] | None = None,
     size: Size | None = None,
     group: str = "",
+    inputs: Sequence[str] = (),
 ) -> tuple[dict[str, Column], np.ndarray, tuple[str, ...]]:
-    """The useful columns of an Arrow table, target and group always; rows that could be read, bool [N]; and remarks."""
+    """Useful columns of a table, target, group and inputs always; which rows could be read, bool [N]; remarks."""
     if target and target not in table.column_names:
         raise UsageError(f"the table has no column {target!r}; {nearest(target, table.column_names)[:400]}")
     if group and group not in table.column_names:
@@ -154,13 +156,22 @@ def columns_of_table(
         else:
             column = _target(name, array) if name == target else arrow.column(name, array)
             reason = "" if name == target else why_unusable(name, array, column)
+            reason = "" if name in inputs and column is not None else reason
             if column is None or reason:
                 dropped[reason].append(name)
                 continue
             columns[name] = column
+            if name not in (target, *inputs) and repeated_identifier(name, column):
+                remarks.append(
+                    f"Column {name}: an input, though its name is one of identifiers and its values repeat; data.group="
+                    f"{name} keeps its rows in one split, data.inputs without it leaves it out."
+                )
             if pa.types.is_floating(array.type) and (infinite := pc.sum(pc.is_inf(array)).as_py()):
                 remarks.append(f"Column {name}: {infinite:,} infinite values are treated as missing.")
-    remarks += [f"Dropped columns, since {reason}: {listed(names)}." for reason, names in dropped.items()]
+    for reason, names in dropped.items():
+        is_usable = "constant" not in reason and "not supported" not in reason
+        remedy = " data.inputs uses them." if is_usable else ""
+        remarks.append(f"Dropped columns, since {reason}: {listed(names)}.{remedy}")
     return columns, readable, tuple(remarks)
 
 

@@ -77,7 +77,7 @@ def labelled(data: UserDataset) -> UserDataset:
             "another target, or merge classes"
         )
     if rare:
-        data = data.where(~rows).with_remarks(f"Dropped classes with {rule}: {listed(rare)}.")
+        data = data.where(~rows).with_remarks(f"Classes with {rule} are left out: {listed(rare)}.")
     used, renumbered = np.unique(data.columns[data.target].array, return_inverse=True)
     names = tuple(column.names[index] for index in used)
     target = dataclasses.replace(column, values=renumbered.astype(np.int32), names=names)

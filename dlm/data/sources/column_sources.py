@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from dlm.data.columns import Columns, FileKind, with_categories
 from dlm.data.dataset import Dataset, Split, hold_out
 from dlm.data.encoding import Encoding
 from dlm.data.groups import SplitGroups, groups_of
-from dlm.data.schema_inference import Task, infer_inputs, infer_target, with_target
+from dlm.data.schema_inference import Task, infer_inputs, infer_target, inputs_remark, with_target
 from dlm.data.tfds.reader import read, read_metadata
 from dlm.utils.errors import UsageError, nearest
 
@@ -73,7 +74,8 @@ class ColumnSource:
         dataset = _dataset_of(name, encoded, columns, encoding)
         if grouped:
             dataset = replace(dataset, test_groups=grouped.codes["test"], pool_groups=grouped.codes["train"])
-        notes = [*encoding.remarks(columns), *([grouped.remark()] if grouped else [])]
+        inferred = "" if self.inputs else inputs_remark(columns, encoding.inputs, encoding.target)
+        notes = [*filter(None, [inferred]), *encoding.remarks(columns), *([grouped.remark()] if grouped else [])]
         if "test" not in splits and dataset.test_precision:
             notes += [f"{dataset.test_precision} data.test sets another number."]
         return replace(dataset, groups=names, remarks=(*remarks, *notes))
@@ -211,8 +213,15 @@ class File(ColumnSource):
         """Raises UsageError for a path that is absent, unreadable, or not suitable for learning."""
         from dlm.data.readers.read import read_path
 
+        inputs = tuple(re.sub(r"\[\d+\]$", "", name) for name in (*self.inputs, *self.categories))
         data = read_path(
-            self.path, target=self.target, kind=self.kind, size=self.size, task=self.task, group=self.group
+            self.path,
+            target=self.target,
+            kind=self.kind,
+            size=self.size,
+            task=self.task,
+            group=self.group,
+            inputs=inputs,
         )
         splits = {"train" if name == "all" else name: columns for name, columns in data.splits().items()}
         return replace(self, target=data.target).to_dataset(data.name, splits, data.remarks, groups)

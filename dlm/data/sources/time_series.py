@@ -207,8 +207,17 @@ def _index(table: pa.Table, index: str) -> str:
         raise UsageError(f"the table has no column {index!r}; {nearest(index, table.column_names)[:400]}")
     types = {name: table.schema.field(name).type for name in table.column_names}
     dates = [name for name, kind in types.items() if pa.types.is_temporal(kind) and not pa.types.is_time(kind)]
-    usual = [name for name in types if name.casefold() in TIME_NAMES and pa.types.is_integer(types[name])]
+    usual = [name for name in types if name.casefold() in TIME_NAMES and _is_time(table.column(name))]
     return index or next(iter([*dates, *usual]), "")
+
+
+def _is_time(array: pa.ChunkedArray) -> bool:
+    """Whether numbers may be times: all are known and distinct."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_number = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)
+    return is_number and not array.null_count and pc.count_distinct(array).as_py() == len(array)
 
 
 def _order(name: str, column: Column) -> tuple[np.ndarray, list[str]]:

@@ -159,7 +159,7 @@ def test_classes_without_training_rows_are_dropped(table, tmp_path):
     data = read_path(str(tmp_path), target="goal")
     assert num_rows(data.splits()["test"]) == 20
     assert data.splits()["test"]["goal"].names == ("a", "b")
-    assert has_remark(data, "without training rows: c")
+    assert has_remark(data, "without training rows are left out: c")
 
 
 def picture(path, shade):
@@ -193,9 +193,13 @@ def test_a_table_may_name_image_or_sound_files(tmp_path):
     assert (data.target, data.columns["file"].kind) == ("word", "audio")
     assert data.splits()["all"]["file"].values[3].tolist() == [4] * 9
     (tmp_path / "files" / "7.wav").unlink()
-    assert "1 of 40 files in column 'file' do not exist, for example 'files/7.wav'" in usage_error(
-        tmp_path / "words.csv"
-    )
+    words = (tmp_path / "words.csv").read_text().replace("files/9.wav", "")
+    (tmp_path / "words.csv").write_text(words)
+    data = read_path(str(tmp_path / "words.csv"))
+    assert len(data.splits()["all"]["file"]) == 38
+    assert has_remark(data, "left out: 2 of 40 rows name no existing file in column 'file'", "row 8 ('files/7.wav')")
+    (tmp_path / "files" / "11.wav").unlink()
+    assert "3 of 40 rows name no existing file in column 'file'" in usage_error(tmp_path / "words.csv")
 
 
 def test_texts_with_and_without_labels(tmp_path):

@@ -122,7 +122,7 @@ def test_useless_columns_are_dropped_with_a_remark(read):
     data = read("PassengerId,row,same,empty,kept,code,hash,half\n" + "".join(rows), target="kept")
     assert set(data.columns) == {"kept"}
     assert has_remark(data, "their values are constant", "same, empty, half")
-    assert has_remark(data, "all 40 values are distinct", "PassengerId, row")
+    assert has_remark(data, "40 of 40 values are distinct", "PassengerId, row", "data.inputs")
     assert has_remark(data, "nearly all values are distinct", "code")
 
 
@@ -275,3 +275,59 @@ def test_a_table_larger_than_memory_is_not_read(read, monkeypatch):
     monkeypatch.setattr("psutil.virtual_memory", lambda: memory(20))
     with pytest.raises(UsageError, match=r"exceed the 0\.0 MB of free memory; save fewer columns"):
         read(ROWS)
+
+
+def rows_of(*columns):
+    return "".join(",".join(map(str, row)) + "\n" for row in zip(*columns))
+
+
+SHUFFLED = np.random.default_rng(0).permutation(60).tolist()
+FRACTIONS = np.random.default_rng(1).normal(1.5, 0.1, 60).tolist()
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "Unnamed: 0.1", "__index_level_0__", "index", "row"])
+def test_a_shuffled_row_number_is_dropped_whatever_its_name(read, name):
+    data = read(f"{name},a\n" + rows_of(SHUFFLED, FRACTIONS))
+    assert set(data.columns) == {"a"}
+    assert has_remark(data, "row numbers", "data.inputs")
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_an_index_of_a_sample_of_joined_tables_is_dropped(read, name):
+    rows = [7 * k for k in SHUFFLED[:50]] + [7 * k for k in SHUFFLED[:10]]
+    assert set(read(f"{name},a\n" + rows_of(rows, FRACTIONS)).columns) == {"a"}
+
+
+@pytest.mark.parametrize("name", ["refractive_index", "sample_id", "key", "Unnamed: 0"])
+def test_fractions_are_never_identifiers(read, name):
+    assert set(read(f"{name},a\n" + rows_of(FRACTIONS, SHUFFLED)).columns) == {name}
+
+
+def test_a_repeated_identifier_is_an_input_with_a_remark(read):
+    data = read("patient_id,a\n" + rows_of([k // 3 for k in SHUFFLED], FRACTIONS))
+    assert set(data.columns) == {"patient_id", "a"}
+    assert has_remark(data, "Column patient_id", "data.group=patient_id")
+
+
+def test_a_line_that_declares_the_separator_is_skipped(read):
+    for text in ("sep=;\na;b\n1,5;x\n2,5;y\n", '"sep=\t"\r\na\tb\r\n1.5\tx\r\n2.5\ty\r\n'):
+        assert numbers(read(text).columns, "a") == [1.5, 2.5]
+    with pytest.raises(UsageError, match=r"declares sep=\|"):
+        read("sep=|\na|b\n1|2\n")
+
+
+def test_all_formats_clean_texts_alike(read):
+    labels = ["yes", "yes ", "re\u0301el", "r\u00e9el", "no", "NA"]
+    csv = read("a,b\n" + rows_of(range(6), labels)).columns["b"]
+    parquet = read(pa.table({"a": range(6), "b": labels})).columns["b"]
+    lines = "".join(f'{{"a": {k}, "b": "{label}"}}\n' for k, label in enumerate(labels))
+    json = read(lines, name="my.jsonl").columns["b"]
+    for column in (csv, parquet, json):
+        assert (column.names, column.values.tolist()) == (("no", "r\u00e9el", "yes"), [2, 2, 1, 1, 0, -1])
+
+
+def test_integers_of_20_digits_stay_distinct(read):
+    ids = [12345678901234567890 + k % 2 for k in range(30)]
+    assert len(read("a,label\n" + rows_of(FRACTIONS, ids), target="label").columns["label"].names) == 2
+    ids = [2**60 + k % 2 for k in range(30)]
+    assert len(np.unique(read("a,label\n" + rows_of(FRACTIONS, ids), target="label").columns["label"].values)) == 2

@@ -449,3 +449,41 @@ def test_number_of_held_out_examples_is_an_integer_or_a_share(tmp_path, test):
     path = write_csv(tmp_path / "t.csv", ["a", "b", "label"], [(k * k % 97, -k % 7, "yn"[k % 2]) for k in range(300)])
     with pytest.raises(UsageError, match=f"data.test={test} does not fit 300 examples; choose 1 to 299, or a share"):
         File(path, target="label", test=test).load()
+
+
+def rows_with(folder, **columns):
+    return write_csv(folder / "named.csv", list(columns), list(zip(*columns.values())))
+
+
+def test_a_usual_name_does_not_silence_other_columns(tmp_path):
+    x, y, z = np.random.default_rng(0).normal(size=(3, 300)).round(3)
+    path = rows_with(tmp_path, x=x, y=y, z=z, activity=np.where(y > 0, "walk", "rest"))
+    dataset = File(path, target="activity").load()
+    assert dataset.feature_names == ("x", "y", "z")
+    assert any(remark.startswith("Inputs: x, y, z; data.inputs") for remark in dataset.remarks)
+
+
+def test_a_short_text_does_not_silence_numbers_and_is_reported(tmp_path):
+    a, b = np.random.default_rng(0).normal(size=(2, 300)).round(3)
+    note = [f"called about item {k} and bill {k * k}" for k in range(300)]
+    path = rows_with(tmp_path, note=note, a=a, b=b, label=np.where(a > 0, "yes", "no"))
+    dataset = File(path, target="label").load()
+    assert dataset.feature_names == ("a", "b")
+    assert any("Not used: note (text)" in remark and "data.inputs" in remark for remark in dataset.remarks)
+    assert File(path, target="label", inputs=("note",)).load().vocabulary == 256
+
+
+def test_a_long_text_is_the_input_and_numbers_are_reported(tmp_path):
+    a, b = np.random.default_rng(0).normal(size=(2, 300)).round(3)
+    review = [f"the {k}th of many reviews, all of them written with care and at some length, " * 3 for k in range(300)]
+    path = rows_with(tmp_path, review=review, a=a, b=b, label=np.where(a > 0, "yes", "no"))
+    dataset = File(path, target="label").load()
+    assert dataset.vocabulary == 256
+    assert any("Not used: a (number), b (number)" in remark for remark in dataset.remarks)
+
+
+def test_inputs_include_a_column_that_looks_like_an_identifier(tmp_path):
+    order = np.random.default_rng(0).permutation(300)
+    path = rows_with(tmp_path, rank=order, a=order % 7, label=np.where(order > 150, "yes", "no"))
+    assert File(path, target="label").load().feature_names == ("a",)
+    assert File(path, target="label", inputs=("rank", "a")).load().feature_names == ("rank", "a")
