@@ -111,6 +111,11 @@ class Forecast(HtmlDisplay):
         """The size at which the expected error reaches `target`, with a central interval at `level`."""
         if not target >= 0:
             raise ValueError(f"target={target} is negative or not a number; give a non-negative error")
+        largest = self.test_set_curves.bound[1]
+        if largest is not None and target >= largest:
+            raise ValueError(
+                f"target={target} is not below {largest:g}, the largest possible error; 5 % is written 0.05"
+            )
         check_level(level)
         return required_size_estimate(first_size_reaching(self.curves, target), level)
 

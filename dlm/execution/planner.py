@@ -103,13 +103,15 @@ class Plan:
         from rich import box
         from rich.console import Group
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, title=self.study_name or None, title_justify="left", pad_edge=False)
+        title = Text(self.study_name) if self.study_name else None  # Text has no markup: names may hold brackets
+        table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
         for name in ("part", "trials", "programs", "updates", "FLOPs", "memory", "compile", "work"):
             table.add_column(name, justify="left" if name == "part" else "right", no_wrap=True)
         for part in self.parts:
-            table.add_row(*part.texts())
-        return Group(table, str(self))
+            table.add_row(*map(Text, part.texts()))
+        return Group(table, Text(str(self)))
 
 
 def _scaled(value: float, unit: str = "") -> str:

@@ -153,4 +153,6 @@ def interpret(study: Study, folder: Path, trials: Sequence[str], console: Consol
     for analysis in analyze_trials(study, workdir, trials, load_datasets(study, run_options)):
         print_analysis(analysis, folder, console)
     write_report(workdir, None, study, run_options.question)
-    console.print(f"The analysis is also in {folder / PAGE}.", soft_wrap=True, highlight=False)
+    console.print(
+        f"The analysis is also in {folder / PAGE}.", soft_wrap=True, highlight=False, markup=False, emoji=False
+    )

@@ -72,7 +72,9 @@ def report_compare(workdirs: Sequence[Path], console: Console, *, folder: Path |
     for pair in comparisons:
         print_list(console, f"{pair.a} and {pair.b}", comparison_sentences(pair))
     print_list(console, "Differences between the studies", remarks)
-    console.print(f"\nWritten: {folder / PAGE}, {folder / DATA}", soft_wrap=True, highlight=False)
+    console.print(
+        f"\nWritten: {folder / PAGE}, {folder / DATA}", soft_wrap=True, highlight=False, markup=False, emoji=False
+    )
     return comparisons
 
 

@@ -80,7 +80,9 @@ def publish(
         for heading, lines in content.sentences.items():
             print_list(console, heading, list(lines))
     written = [*figures, folder / FORECAST, folder / PAGE]
-    console.print("\nWritten: " + ", ".join(map(str, written)), soft_wrap=True, highlight=False)
+    console.print(
+        "\nWritten: " + ", ".join(map(str, written)), soft_wrap=True, highlight=False, markup=False, emoji=False
+    )
     return context.summary
 
 

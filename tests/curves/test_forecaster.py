@@ -254,3 +254,10 @@ def test_lists_of_different_numbers_of_repeats_equal_a_table_with_gaps():
 def test_errors_that_are_not_numbers_are_refused(errors):
     with pytest.raises(ValueError, match="are not numbers"):
         forecast([100, 200, 400], errors, at=[800])
+
+
+@pytest.mark.parametrize("target", [1, 5])
+def test_target_above_the_largest_error_is_refused(target):
+    rates = forecast([100, 200, 400], [0.3, 0.2, 0.15], at=[800], bound=(0.0, 1.0))
+    with pytest.raises(ValueError, match=f"target={target} is not below 1, the largest possible error"):
+        rates.required_train_size(target)

@@ -1,8 +1,14 @@
 """A plan counts what the run will do, and keeps nothing."""
 
+import dataclasses
+import io
+import time
+
 import pytest
+from rich.console import Console
 from small import small
 
+from dlm.baselines import LogisticRegression
 from dlm.execution import executor, planner
 
 
@@ -38,3 +44,27 @@ def test_a_plan_leaves_out_what_the_workdir_holds(study, tmp_path):
 def test_memory_grows_with_members_and_their_weights(study, tmp_path):
     few, many = (planner.plan(small(seeds=seeds), tmp_path).parts[0].memory for seeds in (2, 8))
     assert many > few
+
+
+@dataclasses.dataclass(frozen=True)
+class SlowStart(LogisticRegression):
+    """A learner whose first fit is slow, as if it imported a library."""
+
+    def fit(self, x, y, num_outputs, seed):
+        if not STARTED:
+            STARTED.append(True)
+            time.sleep(2)
+        return super().fit(x, y, num_outputs, seed)
+
+
+STARTED: list[bool] = []
+
+
+def test_the_first_fit_is_not_taken_for_the_others(tmp_path):
+    study = small(learners={"slow start [/b]": SlowStart()}, tuning={})
+    cost = planner.plan(study, tmp_path)
+    assert STARTED
+    assert cost.parts[0].work_seconds < 2
+    console = Console(file=io.StringIO(), width=200)
+    console.print(cost)
+    assert "slow start [/b]" in console.file.getvalue()
