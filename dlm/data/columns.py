@@ -292,4 +292,9 @@ def _as_category(name: str, column: Column) -> Column:
     known = np.isfinite(values)
     if np.any(values[known] < 0) or np.any(values[known] % 1):
         raise UsageError(f"data.categories={name!r} has values that are not non-negative integers; remove it")
+    if np.any(values[known] > np.iinfo(np.int32).max):  # such as 64-bit identifiers
+        codes = np.unique(values[known])
+        index = np.minimum(np.searchsorted(codes, values), len(codes) - 1)
+        names = tuple(str(int(code)) for code in codes)
+        return Column(np.where(known, index, -1).astype(np.int32), "class", names)
     return dataclasses.replace(column, values=np.where(known, values, -1).astype(np.int32), kind="class")

@@ -218,7 +218,7 @@ def _from_numbers(name: str, column: Column, task: Task) -> tuple[Column, str]:
     few = integers and len(distinct) <= MAX_INTEGER_CLASSES and enough
     labels = values.dtype.kind in "iu" and _is_range(distinct) and enough
     if task == "classes" or (task == "auto" and (few or labels)):
-        names = tuple(f"{number:.0f}" if integers else f"{number:g}" for number in distinct)
+        names = tuple(str(int(number)) if integers else f"{number:.12g}" for number in distinct)
         if len(set(names)) < len(names):
             raise UsageError(f"column {name!r} has {len(names):,} distinct numbers; set task=numbers")
         remark = f"{len(names):,} classes{_examples(names)}; set task=numbers to predict numbers instead."

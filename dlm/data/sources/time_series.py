@@ -17,7 +17,11 @@ from dlm.utils.errors import UsageError, at_least, nearest
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TIME_NAMES = ("t", "time", "step", "index", "year", "date", "timestamp", "unix", "")
+TIME_NAMES = (
+    "t", "time", "times", "step", "index", "year", "date", "datetime", "timestamp", "ts", "unix", "unix_time", "epoch",
+    "seconds", "",
+)  # fmt: skip
+EPOCHS = tuple((3e8 * unit, 4.2e9 * unit) for unit in (1, 1e3, 1e6, 1e9))  # 1979 to 2103 in s, ms, µs, ns since 1970
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,6 +193,7 @@ def read_series(path: str, *, index: str = "") -> SeriesTable:
         order, time_remarks = np.arange(table.num_rows), ["There is no column of times; rows are used in file order."]
         if index:
             order, time_remarks = _order(index, columns.pop(index))
+            time_remarks = [f"The time is column {index}; data.index sets another.", *time_remarks]
         numbers = [name for name, column in columns.items() if column.kind == "number" and column.is_scalar]
         if not numbers:
             raise UsageError("the table has no numeric column that varies; add one to predict")
@@ -207,8 +212,16 @@ def _index(table: pa.Table, index: str) -> str:
         raise UsageError(f"the table has no column {index!r}; {nearest(index, table.column_names)[:400]}")
     types = {name: table.schema.field(name).type for name in table.column_names}
     dates = [name for name, kind in types.items() if pa.types.is_temporal(kind) and not pa.types.is_time(kind)]
-    usual = [name for name in types if name.casefold() in TIME_NAMES and _is_time(table.column(name))]
-    return index or next(iter([*dates, *usual]), "")
+    times = [name for name in types if _is_time(table.column(name))]
+    usual = [name for name in times if name.casefold() in TIME_NAMES]
+    epochs = [name for name in times if _is_epoch(table.column(name))]
+    return index or next(iter([*dates, *usual, *epochs]), "")
+
+
+def _is_epoch(array: pa.ChunkedArray) -> bool:
+    """Whether numbers increase from row to row and are times since 1970."""
+    values = array.to_numpy()
+    return bool(np.all(np.diff(values) > 0)) and any(low <= values[0] and values[-1] <= high for low, high in EPOCHS)
 
 
 def _is_time(array: pa.ChunkedArray) -> bool:

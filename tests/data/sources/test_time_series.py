@@ -205,7 +205,7 @@ def test_rows_are_sorted_by_date_with_remarks_on_gaps(read):
 
 def test_months_are_not_gaps(read):
     rows = "".join(f"{year}-{month:02}-01,{year * month % 7}\n" for year in (2023, 2024) for month in range(1, 13))
-    assert read("when,a\n" + rows).remarks == ()
+    assert not has_remark(read("when,a\n" + rows), "gaps")
 
 
 def test_missing_values_are_filled_forward(read):
@@ -247,3 +247,11 @@ def test_without_times_rows_are_in_file_order(read):
 def test_unsuitable_tables_are_usage_errors(read, text, more, words):
     with pytest.raises(UsageError, match=words):
         read(text, **more)
+
+
+@pytest.mark.parametrize("name", ["epoch", "recorded"])
+def test_fractional_seconds_since_1970_are_times(read, name):
+    rows = "".join(f"{k * k % 7},{1.7e9 + 0.25 * k}\n" for k in range(40))
+    series = read(f"a,{name}\n{rows}")
+    assert series.names == ("a",)
+    assert has_remark(series, f"The time is column {name}", "data.index")
