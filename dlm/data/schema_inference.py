@@ -130,7 +130,7 @@ def why_unusable(name: str, array: pa.ChunkedArray, column: Column | None) -> st
         return ""
     array = pc.cast(array, array.type.value_type) if pa.types.is_dictionary(array.type) else array
     distinct = pc.count_distinct(array).as_py()
-    if distinct < 2:
+    if distinct < 2 or (column.kind == "number" and not column.is_known().any()):
         return "their values are constant"
     present = len(array) - array.null_count
     if column.kind == "class" and distinct > MAX_DISTINCT_CLASSES and distinct > present / 2:
