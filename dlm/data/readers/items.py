@@ -36,8 +36,11 @@ def read_items(datasets: Mapping[str, Any]) -> UserDataset:
     if not names:
         raise UsageError("the items of the data set are empty; give mappings with keys and values")
     features = getattr(next(iter(datasets.values())), "features", None)
-    columns = {name: _column(name, [row.get(name) for row in rows], _class_names(features, name)) for name in names}
-    return UserDataset(columns, {split: len(part) for split, part in splits.items()}, "")
+    remarks: list[str] = []
+    columns = {
+        name: _column(name, [row.get(name) for row in rows], _class_names(features, name), remarks) for name in names
+    }
+    return UserDataset(columns, {split: len(part) for split, part in splits.items()}, "", tuple(remarks))
 
 
 def _items(dataset: Any) -> Iterator[Any]:
@@ -83,7 +86,7 @@ def _class_names(features: Any, name: str) -> tuple[str, ...]:
     return tuple(names) if isinstance(names, list | tuple) else ()
 
 
-def _column(name: str, values: list[Any], names: tuple[str, ...]) -> Column:
+def _column(name: str, values: list[Any], names: tuple[str, ...], remarks: list[str]) -> Column:
     first = next((value for value in values if value is not None), None)
     if names:
         return _classes(name, values, names)
@@ -92,7 +95,7 @@ def _column(name: str, values: list[Any], names: tuple[str, ...]) -> Column:
     if _is_number(first):
         return _numbers(name, values)
     if isinstance(first, str | bytes) or hasattr(first, "isoformat") or isinstance(first, np.datetime64):
-        return _texts(name, values)
+        return _texts(name, values, remarks)
     if isinstance(first, Mapping):
         return _sounds(name, values)
     return _arrays(name, [_array(name, value, k) for k, value in enumerate(values)], _is_image(first))
@@ -121,12 +124,15 @@ def _numbers(name: str, values: list[Any]) -> Column:
     return Column(array.astype(stored), "number")
 
 
-def _texts(name: str, values: list[Any]) -> Column:
+def _texts(name: str, values: list[Any], remarks: list[str]) -> Column:
     """Texts or dates, with the rules for tables."""
     try:
         array = pa.array([value.decode() if isinstance(value, bytes) else value for value in values])
         chunks = pa.chunked_array([array])
-        column = arrow.column(name, notations.cleaned(chunks) if arrow.is_string(array.type) else chunks)
+        if arrow.is_string(array.type):
+            chunks, remark = notations.converted(chunks)
+            remarks += [f"Column {name}: {remark}"] if remark else []
+        column = arrow.column(name, chunks)
     except UnicodeDecodeError:
         raise UsageError(f"{name} has bytes that are not UTF-8 text; decode them to arrays first") from None
     except (pa.ArrowInvalid, pa.ArrowTypeError):

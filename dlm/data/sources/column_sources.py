@@ -16,7 +16,7 @@ from dlm.data.columns import Columns, FileKind, with_categories
 from dlm.data.dataset import Dataset, Split, hold_out
 from dlm.data.encoding import Encoding
 from dlm.data.groups import SplitGroups, groups_of
-from dlm.data.schema_inference import Task, infer_inputs, infer_target, inputs_remark, with_target
+from dlm.data.schema_inference import Task, identifiers, infer_inputs, infer_target, inputs_remark, with_target
 from dlm.data.tfds.reader import read, read_metadata
 from dlm.utils.errors import UsageError, nearest
 
@@ -57,6 +57,8 @@ class ColumnSource:
         groups: columns that assign examples to groups, see `groups_of`.
         """
         grouped, selected = self._groups(splits)
+        dropped = [] if self.inputs else identifiers(selected["train"], (self.target, *self.categories))
+        selected = {part: {n: of[n] for n in of if n not in dropped} for part, of in selected.items()}
         selected = {part: self._with_sounds(columns) for part, columns in selected.items()} if self.rate else selected
         parts = {part: with_categories(columns, self.inputs, self.categories) for part, columns in selected.items()}
         selected = {part: columns for part, (columns, _) in parts.items()}
@@ -75,7 +77,13 @@ class ColumnSource:
         if grouped:
             dataset = replace(dataset, test_groups=grouped.codes["test"], pool_groups=grouped.codes["train"])
         inferred = "" if self.inputs else inputs_remark(columns, encoding.inputs, encoding.target)
-        notes = [*filter(None, [inferred]), *encoding.remarks(columns), *([grouped.remark()] if grouped else [])]
+        reason = f"Dropped columns, since their values number the rows: {', '.join(dropped)}. data.inputs uses them."
+        notes = [
+            *([reason] if dropped else []),
+            *filter(None, [inferred]),
+            *encoding.remarks(columns),
+            *([grouped.remark()] if grouped else []),
+        ]
         if "test" not in splits and dataset.test_precision:
             notes += [f"{dataset.test_precision} data.test sets another number."]
         return replace(dataset, groups=names, remarks=(*remarks, *notes))

@@ -487,3 +487,18 @@ def test_inputs_include_a_column_that_looks_like_an_identifier(tmp_path):
     path = rows_with(tmp_path, rank=order, a=order % 7, label=np.where(order > 150, "yes", "no"))
     assert File(path, target="label").load().feature_names == ("a",)
     assert File(path, target="label", inputs=("rank", "a")).load().feature_names == ("rank", "a")
+
+
+def test_items_follow_the_rules_of_tables():
+    order = np.random.default_rng(0).permutation(300).tolist()
+    items = [
+        {"index": k, "price": f"${1000 + k % 9:,}.50", "label": ("yes", "yes ")[k % 2] if k > 99 else "no"}
+        for k in order
+    ]
+    dataset = from_items(items, name="mine", target="label")
+    assert dataset.feature_names == ("price",)
+    assert dataset.class_names == ("no", "yes")
+    assert dataset.train.x.max() == 1008.5
+    assert any("number the rows: index" in remark for remark in dataset.remarks)
+    assert any("Column price" in remark for remark in dataset.remarks)
+    assert from_items(items, name="mine", target="label", inputs=("index",)).feature_names == ("index",)
