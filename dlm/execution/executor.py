@@ -79,7 +79,8 @@ def run(
             if console is None:
                 log(outcome.describe(folder))
             answer = write_report(workdir, console, study, run_options.question)
-            return Result(folder, answer, study.name, run_options.question, outcome, workdir.description.remarks)
+            trial_ids = {trial.trial_id for trial in study.trials}
+            return Result.of(workdir, answer, study.name, run_options.question, trial_ids, outcome)
     except (Interrupted, KeyboardInterrupt) as stop:
         code = stop.exit_code if isinstance(stop, Interrupted) else EXIT_INTERRUPTED
         message = f"stopped by a signal; finished trials and the last checkpoint are in {folder}; run again to resume"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ class Result:
         title: name of the study.
         question: its question.
         outcome: how many trials the run trained; None for a loaded result.
-        remarks: sentences on how the data were read.
+        notes: caveats beside those of the answer, by heading: overlap, failed trials, how the data were read.
     """
 
     workdir: Path
@@ -47,7 +47,20 @@ class Result:
     title: str = ""
     question: str = ""
     outcome: Outcome | None = None
-    remarks: tuple[str, ...] = ()
+    notes: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        workdir: Workdir,
+        answer: StudySummary,
+        title: str,
+        question: str,
+        trial_ids: Collection[str],
+        outcome: Outcome | None = None,
+    ) -> Result:
+        """The result of some trials of a workdir, with its notes."""
+        return cls(workdir.path, answer, title, question, outcome, study_report.notes(workdir, answer, trial_ids))
 
     @property
     def sentences(self) -> list[str]:
@@ -78,7 +91,8 @@ class Result:
         """The report as the command line prints it."""
         text = Console(file=io.StringIO(), width=_PRINTED_WIDTH)
         print_summary(self.answer, text, title=self.title, question=self.question)
-        print_list(text, "How the data were read", self.remarks)
+        for heading, lines in self.notes.items():
+            print_list(text, heading, lines)
         assert isinstance(text.file, io.StringIO)
         return text.file.getvalue().strip("\n")
 
@@ -90,8 +104,9 @@ class Result:
 
     def _labels(self) -> dict[str, Any]:
         page = f"; full report: {self.workdir / PAGE}" if (self.workdir / PAGE).is_file() else ""
+        remarks = [line for lines in self.notes.values() for line in lines]
         footer = f"Records: {self.workdir}{page}"
-        return {"title": self.title, "question": self.question, "footer": footer, "remarks": self.remarks}
+        return {"title": self.title, "question": self.question, "footer": footer, "remarks": remarks}
 
 
 def load(workdir: str | os.PathLike[str]) -> Result:
@@ -103,7 +118,7 @@ def load(workdir: str | os.PathLike[str]) -> Result:
     options = report_options(opened)
     title, question = options.pop("title"), options.pop("question")
     summary = summarize(opened, **options)
-    return Result(opened.path, summary, title, question, remarks=opened.description.remarks)
+    return Result.of(opened, summary, title, question, options["trial_ids"])
 
 
 def decide(workdir: str | os.PathLike[str], console: Console | None = None, *, costs: Costs | str = "") -> Decision:

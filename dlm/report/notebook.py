@@ -39,7 +39,7 @@ _THEMED = {  # colours on white paper -> colours on any background
 def summary_html(
     summary: StudySummary, *, title: str = "", question: str = "", footer: str = "", remarks: Sequence[str] = ()
 ) -> str:
-    """The summary in sentences, the learning curves, tables, caveats, and remarks on how the data were read."""
+    """The summary in sentences, the learning curves, tables, caveats and further remarks."""
     svg = _svg(summary) if summary.learners else ""
     return _render(**_parts(summary, remarks), title=title, question=question, footer=footer, svg=svg)
 

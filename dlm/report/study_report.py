@@ -19,7 +19,7 @@ from dlm.report.figures import save_learning_curves
 from dlm.report.forecast_file import FORECAST, add_stamp, write_forecast
 from dlm.report.html.elements import Page
 from dlm.report.html.page import page_html
-from dlm.report.sections import SECTIONS, ReportContext, Section, SectionContent
+from dlm.report.sections import SECTIONS, ReportContext, Section, SectionContent, caveats_section
 from dlm.report.sections.decision import print_decision
 from dlm.report.terminal import print_list, print_summary, print_table
 from dlm.utils.errors import UsageError
@@ -38,10 +38,22 @@ def report(workdir: Workdir, console: Console, *, title: str = "", question: str
     Raises UsageError if there are no finished trials.
     """
     summary, trial_ids = summarize(workdir, **options), options.get("trial_ids")
+    context = _context(workdir, summary, trial_ids, options.get("targets", ()))
+    return publish(context, console, title=title, question=question)
+
+
+def notes(workdir: Workdir, summary: StudySummary, trial_ids: Collection[str] | None = None) -> dict[str, list[str]]:
+    """Caveats beside those of the summary by heading: tuning, overlap, lost trials, and how the data were read."""
+    content = caveats_section(_context(workdir, summary, trial_ids))
+    return {heading: [*lines] for heading, lines in content.sentences.items() if lines}
+
+
+def _context(
+    workdir: Workdir, summary: StudySummary, trial_ids: Collection[str] | None, targets: Sequence[float] = ()
+) -> ReportContext:
     rows = [row for row in workdir.records if trial_ids is None or row.trial_id in trial_ids]
     remarks = {f"How {workdir.description.data.get('name', 'the data')} was read": workdir.description.remarks}
-    context = ReportContext(summary, workdir.path, workdir, rows, options.get("targets", ()), remarks)
-    return publish(context, console, title=title, question=question)
+    return ReportContext(summary, workdir.path, workdir, rows, targets, remarks)
 
 
 def summarize(

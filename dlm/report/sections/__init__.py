@@ -15,7 +15,7 @@ from dlm.report.sections.measures import measures_section, training_section
 from dlm.report.sections.run import cost_section, reproducibility_section
 from dlm.report.sections.tuning import tuning_section
 
-__all__ = ["SECTIONS", "ReportContext", "Section", "SectionContent"]
+__all__ = ["SECTIONS", "ReportContext", "Section", "SectionContent", "caveats_section"]
 
 SECTIONS: tuple[Section, ...] = (
     learning_curve_section,
