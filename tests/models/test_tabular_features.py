@@ -39,14 +39,14 @@ def test_fields_count_the_columns_of_numbers_categories_and_dates(table):
     starts = np.cumsum((0, *table.fields))
     categories = [table.feature_names[low:high] for low, high in itertools.pairwise(starts) if high - low > 1]
     assert categories == [("colour=green", "colour=red", "colour: others")]
-    assert table.fields.count(1) == 2 + 7  # the number, whether it is missing, and the parts of a date
+    assert table.fields.count(1) == 2 + 5  # the number, whether it is missing, and the parts of a date without hours
 
 
 def test_a_study_gives_fields_to_models_that_ask(table):
     trial = small(learners={"net": Learner(TabularMLP((8,), category_dim=2))}).trials[0]
     params = params_shapes(trial, table)
     assert params["FieldTokens_0"]["vectors"].shape == (3 * 2,)
-    assert params["Dense_0"]["kernel"].shape == (8, 9 + 9 * 4 + 2)
+    assert params["Dense_0"]["kernel"].shape == (8, 7 + 7 * 4 + 2)
 
 
 def test_sines_and_cosines_are_of_the_trained_frequencies():
