@@ -132,7 +132,10 @@ def _check_flags() -> None:
 def _run() -> int:
     study, folder, options = _study()
     if FLAGS.save_experiment:
+        from dlm.execution import proposal
+
         path = experiment.write_module(study, options["question"], FLAGS.save_experiment)
+        proposal.print_remarks(study, options["dataset"], _console())
         print(f"wrote {path}; run it with --experiment={path}")
         return 0
     with Watch() as watch:

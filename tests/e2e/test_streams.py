@@ -65,7 +65,8 @@ def test_the_report_is_written_although_the_reader_ends(table, tmp_path, shell):
 
 def test_remarks_on_the_data_are_reported_wherever_the_study_is(table, tmp_path):
     module, workdir = tmp_path / "mine.py", tmp_path / "w"
-    assert launch(f"--data={table}", *STUDY, f"--save_experiment={module}").returncode == 0
+    saved = launch(f"--data={table}", *STUDY, f"--save_experiment={module}")
+    assert b"always" in saved.stdout, saved.stderr
     for _ in range(2):
         done = launch(f"--experiment={module}", f"--workdir={workdir}")
         assert b"always" in done.stdout, done.stderr
