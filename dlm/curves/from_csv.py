@@ -221,9 +221,10 @@ def _row(cells: Sequence[str], header: Sequence[str], columns: dict[str, int], l
 def _number(text: str, name: str, line: int) -> float:
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value):
-        raise UsageError(
-            f"line {line}: {name} {text[:40]!r} is not a number; write it like 1000 or 0.25, or remove the row"
-        )
+        remedy = "write it like 1000 or 0.25, or remove the row"
+        if text.endswith("%"):
+            remedy = "write 25 % as 0.25, or omit the sign and name the column error_percent"
+        raise UsageError(f"line {line}: {name} {text[:40]!r} is not a number; {remedy}")
     if value < 0:
         raise UsageError(f"line {line}: {name} {value:g} is negative; give a number of at least 0")
     return value
