@@ -198,3 +198,8 @@ def test_percentages_above_100_are_refused(read):
 def test_two_columns_of_errors_in_two_units_are_refused(read):
     with pytest.raises(UsageError, match="'error' and 'error_percent'"):
         read("size,error,error_percent\n100,0.31,31\n")
+
+
+def test_a_line_that_declares_the_separator_is_skipped(read):
+    (curve,) = read("sep=;\nsize;error\n100;0.3\n200;0.2\n").curves
+    assert (curve.train_sizes, curve.errors) == ((100, 200), ((0.3,), (0.2,)))

@@ -87,3 +87,10 @@ def test_a_file_of_another_format_is_a_usage_error(tmp_path):
         (tmp_path / "my.npz").write_bytes(content)
         with pytest.raises(UsageError, match=r"not an \.npz file"):
             read_npz(tmp_path / "my.npz")
+
+
+def test_an_unused_array_of_objects_does_not_fail_the_file(read):
+    data = read(x=PICTURES, y=LABELS, note=np.array(None, object))
+    assert set(data.columns) == {"x", "y"}
+    with pytest.raises(UsageError, match="array goal has Python objects"):
+        read("goal", x=PICTURES, goal=np.array([None] * 6, object))
