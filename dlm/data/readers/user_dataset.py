@@ -101,4 +101,5 @@ def check(data: UserDataset) -> None:
             constant = target.names[first] if target.kind == "class" else f"{first.flat[0]:g}"
             raise UsageError(f"target {data.target!r} is {constant} in every row; choose a target that varies")
     if not set(data.columns) - {data.target}:
-        raise UsageError(f"there is no column except the target {data.target!r}; add input columns")
+        dropped = "".join(f" ({remark})" for remark in data.remarks if remark.startswith("Dropped columns"))
+        raise UsageError(f"there is no column except the target {data.target!r}{dropped}; add input columns")

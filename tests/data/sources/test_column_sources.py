@@ -502,3 +502,10 @@ def test_items_follow_the_rules_of_tables():
     assert any("number the rows: index" in remark for remark in dataset.remarks)
     assert any("Column price" in remark for remark in dataset.remarks)
     assert from_items(items, name="mine", target="label", inputs=("index",)).feature_names == ("index",)
+
+
+def test_a_table_whose_inputs_are_all_dropped_is_refused_with_the_reasons(tmp_path):
+    order = np.random.default_rng(0).permutation(300)
+    path = rows_with(tmp_path, rank=order, same=["a"] * 300, label=np.where(order > 150, "yes", "no"))
+    with pytest.raises(UsageError, match=r"no column except the target 'label' .*row numbers: rank.*constant: same"):
+        File(path, target="label").load()
