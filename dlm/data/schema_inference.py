@@ -161,16 +161,16 @@ def _is_identifier(name: str, column: Column, distinct: int, present: int) -> bo
     return (is_run and present == len(column)) or bool(_ID_NAME.search(name))
 
 
-def identifiers(columns: Columns, kept: Sequence[str]) -> list[str]:
-    """The columns of one integer per row that number the rows; none if no other input would remain beside `kept`."""
+def identifiers(columns: Columns, named: Sequence[str]) -> list[str]:
+    """The columns of one integer per row that number the rows; none if no other input would remain beside `named`."""
     names = []
     for name, column in columns.items():
-        if name in kept or column.kind != "number" or not column.is_scalar:
+        if name in named or column.kind != "number" or not column.is_scalar:
             continue
         known = column.array[column.is_known()]
         if len(known) and _is_identifier(name, column, len(np.unique(known)), len(known)):
             names.append(name)
-    return names if set(columns) - {*names, *kept} else []
+    return names if set(columns) - {*names, *named} else []
 
 
 def repeated_identifier(name: str, column: Column) -> bool:

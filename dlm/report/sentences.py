@@ -124,7 +124,7 @@ def rising(summary: StudySummary) -> list[str]:
 
 
 def imbalance(summary: StudySummary) -> list[str]:
-    """A remark on classes of which one is so frequent that a small error rate is no success."""
+    """A remark on classes of which one is so frequent that a small error rate does not show success."""
     chance = summary.chance
     if chance is None or chance.prediction != MAJORITY or chance.error > IMBALANCED or not summary.learners:
         return []

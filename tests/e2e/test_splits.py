@@ -165,7 +165,7 @@ def test_the_plan_counts_all_hold_outs(tmp_path):
     plan = planner.plan(STUDY, tmp_path / "none")
     assert [part.name for part in plan.parts] == ["net, hold-out 0", "net, hold-out 1", "logreg"]
     assert sum(part.trials for part in plan.parts) == 12
-    assert "Held out 1,617 of 1,797 examples for testing in 2 hold-outs" in plan.test_precision
+    assert "Held out 1,617 of 1,797 examples for testing in 2 hold-outs" in str(plan)
 
 
 def test_a_table_is_run_from_the_command_line_and_misuse_is_refused(launch, tmp_path):
