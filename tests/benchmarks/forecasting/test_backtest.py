@@ -59,6 +59,7 @@ def test_the_backtest_runs_on_a_users_history(history, tmp_path, capsys):
         "required-size",
         "warnings",
         "crossover",
+        "collecting",
     ]
     by_k = report["parts"]["calibration"]["tables"][1]
     assert [row[0] for row in by_k["rows"]] == ["2", "4", "8", "16"]
