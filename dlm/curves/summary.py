@@ -18,7 +18,9 @@ from dlm.curves.forecaster import (
     RequiredSizeEstimate,
     check_level,
     curve_forecast,
+    first_size_reaching,
     on_new_examples,
+    required_size_estimate,
 )
 from dlm.curves.measurement_noise import noise_at_largest, noise_warning, only_finite
 from dlm.curves.new_examples import ON_NEW_EXAMPLES, ON_TEST_SET, joint_normals, sampling_error
@@ -173,7 +175,9 @@ def _predictions(forecast: Forecast, train_sizes: Array, level: float) -> tuple[
 def _required_size(curve: Curve, forecast: Forecast | None, target: float, level: float) -> RequiredSize:
     """The size that `target` requires; no size beyond the supported reach is reported."""
     if forecast is not None:
-        return required_size_of(target, forecast.required_train_size(target, level), curve, level)
+        # Without the checks of `required_train_size`: a target may suit the unit of another curve only.
+        estimate = required_size_estimate(first_size_reaching(forecast.curves, target), level)
+        return required_size_of(target, estimate, curve, level)
     reached = _reached_at(curve, target)
     if reached is None:
         return RequiredSize(target, "undetermined", None, None, None, 0.0)

@@ -1,4 +1,4 @@
-"""Calibration error and confusion: equal to their definitions, and told apart from chance."""
+"""Calibration error and confusion: equal to their definitions, and result apart from chance."""
 
 import itertools
 
@@ -31,18 +31,18 @@ def test_the_error_is_its_definition(drawn):
 
 def test_what_is_calibrated_shows_no_more_than_chance(drawn):
     probabilities, y = drawn
-    told = reliability([probabilities], [y])
-    assert told.errors[0] < 1.6 * told.expected_error
-    assert 0.005 < told.expected_error < 0.04
+    result = reliability([probabilities], [y])
+    assert result.errors[0] < 1.6 * result.expected_error
+    assert 0.005 < result.expected_error < 0.04
 
 
 def test_what_is_too_sure_shows_it(drawn):
     probabilities, y = drawn
     sharper = probabilities**3 / (probabilities**3).sum(1, keepdims=True)
-    told = reliability([sharper], [y])
-    assert told.errors[0] > 4 * told.expected_error
-    assert np.average(told.confidence, weights=told.count) > np.average(told.accuracy, weights=told.count) + 0.1
-    assert told.brier[0] > reliability([probabilities], [y]).brier[0]
+    result = reliability([sharper], [y])
+    assert result.errors[0] > 4 * result.expected_error
+    assert np.average(result.confidence, weights=result.count) > np.average(result.accuracy, weights=result.count) + 0.1
+    assert result.brier[0] > reliability([probabilities], [y]).brier[0]
 
 
 def test_confusion_is_scikit_learns(drawn):

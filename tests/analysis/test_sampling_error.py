@@ -143,5 +143,5 @@ def test_the_tails_of_two_hold_outs_are_those_of_their_examples_together():
     ]
     centred = np.concatenate([each - each.mean() for each in (squares[:200], squares[200:])])
     whole = (sampling_error._SeedErrors(centred[None], power=0.5), np.arange(400), 1.0)
-    told, expected = sampling_error._tails(halves), sampling_error._tails([whole])
-    assert dataclasses.astuple(told) == pytest.approx(dataclasses.astuple(expected))
+    result, expected = sampling_error._tails(halves), sampling_error._tails([whole])
+    assert dataclasses.astuple(result) == pytest.approx(dataclasses.astuple(expected))

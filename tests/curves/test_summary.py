@@ -18,18 +18,18 @@ def curve(name, law=lambda n: 0.05 + 2.0 * n**-0.5, train_sizes=SIZES, num=3, no
 
 
 def test_predictions_and_figure():
-    told = summarize([curve("a")], multiples=(2, 10)).learners[0]
-    assert [p.train_size for p in told.predictions] == [8192, 40960]
-    for prediction in told.predictions:
+    result = summarize([curve("a")], multiples=(2, 10)).learners[0]
+    assert [p.train_size for p in result.predictions] == [8192, 40960]
+    for prediction in result.predictions:
         assert isinstance(prediction.train_size, int)
         assert prediction.low < 0.05 + 2.0 * prediction.train_size**-0.5 < prediction.high
         assert prediction.low <= prediction.median <= prediction.high
-    train_sizes = [p.train_size for p in told.fitted]
+    train_sizes = [p.train_size for p in result.fitted]
     assert train_sizes == sorted(set(train_sizes))
     assert (train_sizes[0], train_sizes[-1]) == (64, 40960)
     assert len(train_sizes) >= 50
-    assert told.note == ""
-    assert "error ≈" in told.law
+    assert result.note == ""
+    assert "error ≈" in result.law
 
 
 def test_needs():
@@ -71,21 +71,21 @@ def test_too_few_sizes():
 
 def test_lost_seeds_are_counted_and_gone():
     ragged = Curve("r", (64, 128, 256, 512), ((0.5, float("nan")), (0.4,), (float("inf"),), (0.3, 0.28)), num_failed=1)
-    told = summarize([ragged]).learners[0]
-    assert told.curve.train_sizes == (64, 128, 512)
-    assert told.curve.errors == ((0.5,), (0.4,), (0.3, 0.28))
-    assert told.curve.num_failed == 3
+    result = summarize([ragged]).learners[0]
+    assert result.curve.train_sizes == (64, 128, 512)
+    assert result.curve.errors == ((0.5,), (0.4,), (0.3, 0.28))
+    assert result.curve.num_failed == 3
 
 
 def test_a_wrong_bound_is_a_note():
-    told = summarize([curve("a", bound=(0.0, 0.1)), curve("b")]).learners
-    assert "above bound 0.1" in told[0].note
-    assert told[1].predictions
+    result = summarize([curve("a", bound=(0.0, 0.1)), curve("b")]).learners
+    assert "above bound 0.1" in result[0].note
+    assert result[1].predictions
 
 
 def test_test_set_size_is_the_noise_of_single_seeds():
     small, large = (summarize([curve("a", num=1, noise=0.0, num_test=num)]).learners[0] for num in (50, 100_000))
-    width = [told.predictions[0].high / told.predictions[0].low for told in (small, large)]
+    width = [result.predictions[0].high / result.predictions[0].low for result in (small, large)]
     assert width[0] > width[1]
 
 
@@ -103,29 +103,29 @@ def test_becomes_json_whatever_the_curves():
         curve("loss", lambda n: 1e5 * n**-0.1, bound=(0.0, None), unit="nats"),
         curve("dead", lambda n: float("nan")),
     ]
-    told = summarize(odd, targets=(0.0, 0.06, 0.5, 0.9), multiples=(1.5, 2, 10))
-    text = json.dumps(dataclasses.asdict(told), allow_nan=False)
+    result = summarize(odd, targets=(0.0, 0.06, 0.5, 1e9), multiples=(1.5, 2, 10))
+    text = json.dumps(dataclasses.asdict(result), allow_nan=False)
     assert json.loads(text)["multiples"] == [1.5, 2.0, 10.0]
-    assert len(told.learners) == len(odd)
-    assert {need.target for need in told.learners[0].required_sizes} == {0.0, 0.06, 0.5, 0.9}
+    assert len(result.learners) == len(odd)
+    assert {need.target for need in result.learners[0].required_sizes} == {0.0, 0.06, 0.5, 1e9}
 
 
 def test_nothing_asked():
-    told = summarize([], multiples=())
-    assert told.learners == told.crossovers == ()
+    result = summarize([], multiples=())
+    assert result.learners == result.crossovers == ()
     assert summarize([curve("a")], multiples=()).learners[0].predictions == ()
 
 
 def test_overtakes_are_pairs_and_order_does_not_matter():
     curves = [curve("a"), curve("b", lambda n: 0.02 + 4.0 * n**-0.6), curve("c", lambda n: 0.4)]
-    told, turned = summarize(curves), summarize(curves[::-1])
-    assert {frozenset((o.incumbent, o.challenger)) for o in told.crossovers} == {
+    result, turned = summarize(curves), summarize(curves[::-1])
+    assert {frozenset((o.incumbent, o.challenger)) for o in result.crossovers} == {
         frozenset(pair) for pair in (("a", "b"), ("a", "c"), ("b", "c"))
     }
-    assert {(o.incumbent, o.challenger, o.kind) for o in told.crossovers} == {
+    assert {(o.incumbent, o.challenger, o.kind) for o in result.crossovers} == {
         (o.incumbent, o.challenger, o.kind) for o in turned.crossovers
     }
-    assert told.learners == turned.learners[::-1]
+    assert result.learners == turned.learners[::-1]
 
 
 @pytest.mark.parametrize(

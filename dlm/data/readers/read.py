@@ -58,7 +58,7 @@ def read_path(
     """The data of a table, folder, text or array file, whose kind is detected unless `kind` is set.
 
     target: the column to predict; folders of classes need none. size: height and width of images. task: whether the
-    target is classes or numbers. group: a column of a table, or "folder", that is always kept, as are `inputs`. Raises
+    target is classes or numbers. group: a column of a table, or "folder"; it and `inputs` are never dropped. Raises
     UsageError, prefixed with the path, for a path that is absent, unreadable or not suitable for a study.
     """
     choose("kind", kind, get_args(FileKind))

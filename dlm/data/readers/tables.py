@@ -32,7 +32,7 @@ class SplitTables:
 
     splits: a single one is "all", several are train, test and perhaps validation. kinds: columns of a known kind, which
     are texts, or names of files of images or sounds. target: the column to predict, if it is known. group: a column of
-    names. Target, group and `inputs` are always kept.
+    names. Target, group and `inputs` are never dropped.
     """
 
     splits: Mapping[str, pa.Table]
